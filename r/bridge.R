@@ -1,0 +1,95 @@
+# The harness in which every R function of this library runs, and the assembly of data frames.
+# Functions here and in the sibling files are sourced once, into an environment of their own.
+
+# Calls `fun` with `args`; returns its value, the error if there was one, and every warning and
+# message, in order, as plain vectors. Options, working directory and the state of the random
+# number generator are afterwards as they were.
+run <- function(fun, args) {
+  kind <- text <- where <- character()
+  note <- function(what, condition) {
+    kind <<- c(kind, what)
+    text <<- c(text, conditionMessage(condition))
+    where <<- c(where, call_text(conditionCall(condition)))
+  }
+  before <- options()
+  directory <- getwd()
+  had_seed <- exists(".Random.seed", globalenv(), inherits = FALSE)
+  seed <- if (had_seed) get(".Random.seed", globalenv(), inherits = FALSE)
+  on.exit({
+    options(before)
+    if (!is.null(directory)) setwd(directory)
+    if (had_seed) {
+      assign(".Random.seed", seed, globalenv())
+    } else if (exists(".Random.seed", globalenv(), inherits = FALSE)) {
+      rm(".Random.seed", envir = globalenv())
+    }
+  })
+  status <- "ok"
+  value <- tryCatch(
+    withCallingHandlers(
+      do.call(fun, args, quote = TRUE),
+      warning = function(condition) {
+        note("warning", condition)
+        invokeRestart("muffleWarning")
+      },
+      message = function(condition) {
+        note("message", condition)
+        invokeRestart("muffleMessage")
+      }
+    ),
+    error = function(condition) {
+      status <<- "error"
+      note("error", condition)
+      NULL
+    },
+    interrupt = function(condition) {
+      status <<- "interrupt"
+      NULL
+    }
+  )
+  list(status = status, value = value, kind = kind, text = text, where = where)
+}
+
+call_text <- function(call) {
+  if (is.null(call)) "" else paste(deparse(call, width.cutoff = 80L, nlines = 1L), collapse = " ")
+}
+
+# What `set.seed(seed)` means in a fresh R, whatever generator this session has been switched to.
+# A package may have changed the default kinds, so they are named.
+seed_r <- function(seed) {
+  set.seed(seed, kind = "Mersenne-Twister", normal.kind = "Inversion", sample.kind = "Rejection")
+}
+
+# A data frame from carried columns: each is list(kind, values, ...), see encode.py.
+assemble_frame <- function(columns, names, nrow) {
+  frame <- lapply(columns, assemble_column)
+  attr(frame, "names") <- names
+  attr(frame, "row.names") <- .set_row_names(nrow)
+  class(frame) <- "data.frame"
+  frame
+}
+
+assemble_column <- function(column) {
+  switch(column$kind,
+    plain = column$values,
+    text = column$levels[column$values],
+    factor = structure(column$values,
+      levels = column$levels,
+      class = if (column$ordered) c("ordered", "factor") else "factor"
+    ),
+    datetime = structure(column$values, class = c("POSIXct", "POSIXt"), tzone = "UTC"),
+    date = structure(column$values, class = "Date")
+  )
+}
+
+# Any function by its name in R: "pkg::fun", or "fun" of base.
+find_function <- function(name) {
+  parts <- strsplit(name, "::", fixed = TRUE)[[1L]]
+  if (length(parts) == 2L) getExportedValue(parts[1L], parts[2L]) else get(name, baseenv())
+}
+
+has_package <- function(name) requireNamespace(name, quietly = TRUE)
+
+to_bytes <- function(object) serialize(object, NULL, xdr = FALSE)
+
+from_bytes <- function(bytes) unserialize(bytes)

@@ -1,0 +1,108 @@
+# Fits one model and extracts what is cheap; the fit itself stays in R for the rest.
+fit_lmer <- function(data, formula, allow, arguments, names, vectors, control) {
+  # The call is evaluated, and its formula lives, in an environment of its own, in which `update`,
+  # `refit`, `profile` and the like find the data again.
+  env <- new.env(parent = asNamespace("lme4"))
+  env$data <- data
+  call <- c(
+    list(quote(lmer), formula = parse_formula(formula, names(data), allow, env), data = quote(data)),
+    arguments,
+    lapply(names, as.name)
+  )
+  for (name in names(vectors)) {
+    env[[name]] <- vectors[[name]]
+    call[[name]] <- as.name(name)
+  }
+  if (length(control) > 0L) call$control <- as.call(c(list(quote(lmerControl)), control))
+  fit <- eval(as.call(call), env)
+  list(object = fit, core = mermod_core(fit))
+}
+
+mermod_core <- function(fit) {
+  beta <- lme4::fixef(fit)
+  theta <- lme4::getME(fit, "theta")
+  groups <- lme4::ngrps(fit)
+  likelihood <- stats::logLik(fit)
+  reml <- lme4::isREML(fit)
+  dropped <- attr(lme4::getME(fit, "X"), "col.dropped")
+  list(
+    formula = paste(deparse(stats::formula(fit), width.cutoff = 500L), collapse = " "),
+    terms = names(beta),
+    beta = unname(beta),
+    dropped = names(dropped),
+    theta_names = names(theta),
+    theta = unname(theta),
+    group_names = names(groups),
+    group_counts = unname(groups),
+    n_flist = length(lme4::getME(fit, "flist")),
+    nobs = stats::nobs(fit),
+    sigma = stats::sigma(fit),
+    reml = reml,
+    criterion = unname(fit@devcomp$cmp[[if (reml) "REML" else "dev"]]),
+    log_lik = as.numeric(likelihood),
+    npar = as.integer(attr(likelihood, "df")),
+    aic = stats::AIC(fit),
+    bic = stats::BIC(fit),
+    df_residual = stats::df.residual(fit),
+    singular = lme4::isSingular(fit),
+    optimizer = fit@optinfo$optimizer,
+    optimizer_message = as.character(fit@optinfo$message),
+    convergence = as.character(unlist(fit@optinfo$conv$lme4$messages))
+  )
+}
+
+mermod_vcov <- function(fit) {
+  v <- stats::vcov(fit)
+  list(terms = rownames(v), vcov = as.matrix(unname(v)))
+}
+
+mermod_varcorr <- function(fit) {
+  as.data.frame(lme4::VarCorr(fit))[c("grp", "var1", "var2", "vcov", "sdcor")]
+}
+
+mermod_ranef <- function(fit) {
+  modes <- as.data.frame(lme4::ranef(fit, condVar = TRUE))
+  list(
+    grpvar = as.character(modes$grpvar), term = as.character(modes$term),
+    grp = as.character(modes$grp), condval = modes$condval,
+    condsd = if (is.null(modes$condsd)) rep(NA_real_, nrow(modes)) else modes$condsd
+  )
+}
+
+mermod_coef <- function(fit) {
+  lapply(stats::coef(fit), function(table) {
+    list(grp = rownames(table), terms = names(table), values = unname(as.matrix(table)))
+  })
+}
+
+# Fitted values and residuals with the numbers of the rows that they belong to.
+mermod_cases <- function(fit) {
+  values <- stats::fitted(fit)
+  residuals <- stats::residuals(fit)
+  list(
+    rows = as.integer(names(values)), fitted = unname(values),
+    residual_rows = as.integer(names(residuals)), residuals = unname(residuals)
+  )
+}
+
+mermod_printed <- function(fit) {
+  list(
+    print = utils::capture.output(print(fit)),
+    summary = utils::capture.output(print(summary(fit)))
+  )
+}
+
+mermod_predict <- function(fit, newdata, re_form, allow_new_levels, random_only, ...) {
+  arguments <- list(fit, allow.new.levels = allow_new_levels, ...)
+  if (random_only) arguments$random.only <- TRUE
+  if (!is.null(newdata)) arguments$newdata <- newdata
+  if (identical(re_form, "none")) {
+    arguments$re.form <- NA
+  } else if (is.character(re_form)) {
+    env <- new.env(parent = environment(stats::formula(fit)))
+    expr <- str2lang(re_form)
+    arguments$re.form <- structure(expr, class = "formula", .Environment = env)
+  }
+  values <- do.call(stats::predict, arguments, quote = TRUE)
+  list(rows = as.integer(names(values)), values = unname(as.numeric(values)))
+}

@@ -1,0 +1,89 @@
+"""Checks of arguments that several public names take, with one wording."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import ArgumentError
+
+__all__ = [
+    "check_columns",
+    "check_count",
+    "check_frame",
+    "check_known",
+    "check_seed",
+    "column_list",
+]
+
+
+def check_frame(data: Any, what: str = "data") -> pd.DataFrame:
+    """A DataFrame with rows, columns, and column names that stand once."""
+    if not isinstance(data, pd.DataFrame):
+        raise ArgumentError(
+            f"{what} must be a pandas DataFrame, not {type(data).__name__}: wrap it in pd.DataFrame(...)."
+        )
+    if data.shape[0] == 0 or data.shape[1] == 0:
+        raise ArgumentError(
+            f"{what} is empty ({data.shape[0]} rows, {data.shape[1]} columns): there is nothing to work on."
+        )
+    twice = data.columns[data.columns.duplicated()].unique().tolist()
+    if twice:
+        raise ArgumentError(
+            f"{what} has column names that stand more than once: {twice}. Rename or drop one."
+        )
+    return data
+
+
+def check_columns(names: Iterable[Any], data: pd.DataFrame, argument: str) -> None:
+    """Every name is a column of the frame."""
+    unknown = [x for x in names if x not in data.columns]
+    if unknown:
+        raise ArgumentError(
+            f"{argument} names {', '.join(map(repr, unknown))}, which the data do not have; their "
+            f"columns are {', '.join(map(repr, data.columns))}."
+        )
+
+
+def column_list(value: Any, argument: str) -> list[str]:
+    """One name or a list of names, as a list of names."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, Iterable) or not all(isinstance(x, str) for x in value):
+        raise ArgumentError(f"{argument} must be a column name or a list of them, not {value!r}.")
+    return list(value)
+
+
+def check_count(value: Any, argument: str, least: int) -> int:
+    """A whole number of at least `least`."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
+    if not whole or value < least:
+        raise ArgumentError(f"{argument} must be a whole number of at least {least}, not {value!r}.")
+    return int(value)
+
+
+def check_seed(seed: Any) -> int:
+    """The seed for R's `set.seed`; None draws one, so that the result can tell how to repeat it."""
+    if seed is None:
+        return secrets.randbelow(2**31)
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool | np.bool_)
+    if not whole or abs(int(seed)) >= 2**31:
+        raise ArgumentError(
+            f"seed must be a whole number between -(2**31 - 1) and 2**31 - 1, not {seed!r}."
+        )
+    return int(seed)
+
+
+def check_known(given: Iterable[str], valid: Sequence[str], what: str) -> None:
+    """Refuse unknown argument names, listing the valid ones."""
+    unknown = [x for x in given if x not in valid]
+    if unknown:
+        raise ArgumentError(
+            f"{what} has no argument {', '.join(map(repr, unknown))}; it has {', '.join(valid)}."
+        )

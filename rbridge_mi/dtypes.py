@@ -1,0 +1,94 @@
+"""Give imputed values the dtype that their column had, or say why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import EncodingError
+
+__all__ = ["Restored", "label", "restore"]
+
+
+class Restored:
+    """A column's dtype after imputation, the values in it per imputation, and a note if it changed."""
+
+    def __init__(self, dtype: Any, values: list[Any], note: str | None = None) -> None:
+        self.dtype = dtype
+        self.values = values
+        self.note = note
+
+
+def restore(column: pd.Series[Any], values: Sequence[Any]) -> Restored:
+    """Imputed values, as R gave them, in the dtype of the column that they belong to.
+
+    Parameters
+    ----------
+    column : Series
+        The column with its holes.
+    values : sequence of arrays
+        Per imputation, the values of the same rows: doubles, logicals, or labels.
+
+    Raises
+    ------
+    EncodingError
+        Where a value has no place in the dtype: a label that the categories lack.
+    """
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return Restored(dtype, [_categories(column, x) for x in values])
+    if pd.api.types.is_bool_dtype(dtype):
+        return Restored(dtype, [pd.array(_plain(x) != 0, dtype=dtype) for x in values])
+    if pd.api.types.is_integer_dtype(dtype):
+        return _integers(column, [_plain(x) for x in values])
+    if pd.api.types.is_float_dtype(dtype):
+        return _floats(column, [_plain(x) for x in values])
+    # text, and what object columns hold: nothing to convert
+    return Restored(dtype, [pd.array(list(x), dtype=dtype) for x in values])
+
+
+def label(category: Any) -> str:
+    """The text that stands for a category in R: 1.0 as "1", as R's `as.character` has it."""
+    if isinstance(category, float | np.floating) and float(category).is_integer():
+        return str(int(category)) if abs(category) < 1e15 else repr(float(category))
+    return str(category)
+
+
+def _plain(values: Any) -> np.ndarray[Any, Any]:
+    if isinstance(values, pd.api.extensions.ExtensionArray):
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.asarray(values, dtype=np.float64)
+
+
+def _categories(column: pd.Series[Any], labels: Any) -> Any:
+    code = {label(x): i for i, x in enumerate(column.cat.categories)}
+    unknown = sorted({str(x) for x in labels} - set(code))
+    if unknown:
+        raise EncodingError(
+            f"column {column.name!r}: imputed labels {unknown} are none of its categories."
+        )
+    return pd.Categorical.from_codes([code[x] for x in labels], dtype=column.dtype)
+
+
+def _integers(column: pd.Series[Any], values: list[np.ndarray[Any, Any]]) -> Restored:
+    dtype = column.dtype
+    nullable = pd.api.types.is_extension_array_dtype(dtype)
+    if all(np.array_equal(x, np.rint(x)) for x in values):
+        return Restored(dtype, [pd.array(x.astype(np.int64), dtype=dtype) for x in values])
+    wide: Any = pd.Float64Dtype() if nullable else np.dtype(np.float64)
+    note = f"{column.name}: {dtype} became {wide}, since its imputations are not whole numbers"
+    return Restored(wide, [pd.array(x, dtype=wide) for x in values], note)
+
+
+def _floats(column: pd.Series[Any], values: list[np.ndarray[Any, Any]]) -> Restored:
+    dtype = column.dtype
+    narrow = str(dtype).lower().startswith(("float32", "float16"))
+    if narrow and not all(np.array_equal(x, x.astype(np.float32)) for x in values):
+        nullable = pd.api.types.is_extension_array_dtype(dtype)
+        wide: Any = pd.Float64Dtype() if nullable else np.dtype(np.float64)
+        note = f"{column.name}: {dtype} became {wide}, which holds its imputations exactly"
+        return Restored(wide, [pd.array(x, dtype=wide) for x in values], note)
+    return Restored(dtype, [pd.array(x, dtype=dtype) for x in values])

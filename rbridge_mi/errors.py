@@ -1,0 +1,105 @@
+"""What can go wrong, one class per stage; each message says what, where, and the remedy.
+
+``RBridgeError`` is the root of everything this library raises on purpose. Arguments of the wrong
+type or value raise ``ArgumentError``, which is a ``ValueError`` too; whatever R said is in
+``r_message`` and, where known, ``r_call``.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArgumentError",
+    "EncodingError",
+    "FitError",
+    "FormulaError",
+    "ImputationError",
+    "RBridgeError",
+    "RBridgeWarning",
+    "RCallError",
+    "RForkError",
+    "RNotFoundError",
+    "RPackageError",
+    "RWarning",
+]
+
+
+class RBridgeError(Exception):
+    """Root of this library's exceptions."""
+
+
+class ArgumentError(RBridgeError, ValueError):
+    """An argument that can't be right: the message names it and lists what is valid."""
+
+
+class RNotFoundError(RBridgeError):
+    """R, or the rpy2 that binds it, is absent, too old, or can't be loaded."""
+
+
+class RPackageError(RBridgeError):
+    """An R package that the call needs isn't installed."""
+
+
+class RForkError(RBridgeError):
+    """R was asked for in a forked child of a process that had started R."""
+
+
+class EncodingError(RBridgeError, ValueError):
+    """A value or column that can't be carried between Python and R exactly."""
+
+
+class RCallError(RBridgeError):
+    """R stopped with an error.
+
+    Attributes
+    ----------
+    r_message : str
+        R's own text, complete.
+    r_call : str
+        The R call in which it arose, as R shows it; empty where R gives none.
+    output : str
+        What R had printed until then.
+    """
+
+    def __init__(
+        self, message: str, *, r_message: str = "", r_call: str = "", output: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.r_message = r_message
+        self.r_call = r_call
+        self.output = output
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The keyword arguments would be lost on the way back from a worker process.
+        return (_rebuild, (type(self), self.args[0], self.__dict__))
+
+
+class FormulaError(RCallError, ValueError):
+    """A formula that R can't parse, or that names something it may not."""
+
+
+class ImputationError(RCallError):
+    """The imputation stopped, or gave data sets that still have holes."""
+
+
+class FitError(RCallError):
+    """A model could not be fitted; `imputation` (1-based) tells to which data set.
+
+    Under ``errors="raise"`` the fits that did succeed are in `fits`.
+    """
+
+    imputation: int | None = None
+    fits: object = None
+
+
+class RBridgeWarning(UserWarning):
+    """Root of this library's warnings."""
+
+
+class RWarning(RBridgeWarning):
+    """A warning or message that R gave, with R's text."""
+
+
+def _rebuild(cls: type[RCallError], message: str, state: dict[str, object]) -> RCallError:
+    error = cls(message)
+    error.__dict__.update(state)
+    return error

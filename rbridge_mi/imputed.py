@@ -1,0 +1,387 @@
+"""m data sets made of one: stored once, with what differs; completed one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+
+from .arguments import check_frame
+from .errors import ArgumentError
+from .printed import Printed
+
+__all__ = ["CellStore", "Cells", "FrameStore", "ImputedData", "RowStore"]
+
+Kind = Literal["imputation", "bootstrap"]
+
+
+class Store(Protocol):
+    """Where the data sets are: how many, and each one as a frame of its own."""
+
+    def __len__(self) -> int: ...
+
+    def frame(self, i: int) -> pd.DataFrame: ...
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one column that imputations fill: rows, and per imputation the values there."""
+
+    rows: np.ndarray[Any, np.dtype[np.int32]]
+    values: tuple[Any, ...]
+    dtype: Any
+
+
+@dataclass(frozen=True)
+class CellStore:
+    """The frame once, and per imputation only the cells that differ."""
+
+    base: pd.DataFrame
+    cells: Mapping[str, Cells]
+    m: int
+
+    def __len__(self) -> int:
+        return self.m
+
+    def frame(self, i: int) -> pd.DataFrame:
+        frame = self.base.copy()
+        for name, cells in self.cells.items():
+            column = frame[name] if name in frame else None
+            values = column.array.astype(cells.dtype) if column is not None else None
+            if values is None:
+                raise KeyError(name)
+            values[cells.rows] = cells.values[i]
+            frame[name] = pd.Series(values, index=frame.index, name=name)
+        return frame
+
+
+@dataclass(frozen=True)
+class RowStore:
+    """The frame once, and per bootstrap sample the numbers of its rows."""
+
+    base: pd.DataFrame
+    rows: tuple[np.ndarray[Any, np.dtype[np.int32]], ...]
+    cluster: str | None = None
+    labels: tuple[Any, ...] = ()  # with a cluster: the column of new labels, per sample
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def frame(self, i: int) -> pd.DataFrame:
+        frame = self.base.iloc[self.rows[i]].copy()
+        if self.cluster is not None:
+            frame[self.cluster] = self.labels[i]
+        return frame
+
+
+@dataclass(frozen=True)
+class FrameStore:
+    """Whole frames, where nothing is shared."""
+
+    frames: tuple[pd.DataFrame, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def frame(self, i: int) -> pd.DataFrame:
+        return self.frames[i].copy()
+
+
+@dataclass(frozen=True, eq=False)
+class ImputedData(Sequence[pd.DataFrame]):
+    """m completed data sets, and what is known of how they were made.
+
+    ``imp[i]`` (or iteration) completes one frame, with the original's dtypes, categories and
+    index. The base frame is stored once, with only the cells that differ per imputation.
+
+    Attributes
+    ----------
+    original : DataFrame
+        The data with their holes.
+    m : int
+        Number of data sets, also ``len(imp)``.
+    method : str
+        What made them, such as "amelia".
+    kind : {"imputation", "bootstrap"}
+        Bootstrap samples are no imputations: they are pooled by a rule of their own.
+    seed : int or None
+        What ``set.seed`` was given.
+    settings : mapping
+        The arguments of the method, under R's names.
+    warnings : tuple of str
+        What R warned of meanwhile.
+    notes : tuple of str
+        Columns whose dtype had to change.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"x": [1.0, None], "y": [1, 2]})
+    >>> imp = ImputedData.from_frames([frame.fillna(5.0), frame.fillna(6.0)], original=frame)
+    >>> imp.m, float(imp[1].loc[1, "x"])
+    (2, 6.0)
+    """
+
+    original: pd.DataFrame
+    store: Store = field(repr=False)
+    method: str
+    kind: Kind = "imputation"
+    seed: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    message: str = ""
+    chain_lengths: tuple[int, ...] = ()
+
+    # -- a sequence of frames ---------------------------------------------------------------
+
+    @property
+    def m(self) -> int:
+        return len(self.store)
+
+    def __len__(self) -> int:
+        return self.m
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            raise TypeError("ImputedData takes one number; use [imp[i] for i in ...] for several")
+        if not -self.m <= i < self.m:
+            raise IndexError(f"imputation {i} of {self.m}: numbers go from 0 to {self.m - 1}")
+        return self.store.frame(i % self.m)
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        return (self.store.frame(i) for i in range(self.m))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ImputedData):
+            return NotImplemented
+        return (
+            (self.m, self.kind) == (other.m, other.kind)
+            and self.original.equals(other.original)
+            and all(a.equals(b) for a, b in zip(self, other, strict=True))
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # -- made from frames ---------------------------------------------------------------------
+
+    @classmethod
+    def from_frames(
+        cls,
+        frames: Sequence[pd.DataFrame],
+        original: pd.DataFrame | None = None,
+        *,
+        kind: Kind = "imputation",
+        method: str = "frames",
+    ) -> ImputedData:
+        """Data sets that were imputed elsewhere.
+
+        Parameters
+        ----------
+        frames : sequence of DataFrame
+            The completed data sets: the same rows (index) and columns in each.
+        original : DataFrame, optional
+            The data with their holes. Without it, a cell that differs between the frames counts
+            as having been missing.
+        kind : {"imputation", "bootstrap"}
+            Bootstrap samples may differ in their rows.
+        method : str
+            A name for what made them.
+        """
+        frames = [check_frame(frame, f"frames[{i}]") for i, frame in enumerate(frames)]
+        if not frames:
+            raise ArgumentError("frames is empty: give at least one completed data set.")
+        if kind == "bootstrap":
+            base = frames[0] if original is None else original
+            return cls(base.copy(), FrameStore(tuple(x.copy() for x in frames)), method, kind)
+        for i, frame in enumerate(frames[1:], start=1):
+            if not frame.columns.equals(frames[0].columns):
+                raise ArgumentError(f"frames[{i}] has other columns than frames[0].")
+            if not frame.index.equals(frames[0].index):
+                raise ArgumentError(f"frames[{i}] has other rows (index) than frames[0].")
+        if original is None:
+            base = _holes_where_different(frames)
+        else:
+            base = _like(check_frame(original, "original"), frames[0])
+        cells = {
+            str(name): found
+            for name in frames[0].columns
+            if (found := _differing(base[name], [x[name] for x in frames])) is not None
+        }
+        return cls(base if original is None else original.copy(), CellStore(base, cells, len(frames)), method)
+
+    def transform(self, f: Callable[[pd.DataFrame], pd.DataFrame]) -> ImputedData:
+        """`f` applied to every completed data set: how derived columns stay true to imputed ones.
+
+        Parameters
+        ----------
+        f : callable
+            Takes a frame, returns a frame with the same rows.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"g": ["a", "a"], "x": [1.0, None]})
+        >>> imp = ImputedData.from_frames([frame.fillna(3.0), frame.fillna(5.0)], original=frame)
+        >>> imp.transform(lambda d: d.assign(xbar=d.groupby("g").x.transform("mean")))[1].xbar[0]
+        np.float64(3.0)
+        """
+        frames = [check_frame(f(frame), f"what f gave for imputation {i}")
+                  for i, frame in enumerate(self, start=1)]
+        made = ImputedData.from_frames(
+            frames,
+            f(self.original.copy()) if self.kind == "imputation" else self.original,
+            kind=self.kind,
+            method=self.method,
+        )
+        return self._with(original=made.original, store=made.store)
+
+    def assign(self, **columns: Any) -> ImputedData:
+        """Columns added to every completed data set, as ``DataFrame.assign`` adds them."""
+        return self.transform(lambda frame: frame.assign(**columns))
+
+    def _with(self, **changes: Any) -> ImputedData:
+        from dataclasses import replace
+
+        return replace(self, **changes)
+
+    # -- long form -------------------------------------------------------------------------
+
+    def to_long(self, include: bool = False) -> pd.DataFrame:
+        """All data sets under each other, as ``mice::complete(imp, action = "long")``.
+
+        Parameters
+        ----------
+        include : bool
+            Put the data with their holes first, as ``.imp`` 0.
+
+        Returns
+        -------
+        DataFrame
+            ``.imp`` (from 1), ``.id`` (the row's label; from 1 where the index is a plain range),
+            and the columns.
+        """
+        frames = ([self.original] if include else []) + list(self)
+        parts = []
+        for i, frame in enumerate(frames, start=0 if include else 1):
+            part = frame.copy()
+            plain = isinstance(frame.index, pd.RangeIndex)
+            part.insert(0, ".imp", i)
+            part.insert(1, ".id", np.arange(1, len(frame) + 1) if plain else frame.index)
+            parts.append(part)
+        return pd.concat(parts, ignore_index=True)
+
+    @classmethod
+    def from_long(
+        cls, long: pd.DataFrame, *, kind: Kind = "imputation", method: str = "long"
+    ) -> ImputedData:
+        """The inverse of `to_long`: ``.imp`` 0, where present, is the data with their holes."""
+        check_frame(long, "long")
+        for name in (".imp", ".id"):
+            if name not in long.columns:
+                raise ArgumentError(f"long has no column {name!r}: it numbers the data sets and rows.")
+        parts: dict[int, pd.DataFrame] = {}
+        for number, part in long.groupby(".imp", sort=True):
+            ids = part[".id"].to_numpy()
+            frame = part.drop(columns=[".imp", ".id"])
+            plain = np.array_equal(ids, np.arange(1, len(part) + 1))
+            frame.index = pd.RangeIndex(len(part)) if plain else pd.Index(ids)
+            parts[int(str(number))] = frame
+        original = parts.pop(0, None)
+        return cls.from_frames(list(parts.values()), original, kind=kind, method=method)
+
+    # -- what is missing -------------------------------------------------------------------
+
+    def missing(self) -> pd.Series[Any]:
+        """Fraction of each column's cells that were missing, by column name."""
+        return self.original.isna().mean().rename("fraction_missing")
+
+    def patterns(self) -> pd.DataFrame:
+        """Patterns of missingness, the most frequent first.
+
+        Returns
+        -------
+        DataFrame
+            One row per pattern, True where the column is missing; the index counts its rows.
+        """
+        holes = self.original.isna()
+        counts = holes.value_counts(sort=True)
+        frame = counts.index.to_frame(index=False)
+        frame.index = pd.Index(counts.to_numpy(), name="n_rows")
+        return frame
+
+    def summary(self) -> Printed:
+        """What ``summary(amelia)`` says, and any column whose dtype changed."""
+        holes = self.original.isna()
+        complete = int((~holes.any(axis=1)).sum())
+        kind = "imputed" if self.kind == "imputation" else "bootstrap"
+        lines = [f"{self.method}: {self.m} {kind} data sets, seed {self.seed}"]
+        if self.message:
+            lines += [f"Message: {self.message}"]
+        if self.chain_lengths:
+            lines += ["", "Chain lengths:"]
+            lines += [f"  Imputation {i}: {n}" for i, n in enumerate(self.chain_lengths, start=1)]
+        lines += ["", f"Rows: {len(self.original)}",
+                  f"Rows after listwise deletion: {complete}"]
+        if self.kind == "imputation":
+            lines += [f"Rows after imputation: {int((~self[0].isna().any(axis=1)).sum())}"]
+        else:
+            lines += ["Each data set is a sample of the rows with replacement; its holes stay holes."]
+        lines += [f"Patterns of missingness: {len(self.patterns())}", "",
+                  "Fraction missing for original variables:"]
+        width = max(len(str(x)) for x in self.original.columns)
+        lines += [f"  {name!s:<{width}}  {part:.4f}" for name, part in self.missing().items()]
+        for title, texts in (("Changed dtypes", self.notes), ("Warnings from R", self.warnings)):
+            if texts:
+                lines += ["", f"{title}:", *(f"  {x}" for x in texts)]
+        return Printed.of(lines)
+
+    def __repr__(self) -> str:
+        rows, columns = self.original.shape
+        return f"<ImputedData: {self.method}, m={self.m}, {rows} rows x {columns} columns, seed={self.seed}>"
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+def _like(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """The data with their holes, with the completed frames' rows and columns."""
+    if not original.index.equals(frame.index):
+        raise ArgumentError("original has other rows (index) than the completed frames.")
+    missing = [x for x in frame.columns if x not in original.columns]
+    if missing:
+        raise ArgumentError(f"original lacks the columns {missing} of the completed frames.")
+    return original[list(frame.columns)].copy()
+
+
+def _holes_where_different(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    base = frames[0].copy()
+    for name in base.columns:
+        found = _differing(base[name], [x[name] for x in frames])
+        if found is None:
+            continue
+        column = base[name]
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu":
+            column = column.astype("Int64")
+        elif column.dtype == bool:
+            column = column.astype("boolean")
+        mask = np.zeros(len(base), dtype=bool)
+        mask[found.rows] = True
+        base[name] = column.mask(mask)
+    return base
+
+
+def _differing(base: pd.Series[Any], columns: Sequence[pd.Series[Any]]) -> Cells | None:
+    """The cells in which any of the columns isn't what the base has."""
+    dtype = columns[0].dtype
+    hole = base.isna().to_numpy()
+    changed = np.zeros(len(base), dtype=bool)
+    for column in columns:
+        gone = column.isna().to_numpy()
+        unequal = (column.astype(object) != base.astype(object)).to_numpy(dtype=bool, na_value=True)
+        changed |= (gone != hole) | (~gone & ~hole & unequal)
+    if not changed.any() and dtype == base.dtype:
+        return None
+    rows = np.flatnonzero(changed).astype(np.int32)
+    return Cells(rows, tuple(x.array[rows] for x in columns), dtype)

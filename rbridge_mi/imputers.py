@@ -1,0 +1,392 @@
+"""Imputers: anything with ``impute(data, seed) -> ImputedData``."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from . import rdoor
+from .arguments import (
+    check_columns,
+    check_count,
+    check_frame,
+    check_known,
+    check_seed,
+    column_list,
+)
+from .dtypes import restore
+from .errors import ArgumentError, ImputationError, RBridgeWarning, RWarning
+from .imputed import Cells, CellStore, ImputedData, RowStore
+
+__all__ = ["AmeliaImputer", "BootstrapImputer", "impute"]
+
+# amelia()'s arguments, by what they hold. Those that name columns are checked against the data.
+_NAMES = ("idvars", "noms", "ords", "logs", "sqrts", "lgstc", "lags", "leads")
+_NAME = ("ts", "cs")
+_TABLES = {"priors": 2, "bounds": 1, "overimp": 2}  # which column of the table names a column
+_OTHER = (
+    "p2s", "frontend", "polytime", "splinetime", "intercs", "startvals", "tolerance", "incheck",
+    "collect", "arglist", "empri", "autopri", "emburn", "max.resample", "boot.type", "parallel",
+    "ncpus", "cl",
+)  # fmt: skip
+_AMELIA = (*_NAMES, *_NAME, *_TABLES, *_OTHER)
+
+# What helps, by the start of Amelia's own text or its code.
+_REMEDIES = {
+    38: "text columns must be id variables (idvars) or nominal (noms)",
+    39: "there is nothing to impute: fit the model to the data as they are",
+    42: "drop the constant column, or make it an id variable (idvars)",
+    43: "drop the constant column, or make it an id variable (idvars)",
+    2: "drop or combine collinear columns, or add a ridge prior (empri, about 1% of the rows)",
+}
+
+
+class AmeliaImputer:
+    """Multiple imputation by Amelia: ``Amelia::amelia(x, m, ...)``.
+
+    Parameters
+    ----------
+    m : int, at least 2
+        Number of data sets.
+    idvars, noms, ords, logs, sqrts, lgstc, lags, leads : name or list of names
+        Columns that are identifiers, nominal, ordinal, or to be transformed, as in R.
+    ts, cs : name
+        The time and the cross-section column.
+    priors, bounds, overimp : array-like
+        As in R, rows and columns counted from 1; a column may be given by its name instead.
+    **arguments
+        Every other argument of ``amelia()``, under R's name (``max_resample`` or
+        ``**{"max.resample": ...}``). Not taken: ``frontend`` (a window), and ``parallel``, whose
+        processes ignore the seed.
+
+    Raises
+    ------
+    ArgumentError
+        Unknown arguments, listing the valid ones.
+
+    References
+    ----------
+    Honaker, King and Blackwell (2011), Amelia II: A Program for Missing Data, Journal of
+    Statistical Software 45(7).
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns=["ses", "female"], seed=1)
+    >>> imp = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"], noms="female").impute(holes, seed=1)
+    >>> imp[0].isna().sum().sum()
+    np.int64(0)
+    """
+
+    def __init__(
+        self,
+        m: int = 5,
+        *,
+        idvars: str | Sequence[str] | None = None,
+        noms: str | Sequence[str] | None = None,
+        ords: str | Sequence[str] | None = None,
+        **arguments: Any,
+    ) -> None:
+        self.m = check_count(m, "m (the number of imputations)", 2)
+        given = {name.replace("_", "."): value for name, value in arguments.items()}
+        check_known(given, _AMELIA, "AmeliaImputer")
+        given = {"idvars": idvars, "noms": noms, "ords": ords, **given}
+        if given.get("frontend"):
+            raise ArgumentError("frontend=True opens Amelia's window, which a bridge can't: drop it.")
+        if given.get("parallel", "no") != "no":
+            raise ArgumentError(
+                "Amelia's own parallel= ignores the seed, so the result could not be repeated: "
+                "drop it; `Lmer.fit(imp, n_jobs=...)` runs the fits in parallel."
+            )
+        for name in _NAMES:
+            if given.get(name) is not None:
+                given[name] = column_list(given[name], name)
+        self.arguments: Mapping[str, Any] = {k: v for k, v in given.items() if v is not None}
+
+    def impute(self, data: pd.DataFrame, seed: int | None = None) -> ImputedData:
+        """m completed data sets: ``set.seed(seed); amelia(data, m, ...)``, to the last bit.
+
+        Parameters
+        ----------
+        data : DataFrame
+            Numbers, booleans, categories and text; text columns must be id variables or nominal.
+        seed : int, optional
+            Drawn, and kept in the result, if not given.
+
+        Raises
+        ------
+        ArgumentError
+            The data or a column name can't be right; R is not called.
+        ImputationError
+            Amelia refused the data or failed, with its text and a remedy.
+        """
+        check_frame(data)
+        seed = check_seed(seed)
+        arguments = self._checked(data)
+        rdoor.require_package("Amelia", "AmeliaImputer")
+        shown = {"p2s": 1} | arguments
+        with _Progress(self.m) as progress:
+            reply = rdoor.call(
+                "impute_amelia", data, self.m, seed, shown,
+                on_output=progress, error=ImputationError,
+            )  # fmt: skip
+        found = reply.value
+        if "cells" not in found:
+            raise _failure(found, data, reply.output)
+        cells, notes = _restored(data, found["cells"])
+        said = reply.warnings + reply.messages + _still_missing(data, found["cells"], self.arguments)
+        for text in said:
+            warnings.warn(f"Amelia: {text}", RWarning, stacklevel=2)
+        for text in notes:
+            warnings.warn(f"AmeliaImputer: {text}", RBridgeWarning, stacklevel=2)
+        return ImputedData(
+            original=data.copy(),
+            store=CellStore(data.copy(), cells, self.m),
+            method="amelia",
+            seed=seed,
+            settings={"m": self.m, **self.arguments},
+            warnings=said,
+            notes=tuple(notes),
+            message=" ".join(found["message"]),
+            chain_lengths=tuple(int(x) for x in found["chain_lengths"]),
+        )
+
+    def _checked(self, data: pd.DataFrame) -> dict[str, Any]:
+        """The arguments for R, after every check that needs no R."""
+        arguments = dict(self.arguments)
+        for name in _NAMES:
+            check_columns(arguments.get(name, ()), data, name)
+        for name in _NAME:
+            if name in arguments:
+                check_columns([arguments[name]], data, name)
+        for name, position in _TABLES.items():
+            if name in arguments:
+                arguments[name] = _numbered(arguments[name], position, data, name)
+        ids = {*arguments.get("idvars", ()), *(arguments[x] for x in _NAME if x in arguments)}
+        classed = {*arguments.get("noms", ()), *arguments.get("ords", ())}
+        _check_values(data, ids, classed)
+        return arguments
+
+    def __repr__(self) -> str:
+        shown = "".join(f", {k.replace('.', '_')}={v!r}" for k, v in self.arguments.items())
+        return f"AmeliaImputer(m={self.m}{shown})"
+
+
+class BootstrapImputer:
+    """Bootstrap samples of the rows, for where Amelia is absent: as the vignette does.
+
+    In R: ``set.seed(seed); lapply(seq_len(m), function(i) data[sample.int(n, replace = TRUE), ])``.
+    The samples are *not* imputations: holes stay holes, and the models drop them. Results are
+    pooled by the spread of the estimates (Efron 1979), not by Rubin's rules.
+
+    Parameters
+    ----------
+    m : int, at least 2
+        Number of samples. Five, as for imputations, give a rough standard error; 200 a good one.
+    cluster : name, optional
+        Draw whole clusters (schools, say) with replacement, each draw under a label of its own,
+        as multilevel data need: resampled rows alone understate the variance between clusters.
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> boot = rb.BootstrapImputer(m=3, cluster="schid").impute(rb.load_hsb(), seed=1)
+    >>> boot.kind, boot[0]["schid"].nunique()
+    ('bootstrap', 160)
+    """
+
+    def __init__(self, m: int = 5, cluster: str | None = None) -> None:
+        self.m = check_count(m, "m (the number of bootstrap samples)", 2)
+        self.cluster = cluster
+
+    def impute(self, data: pd.DataFrame, seed: int | None = None) -> ImputedData:
+        """m samples of the data; see the class."""
+        check_frame(data)
+        seed = check_seed(seed)
+        if self.cluster is None:
+            store = RowStore(data.copy(), tuple(self._draw(len(data), seed)))
+        else:
+            store = self._clusters(data, self.cluster, seed)
+        return ImputedData(
+            original=data.copy(),
+            store=store,
+            method="bootstrap",
+            kind="bootstrap",
+            seed=seed,
+            settings={"m": self.m, "cluster": self.cluster},
+        )
+
+    def _draw(self, n: int, seed: int) -> list[np.ndarray[Any, Any]]:
+        return [rows - 1 for rows in rdoor.call("bootstrap_rows", n, self.m, seed).value]
+
+    def _clusters(self, data: pd.DataFrame, cluster: str, seed: int) -> RowStore:
+        check_columns([cluster], data, "cluster")
+        if data[cluster].isna().any():
+            raise ArgumentError(f"cluster column {cluster!r} has missing values: drop those rows.")
+        codes, _ = pd.factorize(data[cluster])
+        members = [np.flatnonzero(codes == i) for i in range(codes.max() + 1)]
+        rows, labels = [], []
+        for draws in self._draw(len(members), seed):
+            picked = [members[i] for i in draws]
+            rows.append(np.concatenate(picked).astype(np.int32))
+            number = np.repeat(np.arange(1, len(draws) + 1), [len(x) for x in picked])
+            names = data[cluster].astype(str).to_numpy()[rows[-1]]
+            labels.append(np.array([f"{a}#{b}" for a, b in zip(names, number, strict=True)], object))
+        return RowStore(data.copy(), tuple(rows), cluster, tuple(labels))
+
+    def __repr__(self) -> str:
+        return f"BootstrapImputer(m={self.m}, cluster={self.cluster!r})"
+
+
+def impute(
+    data: pd.DataFrame,
+    m: int = 5,
+    engine: Literal["auto", "amelia", "bootstrap"] = "auto",
+    seed: int | None = None,
+    **arguments: Any,
+) -> ImputedData:
+    """m data sets by the engine that R has.
+
+    Parameters
+    ----------
+    data : DataFrame
+    m : int, at least 2
+    engine : {"auto", "amelia", "bootstrap"}
+        "auto" takes Amelia if R has it, else the bootstrap, with a warning that says what that
+        means for inference.
+    seed : int, optional
+    **arguments
+        The engine's own; under "auto" Amelia's, which the bootstrap does without.
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+    >>> rb.impute(holes, m=2, seed=1, idvars=["schid", "meanses"]).method
+    'amelia'
+    """
+    if engine not in ("auto", "amelia", "bootstrap"):
+        raise ArgumentError(f"engine must be 'auto', 'amelia' or 'bootstrap', not {engine!r}.")
+    if engine == "amelia" or (engine == "auto" and rdoor.has_package("Amelia")):
+        return AmeliaImputer(m, **arguments).impute(data, seed)
+    if engine == "auto":
+        warnings.warn(
+            "R has no Amelia: the data sets are bootstrap samples, not imputations. Rows with "
+            "holes are still dropped by each fit, so nothing is regained from them, and estimates "
+            "are biased unless values are missing completely at random; standard errors are the "
+            "spread of the estimates. Install Amelia for multiple imputation (on Debian: "
+            "apt-get install r-cran-amelia).",
+            RBridgeWarning,
+            stacklevel=2,
+        )
+        AmeliaImputer(m, **arguments)  # what Amelia would refuse is refused here too
+        arguments = {}
+    return BootstrapImputer(m, **arguments).impute(data, seed)
+
+
+class _Progress:
+    """A bar on a terminal, driven by what Amelia prints; nothing elsewhere."""
+
+    def __init__(self, m: int) -> None:
+        self._bar = tqdm(total=m, desc="Amelia", unit="imputation", disable=None, leave=False)
+        self._started = 0
+
+    def __enter__(self) -> Callable[[str], None]:
+        return self._hear
+
+    def _hear(self, text: str) -> None:
+        for _ in re.findall(r"-- Imputation \d+ --", text):
+            self._bar.update(1 if self._started else 0)
+            self._started += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+def _check_values(data: pd.DataFrame, ids: set[str], classed: set[str]) -> None:
+    """What Amelia can't impute from, found before it is called."""
+    for name in data.columns:
+        if name in ids:
+            continue
+        column = data[name]
+        if column.isna().all():
+            raise ArgumentError(
+                f"column {name!r} has no value at all, so nothing can be imputed from it: drop it, "
+                "or make it an id variable (idvars)."
+            )
+        if pd.api.types.is_float_dtype(column.dtype) and np.isinf(
+            column.to_numpy(dtype=np.float64, na_value=np.nan)
+        ).any():
+            raise ArgumentError(
+                f"column {name!r} holds infinite values: make them missing, or drop those rows."
+            )
+        coded = pd.api.types.is_numeric_dtype(column.dtype) or name in classed
+        if not coded:
+            raise ArgumentError(
+                f"column {name!r} ({column.dtype}) is neither a number, nor an id variable, nor "
+                "nominal or ordinal: Amelia can't use it. Name it in idvars, noms or ords."
+            )
+
+
+def _numbered(table: Any, position: int, data: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:
+    """A table of Amelia's with column names turned into R's column numbers."""
+    rows = [list(row) for row in np.atleast_2d(np.asarray(table, dtype=object))]
+    for row in rows:
+        if isinstance(row[position - 1], str):
+            check_columns([row[position - 1]], data, name)
+            row[position - 1] = list(data.columns).index(row[position - 1]) + 1
+    return np.array(rows, dtype=np.float64)
+
+
+def _restored(data: pd.DataFrame, found: Mapping[str, Any]) -> tuple[dict[str, Cells], list[str]]:
+    cells, notes = {}, []
+    for name, cell in found.items():
+        if _all_missing(cell["values"]):
+            continue  # an id variable's holes stay
+        column = restore(data[name], cell["values"])
+        cells[name] = Cells(cell["rows"] - 1, tuple(column.values), column.dtype)
+        if column.note:
+            notes.append(column.note)
+    return cells, notes
+
+
+def _all_missing(values: Sequence[Any]) -> bool:
+    return all(bool(pd.isna(x).all()) for x in values)
+
+
+def _still_missing(
+    data: pd.DataFrame, found: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> tuple[str, ...]:
+    ids = {*arguments.get("idvars", ()), *(arguments[x] for x in _NAME if x in arguments)}
+    holes = {
+        name: int(max(pd.isna(x).sum() for x in cell["values"])) for name, cell in found.items()
+    }
+    left = {name: n for name, n in holes.items() if n and name not in ids}
+    blank = int(data.drop(columns=list(ids & set(data.columns))).isna().all(axis=1).sum())
+    if left and max(left.values()) > blank:
+        raise ImputationError(
+            f"Amelia left holes in {', '.join(f'{k!r} ({v} cells)' for k, v in left.items())}: "
+            "its data sets are not complete. Check these columns' type and bounds."
+        )
+    if blank:
+        return (f"{blank} rows have no value but their id variables: they are left as they are",)
+    return ()
+
+
+def _failure(found: Mapping[str, Any], data: pd.DataFrame, output: str) -> ImputationError:
+    code = int(found["code"][0])
+    text = " ".join(str(x).strip() for x in found["message"] if x) if found.get("message") is not None else ""
+    if code == 2:
+        failed = ", ".join(str(x) for x in found.get("failed", []))
+        text = text or "the variance matrix of an imputation was not invertible"
+        text = f"imputation {failed} failed: {text}"
+    remedy = _REMEDIES.get(code, "see ?amelia")
+    return ImputationError(
+        f"Amelia (code {code}): {text}\n  what helps: {remedy}.", r_message=text, output=output
+    )

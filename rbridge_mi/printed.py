@@ -1,0 +1,31 @@
+"""Text that prints as itself, in a console and in a notebook."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+__all__ = ["Printed"]
+
+
+class Printed(str):
+    """A report: a `str` whose repr is the text, and which a notebook shows as text.
+
+    Examples
+    --------
+    >>> Printed("a\\nb")
+    a
+    b
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> Printed:
+        return cls("\n".join(lines))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self)}</pre>"

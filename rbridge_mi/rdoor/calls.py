@@ -1,0 +1,233 @@
+"""Calling R: arguments go in as values, the value and everything R said come back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import EncodingError, RCallError, RPackageError
+from .decode import from_r
+from .encode import to_r
+from .session import session
+
+__all__ = ["RObject", "Reply", "call", "call_object", "has_package", "require_package"]
+
+_log = logging.getLogger("rbridge_mi.r")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an R call gave: its decoded `value`, and what R said on the way."""
+
+    value: Any
+    warnings: tuple[str, ...]
+    messages: tuple[str, ...]
+    output: str
+
+
+class RObject:
+    """An R object that Python holds: live in this process, serialized once it leaves it.
+
+    `call` asks any R function of it; pickling and copying go through R's own `serialize`, which
+    keeps every bit. Unpickling needs no R: it is started at the first `call`.
+
+    A pickle of an R object, as any pickle, must come from a source that is trusted.
+    """
+
+    def __init__(self, sexp: Any = None, raw: bytes | None = None) -> None:
+        self._sexp = sexp
+        self._raw = raw
+
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Reply:
+        """``function(object, ...)`` in R; the function by its R name, such as "lme4::getME".
+
+        Parameters
+        ----------
+        function : str
+            "package::function", or the name of one of this library's own R functions.
+        *args, **kwargs
+            Further arguments, as Python values.
+
+        Raises
+        ------
+        RCallError
+            With R's text, if R stops.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
+        >>> fit.r.call("lme4::getME", "n_rtrms").value
+        array([1], dtype=int32)
+        """
+        return call(function, self, *args, **kwargs)
+
+    @property
+    def sexp(self) -> Any:
+        """The rpy2.rinterface object, for use with rpy2."""
+        return session().run(self.__rsexp__)
+
+    def __rsexp__(self) -> Any:
+        if self._sexp is None:
+            self._sexp = session().functions["from_bytes"](_raw_vector(self._raw))
+            self._raw = None
+        return self._sexp
+
+    def __getstate__(self) -> dict[str, Any]:
+        raw = self._raw
+        if self._sexp is not None:
+            raw = call("to_bytes", self).value
+        return {"raw": raw}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._sexp = None
+        self._raw = state["raw"]
+
+    def __del__(self) -> None:
+        sexp = self.__dict__.get("_sexp")
+        if sexp is not None:
+            session().discard(sexp)
+
+    def __repr__(self) -> str:
+        place = "serialized" if self._sexp is None else "live"
+        return f"<R object, {place}>"
+
+
+def call(
+    function: str,
+    *args: Any,
+    on_output: Callable[[str], None] | None = None,
+    error: type[RCallError] = RCallError,
+    **kwargs: Any,
+) -> Reply:
+    """Call an R function and decode what it returns.
+
+    Parameters
+    ----------
+    function : str
+        The name of a function of ``r/*.R``, or "package::function".
+    *args, **kwargs
+        Python values; keywords are R's argument names.
+    on_output : callable, optional
+        Gets each piece of text that R prints, as it comes (for progress).
+    error : subclass of RCallError
+        What to raise when R stops.
+    """
+    return _call(function, args, kwargs, on_output, error, decode=True)
+
+
+def call_object(
+    function: str, *args: Any, error: type[RCallError] = RCallError, **kwargs: Any
+) -> RObject:
+    """Call an R function and keep what it returns in R."""
+    value: RObject = _call(function, args, kwargs, None, error, decode=False).value
+    return value
+
+
+def has_package(name: str) -> bool:
+    """Whether R can load the package."""
+    return bool(call("has_package", name).value[0])
+
+
+def require_package(name: str, what: str) -> None:
+    """Refuse, with the remedy, where R lacks a package that `what` needs."""
+    if not has_package(name):
+        raise RPackageError(
+            f"{what} needs the R package {name}, which this R does not have. Install it: on "
+            f"Debian `apt-get install r-cran-{name.lower()}`, elsewhere in R "
+            f"install.packages(\"{name}\"). `rbridge-mi doctor` lists what is missing."
+        )
+
+
+def _call(
+    function: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    on_output: Callable[[str], None] | None,
+    error: type[RCallError],
+    decode: bool,
+) -> Reply:
+    r = session()
+
+    def job() -> tuple[str, Any, list[tuple[str, str, str]], str]:
+        from rpy2 import rinterface
+
+        names = ["" for _ in args] + list(kwargs)
+        values = [_argument(x, name) for x, name in zip([*args, *kwargs.values()], names, strict=True)]
+        arguments = rinterface.ListSexpVector(values)
+        arguments.names = rinterface.StrSexpVector(names)
+        with _console(on_output) as output:
+            target = (
+                r.functions["find_function"](function)
+                if "::" in function
+                else r.functions[function]
+            )
+            result = r.functions["run"](target, arguments)
+        status, value, kinds, texts, wheres = result
+        said = list(zip(_strings(kinds), _strings(texts), _strings(wheres), strict=True))
+        if status[0] != "ok":
+            return status[0], None, said, "".join(output)
+        return "ok", from_r(value, RObject) if decode else RObject(value), said, "".join(output)
+
+    status, value, said, output = r.run(job)
+    if output and on_output is None:
+        _log.info("%s", output)
+    if status == "interrupt":
+        raise KeyboardInterrupt
+    if status == "error":
+        _, text, where = said[-1]
+        heard = "".join(f"\n  {kind}: {text.strip()}" for kind, text, _ in said[:-1])
+        raise error(
+            f"R: {text.strip()}" + (f"\n  in: {where}" if where else "") + heard,
+            r_message=text,
+            r_call=where,
+            output=output,
+        )
+    return Reply(
+        value,
+        tuple(text for kind, text, _ in said if kind == "warning"),
+        tuple(text.rstrip("\n") for kind, text, _ in said if kind == "message"),
+        output,
+    )
+
+
+def _argument(value: Any, name: str) -> Any:
+    try:
+        return to_r(value)
+    except EncodingError as error:
+        if name in ("", "data", "newdata"):
+            raise
+        raise EncodingError(f"argument {name!r}: {error}") from None
+
+
+def _strings(vector: Any) -> list[str]:
+    return [str(x) for x in vector]
+
+
+def _raw_vector(raw: bytes | None) -> Any:
+    from rpy2 import rinterface
+
+    return rinterface.ByteSexpVector.from_memoryview(memoryview(raw or b""))
+
+
+@contextmanager
+def _console(on_output: Callable[[str], None] | None) -> Iterator[list[str]]:
+    """Take R's console for the length of one call; the user's own rpy2 gets it back."""
+    from rpy2.rinterface_lib import callbacks
+
+    heard: list[str] = []
+
+    def write(text: str) -> None:
+        heard.append(text)
+        if on_output is not None:
+            on_output(text)
+
+    before = callbacks.consolewrite_print, callbacks.consolewrite_warnerror
+    callbacks.consolewrite_print = callbacks.consolewrite_warnerror = write
+    try:
+        yield heard
+    finally:
+        callbacks.consolewrite_print, callbacks.consolewrite_warnerror = before

@@ -1,0 +1,155 @@
+"""R objects to Python values. Runs on R's thread.
+
+A double vector becomes a float64 array (NA is a NaN, its payload kept), an integer or logical
+vector an int32 or bool array, or a masked pandas array where it holds NA; text becomes an object
+array with None for NA; a factor a Categorical; Date and POSIXct datetime64; a list a dict by name
+(a list where it has no names); a data frame a DataFrame; arrays keep their dimensions. Everything
+else stays in R, as an `RObject`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["from_r"]
+
+_NA_INT = -(2**31)
+
+
+def from_r(sexp: Any, hold: Callable[[Any], Any]) -> Any:
+    """The Python value of an R object; `hold` wraps what has none."""
+    from rpy2 import rinterface
+
+    if isinstance(sexp, rinterface.sexp.NULLType):
+        return None
+    classes = _attribute(sexp, "class")
+    if isinstance(sexp, rinterface.ListSexpVector):
+        if classes is not None and "data.frame" in classes:
+            return _frame(sexp, hold)
+        if classes is None:
+            return _list(sexp, hold)
+        return hold(sexp)
+    if not isinstance(sexp, rinterface.sexp.SexpVector) or isinstance(
+        sexp, rinterface.ExprSexpVector | rinterface.LangSexpVector | rinterface.PairlistSexpVector
+    ):
+        return hold(sexp)
+    values = _vector(sexp)
+    if classes is not None:
+        return _classed(sexp, values, classes)
+    dim = _attribute(sexp, "dim")
+    return values if dim is None else np.reshape(values, tuple(dim), order="F")
+
+
+def _list(sexp: Any, hold: Callable[[Any], Any]) -> Any:
+    values = [from_r(x, hold) for x in sexp]
+    names = _attribute(sexp, "names")
+    return values if names is None else dict(zip(names, values, strict=True))
+
+
+def _frame(sexp: Any, hold: Callable[[Any], Any]) -> pd.DataFrame:
+    names = list(_attribute(sexp, "names"))
+    columns = [from_r(x, hold) for x in sexp]
+    rows = _attribute(sexp, "row.names")
+    # R keeps automatic row names as a pair (NA, n), which rpy2 shows expanded: integers.
+    index = None if rows is None or rows.dtype.kind == "i" else pd.Index(rows)
+    length = 0 if rows is None else len(rows)
+    frame = pd.DataFrame(
+        dict(enumerate(columns)), index=pd.RangeIndex(length) if index is None else index
+    )
+    frame.columns = pd.Index(names)
+    return frame
+
+
+def _vector(sexp: Any) -> Any:
+    from rpy2 import rinterface
+
+    if isinstance(sexp, rinterface.FloatSexpVector):
+        return _copy(sexp, np.float64)
+    if isinstance(sexp, rinterface.BoolSexpVector):
+        codes = _copy(sexp, np.int32)
+        missing = codes == _NA_INT
+        if missing.any():
+            return pd.arrays.BooleanArray(codes == 1, missing)
+        return codes == 1
+    if isinstance(sexp, rinterface.IntSexpVector):
+        codes = _copy(sexp, np.int32)
+        missing = codes == _NA_INT
+        return pd.arrays.IntegerArray(codes, missing) if missing.any() else codes
+    if isinstance(sexp, rinterface.ByteSexpVector):
+        return _bytes(sexp)
+    if isinstance(sexp, rinterface.ComplexSexpVector):
+        return _copy(sexp, np.complex128)
+    return _strings(sexp)
+
+
+def _copy(sexp: Any, dtype: Any) -> np.ndarray[Any, Any]:
+    """One block copied out of R's memory."""
+    from rpy2.rinterface_lib import openrlib
+
+    if len(sexp) == 0:
+        return np.empty(0, dtype)
+    pointer = sexp._R_GET_PTR(sexp.__sexp__._cdata)
+    size = len(sexp) * np.dtype(dtype).itemsize
+    return np.frombuffer(openrlib.ffi.buffer(pointer, size), dtype).copy()
+
+
+def _bytes(sexp: Any) -> bytes:
+    from rpy2.rinterface_lib import openrlib
+
+    return bytes(openrlib.ffi.buffer(openrlib.RAW(sexp.__sexp__._cdata), len(sexp)))
+
+
+def _strings(sexp: Any) -> np.ndarray[Any, Any]:
+    """R keeps each distinct text once, so decoding each distinct address once is enough."""
+    from rpy2.rinterface_lib import openrlib
+
+    if len(sexp) == 0:
+        return np.empty(0, object)
+    rlib, ffi = openrlib.rlib, openrlib.ffi
+    cdata = sexp.__sexp__._cdata
+    block = ffi.buffer(ffi.cast("char *", openrlib.DATAPTR(cdata)), len(sexp) * 8)
+    codes, addresses = pd.factorize(np.frombuffer(block, np.int64))
+    texts = np.empty(len(addresses), object)
+    for i, address in enumerate(addresses):
+        charsxp = ffi.cast("SEXP", int(address))
+        if charsxp != rlib.R_NaString:
+            texts[i] = ffi.string(rlib.Rf_translateCharUTF8(charsxp)).decode("utf-8")
+    decoded: np.ndarray[Any, Any] = texts[codes]
+    return decoded
+
+
+def _classed(sexp: Any, values: Any, classes: Any) -> Any:
+    if "factor" in classes:
+        codes = np.asarray(pd.array(values, dtype="Int32").fillna(0)) - 1
+        return pd.Categorical.from_codes(
+            codes, list(_attribute(sexp, "levels")), ordered="ordered" in classes
+        )
+    if "Date" in classes:
+        return _ticks(np.asarray(values, np.float64), 86400, "s")
+    if "POSIXct" in classes:
+        return _ticks(np.asarray(values, np.float64), 10**6, "us")
+    return values  # AsIs, table, ...: the numbers are all there is
+
+
+def _ticks(values: np.ndarray[Any, Any], per_unit: int, unit: str) -> Any:
+    missing = np.isnan(values)
+    whole = np.floor(np.where(missing, 0.0, values))
+    part = np.where(missing, 0.0, values) - whole
+    ticks = whole.astype(np.int64) * per_unit + np.rint(part * per_unit).astype(np.int64)
+    ticks[missing] = np.iinfo(np.int64).min
+    return ticks.view(f"datetime64[{unit}]")
+
+
+def _attribute(sexp: Any, name: str) -> Any:
+    """An attribute's values, or None. Asked of R's C interface: a call would evaluate language."""
+    from rpy2.rinterface_lib import conversion, memorymanagement, openrlib
+
+    rlib = openrlib.rlib
+    with memorymanagement.rmemory() as keep:
+        symbol = rlib.Rf_install(name.encode())
+        cdata = keep.protect(rlib.Rf_getAttrib(sexp.__sexp__._cdata, symbol))
+        return None if cdata == rlib.R_NilValue else _vector(conversion._cdata_to_rinterface(cdata))

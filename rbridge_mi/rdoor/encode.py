@@ -1,0 +1,407 @@
+"""Python values to R objects, exactly or not at all. Runs on R's thread.
+
+===============================  =========================================================
+pandas                           R
+===============================  =========================================================
+float64, float32                 double; NaN is NA
+Float64, Float32 (nullable)      double; NA is NA, NaN stays NaN
+int8 … uint64, Int8 … UInt64     integer; double where a value is beyond 32 bits
+bool, boolean                    logical
+str, string, object holding str  character
+category                         factor; labels, order, and unused levels kept
+datetime64, with zone or without POSIXct in UTC
+object holding datetime.date     Date
+===============================  =========================================================
+
+Refused, by name and with a remedy: what R's types can't hold exactly.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..dtypes import label
+from ..errors import EncodingError
+
+__all__ = ["check_frame_names", "to_r"]
+
+_NA_REAL = np.uint64(0x7FF00000000007A2)  # R's NA: a NaN whose low word is 1954
+_NA_INT = np.int32(-(2**31))
+_MAX_INT = 2**31 - 1
+_MAX_EXACT = 2**53
+
+
+def to_r(value: Any) -> Any:
+    """The R object that `value` means; see the module's table for frames and columns."""
+    from rpy2 import rinterface
+
+    if hasattr(value, "__rsexp__"):
+        return value.__rsexp__()
+    if value is None:
+        return rinterface.NULL
+    if isinstance(value, pd.DataFrame):
+        return _frame(value)
+    if isinstance(value, pd.Series):
+        return _column(value, "value")
+    if isinstance(value, np.ndarray):
+        return _array(value)
+    if isinstance(value, bool | np.bool_ | int | np.integer | float | np.floating | str):
+        return _atomic([value])
+    if isinstance(value, Mapping):
+        return _list(value.values(), value.keys())
+    if isinstance(value, list | tuple):
+        return _atomic(list(value)) if _is_atomic(value) else _list(value)
+    raise EncodingError(
+        f"a value of type {type(value).__name__} has no R equivalent here: give numbers, text, "
+        "booleans, None, lists or dicts of these, numpy arrays, or pandas objects."
+    )
+
+
+def check_frame_names(frame: pd.DataFrame) -> None:
+    """Refuse column names that R can't carry unchanged."""
+    for name in frame.columns:
+        if not isinstance(name, str):
+            raise EncodingError(
+                f"column name {name!r} is not text: R's column names are. Rename, for instance "
+                "with `frame.columns = frame.columns.map(str)`."
+            )
+        _check_text(name, f"column name {name!r}")
+    twice = frame.columns[frame.columns.duplicated()].unique().tolist()
+    if twice:
+        raise EncodingError(f"column names that stand more than once: {twice}. Rename or drop one.")
+
+
+def _is_atomic(value: Iterable[Any]) -> bool:
+    kinds = {_kind(x) for x in value}
+    return bool(kinds) and (len(kinds - {"none"}) == 1 or kinds <= {"int", "float", "none"})
+
+
+def _kind(x: Any) -> str:
+    if x is None or x is pd.NA:
+        return "none"
+    for kind, types in (
+        ("bool", (bool, np.bool_)),
+        ("int", (int, np.integer)),
+        ("float", (float, np.floating)),
+        ("text", (str,)),
+    ):
+        if isinstance(x, types):
+            return kind
+    return "other:" + type(x).__name__
+
+
+def _atomic(values: list[Any]) -> Any:
+    kinds = {_kind(x) for x in values} - {"none"}
+    if "text" in kinds:
+        return _strings(values)
+    dtype = "boolean" if kinds == {"bool"} else "Int64" if kinds == {"int"} else "Float64"
+    try:
+        series = pd.Series(values, dtype=dtype)
+    except OverflowError:
+        raise EncodingError(f"{values} holds an integer that R can't hold exactly.") from None
+    return _column(series, "value")
+
+
+def _list(values: Iterable[Any], names: Iterable[str] | None = None) -> Any:
+    from rpy2 import rinterface
+
+    vector = rinterface.ListSexpVector([to_r(x) for x in values])
+    if names is not None:
+        vector.names = _strings(list(names))
+    return vector
+
+
+def _array(array: np.ndarray[Any, Any]) -> Any:
+    from rpy2 import rinterface
+
+    vector = _column(pd.Series(array.ravel(order="F")), "array")
+    if array.ndim > 1:
+        dim = rinterface.IntSexpVector(list(array.shape))
+        vector = rinterface.baseenv["dim<-"](vector, value=dim)
+    return vector
+
+
+def _frame(frame: pd.DataFrame) -> Any:
+    from rpy2 import rinterface
+
+    from .session import session
+
+    check_frame_names(frame)
+    columns = [_described(frame.iloc[:, i], str(name)) for i, name in enumerate(frame.columns)]
+    return session().functions["assemble_frame"](
+        rinterface.ListSexpVector(columns),
+        _strings(list(frame.columns)),
+        rinterface.IntSexpVector([len(frame)]),
+    )
+
+
+def _column(column: pd.Series[Any], name: str) -> Any:
+    from .session import session
+
+    return session().functions["assemble_column"](_described(column, name))
+
+
+def _described(column: pd.Series[Any], name: str) -> Any:
+    """list(kind, values, ...) for R's assemble_column."""
+    from rpy2 import rinterface
+
+    parts = _encoder(column, name)(column, name)
+    described = rinterface.ListSexpVector(list(parts.values()))
+    described.names = rinterface.StrSexpVector(list(parts))
+    return described
+
+
+def _encoder(column: pd.Series[Any], name: str) -> Callable[[Any, str], dict[str, Any]]:
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _factor
+    if isinstance(dtype, pd.ArrowDtype):
+        return _arrow
+    if isinstance(dtype, pd.DatetimeTZDtype) or dtype.kind == "M":
+        return _datetime
+    if pd.api.types.is_bool_dtype(dtype):
+        return _logical
+    if pd.api.types.is_integer_dtype(dtype):
+        return _integer
+    if pd.api.types.is_float_dtype(dtype) and not isinstance(dtype, pd.SparseDtype):
+        return _double
+    if isinstance(dtype, pd.StringDtype):
+        return _text
+    if dtype == object:
+        return _object
+    raise EncodingError(f"column {name!r} has dtype {dtype}, {_remedy(dtype)}")
+
+
+def _remedy(dtype: Any) -> str:
+    text = str(dtype)
+    if text.startswith("timedelta"):
+        return "which R has no exact type for: give numbers (`.dt.total_seconds()`)."
+    if text.startswith("period"):
+        return "which R has no type for: give time stamps (`.dt.to_timestamp()`) or text."
+    if text.startswith("interval"):
+        return "which R has no type for: give categories (`.astype(str).astype('category')`)."
+    if text.startswith("Sparse"):
+        return "which R can't share: give a dense column (`.sparse.to_dense()`)."
+    if text.startswith("complex"):
+        return "which no model here takes: give the real and the imaginary part as two columns."
+    return "which has no R equivalent: convert it to numbers, text, booleans or categories."
+
+
+def _double(column: pd.Series[Any], name: str) -> dict[str, Any]:
+    from rpy2 import rinterface
+
+    nullable = pd.api.types.is_extension_array_dtype(column.dtype)
+    if nullable:
+        values = column.array._data  # type: ignore[attr-defined]
+        missing = column.array._mask  # type: ignore[attr-defined]
+    else:
+        values = column.to_numpy()
+        missing = None
+    if values.dtype.itemsize > 8:
+        raise EncodingError(
+            f"column {name!r} has dtype {values.dtype}, wider than R's doubles: use float64."
+        )
+    values = np.ascontiguousarray(values, dtype=np.float64)
+    if missing is None:
+        missing = np.isnan(values)
+    vector = rinterface.FloatSexpVector.from_memoryview(memoryview(values))
+    if missing.any():
+        np.frombuffer(vector.memoryview(), dtype=np.uint64)[missing] = _NA_REAL
+    return {"kind": rinterface.StrSexpVector(["plain"]), "values": vector}
+
+
+def _integer(column: pd.Series[Any], name: str) -> dict[str, Any]:
+    from rpy2 import rinterface
+
+    plain = rinterface.StrSexpVector(["plain"])
+    values, missing = _values_and_mask(column)
+    held = values if missing is None else values[~missing]
+    low, high = (int(held.min()), int(held.max())) if held.size else (0, 0)
+    if -_MAX_INT <= low and high <= _MAX_INT:
+        return {"kind": plain, "values": _int_vector(values, missing)}
+    if low < -_MAX_EXACT or high > _MAX_EXACT:
+        worst = high if high > _MAX_EXACT else low
+        raise EncodingError(
+            f"column {name!r} holds {worst}, beyond 2**53: R has no type that holds it exactly. "
+            "If it is an identifier, give it as text (`.astype(str)`)."
+        )
+    doubles = values.astype(np.float64)
+    vector = rinterface.FloatSexpVector.from_memoryview(memoryview(doubles))
+    if missing is not None:
+        np.frombuffer(vector.memoryview(), dtype=np.uint64)[missing] = _NA_REAL
+    return {"kind": plain, "values": vector}
+
+
+def _logical(column: pd.Series[Any], name: str) -> dict[str, Any]:
+    from rpy2 import rinterface
+
+    values, missing = _values_and_mask(column)
+    vector = rinterface.BoolSexpVector.from_memoryview(memoryview(_int_array(values, missing)))
+    return {"kind": rinterface.StrSexpVector(["plain"]), "values": vector}
+
+
+def _values_and_mask(column: pd.Series[Any]) -> tuple[Any, Any]:
+    if not pd.api.types.is_extension_array_dtype(column.dtype):
+        return column.to_numpy(), None
+    mask = column.array._mask  # type: ignore[attr-defined]
+    return column.array._data, mask if mask.any() else None  # type: ignore[attr-defined]
+
+
+def _int_array(values: Any, missing: Any) -> np.ndarray[Any, np.dtype[np.int32]]:
+    array: np.ndarray[Any, np.dtype[np.int32]]
+    if missing is None:
+        array = np.ascontiguousarray(values, dtype=np.int32)
+    else:
+        array = np.where(missing, _NA_INT, values.astype(np.int32))
+    return array
+
+
+def _int_vector(values: Any, missing: Any = None) -> Any:
+    from rpy2 import rinterface
+
+    return rinterface.IntSexpVector.from_memoryview(memoryview(_int_array(values, missing)))
+
+
+def _text(column: pd.Series[Any], name: str) -> dict[str, Any]:
+    from rpy2 import rinterface
+
+    codes, levels = pd.factorize(column.to_numpy(dtype=object, na_value=None))
+    return {
+        "kind": rinterface.StrSexpVector(["text"]),
+        "values": _codes(codes),
+        "levels": _strings(list(levels), f"column {name!r}"),
+    }
+
+
+def _factor(column: pd.Series[Any], name: str) -> dict[str, Any]:
+    from rpy2 import rinterface
+
+    categories = column.cat.categories
+    labels = [label(x) for x in categories]
+    if len(set(labels)) < len(labels):
+        twice = sorted({x for x in labels if labels.count(x) > 1})
+        raise EncodingError(
+            f"column {name!r} has categories that read the same as text: {twice}. R's levels are "
+            "text: rename them (`.cat.rename_categories`)."
+        )
+    return {
+        "kind": rinterface.StrSexpVector(["factor"]),
+        "values": _codes(column.cat.codes.to_numpy()),
+        "levels": _strings(labels, f"column {name!r}"),
+        "ordered": rinterface.BoolSexpVector([bool(column.cat.ordered)]),
+    }
+
+
+def _codes(codes: Any) -> Any:
+    """R's codes start at 1; pandas' -1 is NA."""
+    return _int_vector(codes.astype(np.int32) + 1, codes < 0)
+
+
+def _datetime(column: pd.Series[Any], name: str) -> dict[str, Any]:
+    from rpy2 import rinterface
+
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    values = column.to_numpy()
+    missing = np.isnat(values)
+    seconds_of = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+    per_second = seconds_of[np.datetime_data(values.dtype)[0]]
+    ticks = np.where(missing, np.int64(0), values.view(np.int64))
+    whole, part = np.divmod(ticks, per_second)
+    seconds = whole + part / per_second
+    # R counts seconds in a double; what comes back must be the same tick.
+    back = np.floor(seconds)
+    again = back.astype(np.int64) * per_second + np.rint((seconds - back) * per_second).astype(
+        np.int64
+    )
+    if not np.array_equal(again, ticks):
+        raise EncodingError(
+            f"column {name!r} holds times finer than R's double of seconds can tell apart: round "
+            "it (`.dt.floor('us')`)."
+        )
+    vector = rinterface.FloatSexpVector.from_memoryview(memoryview(seconds))
+    np.frombuffer(vector.memoryview(), dtype=np.uint64)[missing] = _NA_REAL
+    return {"kind": rinterface.StrSexpVector(["datetime"]), "values": vector}
+
+
+def _date(column: pd.Series[Any], name: str) -> dict[str, Any]:
+    from rpy2 import rinterface
+
+    days = np.array(
+        [np.nan if pd.isna(x) else x.toordinal() - _EPOCH for x in column], dtype=np.float64
+    )
+    parts = _double(pd.Series(days), name)
+    return {"kind": rinterface.StrSexpVector(["date"]), "values": parts["values"]}
+
+
+_EPOCH = dt.date(1970, 1, 1).toordinal()
+
+
+def _object(column: pd.Series[Any], name: str) -> dict[str, Any]:
+    """An object column is carried when all that it holds, but for the missing, is of one kind."""
+    held = column[column.notna()]
+    if held.map(lambda x: isinstance(x, str)).all():
+        return _text(column, name)
+    if held.map(lambda x: isinstance(x, bool | np.bool_)).all():
+        return _logical(column.astype("boolean"), name)
+    if held.map(lambda x: isinstance(x, dt.date) and not isinstance(x, dt.datetime)).all():
+        return _date(column, name)
+    kinds = sorted({type(x).__name__ for x in held})
+    raise EncodingError(
+        f"column {name!r} is of dtype object and holds {', '.join(kinds)}: R needs one type. "
+        "Convert it (`.astype('float64')`, `.astype(str)`, `.convert_dtypes()`)."
+    )
+
+
+def _arrow(column: pd.Series[Any], name: str) -> dict[str, Any]:
+    """Arrow-backed columns go by way of the pandas type that holds the same values."""
+    import pyarrow as pa
+
+    kind = column.dtype.pyarrow_dtype
+    if pa.types.is_date(kind):
+        return _date(column.astype(object), name)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return _text(column, name)
+    if pa.types.is_dictionary(kind):
+        return _factor(column.astype("category"), name)
+    if pa.types.is_boolean(kind):
+        return _logical(column.astype("boolean"), name)
+    if pa.types.is_integer(kind):
+        return _integer(column.astype("UInt64" if str(kind).startswith("u") else "Int64"), name)
+    if pa.types.is_floating(kind):
+        return _double(column.astype("Float64"), name)
+    if pa.types.is_timestamp(kind):
+        zoned = f", {kind.tz}" if kind.tz else ""
+        return _datetime(column.astype(f"datetime64[{kind.unit}{zoned}]"), name)
+    raise EncodingError(f"column {name!r} has dtype {column.dtype}, {_remedy(column.dtype)}")
+
+
+def _strings(values: list[Any], what: str = "text") -> Any:
+    from rpy2 import rinterface
+
+    texts: list[Any] = []
+    for value in values:
+        if value is None or value is pd.NA:
+            texts.append(rinterface.NA_Character)
+        elif isinstance(value, str):
+            texts.append(_check_text(value, what))
+        else:
+            raise EncodingError(f"{what}: {value!r} is not text.")
+    return rinterface.StrSexpVector(texts)
+
+
+def _check_text(text: str, what: str) -> str:
+    if "\0" in text:
+        raise EncodingError(f"{what} holds the character NUL, which R's text can't: remove it.")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise EncodingError(
+            f"{what} holds a lone surrogate ({text[error.start]!r}), which isn't text: remove it."
+        ) from None
+    return text

@@ -1,0 +1,206 @@
+"""R, started once, on a thread of its own.
+
+One thread owns R for the life of the process. Callers wait for it: a KeyboardInterrupt therefore
+reaches them as in any Python code, whatever R is doing, no signal handler has to be replaced, and
+R is never entered by two threads or released by the garbage collector of another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import traceback
+import warnings
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import RForkError, RNotFoundError
+
+__all__ = ["MIN_R", "Session", "session", "source_dir"]
+
+T = TypeVar("T")
+
+MIN_R = (4, 2)
+
+# rpy2 switches R's own check of the C stack off, so that R may run on any thread: a stack that R's
+# limit on nested expressions (5000) can't exhaust takes its place. The memory is only reserved.
+_STACK_BYTES = 256 * 1024 * 1024
+
+# No saved workspace: a .RData lying in the working directory must not change an answer.
+# Profiles are read, as Rscript reads them, since they say where packages are.
+_R_OPTIONS = ("rpy2", "--quiet", "--no-save", "--no-restore")
+
+
+def source_dir() -> Path:
+    """Where the R sources are: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for place in (package / "r", package.parent / "r"):
+        if (place / "bridge.R").is_file():
+            return place
+    raise RNotFoundError(
+        f"rbridge_mi's own R sources (r/bridge.R) were not found beside {package}: the "
+        "installation is incomplete. Reinstall the package."
+    )
+
+
+class Session:
+    """The embedded R of this process. Use the module's `session()`; don't make one."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.functions: Any = None  # the R environment that holds r/*.R
+        self._garbage: deque[Any] = deque()
+        self._running: object = None
+        self._state = threading.Lock()
+        before = threading.stack_size(_STACK_BYTES)
+        try:
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="R")
+            started = self._thread.submit(self._start)
+        finally:
+            threading.stack_size(before)
+        started.result()
+
+    def run(self, job: Callable[[], T]) -> T:
+        """Run `job` on R's thread and wait. Ctrl-C stops R, leaves it usable, and is raised."""
+        if os.getpid() != self.pid:
+            raise RForkError(
+                "R was started in the parent of this forked process and can't be used here. Start "
+                "workers with 'spawn', 'forkserver' or joblib's loky backend, or let the first R "
+                "call come after the fork."
+            )
+        ticket = object()
+        future = self._thread.submit(self._work, ticket, job)
+        try:
+            return future.result()
+        except BaseException:
+            if not future.done():  # KeyboardInterrupt, or the like, came while waiting
+                self._abandon(ticket, future)
+            raise
+
+    def discard(self, sexp: Any) -> None:
+        """Let go of an R object; R's thread releases it, since no other may touch R's heap."""
+        self._garbage.append(sexp)
+
+    def _abandon(self, ticket: object, future: Future[Any]) -> None:
+        """Take a job out of the queue, or interrupt R until it has stopped."""
+        while not (future.cancel() or future.done()):
+            with self._state:
+                if self._running is ticket:
+                    self._set_interrupt(1)
+            # A second Ctrl-C finds R stopping already: nothing more to do than to wait.
+            with contextlib.suppress(KeyboardInterrupt):
+                wait([future], timeout=1.0)
+
+    def _work(self, ticket: object, job: Callable[[], T]) -> T:
+        from rpy2.rinterface_lib import openrlib
+
+        # rpy2's own lock too: a user's rpy2 code in another thread keeps out while this runs.
+        with openrlib.rlock:
+            self._garbage.clear()
+            with self._state:
+                self._running = ticket
+            try:
+                return job()
+            except BaseException as error:
+                # A traceback keeps its frames' variables: R objects that would be released by
+                # whichever thread drops the exception. Release them here.
+                seen: BaseException | None = error
+                while seen is not None:
+                    traceback.clear_frames(seen.__traceback__)
+                    seen = seen.__cause__ or seen.__context__
+                raise
+            finally:
+                with self._state:
+                    self._running = None
+                    self._set_interrupt(0)
+
+    @staticmethod
+    def _set_interrupt(pending: int) -> None:
+        from rpy2.rinterface_lib import openrlib
+
+        openrlib.rlib.R_interrupts_pending = pending
+
+    def _start(self) -> None:
+        _check_r_exists()
+        before = dict(os.environ)
+        names: list[str] = []
+        try:
+            base = _init_r()
+            # R finds these two modules by R_HOME when they are first used: have them loaded now.
+            base["La_version"]()
+            base["libcurlVersion"]()
+            names = list(base["names"](base["Sys.getenv"]()))
+        finally:
+            _restore_environment(before, names)
+        found = str(base["as.character"](base["getRversion"]())[0])
+        if tuple(int(x) for x in found.split(".")[:2]) < MIN_R:
+            raise RNotFoundError(
+                f"R {found} is too old: rbridge_mi needs R {MIN_R[0]}.{MIN_R[1]} or newer."
+            )
+        functions = base["new.env"](parent=base["baseenv"]())
+        for path in sorted(source_dir().glob("*.R")):
+            base["sys.source"](str(path), envir=functions, **{"keep.source": False})
+        self.functions = functions
+
+
+def _check_r_exists() -> None:
+    if os.environ.get("R_HOME") or shutil.which("R"):
+        return
+    raise RNotFoundError(
+        "R was not found: there is no 'R' on PATH and R_HOME is not set. Install R "
+        f"{MIN_R[0]}.{MIN_R[1]} or newer with lme4 and Amelia (in a checkout: `make r`; on Debian: "
+        "`apt-get install r-base-core r-base-dev r-cran-lme4 r-cran-amelia`), then reinstall "
+        "rpy2-rinterface, which is built against the R that it finds."
+    )
+
+
+def _init_r() -> Any:
+    """Start R through rpy2, unless the user's own rpy2 did already; return R's base."""
+    try:
+        from rpy2 import rinterface
+        from rpy2.rinterface_lib import embedded
+    except Exception as error:  # what fails here is a broken build: OSError, ImportError, ...
+        raise RNotFoundError(
+            f"R is installed but rpy2 can't load it ({type(error).__name__}: {error}). Rebuild the "
+            "binding against this R: RPY2_CFFI_MODE=API pip install --force-reinstall "
+            "--no-cache-dir --no-binary rpy2-rinterface 'rpy2-rinterface>=3.6.3,<3.6.6'. "
+            "`rbridge-mi doctor` shows the details."
+        ) from error
+    if not embedded.isinitialized():
+        embedded.set_initoptions(_R_OPTIONS)
+        with warnings.catch_warnings():
+            # rpy2 warns that Ctrl-C can't interrupt an R started off the main thread; `run` does.
+            warnings.filterwarnings("ignore", message=r"(?s).*not initialized by the main")
+            rinterface.initr(interactive=False)
+    return rinterface.baseenv
+
+
+def _restore_environment(before: dict[str, str], names: list[str]) -> None:
+    """Undo what R's start wrote, in os.environ and in C's environment, for child processes.
+
+    What R needs of these variables it has read by now; a child that inherited its LD_LIBRARY_PATH
+    would load another libpython.
+    """
+    for name in {*names, *os.environ} - set(before):
+        os.environ.pop(name, None)
+        os.unsetenv(name)
+    os.environ.update(before)
+
+
+_session: Session | None = None
+_starting = threading.Lock()
+
+
+def session() -> Session:
+    """This process's R, started if it isn't yet."""
+    global _session
+    if _session is None:
+        with _starting:
+            if _session is None:
+                _session = Session()
+    return _session
