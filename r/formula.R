@@ -46,6 +46,20 @@ parse_formula <- function(text, columns, allow, env) {
   structure(expr, class = "formula", .Environment = env)
 }
 
+# What can be checked before a fit: the formula, with the columns that it names, and what
+# lmerControl() takes.
+check_lmer <- function(text, columns, allow) {
+  expr <- parse_formula(text, columns, allow, new.env(parent = baseenv()))
+  if (!any(c("|", "||") %in% formula_calls(expr))) {
+    stop("the formula '", text, "' has no random term: add one, such as (1 | group), or fit it ",
+      "without lme4", call. = FALSE)
+  }
+  list(
+    variables = intersect(formula_variables(expr), columns),
+    control = names(formals(lme4::lmerControl))
+  )
+}
+
 # The functions that an expression would call, "pkg::name" where it says so.
 formula_calls <- function(expr) {
   if (!is.call(expr)) return(character())

@@ -106,3 +106,33 @@ mermod_predict <- function(fit, newdata, re_form, allow_new_levels, random_only,
   values <- do.call(stats::predict, arguments, quote = TRUE)
   list(rows = as.integer(names(values)), values = unname(as.numeric(values)))
 }
+
+mermod_simulate <- function(fit, nsim, seed, ...) {
+  values <- stats::simulate(fit, nsim = nsim, seed = seed, ...)
+  list(rows = as.integer(row.names(values)), names = names(values), values = unname(as.list(values)))
+}
+
+mermod_confint <- function(fit, parm, level, method, seed, ...) {
+  if (!is.null(seed)) seed_r(seed)
+  arguments <- list(fit, level = level, method = method, quiet = TRUE, ...)
+  if (!is.null(parm)) arguments$parm <- parm
+  table <- do.call(stats::confint, arguments, quote = TRUE)
+  list(terms = rownames(table), low = unname(table[, 1L]), high = unname(table[, 2L]))
+}
+
+# R sorts the models by their number of parameters, stably.
+mermod_anova <- function(fit, others, refit) {
+  fits <- c(list(fit), others)
+  names <- paste0("model", seq_along(fits))
+  table <- do.call(stats::anova, c(unname(fits), list(refit = refit, model.names = names)))
+  list(
+    order = match(row.names(table), names),
+    table = list(
+      npar = table$npar, aic = table$AIC, bic = table$BIC, log_lik = table$logLik,
+      deviance = table$deviance, statistic = table$Chisq, df = table$Df,
+      p_value = table[["Pr(>Chisq)"]]
+    )
+  )
+}
+
+mermod_anova_terms <- function(fit) as.data.frame(stats::anova(fit))

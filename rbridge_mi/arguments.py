@@ -64,7 +64,9 @@ def check_count(value: Any, argument: str, least: int) -> int:
     """A whole number of at least `least`."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
     if not whole or value < least:
-        raise ArgumentError(f"{argument} must be a whole number of at least {least}, not {value!r}.")
+        raise ArgumentError(
+            f"{argument} must be a whole number of at least {least}, not {value!r}."
+        )
     return int(value)
 
 

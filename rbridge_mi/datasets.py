@@ -74,7 +74,9 @@ def ampute(
     names = list(frame.columns) if columns is None else column_list(columns, "columns")
     check_columns(names, frame, "columns")
     if isinstance(prop, bool) or not isinstance(prop, int | float) or not 0 <= prop < 1:
-        raise ArgumentError(f"prop must be a number from 0 up to, but not including, 1, not {prop!r}.")
+        raise ArgumentError(
+            f"prop must be a number from 0 up to, but not including, 1, not {prop!r}."
+        )
     generator = np.random.default_rng(abs(check_seed(seed)))
     count = round(prop * len(frame))
     for name in names:
@@ -86,8 +88,11 @@ def ampute(
 def _with_holes(column: pd.Series[Any], rows: np.ndarray[Any, Any]) -> pd.Series[Any]:
     kind = column.dtype.kind if isinstance(column.dtype, np.dtype) else ""
     if kind in "iu" and kind:
-        column = column.astype(pd.array([], dtype=column.dtype.name.replace("int", "Int")
-                                        .replace("uInt", "UInt")).dtype)
+        column = column.astype(
+            pd.array(
+                [], dtype=column.dtype.name.replace("int", "Int").replace("uInt", "UInt")
+            ).dtype
+        )
     elif kind == "b":
         column = column.astype("boolean")
     mask = np.zeros(len(column), dtype=bool)

@@ -13,6 +13,7 @@ __all__ = [
     "FitError",
     "FormulaError",
     "ImputationError",
+    "PoolingError",
     "RBridgeError",
     "RBridgeWarning",
     "RCallError",
@@ -89,6 +90,10 @@ class FitError(RCallError):
 
     imputation: int | None = None
     fits: object = None
+
+
+class PoolingError(RBridgeError):
+    """Fits that can't be pooled by name: their coefficients or parameters differ."""
 
 
 class RBridgeWarning(UserWarning):

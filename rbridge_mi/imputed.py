@@ -210,7 +210,11 @@ class ImputedData(Sequence[pd.DataFrame]):
             for name in frames[0].columns
             if (found := _differing(base[name], [x[name] for x in frames])) is not None
         }
-        return cls(base if original is None else original.copy(), CellStore(base, cells, len(frames)), method)
+        return cls(
+            base if original is None else original.copy(),
+            CellStore(base, cells, len(frames)),
+            method,
+        )
 
     def transform(self, f: Callable[[pd.DataFrame], pd.DataFrame]) -> ImputedData:
         """`f` applied to every completed data set: how derived columns stay true to imputed ones.
@@ -227,8 +231,10 @@ class ImputedData(Sequence[pd.DataFrame]):
         >>> imp.transform(lambda d: d.assign(xbar=d.groupby("g").x.transform("mean")))[1].xbar[0]
         np.float64(3.0)
         """
-        frames = [check_frame(f(frame), f"what f gave for imputation {i}")
-                  for i, frame in enumerate(self, start=1)]
+        frames = [
+            check_frame(f(frame), f"what f gave for imputation {i}")
+            for i, frame in enumerate(self, start=1)
+        ]
         made = ImputedData.from_frames(
             frames,
             f(self.original.copy()) if self.kind == "imputation" else self.original,
@@ -280,7 +286,9 @@ class ImputedData(Sequence[pd.DataFrame]):
         check_frame(long, "long")
         for name in (".imp", ".id"):
             if name not in long.columns:
-                raise ArgumentError(f"long has no column {name!r}: it numbers the data sets and rows.")
+                raise ArgumentError(
+                    f"long has no column {name!r}: it numbers the data sets and rows."
+                )
         parts: dict[int, pd.DataFrame] = {}
         for number, part in long.groupby(".imp", sort=True):
             ids = part[".id"].to_numpy()
@@ -322,14 +330,18 @@ class ImputedData(Sequence[pd.DataFrame]):
         if self.chain_lengths:
             lines += ["", "Chain lengths:"]
             lines += [f"  Imputation {i}: {n}" for i, n in enumerate(self.chain_lengths, start=1)]
-        lines += ["", f"Rows: {len(self.original)}",
-                  f"Rows after listwise deletion: {complete}"]
+        lines += ["", f"Rows: {len(self.original)}", f"Rows after listwise deletion: {complete}"]
         if self.kind == "imputation":
             lines += [f"Rows after imputation: {int((~self[0].isna().any(axis=1)).sum())}"]
         else:
-            lines += ["Each data set is a sample of the rows with replacement; its holes stay holes."]
-        lines += [f"Patterns of missingness: {len(self.patterns())}", "",
-                  "Fraction missing for original variables:"]
+            lines += [
+                "Each data set is a sample of the rows with replacement; its holes stay holes."
+            ]
+        lines += [
+            f"Patterns of missingness: {len(self.patterns())}",
+            "",
+            "Fraction missing for original variables:",
+        ]
         width = max(len(str(x)) for x in self.original.columns)
         lines += [f"  {name!s:<{width}}  {part:.4f}" for name, part in self.missing().items()]
         for title, texts in (("Changed dtypes", self.notes), ("Warnings from R", self.warnings)):

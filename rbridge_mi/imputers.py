@@ -98,7 +98,9 @@ class AmeliaImputer:
         check_known(given, _AMELIA, "AmeliaImputer")
         given = {"idvars": idvars, "noms": noms, "ords": ords, **given}
         if given.get("frontend"):
-            raise ArgumentError("frontend=True opens Amelia's window, which a bridge can't: drop it.")
+            raise ArgumentError(
+                "frontend=True opens Amelia's window, which a bridge can't: drop it."
+            )
         if given.get("parallel", "no") != "no":
             raise ArgumentError(
                 "Amelia's own parallel= ignores the seed, so the result could not be repeated: "
@@ -140,7 +142,9 @@ class AmeliaImputer:
         if "cells" not in found:
             raise _failure(found, data, reply.output)
         cells, notes = _restored(data, found["cells"])
-        said = reply.warnings + reply.messages + _still_missing(data, found["cells"], self.arguments)
+        said = (
+            reply.warnings + reply.messages + _still_missing(data, found["cells"], self.arguments)
+        )
         for text in said:
             warnings.warn(f"Amelia: {text}", RWarning, stacklevel=2)
         for text in notes:
@@ -237,7 +241,9 @@ class BootstrapImputer:
             rows.append(np.concatenate(picked).astype(np.int32))
             number = np.repeat(np.arange(1, len(draws) + 1), [len(x) for x in picked])
             names = data[cluster].astype(str).to_numpy()[rows[-1]]
-            labels.append(np.array([f"{a}#{b}" for a, b in zip(names, number, strict=True)], object))
+            labels.append(
+                np.array([f"{a}#{b}" for a, b in zip(names, number, strict=True)], object)
+            )
         return RowStore(data.copy(), tuple(rows), cluster, tuple(labels))
 
     def __repr__(self) -> str:
@@ -320,9 +326,10 @@ def _check_values(data: pd.DataFrame, ids: set[str], classed: set[str]) -> None:
                 f"column {name!r} has no value at all, so nothing can be imputed from it: drop it, "
                 "or make it an id variable (idvars)."
             )
-        if pd.api.types.is_float_dtype(column.dtype) and np.isinf(
-            column.to_numpy(dtype=np.float64, na_value=np.nan)
-        ).any():
+        if (
+            pd.api.types.is_float_dtype(column.dtype)
+            and np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan)).any()
+        ):
             raise ArgumentError(
                 f"column {name!r} holds infinite values: make them missing, or drop those rows."
             )
@@ -381,7 +388,11 @@ def _still_missing(
 
 def _failure(found: Mapping[str, Any], data: pd.DataFrame, output: str) -> ImputationError:
     code = int(found["code"][0])
-    text = " ".join(str(x).strip() for x in found["message"] if x) if found.get("message") is not None else ""
+    text = (
+        " ".join(str(x).strip() for x in found["message"] if x)
+        if found.get("message") is not None
+        else ""
+    )
     if code == 2:
         failed = ", ".join(str(x) for x in found.get("failed", []))
         text = text or "the variance matrix of an imputation was not invertible"

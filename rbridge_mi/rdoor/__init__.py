@@ -10,6 +10,14 @@ memory blocks, conditions come back as data.
 ``calls``     calls a function of ``r/*.R`` or of a package, and holds R objects for later
 """
 
-from .calls import Reply, RObject, call, call_object, has_package, require_package
+from .calls import Reply, RObject, call, call_object, has_package, interface_mode, require_package
 
-__all__ = ["RObject", "Reply", "call", "call_object", "has_package", "require_package"]
+__all__ = [
+    "RObject",
+    "Reply",
+    "call",
+    "call_object",
+    "has_package",
+    "interface_mode",
+    "require_package",
+]

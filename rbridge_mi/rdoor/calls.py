@@ -13,7 +13,15 @@ from .decode import from_r
 from .encode import to_r
 from .session import session
 
-__all__ = ["RObject", "Reply", "call", "call_object", "has_package", "require_package"]
+__all__ = [
+    "RObject",
+    "Reply",
+    "call",
+    "call_object",
+    "has_package",
+    "interface_mode",
+    "require_package",
+]
 
 _log = logging.getLogger("rbridge_mi.r")
 
@@ -127,6 +135,17 @@ def call_object(
     return value
 
 
+def interface_mode() -> str:
+    """How rpy2 is bound to R: "API" (compiled) or "ABI"."""
+
+    def mode() -> str:
+        from rpy2.rinterface_lib import openrlib
+
+        return str(openrlib.cffi_mode.name)
+
+    return session().run(mode)
+
+
 def has_package(name: str) -> bool:
     """Whether R can load the package."""
     return bool(call("has_package", name).value[0])
@@ -138,7 +157,7 @@ def require_package(name: str, what: str) -> None:
         raise RPackageError(
             f"{what} needs the R package {name}, which this R does not have. Install it: on "
             f"Debian `apt-get install r-cran-{name.lower()}`, elsewhere in R "
-            f"install.packages(\"{name}\"). `rbridge-mi doctor` lists what is missing."
+            f'install.packages("{name}"). `rbridge-mi doctor` lists what is missing.'
         )
 
 
@@ -156,7 +175,9 @@ def _call(
         from rpy2 import rinterface
 
         names = ["" for _ in args] + list(kwargs)
-        values = [_argument(x, name) for x, name in zip([*args, *kwargs.values()], names, strict=True)]
+        values = [
+            _argument(x, name) for x, name in zip([*args, *kwargs.values()], names, strict=True)
+        ]
         arguments = rinterface.ListSexpVector(values)
         arguments.names = rinterface.StrSexpVector(names)
         with _console(on_output) as output:

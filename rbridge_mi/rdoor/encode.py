@@ -77,8 +77,8 @@ def check_frame_names(frame: pd.DataFrame) -> None:
 
 
 def _is_atomic(value: Iterable[Any]) -> bool:
-    kinds = {_kind(x) for x in value}
-    return bool(kinds) and (len(kinds - {"none"}) == 1 or kinds <= {"int", "float", "none"})
+    kinds = {_kind(x) for x in value} - {"none"}
+    return kinds in ({"bool"}, {"text"}) or (bool(kinds) and kinds <= {"int", "float"})
 
 
 def _kind(x: Any) -> str:
@@ -92,7 +92,7 @@ def _kind(x: Any) -> str:
     ):
         if isinstance(x, types):
             return kind
-    return "other:" + type(x).__name__
+    return "other"
 
 
 def _atomic(values: list[Any]) -> Any:
@@ -222,7 +222,7 @@ def _integer(column: pd.Series[Any], name: str) -> dict[str, Any]:
     values, missing = _values_and_mask(column)
     held = values if missing is None else values[~missing]
     low, high = (int(held.min()), int(held.max())) if held.size else (0, 0)
-    if -_MAX_INT <= low and high <= _MAX_INT:
+    if low >= -_MAX_INT and high <= _MAX_INT:
         return {"kind": plain, "values": _int_vector(values, missing)}
     if low < -_MAX_EXACT or high > _MAX_EXACT:
         worst = high if high > _MAX_EXACT else low

@@ -1,0 +1,44 @@
+# `make demo` and `make test` set everything up, R included, and run; a second run sets up nothing.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check r r-test clean
+
+help:
+	@echo "make demo   set up, and run the vignette on the hsb data"
+	@echo "make test   set up, and run every test"
+	@echo "make check  ruff, ruff format, mypy"
+	@echo "make r      R and the R packages that the library needs"
+
+demo: $(READY)
+	$(BIN)/rbridge-mi demo --out demo-output
+
+test: $(READY) r-test
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+r:
+	r/install.sh
+
+r-test:
+	r/install.sh --test
+
+# rpy2-rinterface is compiled against the R that it finds, so R comes first; in API mode a failure
+# to compile is an error, not a silent fallback. A cached wheel may have been built for another R.
+$(READY): pyproject.toml r/install.sh r/packages.txt
+	PYTHON=$(PYTHON) r/install.sh
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	RPY2_CFFI_MODE=API $(BIN)/python -m pip install --quiet --no-binary rpy2-rinterface \
+		--editable ".[parquet]" --group dev
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) dist build demo-output .pytest_cache .mypy_cache .ruff_cache

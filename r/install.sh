@@ -1,0 +1,89 @@
+#!/bin/sh
+# Installs the R side, and what Python needs to build rpy2 against it: only what is missing,
+# through apt where that is allowed; otherwise it prints the one command to run.
+#
+#   r/install.sh            what the library needs
+#   r/install.sh --test     what its tests need as well
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-python3}
+
+wanted() {
+    sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$here/packages.txt" |
+        if [ "${1:-}" = --test ]; then grep -v '^\['; else sed '/^\[test\]/,$d'; fi
+}
+
+installed() {
+    dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
+}
+
+# An R that apt doesn't know of (built by hand, from conda, on another system) counts by what it
+# can load.
+has_r_package() {
+    command -v Rscript >/dev/null 2>&1 &&
+        Rscript -e 'q(status = !requireNamespace(commandArgs(TRUE), quietly = TRUE))' "$1" \
+            >/dev/null 2>&1
+}
+
+r_name() {
+    case $1 in
+        r-cran-amelia) echo Amelia ;;
+        r-cran-lmertest) echo lmerTest ;;
+        r-cran-mertools) echo merTools ;;
+        *) echo "${1#r-cran-}" ;;
+    esac
+}
+
+is_there() {
+    case $1 in
+        r-base-core) command -v R >/dev/null 2>&1 ;;
+        r-base-dev)
+            installed r-base-dev || {
+                command -v cc >/dev/null 2>&1 && command -v make >/dev/null 2>&1 &&
+                    [ -n "$(R CMD config --ldflags 2>/dev/null)" ] &&
+                    echo 'int main(void){return 0;}' |
+                    cc -x c - -o /dev/null $(R CMD config --ldflags 2>/dev/null) 2>/dev/null
+            }
+            ;;
+        *) installed "$1" || has_r_package "$(r_name "$1")" ;;
+    esac
+}
+
+missing=
+for package in $(wanted "${1:-}"); do
+    is_there "$package" || missing="$missing $package"
+done
+
+# A Python of the system's own comes without venv and without its headers.
+if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+    missing="$missing python3 python3-venv"
+fi
+header='import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'
+if ! "$python" -c "$header" 2>/dev/null; then
+    missing="$missing python3-dev"
+fi
+
+if [ -z "$missing" ]; then
+    exit 0
+fi
+
+command="apt-get install --yes --no-install-recommends$missing"
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "This system has no apt. Install R 4.2 or newer with the equivalents of:$missing" >&2
+    exit 1
+elif [ "$(id -u)" = 0 ]; then
+    sudo=
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+    sudo=sudo
+else
+    echo "Missing:$missing" >&2
+    echo "Run, then start again:  sudo apt-get update && sudo $command" >&2
+    exit 1
+fi
+echo "Installing:$missing"
+$sudo apt-get update --quiet
+DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND
+# shellcheck disable=SC2086  # the packages are words
+$sudo apt-get install --yes --quiet --no-install-recommends $missing

@@ -1,0 +1,17 @@
+# The R installation: versions, linear algebra, locale, and the packages asked for ("" if absent).
+describe_stack <- function(packages) {
+  list(
+    r = as.character(getRversion()),
+    platform = R.version$platform,
+    home = R.home(),
+    blas = unname(extSoftVersion()[["BLAS"]]),
+    lapack = La_library(),
+    lapack_version = La_version(),
+    collate = Sys.getlocale("LC_COLLATE"),
+    ctype = Sys.getlocale("LC_CTYPE"),
+    packages = packages,
+    versions = vapply(packages, function(name) {
+      if (nzchar(system.file(package = name))) as.character(utils::packageVersion(name)) else ""
+    }, "")
+  )
+}

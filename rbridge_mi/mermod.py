@@ -1,0 +1,366 @@
+"""One fitted model: lme4's numbers as tidy frames, and R's object for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+
+from .errors import ArgumentError
+from .printed import Printed
+from .schemas import checked
+
+__all__ = ["MerMod"]
+
+RFunction = Literal[
+    "mermod_vcov", "mermod_varcorr", "mermod_ranef", "mermod_coef", "mermod_cases", "mermod_printed"
+]
+# What is asked of R when first needed, and before a fit leaves this process.
+_LATER: tuple[RFunction, ...] = (
+    "mermod_vcov", "mermod_varcorr", "mermod_ranef", "mermod_coef", "mermod_cases",
+    "mermod_printed",
+)  # fmt: skip
+
+
+class Asked(Protocol):
+    value: Any
+
+
+class Askable(Protocol):
+    """The fitted R object: any R function can be called on it."""
+
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class MerMod:
+    """A model fitted by ``lme4::lmer``; every number has the 64 bits that R gave it.
+
+    Tables that cost R time are fetched when first asked for, and kept. A pickled fit holds all of
+    them, so that they can be read where there is no R.
+
+    Attributes
+    ----------
+    formula : str
+        As R writes it.
+    reml : bool
+        Fitted by restricted maximum likelihood.
+    nobs, npar, df_residual : int
+        Rows used; estimated parameters; their difference.
+    ngrps : dict
+        Number of levels per grouping factor.
+    sigma : float
+        Residual standard deviation, in the units of the response.
+    theta : Series
+        Covariance parameters on lme4's scale, by R's names.
+    log_lik, aic, bic, criterion : float
+        After REML of the restricted likelihood; criterion is -2 log-likelihood at the optimum.
+    is_singular : bool
+        On the boundary of the covariance parameters, ``isSingular(m)``.
+    messages : tuple of str
+        Everything that R said while fitting: warnings and messages.
+    optimizer, optimizer_message : str
+    dropped : tuple of str
+        Coefficients dropped since the design was rank deficient.
+    imputation : int or None
+        The data set (from 1) that it was fitted to, in a list of fits.
+    r : RObject
+        The R object: ``fit.r.call("pkg::function", ...)`` asks R anything of it.
+    """
+
+    formula: str
+    reml: bool
+    nobs: int
+    npar: int
+    df_residual: int
+    ngrps: Mapping[str, int]
+    n_lvls: int
+    sigma: float
+    theta: pd.Series[float]
+    log_lik: float
+    aic: float
+    bic: float
+    criterion: float
+    is_singular: bool
+    messages: tuple[str, ...]
+    optimizer: str
+    optimizer_message: str
+    dropped: tuple[str, ...]
+    r: Askable = field(repr=False)
+    beta: pd.Series[float] = field(repr=False)
+    index: pd.Index = field(repr=False)
+    imputation: int | None = None
+    _known: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    # -- the tables of DESIGN.md ------------------------------------------------------------
+
+    def fixef(self) -> pd.DataFrame:
+        """Fixed effects: term, estimate. In R: ``fixef(m)``."""
+        return checked(
+            pd.DataFrame({"term": list(self.beta.index), "estimate": self.beta.to_numpy()}), "fixef"
+        )
+
+    def ranef(self) -> pd.DataFrame:
+        """Conditional modes of the random effects, one row per grouping factor, term and level.
+
+        Columns grpvar, term, grp, condval, condsd; in R:
+        ``as.data.frame(ranef(m, condVar = TRUE))``.
+        """
+        return checked(pd.DataFrame(self._ask("mermod_ranef")), "ranef")
+
+    def varcorr(self) -> pd.DataFrame:
+        """Variances and covariances of the random effects, and sigma squared.
+
+        Columns grp, var1, var2, vcov, sdcor; var2 is missing for a variance, both for the
+        residual. In R: ``as.data.frame(VarCorr(m))``.
+        """
+        return checked(self._ask("mermod_varcorr").copy(), "varcorr")
+
+    def vcov(self) -> pd.DataFrame:
+        """Covariance matrix of the fixed effects, terms x terms. In R: ``vcov(m)``."""
+        found = self._ask("mermod_vcov")
+        terms = list(found["terms"])
+        return pd.DataFrame(found["vcov"], index=terms, columns=terms)
+
+    def coef(self) -> pd.DataFrame:
+        """Fixed plus random effects per level: grpvar, grp, a column per term. In R: ``coef(m)``.
+
+        A term that a grouping factor doesn't have is missing in its rows.
+        """
+        parts = []
+        for grpvar, found in self._ask("mermod_coef").items():
+            part = pd.DataFrame(found["values"], columns=list(found["terms"]))
+            part.insert(0, "grpvar", grpvar)
+            part.insert(1, "grp", found["grp"])
+            parts.append(part)
+        return pd.concat(parts, ignore_index=True)
+
+    def model_info(self) -> pd.DataFrame:
+        """One row: n_obs, n_lvls, aic, sigma; as merTools' ``modelInfo(m)``."""
+        row = {"n_obs": [self.nobs], "n_lvls": [self.n_lvls], "aic": [self.aic],
+               "sigma": [self.sigma]}  # fmt: skip
+        return checked(pd.DataFrame(row), "model_info")
+
+    def tidy(self) -> pd.DataFrame:
+        """All estimates in one frame, as broom.mixed's ``tidy(m)``.
+
+        Columns effect, group, term, estimate, std_error, statistic: the fixed effects, then
+        standard deviations (``sd__term``) and correlations (``cor__a.b``) of the random ones.
+        """
+        beta = self.beta.to_numpy()
+        std_error = np.sqrt(np.diag(self.vcov().to_numpy()))
+        fixed = pd.DataFrame(
+            {
+                "effect": "fixed",
+                "group": None,
+                "term": list(self.beta.index),
+                "estimate": beta,
+                "std_error": std_error,
+                "statistic": beta / std_error,
+            }  # fmt: skip
+        )
+        rows = random_terms(self.varcorr())
+        random = pd.DataFrame(
+            {
+                "effect": "ran_pars",
+                "group": [x[0] for x in rows],
+                "term": [x[1] for x in rows],
+                "estimate": [x[2] for x in rows],
+                "std_error": np.nan,
+                "statistic": np.nan,
+            }  # fmt: skip
+        )
+        return checked(pd.concat([fixed, random], ignore_index=True), "tidy")
+
+    def glance(self) -> pd.DataFrame:
+        """One row on the whole model, as broom.mixed's ``glance(m)``.
+
+        Columns nobs, sigma, log_lik, aic, bic, reml_crit (deviance after ML), df_residual.
+        """
+        row = {"nobs": [self.nobs], "sigma": [self.sigma], "log_lik": [self.log_lik],
+               "aic": [self.aic], "bic": [self.bic],
+               "reml_crit" if self.reml else "deviance": [self.criterion],
+               "df_residual": [self.df_residual]}  # fmt: skip
+        return checked(pd.DataFrame(row), "glance_reml" if self.reml else "glance_ml")
+
+    def fitted(self) -> pd.Series[float]:
+        """Fitted values with all random effects, by the frame's index. In R: ``fitted(m)``."""
+        found = self._ask("mermod_cases")
+        return self._cases(found["rows"], found["fitted"], "fitted")
+
+    def residuals(self) -> pd.Series[float]:
+        """Response minus fitted values, by the frame's index. In R: ``residuals(m)``."""
+        found = self._ask("mermod_cases")
+        return self._cases(found["residual_rows"], found["residuals"], "residuals")
+
+    def summary(self) -> Printed:
+        """What R prints for ``summary(m)``."""
+        return Printed.of(self._ask("mermod_printed")["summary"])
+
+    # -- asked of R -------------------------------------------------------------------------
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        re_form: str | None = None,
+        allow_new_levels: bool = False,
+        **arguments: Any,
+    ) -> pd.Series[float]:
+        """Predictions, in R ``predict(m, newdata, re.form, allow.new.levels)``.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            With the columns of the formula; the data of the fit by default.
+        re_form : str, optional
+            Random effects to include: all by default (R's NULL); "NA" or "~0" for none; or a
+            one-sided formula such as "~(1 | schid)".
+        allow_new_levels : bool
+            Levels that the fit didn't see get a random effect of zero, instead of an error.
+        **arguments
+            Others of ``predict.merMod``, such as ``type``.
+
+        Returns
+        -------
+        Series
+            One value per row of newdata, on the scale of the response, by newdata's index.
+        """
+        if newdata is not None and not isinstance(newdata, pd.DataFrame):
+            raise ArgumentError(f"newdata must be a DataFrame, not {type(newdata).__name__}.")
+        form = "none" if re_form in ("NA", "~0", "~ 0") else re_form
+        found = self.r.call(
+            "mermod_predict", newdata=newdata, re_form=form,
+            allow_new_levels=allow_new_levels, random_only=False, **arguments,
+        ).value  # fmt: skip
+        index = self.index if newdata is None else newdata.index
+        return pd.Series(found["values"], index=index[found["rows"] - 1], name="predict")
+
+    def simulate(self, nsim: int = 1, seed: int | None = None, **arguments: Any) -> pd.DataFrame:
+        """Responses simulated from the fit, one column each: ``simulate(m, nsim, seed)``.
+
+        Parameters
+        ----------
+        nsim : int
+        seed : int, optional
+            As R's argument: ``set.seed(seed)``.
+        **arguments
+            Others of ``simulate.merMod``, such as ``use.u``, under R's names.
+
+        Returns
+        -------
+        DataFrame
+            Columns sim_1 ... sim_nsim, by the frame's index.
+        """
+        found = self.r.call("mermod_simulate", nsim=nsim, seed=seed, **arguments).value
+        frame = pd.DataFrame(dict(zip(found["names"], found["values"], strict=True)))
+        frame.index = self.index[found["rows"] - 1]
+        return frame
+
+    def confint(
+        self,
+        parm: Sequence[str] | str | None = None,
+        level: float = 0.95,
+        method: Literal["profile", "Wald", "boot"] = "profile",
+        seed: int | None = None,
+        **arguments: Any,
+    ) -> pd.DataFrame:
+        """Confidence intervals: term, conf_low, conf_high. In R: ``confint(m, parm, level, method)``.
+
+        Terms are R's row names: ``.sig01`` ... and ``.sigma`` for the random part (or, with
+        ``oldNames=False``, sd_(Intercept)|schid), then the fixed effects. Wald's intervals have
+        none for the random part. `seed` is for the bootstrap.
+        """
+        found = self.r.call(
+            "mermod_confint", parm=parm, level=level, method=method, seed=seed, **arguments
+        ).value
+        frame = pd.DataFrame({"term": found["terms"], "conf_low": found["low"],
+                              "conf_high": found["high"]})  # fmt: skip
+        return checked(frame, "confint")
+
+    def anova(self, *others: MerMod, refit: bool = True) -> pd.DataFrame:
+        """Likelihood ratio tests between nested fits, as R's ``anova(m, ...)``.
+
+        Fits by REML are refitted by ML first, as R does (`refit`). Without `others`: R's table of
+        sequential F values.
+
+        Returns
+        -------
+        DataFrame
+            Columns npar, aic, bic, log_lik, deviance, statistic (chi-squared), df, p_value;
+            indexed by the models' formulas, in R's order (by npar).
+        """
+        if not others:
+            table: pd.DataFrame = self.r.call("mermod_anova_terms").value
+            return table
+        found = self.r.call("mermod_anova", list(others_r(others)), refit=refit).value
+        formulas = [self.formula, *(x.formula for x in others)]
+        frame = pd.DataFrame(found["table"])
+        frame.index = pd.Index([formulas[i - 1] for i in found["order"]], name="formula")
+        return checked(frame, "anova")
+
+    # -- plumbing ---------------------------------------------------------------------------
+
+    def _ask(self, function: RFunction) -> Any:
+        if function not in self._known:
+            self._known[function] = self.r.call(function).value
+        return self._known[function]
+
+    def _cases(self, rows: Any, values: Any, name: str) -> pd.Series[float]:
+        return pd.Series(values, index=self.index[rows - 1], name=name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        for function in _LATER:
+            self._ask(function)
+        return self.__dict__
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MerMod):
+            return NotImplemented
+        return (
+            self.formula == other.formula
+            and self.fixef().equals(other.fixef())
+            and self.theta.equals(other.theta)
+            and self.criterion == other.criterion
+            and self.vcov().equals(other.vcov())
+            and self.ranef().equals(other.ranef())
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return "\n".join(self._ask("mermod_printed")["print"])
+
+    def __repr__(self) -> str:
+        groups = ", ".join(f"{name} {n}" for name, n in self.ngrps.items())
+        how = "REML" if self.reml else "ML"
+        return f"<MerMod: {self.formula}; {how}, {self.nobs} obs., {groups}>"
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+def random_terms(varcorr: pd.DataFrame) -> list[tuple[str, str, float]]:
+    """(group, term, value) of each SD and correlation, in the order of the lower triangle."""
+    rows: list[tuple[str, str, float]] = []
+    for grp, part in varcorr.groupby("grp", sort=False):
+        if part["var1"].isna().all():
+            rows.append((str(grp), "sd__Observation", float(part["sdcor"].iloc[0])))
+            continue
+        pairs = {(a, None if pd.isna(b) else b): x
+                 for a, b, x in zip(part["var1"], part["var2"], part["sdcor"], strict=True)}  # fmt: skip
+        terms = [a for a, b in pairs if b is None]
+        for j, a in enumerate(terms):
+            rows.append((str(grp), f"sd__{a}", float(pairs[a, None])))
+            rows += [(str(grp), f"cor__{a}.{b}", float(pairs[a, b]))
+                     for b in terms[j + 1 :] if (a, b) in pairs]  # fmt: skip
+    return rows
+
+
+def others_r(others: Sequence[MerMod]) -> list[Askable]:
+    wrong = [type(x).__name__ for x in others if not isinstance(x, MerMod)]
+    if wrong:
+        raise ArgumentError(f"anova compares fits (MerMod), not {', '.join(wrong)}.")
+    return [x.r for x in others]

@@ -1,0 +1,231 @@
+"""m fits of one model: a sequence of them, their pooled tables, and what each had to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, overload
+
+import pandas as pd
+
+from .errors import ArgumentError, RBridgeError
+from .imputed import ImputedData
+from .mermod import MerMod
+from .pooled import PooledMerMod, pool_fits
+from .printed import Printed
+from .schemas import checked
+
+__all__ = ["MerModList"]
+
+
+@dataclass(frozen=True, eq=False)
+class MerModList(Sequence[MerMod]):
+    """Fits of one model to the data sets of an `ImputedData`.
+
+    ``fits[0]`` is a `MerMod`, a slice a `MerModList`; the accessors pool by name of term and
+    level, or, with ``by_imputation=True``, put the fits' tables under each other.
+
+    Attributes
+    ----------
+    fits : tuple of MerMod
+    data : ImputedData
+        What they were fitted to.
+    failed : dict
+        The error of each data set (from 1) that could not be fitted (``errors="keep"``).
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+    >>> imp = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"]).impute(holes, seed=1)
+    >>> fits = rb.Lmer("mathach ~ ses + (1 | schid)").fit(imp)
+    >>> len(fits), fits.names
+    (2, ('imp1', 'imp2'))
+    >>> fits.fixef(by_imputation=True).shape
+    (4, 3)
+    """
+
+    fits: tuple[MerMod, ...]
+    data: ImputedData = field(repr=False)
+    failed: Mapping[int, RBridgeError] = field(default_factory=dict)
+
+    # -- a sequence ----------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.fits)
+
+    def __iter__(self) -> Iterator[MerMod]:
+        return iter(self.fits)
+
+    @overload
+    def __getitem__(self, i: int | str) -> MerMod: ...
+    @overload
+    def __getitem__(self, i: slice) -> MerModList: ...
+    def __getitem__(self, i: int | str | slice) -> MerMod | MerModList:
+        if isinstance(i, slice):
+            return MerModList(self.fits[i], self.data, {})
+        if isinstance(i, str):
+            if i not in self.names:
+                raise KeyError(f"{i!r}: the fits are {', '.join(self.names)}")
+            return self.fits[self.names.index(i)]
+        return self.fits[i]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """imp1, imp2, ...: each fit by the number of its data set."""
+        return tuple(f"imp{fit.imputation}" for fit in self.fits)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MerModList):
+            return NotImplemented
+        return self.fits == other.fits
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # -- pooled --------------------------------------------------------------------------
+
+    def pool(self, dfcom: Any = None, conf_level: float = 0.95) -> PooledMerMod:
+        """The fits' answer as one: by Rubin's rules, or for bootstrap samples by their spread.
+
+        Parameters
+        ----------
+        dfcom : float, optional
+            Degrees of freedom that the data would leave, had nothing been missing; by default the
+            fits' residual ones, as in mice. ``math.inf`` gives Rubin's (1987) degrees of freedom.
+        conf_level : float
+            Of the intervals.
+
+        References
+        ----------
+        Rubin (1987), Multiple Imputation for Nonresponse in Surveys, eqs. 3.1.2 to 3.1.10;
+        Barnard and Rubin (1999), Biometrika 86, eq. 3.
+        """
+        return pool_fits(self.fits, self.data.kind, dfcom, conf_level)
+
+    @cached_property
+    def _pooled(self) -> PooledMerMod:
+        return self.pool()
+
+    def fixef(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Fixed effects: term, estimate (their mean over the fits)."""
+        if by_imputation:
+            return self._stack(MerMod.fixef, "fixef")
+        return checked(self._pooled.fixed[["term", "estimate"]].copy(), "fixef")
+
+    def ranef(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Random effects: condval their mean, condsd the total standard deviation.
+
+        The total variance is the mean conditional variance plus (1 + 1/m) times the variance
+        between the fits.
+        """
+        if by_imputation:
+            return self._stack(MerMod.ranef, "ranef")
+        return self._pooled.ranef.copy()
+
+    def varcorr(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Mean covariance matrices of the random effects; SDs and correlations from them."""
+        if by_imputation:
+            return self._stack(MerMod.varcorr, "varcorr")
+        return self._pooled.varcorr.copy()
+
+    def vcov(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Total covariance matrix of the fixed effects: mean vcov + (1 + 1/m) covariance between."""
+        if by_imputation:
+            return self._stack(lambda fit: fit.vcov().rename_axis("term").reset_index())
+        return self._pooled.vcov.copy()
+
+    def coef(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Fixed plus random effects per level: their mean over the fits, matched by level."""
+        stacked = self._stack(MerMod.coef)
+        if by_imputation:
+            return stacked
+        means = stacked.drop(columns="imputation").groupby(["grpvar", "grp"], sort=False).mean()
+        return means.reset_index()
+
+    def model_info(self, by_imputation: bool = True) -> pd.DataFrame:
+        """One row per fit: imputation, n_obs, n_lvls, aic, sigma.
+
+        There is no valid pooled AIC, so that the rows always stand by themselves.
+        """
+        del by_imputation
+        return self._stack(MerMod.model_info, "model_info")
+
+    def glance(self, by_imputation: bool = True) -> pd.DataFrame:
+        """One row per fit; likelihoods and information criteria have no valid pooled value."""
+        del by_imputation
+        return self._stack(MerMod.glance)
+
+    def tidy(self, by_imputation: bool = False) -> pd.DataFrame:
+        """effect, group, term, estimate, std_error, statistic: pooled, or per fit."""
+        return self._stack(MerMod.tidy, "tidy") if by_imputation else self._pooled.tidy()
+
+    def convergence(self) -> pd.DataFrame:
+        """Per fit: imputation, is_singular, messages (what lme4 and its optimizer said)."""
+        return self._stack(
+            lambda fit: pd.DataFrame(
+                {"is_singular": [fit.is_singular], "messages": ["; ".join(fit.messages)]}
+            ),
+            "convergence",
+        )
+
+    def fitted(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
+        """Fitted values: their mean over the fits; or a frame with a column per fit."""
+        return self._columns(MerMod.fitted, by_imputation)
+
+    def residuals(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
+        """Residuals: their mean over the fits; or a frame with a column per fit."""
+        return self._columns(MerMod.residuals, by_imputation)
+
+    # -- reports -------------------------------------------------------------------------
+
+    def summary(self) -> Printed:
+        """The pooled model in lme4's layout, then one line per fit."""
+        lines = [str(self._pooled.summary()), "", "Fits:"]
+        for fit in self.fits:
+            sds = ", ".join(f"{x:.4g}" for x in fit.varcorr()["sdcor"][lambda s: s.notna()])
+            label = "REML" if fit.reml else "-2 logLik"
+            lines.append(
+                f"  imp{fit.imputation}: {fit.nobs} obs., {label} {fit.criterion:.1f}, "
+                f"SDs and correlations {sds}" + (", singular" if fit.is_singular else "")
+            )
+            lines += [f"    {text}" for text in fit.messages]
+        for i, error in self.failed.items():
+            lines.append(f"  imp{i}: not fitted: {error}")
+        return Printed.of(lines)
+
+    def __repr__(self) -> str:
+        lost = f", {len(self.failed)} failed" if self.failed else ""
+        return f"<MerModList: {len(self)} fits of {self.fits[0].formula}{lost}>"
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    # -- plumbing ------------------------------------------------------------------------
+
+    def _stack(
+        self, table: Callable[[MerMod], pd.DataFrame], name: str | None = None
+    ) -> pd.DataFrame:
+        parts = []
+        for fit in self.fits:
+            part = table(fit)
+            part.insert(0, "imputation", fit.imputation)
+            parts.append(part)
+        stacked = pd.concat(parts, ignore_index=True)
+        return stacked if name is None else checked(stacked, name, by_imputation=True)
+
+    def _columns(
+        self, values: Callable[[MerMod], pd.Series[float]], by_imputation: bool
+    ) -> pd.Series[float] | pd.DataFrame:
+        if self.data.kind == "bootstrap":
+            raise ArgumentError(
+                "each bootstrap sample has other rows, so that they can't be put side by side: "
+                "ask the fits one by one (`fits[0].fitted()`)."
+            )
+        frame = pd.concat([values(fit).rename(f"imp{fit.imputation}") for fit in self.fits], axis=1)
+        if by_imputation:
+            return frame
+        return frame.mean(axis=1).rename(values(self.fits[0]).name)

@@ -1,0 +1,288 @@
+"""Models: anything with ``fit(data)``. ``Lmer`` is ``lme4::lmer``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, overload
+
+import joblib
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from . import rdoor
+from .arguments import check_columns, check_frame, check_known
+from .errors import ArgumentError, FitError, FormulaError, RBridgeError, RWarning
+from .imputed import ImputedData
+from .mermod import MerMod
+from .mermodlist import MerModList
+
+__all__ = ["Lmer"]
+
+_NA_ACTIONS = ("na.omit", "na.exclude", "na.fail", "na.pass")
+Column = str | Sequence[Any] | np.ndarray | pd.Series  # a column's name, or one value per row
+
+
+@dataclass(frozen=True)
+class Lmer:
+    """A linear mixed model: ``lme4::lmer(formula, data, REML, ...)``.
+
+    Parameters
+    ----------
+    formula : str
+        As in R: ``"mathach ~ ses + (1 + ses | schid)"``. It is parsed by R, not evaluated, and
+        may call arithmetic, ``log``, ``poly``, ``splines::ns``, ``scale``, ``factor`` and the
+        like; columns whose names aren't R names stand in backticks.
+    reml : bool
+        Restricted maximum likelihood (R's ``REML``).
+    control : mapping, optional
+        Arguments of ``lmerControl()`` under R's names, such as
+        ``{"optimizer": "bobyqa", "optCtrl": {"maxfun": 20000}, "calc.derivs": False}``.
+    start : sequence or mapping, optional
+        Start values of theta.
+    weights, offset, subset : name of a column, or an array
+        One value per row of the data; a Series must have the data's index.
+    na_action : {"na.omit", "na.exclude", "na.fail", "na.pass"}, optional
+    contrasts : mapping, optional
+        Per factor, the name of a contrast function ("contr.sum") or a matrix.
+    verbose : int
+        What lme4 then prints goes to the logger ``rbridge_mi.r``.
+    allow : sequence of str
+        Further functions that the formula may call; they run with this process' rights.
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
+    >>> fit.fixef()
+              term   estimate
+    0  (Intercept)  12.657481
+    1          ses   2.390199
+
+    References
+    ----------
+    Bates, Mächler, Bolker and Walker (2015), Fitting Linear Mixed-Effects Models Using lme4,
+    Journal of Statistical Software 67(1).
+    """
+
+    formula: str
+    reml: bool = True
+    control: Mapping[str, Any] | None = None
+    start: Any = None
+    weights: Column | None = None
+    offset: Column | None = None
+    subset: Column | None = None
+    na_action: str | None = None
+    contrasts: Mapping[str, Any] | None = None
+    verbose: int = 0
+    allow: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.formula, str):
+            raise ArgumentError(
+                f"formula must be text, as in R, not {type(self.formula).__name__}."
+            )
+        if self.na_action is not None:
+            check_known([self.na_action], _NA_ACTIONS, "na_action")
+        if isinstance(self.allow, str):
+            raise ArgumentError("allow must be a list of function names.")
+
+    @overload
+    def fit(self, data: pd.DataFrame) -> MerMod: ...
+    @overload
+    def fit(
+        self,
+        data: ImputedData,
+        *,
+        n_jobs: int | None = None,
+        errors: Literal["raise", "keep"] = "raise",
+    ) -> MerModList: ...
+    def fit(
+        self,
+        data: pd.DataFrame | ImputedData,
+        *,
+        n_jobs: int | None = None,
+        errors: Literal["raise", "keep"] = "raise",
+    ) -> MerMod | MerModList:
+        """Fit to a frame, or to each of m data sets.
+
+        Parameters
+        ----------
+        data : DataFrame or ImputedData
+        n_jobs : int, optional
+            Processes for the fits, as joblib counts them (-1 for all cores); by default joblib's
+            own setting, ``joblib.parallel_config``. The numbers do not depend on it.
+        errors : {"raise", "keep"}
+            When a data set can't be fitted: raise, with the successful fits in ``error.fits``; or
+            warn and return them, with the failures in ``fits.failed``.
+
+        Returns
+        -------
+        MerMod or MerModList
+
+        Raises
+        ------
+        FormulaError, FitError
+            With R's text.
+        """
+        if isinstance(data, ImputedData):
+            return self._fit_each(data, n_jobs, errors)
+        self._check(check_frame(data))
+        fit = self._fit_one(data, None)
+        _warn([fit])
+        return fit
+
+    def _fit_each(
+        self, data: ImputedData, n_jobs: int | None, errors: Literal["raise", "keep"]
+    ) -> MerModList:
+        check_known([errors], ("raise", "keep"), "errors")
+        self._check(data.original)
+        numbers = range(1, data.m + 1)
+        if joblib.effective_n_jobs(n_jobs) == 1:
+            results = (self._try_one(data[i - 1], i) for i in numbers)
+        else:
+            results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
+                joblib.delayed(self._try_one)(data[i - 1], i) for i in numbers
+            )
+        bar = tqdm(results, desc="lmer", unit="fit", total=data.m, disable=None, leave=False)
+        outcomes = dict(zip(numbers, bar, strict=True))
+        fits = tuple(x for x in outcomes.values() if isinstance(x, MerMod))
+        failed = {i: x for i, x in outcomes.items() if not isinstance(x, MerMod)}
+        _warn(fits)
+        kept = MerModList(fits, data, failed) if fits else None
+        if failed:
+            first = next(iter(failed.values()))
+            if errors == "raise" or kept is None:
+                first.fits = kept  # type: ignore[attr-defined]
+                raise first
+            for i, error in failed.items():
+                warnings.warn(f"imputation {i} was not fitted: {error}", RWarning, stacklevel=3)
+        assert kept is not None
+        return kept
+
+    def _try_one(self, data: pd.DataFrame, imputation: int) -> MerMod | RBridgeError:
+        try:
+            return self._fit_one(data, imputation)
+        except RBridgeError as error:
+            if isinstance(error, FitError):
+                error.imputation = imputation
+                error.args = (f"imputation {imputation}: {error.args[0]}",)
+            return error.with_traceback(None)
+
+    def _fit_one(self, data: pd.DataFrame, imputation: int | None) -> MerMod:
+        arguments, names, vectors = self._arguments(check_frame(data))
+        reply = rdoor.call(
+            "fit_lmer",
+            data,
+            formula=self.formula,
+            allow=list(self.allow),
+            arguments=arguments,
+            names=names,
+            vectors=vectors,
+            control=dict(self.control or {}),
+            error=FitError,
+        )
+        return _mermod(reply, data.index, imputation)
+
+    def _check(self, data: pd.DataFrame) -> None:
+        """What can be said before any fit: the formula, its columns, the control's names."""
+        rdoor.require_package("lme4", "Lmer")
+        found = rdoor.call(
+            "check_lmer", self.formula, list(data.columns), list(self.allow), error=FormulaError
+        ).value
+        check_known(self.control or (), found["control"], "control (lmerControl)")
+        for name in found["variables"]:
+            column = data[name]
+            if column.isna().all():
+                raise ArgumentError(f"column {name!r} has no value at all: no model can use it.")
+            if (
+                pd.api.types.is_float_dtype(column.dtype)
+                and np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan)).any()
+            ):
+                raise ArgumentError(
+                    f"column {name!r} holds infinite values: make them missing, or drop those rows."
+                )
+        self._arguments(data)
+
+    def _arguments(
+        self, data: pd.DataFrame
+    ) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
+        """R's arguments: plain ones, names of columns, and vectors of one value per row."""
+        arguments: dict[str, Any] = {"REML": self.reml}
+        names: dict[str, str] = {}
+        vectors: dict[str, Any] = {}
+        if self.start is not None:
+            arguments["start"] = (
+                dict(self.start)
+                if isinstance(self.start, Mapping)
+                else [float(x) for x in self.start]
+            )
+        if self.verbose:
+            arguments["verbose"] = self.verbose
+        if self.na_action is not None:
+            arguments["na.action"] = self.na_action
+        if self.contrasts is not None:
+            check_columns(self.contrasts, data, "contrasts")
+            arguments["contrasts"] = dict(self.contrasts)
+        for name in ("weights", "offset", "subset"):
+            given = getattr(self, name)
+            if isinstance(given, str):
+                check_columns([given], data, name)
+                names[name] = given
+            elif given is not None:
+                vectors[name] = _per_row(given, data, name)
+        return arguments, names, vectors
+
+
+def _per_row(given: Any, data: pd.DataFrame, name: str) -> Any:
+    if isinstance(given, pd.Series):
+        if not given.index.equals(data.index):
+            raise ArgumentError(
+                f"{name} has another index than the data: align it (`.reindex(data.index)`), or "
+                "give an array."
+            )
+        return given
+    array = np.asarray(given)
+    if array.shape != (len(data),):
+        raise ArgumentError(
+            f"{name} has shape {array.shape}: it needs one value for each of the {len(data)} rows."
+        )
+    return array
+
+
+def _mermod(reply: rdoor.Reply, index: pd.Index, imputation: int | None) -> MerMod:
+    core = reply.value["core"]
+    groups = zip(core["group_names"], core["group_counts"], strict=True)
+    return MerMod(
+        formula=str(core["formula"][0]),
+        reml=bool(core["reml"][0]),
+        nobs=int(core["nobs"][0]),
+        npar=int(core["npar"][0]),
+        df_residual=int(core["df_residual"][0]),
+        ngrps={str(name): int(n) for name, n in groups},
+        n_lvls=int(core["n_flist"][0]),
+        sigma=float(core["sigma"][0]),
+        theta=pd.Series(core["theta"], index=list(core["theta_names"]), name="theta"),
+        log_lik=float(core["log_lik"][0]),
+        aic=float(core["aic"][0]),
+        bic=float(core["bic"][0]),
+        criterion=float(core["criterion"][0]),
+        is_singular=bool(core["singular"][0]),
+        messages=tuple(x.strip() for x in reply.warnings + reply.messages),
+        optimizer=str(core["optimizer"][0]),
+        optimizer_message=" ".join(core["optimizer_message"]),
+        dropped=tuple(core["dropped"]) if core["dropped"] is not None else (),
+        r=reply.value["object"],
+        beta=pd.Series(core["beta"], index=list(core["terms"]), name="estimate"),
+        index=index,
+        imputation=imputation,
+    )
+
+
+def _warn(fits: Sequence[MerMod]) -> None:
+    for fit in fits:
+        where = "" if fit.imputation is None else f"imputation {fit.imputation}: "
+        for text in fit.messages:
+            warnings.warn(f"lmer: {where}{text}", RWarning, stacklevel=4)
