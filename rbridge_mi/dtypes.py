@@ -53,14 +53,16 @@ def restore(column: pd.Series[Any], values: Sequence[Any]) -> Restored:
 def label(category: Any) -> str:
     """The text that stands for a category in R: 1.0 as "1", as R's `as.character` has it."""
     if isinstance(category, float | np.floating) and float(category).is_integer():
-        return str(int(category)) if abs(category) < 1e15 else repr(float(category))
+        value = float(category)
+        return str(int(value)) if abs(value) < 1e15 else repr(value)
     return str(category)
 
 
 def _plain(values: Any) -> np.ndarray[Any, Any]:
     if isinstance(values, pd.api.extensions.ExtensionArray):
-        return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.asarray(values, dtype=np.float64)
+        values = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    array: np.ndarray[Any, Any] = np.asarray(values, dtype=np.float64)
+    return array
 
 
 def _categories(column: pd.Series[Any], labels: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import joblib
 import numpy as np
@@ -22,7 +22,9 @@ from .mermodlist import MerModList
 __all__ = ["Lmer"]
 
 _NA_ACTIONS = ("na.omit", "na.exclude", "na.fail", "na.pass")
-Column = str | Sequence[Any] | np.ndarray | pd.Series  # a column's name, or one value per row
+Column: TypeAlias = (
+    Any  # str | Sequence[Any] | np.ndarray | pd.Series: a column's name, or one value per row
+)
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,6 @@ class Lmer:
             raise ArgumentError("allow must be a list of function names.")
 
     @overload
-    def fit(self, data: pd.DataFrame) -> MerMod: ...
-    @overload
     def fit(
         self,
         data: ImputedData,
@@ -99,6 +99,8 @@ class Lmer:
         n_jobs: int | None = None,
         errors: Literal["raise", "keep"] = "raise",
     ) -> MerModList: ...
+    @overload
+    def fit(self, data: pd.DataFrame) -> MerMod: ...
     def fit(
         self,
         data: pd.DataFrame | ImputedData,
@@ -155,7 +157,7 @@ class Lmer:
         if failed:
             first = next(iter(failed.values()))
             if errors == "raise" or kept is None:
-                first.fits = kept  # type: ignore[attr-defined]
+                first.fits = kept
                 raise first
             for i, error in failed.items():
                 warnings.warn(f"imputation {i} was not fitted: {error}", RWarning, stacklevel=3)

@@ -22,6 +22,7 @@ class Printed(str):
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> Printed:
+        """The report made of these lines."""
         return cls("\n".join(lines))
 
     def __repr__(self) -> str:

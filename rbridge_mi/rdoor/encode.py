@@ -172,7 +172,7 @@ def _encoder(column: pd.Series[Any], name: str) -> Callable[[Any, str], dict[str
         return _double
     if isinstance(dtype, pd.StringDtype):
         return _text
-    if dtype == object:
+    if dtype.kind == "O":
         return _object
     raise EncodingError(f"column {name!r} has dtype {dtype}, {_remedy(dtype)}")
 
@@ -197,8 +197,8 @@ def _double(column: pd.Series[Any], name: str) -> dict[str, Any]:
 
     nullable = pd.api.types.is_extension_array_dtype(column.dtype)
     if nullable:
-        values = column.array._data  # type: ignore[attr-defined]
-        missing = column.array._mask  # type: ignore[attr-defined]
+        values = column.array._data
+        missing = column.array._mask
     else:
         values = column.to_numpy()
         missing = None
@@ -209,7 +209,7 @@ def _double(column: pd.Series[Any], name: str) -> dict[str, Any]:
     values = np.ascontiguousarray(values, dtype=np.float64)
     if missing is None:
         missing = np.isnan(values)
-    vector = rinterface.FloatSexpVector.from_memoryview(memoryview(values))
+    vector = rinterface.FloatSexpVector.from_memoryview(values.data)
     if missing.any():
         np.frombuffer(vector.memoryview(), dtype=np.uint64)[missing] = _NA_REAL
     return {"kind": rinterface.StrSexpVector(["plain"]), "values": vector}
@@ -231,7 +231,7 @@ def _integer(column: pd.Series[Any], name: str) -> dict[str, Any]:
             "If it is an identifier, give it as text (`.astype(str)`)."
         )
     doubles = values.astype(np.float64)
-    vector = rinterface.FloatSexpVector.from_memoryview(memoryview(doubles))
+    vector = rinterface.FloatSexpVector.from_memoryview(doubles.data)
     if missing is not None:
         np.frombuffer(vector.memoryview(), dtype=np.uint64)[missing] = _NA_REAL
     return {"kind": plain, "values": vector}
@@ -241,15 +241,15 @@ def _logical(column: pd.Series[Any], name: str) -> dict[str, Any]:
     from rpy2 import rinterface
 
     values, missing = _values_and_mask(column)
-    vector = rinterface.BoolSexpVector.from_memoryview(memoryview(_int_array(values, missing)))
+    vector = rinterface.BoolSexpVector.from_memoryview(_int_array(values, missing).data)
     return {"kind": rinterface.StrSexpVector(["plain"]), "values": vector}
 
 
 def _values_and_mask(column: pd.Series[Any]) -> tuple[Any, Any]:
     if not pd.api.types.is_extension_array_dtype(column.dtype):
         return column.to_numpy(), None
-    mask = column.array._mask  # type: ignore[attr-defined]
-    return column.array._data, mask if mask.any() else None  # type: ignore[attr-defined]
+    mask = column.array._mask
+    return column.array._data, mask if mask.any() else None
 
 
 def _int_array(values: Any, missing: Any) -> np.ndarray[Any, np.dtype[np.int32]]:
@@ -264,7 +264,7 @@ def _int_array(values: Any, missing: Any) -> np.ndarray[Any, np.dtype[np.int32]]
 def _int_vector(values: Any, missing: Any = None) -> Any:
     from rpy2 import rinterface
 
-    return rinterface.IntSexpVector.from_memoryview(memoryview(_int_array(values, missing)))
+    return rinterface.IntSexpVector.from_memoryview(_int_array(values, missing).data)
 
 
 def _text(column: pd.Series[Any], name: str) -> dict[str, Any]:
@@ -324,7 +324,7 @@ def _datetime(column: pd.Series[Any], name: str) -> dict[str, Any]:
             f"column {name!r} holds times finer than R's double of seconds can tell apart: round "
             "it (`.dt.floor('us')`)."
         )
-    vector = rinterface.FloatSexpVector.from_memoryview(memoryview(seconds))
+    vector = rinterface.FloatSexpVector.from_memoryview(seconds.data)
     np.frombuffer(vector.memoryview(), dtype=np.uint64)[missing] = _NA_REAL
     return {"kind": rinterface.StrSexpVector(["datetime"]), "values": vector}
 
