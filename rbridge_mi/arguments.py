@@ -25,11 +25,13 @@ def check_frame(data: Any, what: str = "data") -> pd.DataFrame:
     """A DataFrame with rows, columns, and column names that stand once."""
     if not isinstance(data, pd.DataFrame):
         raise ArgumentError(
-            f"{what} must be a pandas DataFrame, not {type(data).__name__}: wrap it in pd.DataFrame(...)."
+            f"{what} must be a pandas DataFrame, not {type(data).__name__}: wrap it in "
+            "pd.DataFrame(...)."
         )
     if data.shape[0] == 0 or data.shape[1] == 0:
         raise ArgumentError(
-            f"{what} is empty ({data.shape[0]} rows, {data.shape[1]} columns): there is nothing to work on."
+            f"{what} is empty ({data.shape[0]} rows, {data.shape[1]} columns): there is nothing to "
+            "work on."
         )
     twice = data.columns[data.columns.duplicated()].unique().tolist()
     if twice:

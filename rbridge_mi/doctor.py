@@ -40,6 +40,7 @@ class Diagnosis:
 
     @property
     def ok(self) -> bool:
+        """Whether the main job can run."""
         return not self.problems
 
     def report(self) -> Printed:

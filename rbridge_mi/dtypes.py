@@ -14,7 +14,7 @@ __all__ = ["Restored", "label", "restore"]
 
 
 class Restored:
-    """A column's dtype after imputation, the values in it per imputation, and a note if it changed."""
+    """A column's dtype after imputation, its values per imputation, and a note on a change."""
 
     def __init__(self, dtype: Any, values: list[Any], note: str | None = None) -> None:
         self.dtype = dtype

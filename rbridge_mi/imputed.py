@@ -47,12 +47,10 @@ class CellStore:
         return self.m
 
     def frame(self, i: int) -> pd.DataFrame:
+        """The base, with the i-th imputation's cells filled in."""
         frame = self.base.copy()
         for name, cells in self.cells.items():
-            column = frame[name] if name in frame else None
-            values = column.array.astype(cells.dtype) if column is not None else None
-            if values is None:
-                raise KeyError(name)
+            values = frame[name].array.astype(cells.dtype)
             values[cells.rows] = cells.values[i]
             frame[name] = pd.Series(values, index=frame.index, name=name)
         return frame
@@ -71,6 +69,7 @@ class RowStore:
         return len(self.rows)
 
     def frame(self, i: int) -> pd.DataFrame:
+        """The i-th sample's rows, under their own index labels."""
         frame = self.base.iloc[self.rows[i]].copy()
         if self.cluster is not None:
             frame[self.cluster] = self.labels[i]
@@ -87,6 +86,7 @@ class FrameStore:
         return len(self.frames)
 
     def frame(self, i: int) -> pd.DataFrame:
+        """The i-th frame."""
         return self.frames[i].copy()
 
 
@@ -139,6 +139,7 @@ class ImputedData(Sequence[pd.DataFrame]):
 
     @property
     def m(self) -> int:
+        """Number of data sets."""
         return len(self.store)
 
     def __len__(self) -> int:
@@ -351,7 +352,8 @@ class ImputedData(Sequence[pd.DataFrame]):
 
     def __repr__(self) -> str:
         rows, columns = self.original.shape
-        return f"<ImputedData: {self.method}, m={self.m}, {rows} rows x {columns} columns, seed={self.seed}>"
+        size = f"m={self.m}, {rows} rows x {columns} columns"
+        return f"<ImputedData: {self.method}, {size}, seed={self.seed}>"
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()

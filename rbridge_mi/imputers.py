@@ -79,7 +79,8 @@ class AmeliaImputer:
     --------
     >>> import rbridge_mi as rb
     >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns=["ses", "female"], seed=1)
-    >>> imp = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"], noms="female").impute(holes, seed=1)
+    >>> imputer = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"], noms="female")
+    >>> imp = imputer.impute(holes, seed=1)
     >>> imp[0].isna().sum().sum()
     np.int64(0)
     """
@@ -140,7 +141,7 @@ class AmeliaImputer:
             )  # fmt: skip
         found = reply.value
         if "cells" not in found:
-            raise _failure(found, data, reply.output)
+            raise _failure(found, reply.output)
         cells, notes = _restored(data, found["cells"])
         said = (
             reply.warnings + reply.messages + _still_missing(data, found["cells"], self.arguments)
@@ -386,13 +387,10 @@ def _still_missing(
     return ()
 
 
-def _failure(found: Mapping[str, Any], data: pd.DataFrame, output: str) -> ImputationError:
+def _failure(found: Mapping[str, Any], output: str) -> ImputationError:
     code = int(found["code"][0])
-    text = (
-        " ".join(str(x).strip() for x in found["message"] if x)
-        if found.get("message") is not None
-        else ""
-    )
+    said = found.get("message")
+    text = " ".join(str(x).strip() for x in said if x) if said is not None else ""
     if code == 2:
         failed = ", ".join(str(x) for x in found.get("failed", []))
         text = text or "the variance matrix of an imputation was not invertible"

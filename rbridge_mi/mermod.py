@@ -20,9 +20,13 @@ RFunction = Literal[
 ]
 # What is asked of R when first needed, and before a fit leaves this process.
 _LATER: tuple[RFunction, ...] = (
-    "mermod_vcov", "mermod_varcorr", "mermod_ranef", "mermod_coef", "mermod_cases",
+    "mermod_vcov",
+    "mermod_varcorr",
+    "mermod_ranef",
+    "mermod_coef",
+    "mermod_cases",
     "mermod_printed",
-)  # fmt: skip
+)
 
 
 class Asked(Protocol):
@@ -140,8 +144,12 @@ class MerMod:
 
     def model_info(self) -> pd.DataFrame:
         """One row: n_obs, n_lvls, aic, sigma; as merTools' ``modelInfo(m)``."""
-        row = {"n_obs": [self.nobs], "n_lvls": [self.n_lvls], "aic": [self.aic],
-               "sigma": [self.sigma]}  # fmt: skip
+        row = {
+            "n_obs": [self.nobs],
+            "n_lvls": [self.n_lvls],
+            "aic": [self.aic],
+            "sigma": [self.sigma],
+        }
         return checked(pd.DataFrame(row), "model_info")
 
     def tidy(self) -> pd.DataFrame:
@@ -160,7 +168,7 @@ class MerMod:
                 "estimate": beta,
                 "std_error": std_error,
                 "statistic": beta / std_error,
-            }  # fmt: skip
+            }
         )
         rows = random_terms(self.varcorr())
         random = pd.DataFrame(
@@ -171,7 +179,7 @@ class MerMod:
                 "estimate": [x[2] for x in rows],
                 "std_error": np.nan,
                 "statistic": np.nan,
-            }  # fmt: skip
+            }
         )
         return checked(pd.concat([fixed, random], ignore_index=True), "tidy")
 
@@ -180,10 +188,15 @@ class MerMod:
 
         Columns nobs, sigma, log_lik, aic, bic, reml_crit (deviance after ML), df_residual.
         """
-        row = {"nobs": [self.nobs], "sigma": [self.sigma], "log_lik": [self.log_lik],
-               "aic": [self.aic], "bic": [self.bic],
-               "reml_crit" if self.reml else "deviance": [self.criterion],
-               "df_residual": [self.df_residual]}  # fmt: skip
+        row = {
+            "nobs": [self.nobs],
+            "sigma": [self.sigma],
+            "log_lik": [self.log_lik],
+            "aic": [self.aic],
+            "bic": [self.bic],
+            "reml_crit" if self.reml else "deviance": [self.criterion],
+            "df_residual": [self.df_residual],
+        }
         return checked(pd.DataFrame(row), "glance_reml" if self.reml else "glance_ml")
 
     def fitted(self) -> pd.Series[float]:
@@ -232,9 +245,13 @@ class MerMod:
             raise ArgumentError(f"newdata must be a DataFrame, not {type(newdata).__name__}.")
         form = "none" if re_form in ("NA", "~0", "~ 0") else re_form
         found = self.r.call(
-            "mermod_predict", newdata=newdata, re_form=form,
-            allow_new_levels=allow_new_levels, random_only=False, **arguments,
-        ).value  # fmt: skip
+            "mermod_predict",
+            newdata=newdata,
+            re_form=form,
+            allow_new_levels=allow_new_levels,
+            random_only=False,
+            **arguments,
+        ).value
         index = self.index if newdata is None else newdata.index
         return pd.Series(found["values"], index=index[found["rows"] - 1], name="predict")
 
@@ -267,7 +284,7 @@ class MerMod:
         seed: int | None = None,
         **arguments: Any,
     ) -> pd.DataFrame:
-        """Confidence intervals: term, conf_low, conf_high. In R: ``confint(m, parm, level, method)``.
+        """Confidence intervals, ``confint(m, parm, level, method)`` in R: term, conf_low, conf_high.
 
         Terms are R's row names: ``.sig01`` ... and ``.sigma`` for the random part (or, with
         ``oldNames=False``, sd_(Intercept)|schid), then the fixed effects. Wald's intervals have
@@ -276,8 +293,9 @@ class MerMod:
         found = self.r.call(
             "mermod_confint", parm=parm, level=level, method=method, seed=seed, **arguments
         ).value
-        frame = pd.DataFrame({"term": found["terms"], "conf_low": found["low"],
-                              "conf_high": found["high"]})  # fmt: skip
+        frame = pd.DataFrame(
+            {"term": found["terms"], "conf_low": found["low"], "conf_high": found["high"]}
+        )
         return checked(frame, "confint")
 
     def anova(self, *others: MerMod, refit: bool = True) -> pd.DataFrame:
@@ -349,13 +367,16 @@ def random_terms(varcorr: pd.DataFrame) -> list[tuple[str, str, float]]:
         if part["var1"].isna().all():
             rows.append((str(grp), "sd__Observation", float(part["sdcor"].iloc[0])))
             continue
-        pairs = {(a, None if pd.isna(b) else b): x
-                 for a, b, x in zip(part["var1"], part["var2"], part["sdcor"], strict=True)}  # fmt: skip
+        cells = zip(part["var1"], part["var2"], part["sdcor"], strict=True)
+        pairs = {(a, None if pd.isna(b) else b): x for a, b, x in cells}
         terms = [a for a, b in pairs if b is None]
         for j, a in enumerate(terms):
             rows.append((str(grp), f"sd__{a}", float(pairs[a, None])))
-            rows += [(str(grp), f"cor__{a}.{b}", float(pairs[a, b]))
-                     for b in terms[j + 1 :] if (a, b) in pairs]  # fmt: skip
+            rows += [
+                (str(grp), f"cor__{a}.{b}", float(pairs[a, b]))
+                for b in terms[j + 1 :]
+                if (a, b) in pairs
+            ]
     return rows
 
 

@@ -130,7 +130,7 @@ class MerModList(Sequence[MerMod]):
         return self._pooled.varcorr.copy()
 
     def vcov(self, by_imputation: bool = False) -> pd.DataFrame:
-        """Total covariance matrix of the fixed effects: mean vcov + (1 + 1/m) covariance between."""
+        """Total covariance of the fixed effects: mean vcov + (1 + 1/m) covariance between."""
         if by_imputation:
             return self._stack(lambda fit: fit.vcov().rename_axis("term").reset_index())
         return self._pooled.vcov.copy()

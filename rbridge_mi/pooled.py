@@ -73,7 +73,7 @@ class PooledMerMod:
                 "estimate": [x[2] for x in rows],
                 "std_error": np.nan,
                 "statistic": np.nan,
-            }  # fmt: skip
+            }
         )
         return checked(pd.concat([fixed, random], ignore_index=True), "tidy")
 
@@ -131,14 +131,19 @@ def _random_lines(varcorr: pd.DataFrame) -> list[str]:
         for i, row in enumerate(own.itertuples()):
             name = "" if pd.isna(row.var1) else str(row.var1)
             with_earlier = [f"{r.sdcor:.2f}" for r in pairs.itertuples() if r.var2 == row.var1]
-            rows.append([str(grp) if i == 0 else "", name, f"{row.vcov:.5f}", f"{row.sdcor:.4f}",
-                         " ".join(with_earlier)])  # fmt: skip
+            rows.append(
+                [
+                    str(grp) if i == 0 else "",
+                    name,
+                    f"{row.vcov:.5f}",
+                    f"{row.sdcor:.4f}",
+                    " ".join(with_earlier),
+                ]
+            )
     head = ["Groups", "Name", "Variance", "Std.Dev.", "Corr"]
-    width = [max(len(x[i]) for x in [head, *rows]) for i in range(5)]
-    return [
-        f" {r[0]:<{width[0]}} {r[1]:<{width[1]}} {r[2]:>{width[2]}} {r[3]:>{width[3]}} {r[4]}".rstrip()
-        for r in [head, *rows]
-    ]
+    table = [head, *rows]
+    a, b, c, d = (max(len(row[i]) for row in table) for i in range(4))
+    return [f" {r[0]:<{a}} {r[1]:<{b}} {r[2]:>{c}} {r[3]:>{d}} {r[4]}".rstrip() for r in table]
 
 
 def pool_fits(
@@ -188,7 +193,8 @@ def _complete_df(dfcom: Any, fits: Sequence[MerMod]) -> float:
         return float(min(fit.df_residual for fit in fits))
     if isinstance(dfcom, bool) or not isinstance(dfcom, int | float) or not dfcom > 0:
         raise ArgumentError(
-            f"dfcom must be a positive number, math.inf, or None for the residual ones, not {dfcom!r}."
+            "dfcom must be a positive number, math.inf, or None for the residual ones, not "
+            f"{dfcom!r}."
         )
     return float(dfcom)
 
@@ -200,9 +206,9 @@ def _common(names: Sequence[Sequence[Any]], what: str, fits: Sequence[MerMod]) -
         if odd:
             raise PoolingError(
                 f"imputation {fit.imputation} has other {what} than imputation "
-                f"{fits[0].imputation}: they differ in {', '.join(sorted(map(str, odd)))}. A factor "
-                "may have lost a level, or the design its rank: combine levels, or leave those fits "
-                "out (slice the list)."
+                f"{fits[0].imputation}: they differ in {', '.join(sorted(map(str, odd)))}. A "
+                "factor may have lost a level, or the design its rank: combine levels, or leave "
+                "those fits out (slice the list)."
             )
     return list(names[0])
 
@@ -222,10 +228,11 @@ def _pool_varcorr(fits: Sequence[MerMod]) -> pd.DataFrame:
     variance = {(grp, var1): x for (grp, var1, var2), x in mean.items() if var2 is None}
     with np.errstate(invalid="ignore", divide="ignore"):
         sdcor = [
-            np.sqrt(x) if var2 is None
+            np.sqrt(x)
+            if var2 is None
             else x / np.sqrt(variance[grp, var1]) / np.sqrt(variance[grp, var2])
             for (grp, var1, var2), x in mean.items()
-        ]  # fmt: skip
+        ]
     frame = tables[0][["grp", "var1", "var2"]].copy()
     return checked(frame.assign(vcov=list(mean.values()), sdcor=sdcor), "varcorr")
 

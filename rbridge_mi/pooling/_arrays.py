@@ -69,7 +69,7 @@ def variances_stacked(name: str, values: ArrayLike) -> Floats:
 
 
 def covariances_stacked(name: str, values: ArrayLike) -> Floats:
-    """`stacked` for (m, ..., k, k) covariance matrices; refuses asymmetry and negative variances."""
+    """`stacked` for (m, ..., k, k) covariance matrices; refuses what can't be one."""
     array = stacked(name, values)
     if array.ndim < 3 or array.shape[-1] != array.shape[-2]:
         raise ArgumentError(

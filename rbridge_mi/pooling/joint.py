@@ -11,9 +11,9 @@ Every function returns a `JointTest`; its `note` says when a published formula d
 what was done instead (empty otherwise):
 
 - *One degree of freedom*: D1 is the squared t of `pool_scalars`, so that test and table agree.
-- *k (m - 1) <= 4*, or a dfcom too small: Reiter's (2007) df has no value. The small-sample df of Li,
-  Raghunathan & Rubin (1991) is joined to the complete-data df as Barnard & Rubin (1999) join
-  theirs, which at k = 1 is theirs.
+- *k (m - 1) <= 4*, or a dfcom too small: Reiter's (2007) df has no value. The df that Li,
+  Raghunathan & Rubin (1991) give for few imputations is joined to the complete-data df as Barnard
+  & Rubin (1999) join theirs; at k = 1 the two rules are the same.
 - *Negative relative increase in variance* (D3, D4 in small samples): 0, after Chan & Meng (2022).
 - *One imputation*: that fit's own test.
 
@@ -54,7 +54,7 @@ _SLACK = 1e-2
 
 @dataclass(frozen=True)
 class JointTest:
-    """One row: `statistic` is F with `df1` and `df2` degrees of freedom; `riv` as in `pool_scalars`."""
+    """One row: an F `statistic` with `df1` and `df2` degrees of freedom; `riv` is the average."""
 
     method: str
     statistic: float
@@ -154,10 +154,11 @@ def d1(
     dfcom: float = math.inf,
     one_df: Literal["barnard-rubin", "published"] = "barnard-rubin",
 ) -> JointTest:
-    """Pooled Wald test that k coefficients are 0 (Li, Raghunathan & Rubin 1991, eqs. 1.17-1.19).
+    """Pooled Wald test that k coefficients are 0 (Rubin 1987, p. 137; Li et al. 1991).
 
-    The statistic is qbar' [(1 + r) Ubar]^-1 qbar / k, with r = (1 + 1/m) tr(B Ubar^-1) / k. The
-    df is theirs for an infinite dfcom and Reiter's (2007, eq. for nu*_f) for a finite one.
+    The statistic is qbar' [(1 + r) Ubar]^-1 qbar / k, with r = (1 + 1/m) tr(B Ubar^-1) / k. With
+    T = k (m - 1), the df is 4 + (T - 4) (1 + (1 - 2/T)/r)^2 for an infinite dfcom (Li, Raghunathan
+    & Rubin 1991) and nu*_f of Reiter (2007, p. 504) for a finite one.
 
     Parameters
     ----------
@@ -206,7 +207,10 @@ def d1(
 
 
 def d2(chi2: ArrayLike, k: int) -> JointTest:
-    """Pool m chi-squares of k degrees of freedom (Li, Meng, Raghunathan & Rubin 1991, eqs. 2.1-2.3).
+    """Pool m chi-squares of k degrees of freedom (Li, Meng, Raghunathan & Rubin 1991).
+
+    The statistic is (mean(d)/k - r (m + 1)/(m - 1)) / (1 + r), with r = (1 + 1/m) var(sqrt(d)) and
+    k^(-3/m) (m - 1) (1 + 1/r)^2 degrees of freedom.
 
     Crude: the chi-squares hold little of what missed information there is, and p values can be off
     by half. Prefer D1, or D4 where no coefficients are at hand.
@@ -232,7 +236,7 @@ def d2(chi2: ArrayLike, k: int) -> JointTest:
     --------
     >>> test = d2([4.0, 9.0], k=2)
     >>> round(test.statistic, 6), round(test.riv, 6), round(test.df2, 6)
-    (0.571429, 0.75, 1.924501)
+    (0.571429, 0.75, 1.924902)
     """
     d = _arrays.stacked("chi2", chi2)
     _arrays.same_shape("chi2", d, (d.shape[0],), "D2: one number per imputation")
@@ -259,15 +263,20 @@ def d3(
     loglik_reduced_pooled: ArrayLike,
     k: int,
 ) -> JointTest:
-    """Likelihood-ratio test through the pooled parameters (Meng & Rubin 1992, eqs. 2.1-2.3).
+    """Likelihood-ratio test through the pooled parameters (Meng & Rubin 1992).
+
+    The statistic is d~ / (k (1 + r)), with r = (m + 1) (dbar - d~) / (k (m - 1)); dbar and d~ are
+    the mean likelihood ratios at each fit's own and at the pooled parameters. The df is that of
+    `d1` with an infinite dfcom.
 
     Parameters
     ----------
     loglik_full, loglik_reduced
         Shape (m,): maximised log-likelihoods (ML, not REML) of each imputation.
     loglik_full_pooled, loglik_reduced_pooled
-        Shape (m,): log-likelihoods of the same imputations at the mean over imputations of *all* the
-        model's parameters (in lme4: coefficients, random-effect covariances, residual variance).
+        Shape (m,): log-likelihoods of the same imputations at the mean over imputations of *all*
+        the model's parameters (in lme4: coefficients, random-effect covariances and residual
+        variance).
     k
         Number of parameters by which the models differ.
 
@@ -312,10 +321,11 @@ def d4(
     *,
     n_params: int | None = None,
 ) -> JointTest:
-    """Likelihood-ratio test through the stacked data (Chan & Meng 2022, sections 2.2-2.4).
+    """Likelihood-ratio test through the stacked data (Chan & Meng 2022).
 
-    The statistic is d / (k (1 + r)), d the likelihood ratio of the stacked data divided by m, with
-    h (m - 1) (1 + 1/r)^2 degrees of freedom.
+    The statistic is d / (k (1 + r)), with d the likelihood ratio of the stacked data divided by m,
+    and h (m - 1) (1 + 1/r)^2 degrees of freedom. With dbar the mean of the m likelihood ratios,
+    r = (m + 1) (dbar - d) / (k (m - 1)) and h = k; see `n_params` for the other choice.
 
     Parameters
     ----------
@@ -391,7 +401,7 @@ def _d1_df(k: int, m: int, r: float, dfcom: float) -> tuple[float, str]:
 
 
 def _li_df(k: int, m: int, r: float, *, small: bool = False) -> tuple[float, str]:
-    """Denominator df for complete data without end (Li, Raghunathan & Rubin 1991, eq. 1.19)."""
+    """Denominator df for complete data without end (Li, Raghunathan & Rubin 1991)."""
     t = k * (m - 1)
     if t > 4 and not small:
         return 4 + (t - 4) * (1 + (1 - 2 / t) * _inverse(r)) ** 2, ""
@@ -438,7 +448,7 @@ def _quadratic(vector: Floats, matrix: Floats) -> float:
 
 
 def _solve(matrix: Floats, right: Floats) -> Floats:
-    """Solve with a correlation matrix, refusing one that is singular for all its digits are worth."""
+    """Solve with a correlation matrix, refusing one that is singular to working precision."""
     if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > 1e14:
         raise ArgumentError(
             "vcovs: singular, so that some combination of these coefficients has no variance; "
@@ -460,7 +470,7 @@ def _inverse(r: float) -> float:
 
 
 def _not_negative(r: float) -> tuple[float, str]:
-    """The relative increase in variance, which is 0 where it is estimated below (Chan & Meng 2022)."""
+    """The relative increase in variance, at least 0 (Chan & Meng 2022)."""
     if r >= 0:
         return r, ""
     return 0.0, f"the relative increase in variance came out negative ({r:.3g}): taken as 0"

@@ -13,7 +13,7 @@ References
 ----------
 Rubin, D. B. (1987). Multiple Imputation for Nonresponse in Surveys. Wiley. Equations 3.1.2-3.1.10.
 Barnard, J. & Rubin, D. B. (1999). Small-sample degrees of freedom with multiple imputation.
-Biometrika 86, 948-955. Equations 3-5.
+Biometrika 86, 948-955.
 Efron, B. & Tibshirani, R. J. (1993). An Introduction to the Bootstrap. Chapman & Hall.
 """
 
@@ -66,7 +66,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class PooledScalars:
-    """Pooled coefficients; every field but `m` and `conf_level` is an array, one value per coefficient.
+    """Pooled coefficients: arrays, one value per coefficient, beside `m` and `conf_level`.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class PooledBlups:
 
 @dataclass(frozen=True, eq=False)
 class PooledCovariance:
-    """The mean of m covariance matrices (k, k), its standard deviations (k) and correlations (k, k)."""
+    """The mean of m covariance matrices (k, k), with its SDs (k) and correlations (k, k)."""
 
     cov: Floats
     sd: Floats
@@ -161,7 +161,7 @@ def rubin_df(m: int, riv: ArrayLike) -> Floats:
 
 
 def barnard_rubin_df(m: int, riv: ArrayLike, dfcom: ArrayLike = math.inf) -> Floats:
-    """Degrees of freedom for complete data of `dfcom` degrees (Barnard & Rubin 1999, eqs. 3-5).
+    """Degrees of freedom for complete data of `dfcom` degrees (Barnard & Rubin 1999).
 
     Parameters
     ----------
@@ -174,8 +174,8 @@ def barnard_rubin_df(m: int, riv: ArrayLike, dfcom: ArrayLike = math.inf) -> Flo
 
     Returns
     -------
-    1 / (1/old + 1/obs) with old = (m - 1)/lambda^2, obs = dfcom (dfcom + 1)/(dfcom + 3) (1 - lambda)
-    and lambda = riv / (1 + riv).
+    1 / (1/old + 1/obs), with old = (m - 1) / lambda^2 and
+    obs = (1 - lambda) dfcom (dfcom + 1) / (dfcom + 3), where lambda = riv / (1 + riv).
 
     Raises
     ------
@@ -289,7 +289,7 @@ def pool_scalars(
 
 
 def pool_bootstrap(estimates: ArrayLike, *, conf_level: float = 0.95) -> PooledScalars:
-    """Pool fits to bootstrap data sets: their spread is the variance (Efron & Tibshirani 1993, ch. 6).
+    """Pool fits to bootstrap data sets by their spread (Efron & Tibshirani 1993, ch. 6).
 
     Each bootstrap fit varies by sampling already, so adding its own variance, as Rubin's rules
     would, counts it twice. The variance is that of the estimates with divisor m - 1, itself
@@ -305,8 +305,8 @@ def pool_bootstrap(estimates: ArrayLike, *, conf_level: float = 0.95) -> PooledS
 
     Returns
     -------
-    PooledScalars with ``b`` = ``t`` = that variance; ``ubar``, ``riv``, ``lambda_`` and ``fmi`` have
-    no meaning here and are nan.
+    PooledScalars with ``b`` = ``t`` = that variance; ``ubar``, ``riv``, ``lambda_`` and ``fmi``
+    have no meaning here and are nan.
 
     Raises
     ------
@@ -426,7 +426,7 @@ def pool_blups(condval: ArrayLike, condvar: ArrayLike) -> PooledBlups:
     if (present & ~(own >= 0)).any():
         where = [int(i) for i in np.argwhere(present & ~(own >= 0))[0]]
         raise ArgumentError(
-            f"condvar: negative or missing at {where} (imputation first), where condval has a value; "
+            f"condvar: negative or missing at {where} (imputation first), where condval isn't; "
             "give the conditional variances of every random effect"
         )
     if not present.any(axis=0).all():
