@@ -438,23 +438,29 @@ def _vectors(estimates: ArrayLike, vcovs: ArrayLike) -> tuple[Floats, Floats]:
 
 def _scale(matrix: Floats) -> Floats:
     """Standard errors: dividing by them first makes a solve blind to the predictors' units."""
-    return np.asarray(np.sqrt(np.diagonal(matrix)))
+    variances = np.diagonal(matrix)
+    if (variances == 0).any():
+        raise ArgumentError(
+            f"vcovs: coefficient {int(np.argmin(variances))} (from 0) has no variance; "
+            "test the others"
+        )
+    return np.asarray(np.sqrt(variances))
 
 
 def _quadratic(vector: Floats, matrix: Floats) -> float:
     scale = _scale(matrix)
-    standard = vector / np.where(scale > 0, scale, 1.0)
+    standard = vector / scale
     return float(standard @ _solve(matrix / np.outer(scale, scale), standard))
 
 
-def _solve(matrix: Floats, right: Floats) -> Floats:
+def _solve(correlation: Floats, right: Floats) -> Floats:
     """Solve with a correlation matrix, refusing one that is singular to working precision."""
-    if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > 1e14:
+    if np.linalg.cond(correlation) > 1e14:
         raise ArgumentError(
             "vcovs: singular, so that some combination of these coefficients has no variance; "
             "test fewer of them"
         )
-    return np.asarray(np.linalg.solve(matrix, right))
+    return np.asarray(np.linalg.solve(correlation, right))
 
 
 def _logliks(**arrays: ArrayLike) -> list[Floats]:

@@ -87,5 +87,10 @@ cases <- list(
   one_case("k2-m2", 2, 7, three, y ~ x1 + (1 | g), 100),
   one_case("slope-m5", 5, 8, slope, three, 100)
 )
-cat(jsonlite::toJSON(cases, digits = I(17), auto_unbox = TRUE, na = "string"),
-    file = commandArgs(TRUE)[[1]])
+# jsonlite stops at 15 digits, so doubles go as text with all 17.
+exact <- function(x) {
+  if (is.double(x)) x[] <- sprintf("%.17g", x)
+  x
+}
+cases <- rapply(cases, exact, how = "replace")
+cat(jsonlite::toJSON(cases, auto_unbox = TRUE), file = commandArgs(TRUE)[[1]])

@@ -1,0 +1,37 @@
+"""Data and fits that many tests share, made once per process."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import rbridge_mi as rb
+
+VIGNETTE = "mathach ~ minority + female + ses + meanses + (1 + ses | schid)"
+HOLED = ["minority", "female", "ses", "size"]
+
+
+@pytest.fixture(scope="session")
+def hsb() -> pd.DataFrame:
+    return rb.load_hsb()
+
+
+@pytest.fixture(scope="session")
+def holes(hsb: pd.DataFrame) -> pd.DataFrame:
+    return rb.ampute(hsb, prop=0.05, columns=HOLED, seed=1)
+
+
+@pytest.fixture(scope="session")
+def imp(holes: pd.DataFrame) -> rb.ImputedData:
+    imputer = rb.AmeliaImputer(m=5, idvars=["schid", "meanses"], noms=["minority", "female"])
+    return imputer.impute(holes, seed=1)
+
+
+@pytest.fixture(scope="session")
+def fit(holes: pd.DataFrame) -> rb.MerMod:
+    return rb.Lmer(VIGNETTE).fit(holes)
+
+
+@pytest.fixture(scope="session")
+def fits(imp: rb.ImputedData) -> rb.MerModList:
+    return rb.Lmer(VIGNETTE).fit(imp)
