@@ -172,7 +172,7 @@ def _encoder(column: pd.Series[Any], name: str) -> Callable[[Any, str], dict[str
         return _double
     if isinstance(dtype, pd.StringDtype):
         return _text
-    if dtype.kind == "O":
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
         return _object
     raise EncodingError(f"column {name!r} has dtype {dtype}, {_remedy(dtype)}")
 
