@@ -1,10 +1,10 @@
 # The harness in which every R function of this library runs, and the assembly of data frames.
 # Functions here and in the sibling files are sourced once, into an environment of their own.
 
-# Calls `fun` with `args`; returns its value, the error if there was one, and every warning and
-# message, in order, as plain vectors. Options, working directory and the state of the random
-# number generator are afterwards as they were.
-run <- function(fun, args) {
+# Calls a function, by its name, with `args`; returns its value, the error if there was one, and
+# every warning and message, in order, as plain vectors. Options, working directory and the state
+# of the random number generator are afterwards as they were.
+run <- function(name, args) {
   kind <- text <- where <- character()
   note <- function(what, condition) {
     kind <<- c(kind, what)
@@ -27,7 +27,7 @@ run <- function(fun, args) {
   status <- "ok"
   value <- tryCatch(
     withCallingHandlers(
-      do.call(fun, args, quote = TRUE),
+      do.call(find_function(name), args, quote = TRUE),
       warning = function(condition) {
         note("warning", condition)
         invokeRestart("muffleWarning")
@@ -51,7 +51,8 @@ run <- function(fun, args) {
 }
 
 call_text <- function(call) {
-  if (is.null(call)) "" else paste(deparse(call, width.cutoff = 80L, nlines = 1L), collapse = " ")
+  if (is.null(call) || identical(call[[1L]], quote(do.call))) return("")
+  paste(deparse(call, width.cutoff = 80L, nlines = 1L), collapse = " ")
 }
 
 # What `set.seed(seed)` means in a fresh R, whatever generator this session has been switched to.
@@ -82,10 +83,10 @@ assemble_column <- function(column) {
   )
 }
 
-# Any function by its name in R: "pkg::fun", or "fun" of base.
+# A function by its name: "package::function", or one of this library's own.
 find_function <- function(name) {
   parts <- strsplit(name, "::", fixed = TRUE)[[1L]]
-  if (length(parts) == 2L) getExportedValue(parts[1L], parts[2L]) else get(name, baseenv())
+  if (length(parts) == 2L) getExportedValue(parts[1L], parts[2L]) else get(name, mode = "function")
 }
 
 has_package <- function(name) requireNamespace(name, quietly = TRUE)

@@ -406,8 +406,8 @@ def _li_df(k: int, m: int, r: float, *, small: bool = False) -> tuple[float, str
     if t > 4 and not small:
         return 4 + (t - 4) * (1 + (1 - 2 / t) * _inverse(r)) ** 2, ""
     df = t * (1 + 1 / k) * (1 + _inverse(r)) ** 2 / 2
-    # At k = 1 this is Rubin's own df, with nothing to excuse.
-    return df, "" if k == 1 else f"k (m - 1) = {t} is at most 4: df for few imputations"
+    # At k = 1 this is Rubin's own df, and at r = 0 every rule says inf: nothing to excuse.
+    return df, "" if k == 1 or r == 0 else f"k (m - 1) = {t} is at most 4: df for few imputations"
 
 
 def _reiter_df(t: int, a: float, complete: float) -> float:

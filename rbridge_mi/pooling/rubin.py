@@ -192,7 +192,7 @@ def barnard_rubin_df(m: int, riv: ArrayLike, dfcom: ArrayLike = math.inf) -> Flo
     increase, complete = np.broadcast_arrays(np.asarray(riv, float), complete)
     if m == 1:
         return complete.copy()
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         old = (m - 1) * np.square(1.0 + 1.0 / increase)
         observed = complete * (1.0 - 2.0 / (complete + 3.0)) / (1.0 + increase)
         small = 1.0 / (1.0 / old + 1.0 / observed)

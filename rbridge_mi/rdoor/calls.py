@@ -181,12 +181,7 @@ def _call(
         arguments = rinterface.ListSexpVector(values)
         arguments.names = rinterface.StrSexpVector(names)
         with _console(on_output) as output:
-            target = (
-                r.functions["find_function"](function)
-                if "::" in function
-                else r.functions[function]
-            )
-            result = r.functions["run"](target, arguments)
+            result = r.functions["run"](function, arguments)
         status, value, kinds, texts, wheres = result
         said = list(zip(_strings(kinds), _strings(texts), _strings(wheres), strict=True))
         if status[0] != "ok":
