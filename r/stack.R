@@ -11,7 +11,7 @@ describe_stack <- function(packages) {
     ctype = Sys.getlocale("LC_CTYPE"),
     packages = packages,
     versions = vapply(packages, function(name) {
-      if (nzchar(system.file(package = name))) as.character(utils::packageVersion(name)) else ""
+      if (nzchar(system.file(package = name))) utils::packageDescription(name)$Version else ""
     }, "")
   )
 }

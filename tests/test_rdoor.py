@@ -57,6 +57,7 @@ def test_environment_is_restored_for_this_process_and_its_children() -> None:
 def test_linear_algebra_and_sockets_load_after_the_environment_is_gone() -> None:
     assert evaluate("as.numeric(eigen(matrix(c(2, 0, 0, 1), 2))$values)").value.tolist() == [2, 1]
     assert isinstance(evaluate("libcurlVersion()").value[0], str)
+    assert evaluate("R.home()").value[0].startswith("/")
 
 
 def test_eight_threads_get_their_own_answers() -> None:

@@ -14,7 +14,7 @@ import threading
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,6 +56,7 @@ class Session:
         self.functions: Any = None  # the R environment that holds r/*.R
         self._garbage: deque[Any] = deque()
         self._running: object = None
+        self._home = ""
         self._state = threading.Lock()
         before = threading.stack_size(_STACK_BYTES)
         try:
@@ -100,7 +101,7 @@ class Session:
         from rpy2.rinterface_lib import openrlib
 
         # rpy2's own lock too: a user's rpy2 code in another thread keeps out while this runs.
-        with openrlib.rlock:
+        with openrlib.rlock, _r_home(self._home):
             self._garbage.clear()
             with self._state:
                 self._running = ticket
@@ -131,9 +132,7 @@ class Session:
         names: list[str] = []
         try:
             base = _init_r()
-            # R finds these two modules by R_HOME when they are first used: have them loaded now.
-            base["La_version"]()
-            base["libcurlVersion"]()
+            self._home = str(base["R.home"]()[0])
             names = list(base["names"](base["Sys.getenv"]()))
         finally:
             _restore_environment(before, names)
@@ -183,13 +182,26 @@ def _init_r() -> Any:
 def _restore_environment(before: dict[str, str], names: list[str]) -> None:
     """Undo what R's start wrote, in os.environ and in C's environment, for child processes.
 
-    What R needs of these variables it has read by now; a child that inherited its LD_LIBRARY_PATH
-    would load another libpython.
+    What R needs of these variables it has read by now, but for R_HOME (see `_r_home`); a child
+    that inherited its LD_LIBRARY_PATH would load another libpython.
     """
     for name in {*names, *os.environ} - set(before):
         os.environ.pop(name, None)
         os.unsetenv(name)
     os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _r_home(home: str) -> Iterator[None]:
+    """R_HOME in C's environment for the length of a call: R looks for its parts by it."""
+    if "R_HOME" in os.environ:
+        yield
+        return
+    os.putenv("R_HOME", home)
+    try:
+        yield
+    finally:
+        os.unsetenv("R_HOME")
 
 
 _session: Session | None = None
