@@ -1,32 +1,67 @@
 """Multilevel models on incomplete data: R's Amelia and lme4 from pandas, bit for bit, pooled.
 
-Importing this package starts no R; the first call that needs it does.
+Importing this package starts no R, and loads no more than is asked for: the first use of a name
+loads its module, the first call that needs R starts it.
 """
 
-from .datasets import ampute, load_hsb
-from .errors import (
-    ArgumentError,
-    EncodingError,
-    FitError,
-    FormulaError,
-    ImputationError,
-    PoolingError,
-    RBridgeError,
-    RBridgeWarning,
-    RCallError,
-    RForkError,
-    RNotFoundError,
-    RPackageError,
-    RWarning,
-)
-from .imputed import ImputedData
-from .imputers import AmeliaImputer, BootstrapImputer, impute
-from .mermod import MerMod
-from .mermodlist import MerModList
-from .models import Lmer
-from .pooled import PooledMerMod
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .datasets import ampute, load_hsb
+    from .errors import (
+        ArgumentError,
+        EncodingError,
+        FitError,
+        FormulaError,
+        ImputationError,
+        PoolingError,
+        RBridgeError,
+        RBridgeWarning,
+        RCallError,
+        RForkError,
+        RNotFoundError,
+        RPackageError,
+        RWarning,
+    )
+    from .imputed import ImputedData
+    from .imputers import AmeliaImputer, BootstrapImputer, impute
+    from .mermod import MerMod
+    from .mermodlist import MerModList
+    from .models import Lmer
+    from .pooled import PooledMerMod
 
 __version__ = "0.1.0"
+
+# Where each public name lives. A module is loaded when one of its names is first used, so that
+# the command line can start R while pandas is still loading.
+_HOMES = {
+    "datasets": ("ampute", "load_hsb"),
+    "errors": (
+        "ArgumentError",
+        "EncodingError",
+        "FitError",
+        "FormulaError",
+        "ImputationError",
+        "PoolingError",
+        "RBridgeError",
+        "RBridgeWarning",
+        "RCallError",
+        "RForkError",
+        "RNotFoundError",
+        "RPackageError",
+        "RWarning",
+    ),
+    "imputed": ("ImputedData",),
+    "imputers": ("AmeliaImputer", "BootstrapImputer", "impute"),
+    "mermod": ("MerMod",),
+    "mermodlist": ("MerModList",),
+    "models": ("Lmer",),
+    "pooled": ("PooledMerMod",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AmeliaImputer",
@@ -53,3 +88,15 @@ __all__ = [
     "impute",
     "load_hsb",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -284,7 +284,7 @@ class MerMod:
         seed: int | None = None,
         **arguments: Any,
     ) -> pd.DataFrame:
-        """Confidence intervals, ``confint(m, parm, level, method)`` in R: term, conf_low, conf_high.
+        """Confidence intervals: term, conf_low, conf_high. R: ``confint(m, parm, level, method)``.
 
         Terms are R's row names: ``.sig01`` ... and ``.sigma`` for the random part (or, with
         ``oldNames=False``, sd_(Intercept)|schid), then the fixed effects. Wald's intervals have

@@ -13,10 +13,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "rbridge_mi"
 # The door to R stands beside: only those of DOOR go through it.
 LAYERS = [
     {"errors", "printed"},
-    {"schemas", "arguments", "dtypes"},
+    {"schemas", "arguments", "dtypes", "rprint"},
     {"pooling"},
     {"imputed", "mermod"},
-    {"pooled"},
+    {"pooled", "mertools"},
     {"mermodlist"},
     {"datasets", "imputers", "models", "doctor"},
     {"__init__"},

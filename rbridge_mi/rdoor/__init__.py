@@ -10,7 +10,16 @@ memory blocks, conditions come back as data.
 ``calls``     calls a function of ``r/*.R`` or of a package, and holds R objects for later
 """
 
-from .calls import Reply, RObject, call, call_object, has_package, interface_mode, require_package
+from .calls import (
+    Reply,
+    RObject,
+    call,
+    call_object,
+    has_package,
+    interface_mode,
+    prepare,
+    require_package,
+)
 
 __all__ = [
     "RObject",
@@ -19,5 +28,6 @@ __all__ = [
     "call_object",
     "has_package",
     "interface_mode",
+    "prepare",
     "require_package",
 ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import EncodingError, RCallError, RPackageError
-from .decode import from_r
-from .encode import to_r
 from .session import session
 
 __all__ = [
@@ -20,6 +19,7 @@ __all__ = [
     "call_object",
     "has_package",
     "interface_mode",
+    "prepare",
     "require_package",
 ]
 
@@ -135,6 +135,23 @@ def call_object(
     return value
 
 
+def prepare(*packages: str) -> None:
+    """Start R and load packages in the background, while the caller goes on.
+
+    Errors are left to the first call, which meets them again.
+    """
+
+    def load() -> None:
+        for name in packages:
+            session().functions["has_package"](name)
+
+    def start() -> None:
+        with contextlib.suppress(Exception):
+            session().run(load)
+
+    threading.Thread(target=start, name="prepare R", daemon=True).start()
+
+
 def interface_mode() -> str:
     """How rpy2 is bound to R: "API" (compiled) or "ABI"."""
 
@@ -174,6 +191,8 @@ def _call(
     def job() -> tuple[str, Any, list[tuple[str, str, str]], str]:
         from rpy2 import rinterface
 
+        from .decode import from_r
+
         names = ["" for _ in args] + list(kwargs)
         values = [
             _argument(x, name) for x, name in zip([*args, *kwargs.values()], names, strict=True)
@@ -211,6 +230,8 @@ def _call(
 
 
 def _argument(value: Any, name: str) -> Any:
+    from .encode import to_r
+
     try:
         return to_r(value)
     except EncodingError as error:
@@ -229,7 +250,7 @@ def _raw_vector(raw: bytes | None) -> Any:
     return rinterface.ByteSexpVector.from_memoryview(memoryview(raw or b""))
 
 
-@contextmanager
+@contextlib.contextmanager
 def _console(on_output: Callable[[str], None] | None) -> Iterator[list[str]]:
     """Take R's console for the length of one call; the user's own rpy2 gets it back."""
     from rpy2.rinterface_lib import callbacks
