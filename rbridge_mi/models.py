@@ -59,8 +59,8 @@ class Lmer:
     >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
     >>> fit.fixef()
               term   estimate
-    0  (Intercept)  12.657481
-    1          ses   2.390199
+    0  (Intercept)  12.657480
+    1          ses   2.390196
 
     References
     ----------

@@ -270,7 +270,7 @@ def _int_vector(values: Any, missing: Any = None) -> Any:
 def _text(column: pd.Series[Any], name: str) -> dict[str, Any]:
     from rpy2 import rinterface
 
-    codes, levels = pd.factorize(column.to_numpy(dtype=object, na_value=None))
+    codes, levels = pd.factorize(column)
     return {
         "kind": rinterface.StrSexpVector(["text"]),
         "values": _codes(codes),
@@ -344,12 +344,13 @@ _EPOCH = dt.date(1970, 1, 1).toordinal()
 
 def _object(column: pd.Series[Any], name: str) -> dict[str, Any]:
     """An object column is carried when all that it holds, but for the missing, is of one kind."""
-    held = column[column.notna()]
-    if held.map(lambda x: isinstance(x, str)).all():
+    held = column.dropna()
+    kind = pd.api.types.infer_dtype(held)
+    if kind in ("string", "empty"):
         return _text(column, name)
-    if held.map(lambda x: isinstance(x, bool | np.bool_)).all():
+    if kind == "boolean":
         return _logical(column.astype("boolean"), name)
-    if held.map(lambda x: isinstance(x, dt.date) and not isinstance(x, dt.datetime)).all():
+    if kind == "date":
         return _date(column, name)
     kinds = sorted({type(x).__name__ for x in held})
     raise EncodingError(
