@@ -21,6 +21,7 @@ __all__ = [
     "RNotFoundError",
     "RPackageError",
     "RWarning",
+    "RWorkerLost",
 ]
 
 
@@ -90,6 +91,10 @@ class FitError(RCallError):
 
     imputation: int | None = None
     fits: object = None
+
+
+class RWorkerLost(RBridgeError):
+    """A process that ran R died: killed, crashed, or out of memory."""
 
 
 class PoolingError(RBridgeError):

@@ -18,12 +18,23 @@ __all__ = ["CellStore", "Cells", "FrameStore", "ImputedData", "RowStore"]
 Kind = Literal["imputation", "bootstrap"]
 
 
+class Piece(Protocol):
+    """What one data set has of its own."""
+
+    def complete(self, base: pd.DataFrame) -> pd.DataFrame:
+        """A frame of its own, from the one that all share."""
+        ...
+
+
 class Store(Protocol):
-    """Where the data sets are: how many, and each one as a frame of its own."""
+    """Where the data sets are: a frame that all share, and what each has of its own."""
+
+    @property
+    def base(self) -> pd.DataFrame: ...
 
     def __len__(self) -> int: ...
 
-    def frame(self, i: int) -> pd.DataFrame: ...
+    def piece(self, i: int) -> Piece: ...
 
 
 @dataclass(frozen=True)
@@ -46,12 +57,23 @@ class CellStore:
     def __len__(self) -> int:
         return self.m
 
-    def frame(self, i: int) -> pd.DataFrame:
-        """The base, with the i-th imputation's cells filled in."""
-        frame = self.base.copy()
-        for name, cells in self.cells.items():
-            values = frame[name].array.astype(cells.dtype)
-            values[cells.rows] = cells.values[i]
+    def piece(self, i: int) -> CellPiece:
+        """The i-th imputation's cells."""
+        return CellPiece({k: (x.rows, x.values[i], x.dtype) for k, x in self.cells.items()})
+
+
+@dataclass(frozen=True)
+class CellPiece:
+    """One imputation's cells: per column the rows, the values there, and the column's dtype."""
+
+    cells: Mapping[str, tuple[np.ndarray[Any, np.dtype[np.int32]], Any, Any]]
+
+    def complete(self, base: pd.DataFrame) -> pd.DataFrame:
+        """The base, with the cells filled in."""
+        frame = base.copy()
+        for name, (rows, filled, dtype) in self.cells.items():
+            values = frame[name].array.astype(dtype)
+            values[rows] = filled
             frame[name] = pd.Series(values, index=frame.index, name=name)
         return frame
 
@@ -68,11 +90,24 @@ class RowStore:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def frame(self, i: int) -> pd.DataFrame:
-        """The i-th sample's rows, under their own index labels."""
-        frame = self.base.iloc[self.rows[i]].copy()
+    def piece(self, i: int) -> RowPiece:
+        """The i-th sample's rows."""
+        return RowPiece(self.rows[i], self.cluster, self.labels[i] if self.labels else None)
+
+
+@dataclass(frozen=True)
+class RowPiece:
+    """One sample: its rows, and the labels of the clusters that they came from."""
+
+    rows: np.ndarray[Any, np.dtype[np.int32]]
+    cluster: str | None
+    labels: Any
+
+    def complete(self, base: pd.DataFrame) -> pd.DataFrame:
+        """The rows, under their own index labels."""
+        frame = base.iloc[self.rows].copy()
         if self.cluster is not None:
-            frame[self.cluster] = self.labels[i]
+            frame[self.cluster] = self.labels
         return frame
 
 
@@ -82,12 +117,29 @@ class FrameStore:
 
     frames: tuple[pd.DataFrame, ...]
 
+    @property
+    def base(self) -> pd.DataFrame:
+        """The columns alone: there is nothing more in common."""
+        return self.frames[0].iloc[:0]
+
     def __len__(self) -> int:
         return len(self.frames)
 
-    def frame(self, i: int) -> pd.DataFrame:
+    def piece(self, i: int) -> FramePiece:
         """The i-th frame."""
-        return self.frames[i].copy()
+        return FramePiece(self.frames[i])
+
+
+@dataclass(frozen=True)
+class FramePiece:
+    """One frame."""
+
+    frame: pd.DataFrame
+
+    def complete(self, base: pd.DataFrame) -> pd.DataFrame:
+        """The frame itself, as a copy."""
+        del base
+        return self.frame.copy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,10 +202,10 @@ class ImputedData(Sequence[pd.DataFrame]):
             raise TypeError("ImputedData takes one number; use [imp[i] for i in ...] for several")
         if not -self.m <= i < self.m:
             raise IndexError(f"imputation {i} of {self.m}: numbers go from 0 to {self.m - 1}")
-        return self.store.frame(i % self.m)
+        return self.store.piece(i % self.m).complete(self.store.base)
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
-        return (self.store.frame(i) for i in range(self.m))
+        return (self[i] for i in range(self.m))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ImputedData):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +45,15 @@ class RObject:
     A pickle of an R object, as any pickle, must come from a source that is trusted.
     """
 
-    def __init__(self, sexp: Any = None, raw: bytes | None = None) -> None:
+    def __init__(
+        self,
+        sexp: Any = None,
+        raw: bytes | None = None,
+        make: Callable[[], RObject] | None = None,
+    ) -> None:
         self._sexp = sexp
         self._raw = raw
+        self._make = make
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Reply:
         """``function(object, ...)`` in R; the function by its R name, such as "lme4::getME".
@@ -76,7 +82,15 @@ class RObject:
     @property
     def sexp(self) -> Any:
         """The rpy2.rinterface object, for use with rpy2."""
+        self.ready()
         return session().run(self.__rsexp__)
+
+    def ready(self) -> None:
+        """Make the object, if it is one that is made on request: by calls of its own."""
+        if self._sexp is None and self._raw is None and self._make is not None:
+            made = self._make()
+            made.ready()
+            self._sexp, self._raw, self._make = made._sexp, made._raw, None
 
     def __rsexp__(self) -> Any:
         if self._sexp is None:
@@ -85,6 +99,7 @@ class RObject:
         return self._sexp
 
     def __getstate__(self) -> dict[str, Any]:
+        self.ready()
         raw = self._raw
         if self._sexp is not None:
             raw = call("to_bytes", self).value
@@ -93,6 +108,7 @@ class RObject:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._sexp = None
         self._raw = state["raw"]
+        self._make = None
 
     def __del__(self) -> None:
         sexp = self.__dict__.get("_sexp")
@@ -100,8 +116,9 @@ class RObject:
             session().discard(sexp)
 
     def __repr__(self) -> str:
-        place = "serialized" if self._sexp is None else "live"
-        return f"<R object, {place}>"
+        if self._sexp is not None:
+            return "<R object, live>"
+        return "<R object, serialized>" if self._raw is not None else "<R object, on request>"
 
 
 def call(
@@ -187,6 +204,8 @@ def _call(
     decode: bool,
 ) -> Reply:
     r = session()
+    for value in _held((*args, *kwargs.values())):
+        value.ready()
 
     def job() -> tuple[str, Any, list[tuple[str, str, str]], str]:
         from rpy2 import rinterface
@@ -227,6 +246,15 @@ def _call(
         tuple(text.rstrip("\n") for kind, text, _ in said if kind == "message"),
         output,
     )
+
+
+def _held(values: Iterable[Any]) -> Iterator[RObject]:
+    """The R objects among arguments, in lists too."""
+    for value in values:
+        if isinstance(value, RObject):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _held(value)
 
 
 def _argument(value: Any, name: str) -> Any:

@@ -1,0 +1,493 @@
+"""Doing a job: check all of it, impute, fit, pool, and put the results in place."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import __version__, imputers
+from ..doctor import Diagnosis, diagnose
+from ..errors import (
+    ArgumentError,
+    EncodingError,
+    FormulaError,
+    RBridgeError,
+    RNotFoundError,
+    RPackageError,
+)
+from ..imputed import ImputedData
+from ..imputers import AmeliaImputer
+from ..mermod import MerMod
+from ..mermodlist import MerModList
+from ..models import Lmer
+from ..pooled import PooledMerMod
+from . import outputs
+from .data import DataFile, read_data
+from .places import data_file, output_folder
+from .spec import Job, column_key, parse_job, parse_toml
+from .values import JobError, Mistakes, shown
+
+__all__ = ["JobResult", "check_job", "run_job"]
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A job in which no mistake was found, its data, and its folder."""
+
+    name: str
+    sha256: str
+    job: Job
+    data: DataFile
+    model: Lmer
+    folder: Path
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What a run wrote.
+
+    Attributes
+    ----------
+    folder : Path
+    files : tuple of str
+        All files in it, ``run.json`` among them.
+    warnings : tuple of str
+        What R and this library warned of; in ``run.json`` too.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass
+class _Clock:
+    """Seconds per stage; they are told in `run.json` and nowhere else."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+def check_job(
+    path: str | Path, *, out: str | Path | None = None, data_root: str | Path | None = None
+) -> Checked:
+    """Everything that can be said of a job before it imputes; see `run_job`.
+
+    Raises
+    ------
+    JobError
+        With all mistakes: of the whole file, or, where there are none, of it with its data.
+    """
+    job_path = Path(path)
+    name = job_path.name
+    mistakes = Mistakes()
+    try:
+        raw = job_path.read_bytes()
+        source = raw.decode("utf-8")
+    except OSError as error:
+        raise JobError(str(path), [("(file)", f"can't be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        text = f"is not UTF-8 (byte {error.start}), which TOML must be"
+        raise JobError(name, [("(file)", text)]) from None
+    given = parse_toml(source, mistakes)
+    mistakes.stop(name)
+    job = parse_job(given, mistakes)
+    file = None
+    if (data_path := _text_at(given, "data", "path")) is not None:
+        file = data_file(
+            data_path, job_path, None if data_root is None else Path(data_root), mistakes
+        )
+    wanted = _text_at(given, "output", "folder")
+    folder = output_folder(wanted, job_path, None if out is None else Path(out), mistakes)
+    if folder is not None:
+        outputs.check_folder(folder, mistakes)
+        if file is not None and file.is_relative_to(folder):
+            mistakes.add(
+                "data.path", "lies in the output folder, which the run replaces as a whole"
+            )
+    mistakes.stop(name)
+    assert job is not None and file is not None and folder is not None
+    data = read_data(job.data, file, mistakes)
+    model = Lmer(job.model.formula, **_model_arguments(job))
+    if data is not None:
+        _check_with_data(job, model, data, mistakes)
+    mistakes.stop(name)
+    assert data is not None
+    return Checked(name, hashlib.sha256(raw).hexdigest(), job, data, model, folder)
+
+
+def run_job(
+    path: str | Path,
+    *,
+    out: str | Path | None = None,
+    data_root: str | Path | None = None,
+    say: Say | None = None,
+) -> JobResult:
+    """Do what a job file says: ``rbridge-mi run job.toml``.
+
+    The same job with the same R, packages and BLAS gives the same bytes, but for the part "run"
+    of ``run.json``, which holds the time stamps.
+
+    Parameters
+    ----------
+    path : path
+        The job, a TOML file; ``examples/hsb.toml`` shows one.
+    out : path, optional
+        The folder to write, instead of the job's own ``output.folder``. It appears when all is
+        written; one that is there is replaced only if an earlier run wrote all that is in it.
+    data_root : path, optional
+        The folder that ``data.path`` is relative to and must stay in: by default the job file's.
+    say : callable, optional
+        Gets a line at each step.
+
+    Raises
+    ------
+    JobError
+        The job is wrong; nothing was computed or written.
+    RBridgeError
+        R could not do it; nothing was written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import rbridge_mi as rb
+    >>> job = '''
+    ... [data]
+    ... path = "hsb.csv"
+    ... columns = {schid = "text", ses = "float", mathach = "float"}
+    ... [imputation]
+    ... engine = "none"
+    ... [model]
+    ... formula = "mathach ~ ses + (1 | schid)"
+    ... [output]
+    ... tables = ["fixef"]
+    ... '''
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     rb.load_hsb().to_csv(f"{folder}/hsb.csv", index=False)
+    ...     _ = Path(folder, "job.toml").write_text(job)
+    ...     done = run_job(f"{folder}/job.toml")
+    ...     print((done.folder / "fixef.csv").read_text().split()[0])
+    term,estimate
+    >>> done.files
+    ('fixef.csv', 'summary.txt', 'run.json')
+    """
+    tell = say if say is not None else _silent
+    clock = _Clock()
+    started = _now()
+    with clock.stage("check"):
+        checked = check_job(path, out=out, data_root=data_root)
+        stack = _stack()
+    job, data = checked.job, checked.data
+    rows, columns = data.frame.shape
+    tell(f"{checked.name}: checked")
+    tell(f"data: {job.data.path}, {rows} rows, {columns} columns, SHA-256 {data.sha256[:12]}...")
+    heard: list[str] = []
+    with _listening(heard, tell):
+        imp = None
+        if job.imputation.engine != "none":
+            with clock.stage("impute"):
+                imp = _impute(checked, tell)
+        tell(f"fitting: {'1 model' if imp is None else f'{imp.m} models'}, {job.model.formula}")
+        with clock.stage("fit"):
+            fitted = checked.model.fit(data.frame if imp is None else imp)
+        with clock.stage("pool"):
+            pooled = None
+            if isinstance(fitted, MerModList):
+                dfcom: Any = job.pooling.dfcom
+                pooled = fitted.pool(dfcom=dfcom, conf_level=job.pooling.conf_level)
+            makers = _tables(fitted, pooled, imp, data.frame)
+            tables = {name: makers[name]() for name in job.output.tables}
+    with outputs.staged(checked.folder) as folder:
+        tell(f"writing: {len(tables)} tables as {' and '.join(job.output.formats)}")
+        with clock.stage("write"):
+            for name, table in tables.items():
+                outputs.write_table(table, folder, name, job.output.formats)
+            if imp is not None and job.output.imputed:
+                outputs.write_table(imp.to_long(), folder, "imputed", job.output.formats)
+            (folder / "summary.txt").write_text(_summary(fitted, pooled, imp) + "\n", "utf-8")
+        files = outputs.fingerprints(folder)
+        record = _record(checked, fitted, imp, heard, files, stack)
+        record["run"] = {"started": started, "finished": _now(), "seconds": clock.seconds}
+        outputs.write_json(record, folder / outputs.RUN_JSON)
+    return JobResult(checked.folder, (*files, outputs.RUN_JSON), tuple(heard))
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+
+
+# -- checks --------------------------------------------------------------------------------
+
+
+def _text_at(given: Mapping[str, Any], section: str, key: str) -> str | None:
+    """A path of the job, also where the job has mistakes elsewhere: its own are told with them."""
+    table = given.get(section)
+    value = table.get(key) if isinstance(table, Mapping) else None
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _model_arguments(job: Job) -> dict[str, Any]:
+    arguments = dict(job.model.arguments)
+    if "contrasts" in arguments:
+        arguments["contrasts"] = {
+            name: x if isinstance(x, str) else np.array(x, dtype=np.float64)
+            for name, x in arguments["contrasts"].items()
+        }
+    return arguments
+
+
+def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) -> None:
+    """The columns that the job names, the formula (asked of R), and what the engine can't take."""
+    frame = data.frame
+    _check_names(job, frame, mistakes)
+    if job.imputation.engine in ("amelia", "auto"):
+        _check_amelia(job, frame, data.broken, mistakes)
+    try:
+        Lmer(job.model.formula)._check(frame)
+        if not mistakes.under("model"):
+            model._check(frame)
+    except FormulaError as error:
+        text = error.r_message or str(error)
+        unread = [x for x in data.unused if f"'{x}'" in text]
+        if unread:
+            text += f" (the file has {', '.join(map(shown, unread))}: add it to [data.columns])"
+        mistakes.add("model.formula", text)
+    except ArgumentError as error:
+        mistakes.add("model", str(error))
+    except (RNotFoundError, RPackageError):
+        if not mistakes:
+            raise
+        # Without R the formula can't be checked; the mistakes found are told all the same.
+
+
+def _check_names(job: Job, frame: pd.DataFrame, mistakes: Mistakes) -> None:
+    named: dict[str, Any] = {
+        **{f"imputation.{k}": v for k, v in job.imputation.arguments.items()},
+        **{f"model.{k}": job.model.arguments.get(k) for k in ("weights", "offset", "subset")},
+        "model.contrasts": list(job.model.arguments.get("contrasts", ())),
+    }
+    for key, value in named.items():
+        name = key.partition(".")[2]
+        position = imputers._TABLES.get(name)
+        if position is not None:
+            value = [row[position - 1] for row in value if isinstance(row[position - 1], str)]
+        elif name in ("boot.type",) or not isinstance(value, str | list):
+            continue
+        names = [value] if isinstance(value, str) else [x for x in value if isinstance(x, str)]
+        for column in names:
+            if column not in frame.columns:
+                mistakes.add(
+                    key,
+                    f"names {shown(column)}, which is no column of the data; they have "
+                    f"{', '.join(map(shown, frame.columns))}",
+                )
+
+
+def _check_amelia(
+    job: Job, frame: pd.DataFrame, broken: frozenset[str], mistakes: Mistakes
+) -> None:
+    arguments = job.imputation.arguments
+    ids = {*arguments.get("idvars", ()), *(arguments[x] for x in ("ts", "cs") if x in arguments)}
+    classed = {*arguments.get("noms", ()), *arguments.get("ords", ())}
+    for name in frame.columns:
+        if name in broken:
+            continue
+        try:
+            imputers._check_values(frame[[name]], ids, classed)
+        except ArgumentError as error:
+            mistakes.add(column_key(name), str(error))
+    if not mistakes:
+        try:
+            AmeliaImputer(job.imputation.m, **arguments)._checked(frame)
+        except ArgumentError as error:
+            mistakes.add("imputation", str(error))
+
+
+def _stack() -> Diagnosis:
+    """What the numbers will come from: without it, they could not be made again."""
+    stack = diagnose()
+    if not stack.r:
+        raise RBridgeError("; ".join(" ".join(x) for x in stack.problems))
+    return stack
+
+
+# -- the work ------------------------------------------------------------------------------
+
+
+@contextmanager
+def _listening(heard: list[str], tell: Say) -> Iterator[None]:
+    """Keep every warning, in order, instead of printing it; tell each text once."""
+    with warnings.catch_warnings():
+
+        def show(message: Warning | str, *_: Any, **__: Any) -> None:
+            text = str(message)
+            if text not in heard:
+                tell(f"warning: {text}")
+            heard.append(text)
+
+        warnings.simplefilter("always")
+        warnings.showwarning = show
+        yield
+
+
+def _impute(checked: Checked, tell: Say) -> ImputedData:
+    spec = checked.job.imputation
+    tell(f"imputing: {spec.engine}, m = {spec.m}, seed {spec.seed}")
+    frame = checked.data.frame.copy()
+    frame.index = pd.RangeIndex(1, len(frame) + 1)  # rows are numbered as R numbers them
+    try:
+        engine: Any = spec.engine
+        return imputers.impute(frame, spec.m, engine, spec.seed, **spec.arguments)
+    except (ArgumentError, EncodingError) as error:
+        raise JobError(checked.name, [("imputation", str(error))]) from error
+
+
+def _tables(
+    fitted: MerMod | MerModList,
+    pooled: PooledMerMod | None,
+    imp: ImputedData | None,
+    frame: pd.DataFrame,
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """How each table is made, by its name; see TABLES_OF_LIST and TABLES_OF_ONE."""
+    found: dict[str, Callable[[], pd.DataFrame]] = {
+        "coef": fitted.coef,
+        "model_info": fitted.model_info,
+        "glance": fitted.glance,
+        "missing": lambda: _missing(frame),
+    }
+    if isinstance(fitted, MerMod):
+        fit = fitted
+        messages = "; ".join(fit.messages)
+        return found | {
+            "fixef": fit.fixef,
+            "vcov": lambda: _with_terms(fit.vcov()),
+            "varcorr": fit.varcorr,
+            "ranef": fit.ranef,
+            "tidy": fit.tidy,
+            "convergence": lambda: pd.DataFrame(
+                {"is_singular": [fit.is_singular], "messages": [messages]}
+            ),
+        }
+    assert pooled is not None and imp is not None
+    fits, whole, data = fitted, pooled, imp
+    return found | {
+        "fixed": lambda: whole.fixed,
+        "vcov": lambda: _with_terms(whole.vcov),
+        "varcorr": lambda: whole.varcorr,
+        "ranef": lambda: whole.ranef,
+        "tidy": whole.tidy,
+        "icc": lambda: whole.icc.rename_axis("grp").reset_index(),
+        "convergence": fits.convergence,
+        "fixef_by_imputation": lambda: fits.fixef(by_imputation=True),
+        "vcov_by_imputation": lambda: fits.vcov(by_imputation=True),
+        "varcorr_by_imputation": lambda: fits.varcorr(by_imputation=True),
+        "ranef_by_imputation": lambda: fits.ranef(by_imputation=True),
+        "patterns": lambda: data.patterns().reset_index(),
+    }
+
+
+def _with_terms(matrix: pd.DataFrame) -> pd.DataFrame:
+    return matrix.rename_axis("term").reset_index()
+
+
+def _missing(frame: pd.DataFrame) -> pd.DataFrame:
+    holes = frame.isna()
+    return pd.DataFrame(
+        {
+            "column": list(frame.columns),
+            "n_missing": holes.sum().to_numpy(),
+            "fraction_missing": holes.mean().to_numpy(),
+        }
+    )
+
+
+def _summary(
+    fitted: MerMod | MerModList, pooled: PooledMerMod | None, imp: ImputedData | None
+) -> str:
+    if isinstance(fitted, MerMod) or pooled is None or imp is None:
+        return str(fitted.summary())
+    return f"{pooled.summary()}\n\n{imp.summary()}"
+
+
+def _record(
+    checked: Checked,
+    fitted: MerMod | MerModList,
+    imp: ImputedData | None,
+    heard: list[str],
+    files: Mapping[str, str],
+    stack: Diagnosis,
+) -> dict[str, Any]:
+    """What `run.json` tells, but for the time stamps: the same for the same job and stack."""
+    job, data = checked.job, checked.data
+    fits = [fitted] if isinstance(fitted, MerMod) else list(fitted)
+    return {
+        "format": outputs.FORMAT,
+        "format_version": 1,
+        "job_file": {"name": checked.name, "sha256": checked.sha256},
+        "job": dataclasses.asdict(job),
+        "data": {
+            "path": job.data.path,
+            "sha256": data.sha256,
+            "bytes": data.size,
+            "rows": len(data.frame),
+            "columns": {name: str(x.dtype) for name, x in data.frame.items()},
+            "unused_columns": list(data.unused),
+        },
+        "seeds": {} if imp is None else {"imputation": imp.seed},
+        "imputation": None if imp is None else {
+            "method": imp.method,
+            "kind": imp.kind,
+            "m": imp.m,
+            "message": imp.message,
+            "chain_lengths": list(imp.chain_lengths),
+            "changed_dtypes": list(imp.notes),
+        },
+        "fits": [
+            {
+                "imputation": fit.imputation,
+                "nobs": fit.nobs,
+                "ngrps": dict(fit.ngrps),
+                "is_singular": fit.is_singular,
+                "optimizer": fit.optimizer,
+                "messages": list(fit.messages),
+            }
+            for fit in fits
+        ],
+        "versions": {
+            "python": stack.python | {"rbridge_mi": __version__} | _writers(job),
+            "r": stack.r,
+            "r_packages": stack.packages,
+        },
+        "warnings": heard,
+        "files": dict(files),
+    }  # fmt: skip
+
+
+def _writers(job: Job) -> dict[str, str]:
+    if "parquet" not in (job.data.format, *job.output.formats):
+        return {}
+    import pyarrow
+
+    return {"pyarrow": str(pyarrow.__version__)}

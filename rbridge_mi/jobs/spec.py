@@ -1,0 +1,554 @@
+"""What a job file may say; all of it is checked, and every mistake found, before any work.
+
+========== ==============================================================================
+[data]     path, format, columns (name = type), missing, delimiter, decimal, encoding
+[imputation] engine, m, seed, and the engine's arguments under R's names
+[model]    formula, reml, control, start, weights, offset, subset, na_action, contrasts
+[pooling]  dfcom, conf_level
+[output]   folder, formats, tables, imputed
+========== ==============================================================================
+
+A job is data: no value of it reaches R as code. A formula may call only what `Lmer` allows anyway
+(there is no ``allow`` here), and the names of functions (optimizers, contrasts) come from lists.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .values import (
+    Check,
+    Mistakes,
+    Table,
+    Wrong,
+    any_of,
+    boolean,
+    encoding,
+    list_of,
+    matrix,
+    number,
+    one_of,
+    shown,
+    text,
+    text_list,
+    whole,
+)
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "TABLES_OF_LIST",
+    "TABLES_OF_ONE",
+    "ColumnSpec",
+    "DataSpec",
+    "ImputationSpec",
+    "Job",
+    "ModelSpec",
+    "OutputSpec",
+    "PoolingSpec",
+    "column_key",
+    "parse_job",
+    "parse_toml",
+]
+
+TYPES = ("category", "text", "integer", "float", "boolean", "date", "datetime")
+ENGINES = ("amelia", "bootstrap", "auto", "none")
+FORMATS = ("csv", "parquet")
+
+# The tables of m fits, pooled and one by one; and those of one fit to the data as they are.
+TABLES_OF_LIST = (
+    "fixed", "vcov", "varcorr", "ranef", "coef", "icc", "tidy", "model_info", "glance",
+    "convergence", "fixef_by_imputation", "vcov_by_imputation", "varcorr_by_imputation",
+    "ranef_by_imputation", "missing", "patterns",
+)  # fmt: skip
+TABLES_OF_ONE = (
+    "fixef", "vcov", "varcorr", "ranef", "coef", "tidy", "model_info", "glance", "convergence",
+    "missing",
+)  # fmt: skip
+
+_INSTALL_PARQUET = (
+    '"parquet" needs pyarrow, which isn\'t installed: pip install "rbridge_mi[parquet]"'
+)
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """A column of the data: its type, and what goes with it."""
+
+    type: str
+    levels: tuple[str, ...] | None = None
+    ordered: bool = False
+    format: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The data: one file, and the columns to take from it (None: all of a Parquet file's)."""
+
+    path: str
+    format: str
+    columns: Mapping[str, ColumnSpec] | None
+    missing: tuple[str, ...] = ("", "NA")
+    delimiter: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True)
+class ImputationSpec:
+    """The engine, and its arguments under R's names."""
+
+    engine: str
+    m: int = 5
+    seed: int = 0
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The arguments of `Lmer`."""
+
+    formula: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PoolingSpec:
+    """How the fits become one answer."""
+
+    dfcom: str | float = "residual"
+    conf_level: float = 0.95
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """What is written; the folder is relative to the job file's."""
+
+    folder: str | None
+    formats: tuple[str, ...]
+    tables: tuple[str, ...]
+    imputed: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job file that has been checked, defaults filled in."""
+
+    data: DataSpec
+    imputation: ImputationSpec
+    model: ModelSpec
+    pooling: PoolingSpec
+    output: OutputSpec
+
+
+def parse_toml(source: str, mistakes: Mistakes) -> dict[str, Any]:
+    """What a TOML text holds; empty, with a mistake, if it is none."""
+    try:
+        return tomllib.loads(source)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        mistakes.add("(file)", f"is not valid TOML: {error or 'nested too deeply'}")
+        return {}
+
+
+def parse_job(given: Mapping[str, Any], mistakes: Mistakes) -> Job | None:
+    """The job that a TOML file spells, or None where there are mistakes; they join the list.
+
+    Examples
+    --------
+    >>> found = Mistakes()
+    >>> parse_job({"imputation": {"engine": "amelia", "m": 1.5, "seed": 1}}, found) is None
+    True
+    >>> [text for key, text in found if key == "imputation.m"]
+    ['must be a whole number of at least 2, not 1.5']
+    """
+    before = len(mistakes)
+    top = Table("", given, mistakes)
+    data = _data(_section(top, "data", mistakes))
+    imputation = _imputation(_section(top, "imputation", mistakes))
+    model = _model(_section(top, "model", mistakes))
+    engine = imputation.engine
+    pooling = _pooling(Table("pooling", top.take("pooling", _same, {}), mistakes), engine)
+    output = _output(Table("output", top.take("output", _same, {}), mistakes), engine)
+    top.done()
+    if len(mistakes) > before:
+        return None
+    return Job(data, imputation, model, pooling, output)
+
+
+_STARTS = {
+    "data": 'begin with [data] and path = "file.csv"',
+    "imputation": '[imputation] with engine = "amelia" (or "bootstrap", "auto", "none")',
+    "model": '[model] with formula = "y ~ x + (1 | group)"',
+}
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _section(top: Table, name: str, mistakes: Mistakes) -> Table | None:
+    found = top.take(name, _same, None, required=_STARTS[name])
+    return None if found is None else Table(name, found, mistakes)
+
+
+# -- [data] --------------------------------------------------------------------------------
+
+
+def _data(table: Table | None) -> DataSpec:
+    if table is None:
+        return DataSpec("", "csv", None)
+    path = table.take("path", text, "", required='the data\'s file, such as "data.csv"')
+    suffix = path.lower().rpartition(".")[2]
+    guess = suffix if suffix in FORMATS else None
+    ask = "" if guess or not path else f"one of {', '.join(map(shown, FORMATS))}"
+    kind = table.take("format", one_of(*FORMATS), guess, required=ask) or "csv"
+    if kind == "parquet" and not _has_pyarrow():
+        table.mistakes.add("data.format" if "format" in table.given else "data.path",
+                           _INSTALL_PARQUET)  # fmt: skip
+    columns = _columns(table, kind)
+    if kind == "parquet":
+        for name in ("missing", "delimiter", "decimal", "encoding"):
+            table.refuse(name, "has no meaning for Parquet, which has types and nulls of its own")
+        spec = DataSpec(path, kind, columns)
+    else:
+        spec = DataSpec(
+            path,
+            kind,
+            columns,
+            tuple(table.take("missing", text_list('texts, such as ["", "NA"]'), ("", "NA"))),
+            table.take("delimiter", _character, ","),
+            table.take("decimal", one_of(".", ","), "."),
+            table.take("encoding", encoding, "utf-8"),
+        )
+        if spec.delimiter == spec.decimal:
+            table.mistakes.add("data.decimal", f"is the delimiter too, {shown(spec.decimal)}")
+    table.done()
+    return spec
+
+
+def _has_pyarrow() -> bool:
+    return importlib.util.find_spec("pyarrow") is not None
+
+
+def _character(value: Any) -> str:
+    if not isinstance(value, str) or len(value) != 1 or value in '"\r\n':
+        raise Wrong(f'must be one character, such as ";", not {shown(value)}')
+    return value
+
+
+def _columns(table: Table, kind: str) -> dict[str, ColumnSpec] | None:
+    found = table.take("columns", _same, None)
+    if found is None:
+        return None
+    inner = Table("data.columns", found, table.mistakes)
+    if isinstance(found, Mapping) and not found:
+        table.mistakes.add("data.columns", 'is empty: name the columns to use, such as x = "float"')
+    return {name: _column(inner, name, kind) for name in inner.given}
+
+
+def _column(columns: Table, name: str, kind: str) -> ColumnSpec:
+    given, key = columns.given[name], column_key(name)
+    if isinstance(given, str):
+        try:
+            return ColumnSpec(one_of(*TYPES)(given))
+        except Wrong as wrong:
+            columns.mistakes.add(key, str(wrong))
+        return ColumnSpec("text")
+    if not isinstance(given, Mapping):
+        columns.mistakes.add(key, f'must be a type, such as "float", not {shown(given)}')
+        return ColumnSpec("text")
+    table = Table(key, given, columns.mistakes)
+    kind_of = table.take("type", one_of(*TYPES), required=f"one of {', '.join(TYPES)}")
+    if kind_of is None:  # without it nobody can say which of the other keys have a place
+        table.finish("levels", "ordered", "format", "missing")
+        return ColumnSpec("text")
+    levels: Any = None
+    ordered = False
+    style = None
+    if kind_of == "category":
+        levels = table.take("levels", list_of(text, 'texts, such as ["low", "high"]', 1))
+        ordered = table.take("ordered", boolean, False)
+        if ordered and levels is None and "levels" not in given:
+            table.mistakes.add(
+                table.path("levels"), "is missing: an ordered category needs its order"
+            )
+    else:
+        for key in ("levels", "ordered"):
+            table.refuse(key, 'belongs to a column of type "category"')
+    if kind_of in ("date", "datetime"):
+        style = table.take("format", text)
+    else:
+        table.refuse("format", 'belongs to a column of type "date" or "datetime"')
+    missing: Any = ()
+    if kind == "parquet":
+        table.refuse("missing", "has no meaning for Parquet, which has nulls of its own")
+    else:
+        missing = table.take("missing", text_list('texts, such as ["-9"]'), ())
+    table.done()
+    return ColumnSpec(kind_of, None if levels is None else tuple(levels), ordered, style,
+                      tuple(missing))  # fmt: skip
+
+
+def column_key(name: str) -> str:
+    """The key of a column; a name with a dot in it stands in quotes, as TOML wants it."""
+    return (
+        Table("data.columns", {}, Mistakes()).path(name)
+        if "." not in name
+        else f"data.columns.{shown(name)}"
+    )
+
+
+# -- [imputation] --------------------------------------------------------------------------
+
+_NAMES = list_of(text, "column names", 1, single=True)
+_MATRIX = matrix()
+
+# amelia()'s arguments, by R's names. Those that say how its processes run or what window it opens
+# are none of a job's business, nor is `arglist`, an R object.
+_AMELIA: dict[str, Check] = {
+    **dict.fromkeys(("idvars", "noms", "ords", "logs", "sqrts", "lgstc", "lags", "leads"), _NAMES),
+    "ts": text,
+    "cs": text,
+    "priors": matrix((4, 5), name_at=1),
+    "bounds": matrix((3,), name_at=0),
+    "overimp": matrix((2,), name_at=1),
+    "p2s": whole(0, 2),
+    "polytime": whole(0, 3),
+    "splinetime": whole(0, 6),
+    "intercs": boolean,
+    "startvals": any_of(_MATRIX, whole(0, 1)),
+    "tolerance": number("a number above 0", lambda x: 0 < x < math.inf),
+    "incheck": boolean,
+    "collect": boolean,
+    "empri": number("a number of at least 0", lambda x: 0 <= x < math.inf),
+    "autopri": number("a number from 0 to 1", lambda x: 0 <= x <= 1),
+    "emburn": list_of(whole(0), "two whole numbers", 2, 2, unique=False),
+    "max.resample": whole(1),
+    "boot.type": one_of("ordinary", "none"),
+}
+_AMELIA_REFUSED = {
+    "frontend": "opens a window, which a job can't",
+    **dict.fromkeys(("parallel", "ncpus", "cl"), "starts processes that ignore the seed: drop it"),
+    "arglist": "is an R object, which a job file can't hold: give the arguments themselves",
+    "x": "is what [data] reads",
+    "data": "is what [data] reads",
+}
+
+
+def _imputation(table: Table | None) -> ImputationSpec:
+    if table is None:
+        return ImputationSpec("")
+    engine = table.take("engine", one_of(*ENGINES), None, required=f"one of {', '.join(ENGINES)}")
+    if engine is None:  # without it nobody can say which of the other keys have a place
+        table.flatten(["engine", "m", "seed", "cluster", *_AMELIA])
+        table.take("m", whole(2))
+        table.take("seed", whole())
+        table.finish("cluster", *_AMELIA, *_AMELIA_REFUSED)
+        return ImputationSpec("")
+    if engine == "none":
+        for name in tuple(table.given):
+            if name != "engine":
+                table.refuse(
+                    name, 'has no meaning with engine = "none": drop it, or choose another'
+                )
+        table.done()
+        return ImputationSpec(engine)
+    m = table.take("m", whole(2), 5)
+    seed = table.take(
+        "seed",
+        whole(-(2**31) + 1, 2**31 - 1),
+        0,
+        required="a whole number, such as 1, so that the job gives the same bytes each time",
+    )
+    checks: dict[str, Check] = {"cluster": text} if engine == "bootstrap" else _AMELIA
+    table.flatten(["engine", "m", "seed", *checks])
+    if engine != "bootstrap":
+        for name, why in _AMELIA_REFUSED.items():
+            table.refuse(name, why)
+    arguments = {}
+    for name, check in checks.items():
+        value = table.take(name, check)
+        if value is not None:
+            arguments[name] = value
+    table.done()
+    return ImputationSpec(engine, m, seed, arguments)
+
+
+# -- [model] -------------------------------------------------------------------------------
+
+_STOP = one_of("ignore", "stop")
+_CHECK = one_of("ignore", "message", "warning", "stop")
+_CHECK_SMALL = one_of(
+    "ignore", "message", "warning", "stop", "messageSmall", "warningSmall", "stopSmall"
+)
+_ACTION = ("ignore", "message", "warning", "stop")
+_TOLERANCE = number("a number above 0", lambda x: 0 < x < math.inf)
+
+
+def _convergence(value: Any) -> Any:
+    """An action, or the list that lme4 makes of one: action, tol, relTol."""
+    if not isinstance(value, Mapping):
+        return one_of(*_ACTION)(value)
+    checks: dict[str, Check] = {"action": one_of(*_ACTION), "tol": _TOLERANCE, "relTol": _TOLERANCE}
+    unknown = [x for x in value if x not in checks]
+    if unknown or "action" not in value or "tol" not in value:
+        raise Wrong(f"must be an action or a table of action, tol and relTol, not {shown(value)}")
+    return {name: checks[name](x) for name, x in value.items()} | {"relTol": value.get("relTol")}
+
+
+def _optimizer_settings(value: Any) -> dict[str, Any]:
+    scalars = (bool, int, float, str)
+    if not isinstance(value, Mapping) or not all(isinstance(x, scalars) for x in value.values()):
+        raise Wrong(
+            "must be a table of numbers and texts, such as {maxfun = 20000}, not " + shown(value)
+        )
+    return dict(value)
+
+
+# lmerControl()'s arguments; what this R's lme4 has of them, `Lmer` checks. R looks an optimizer
+# up by its name, so that the names are listed here.
+_CONTROL: dict[str, Check] = {
+    "optimizer": one_of("nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap"),
+    "restart_edge": boolean,
+    "boundary.tol": number("a number of at least 0", lambda x: 0 <= x < math.inf),
+    "calc.derivs": boolean,
+    "use.last.params": boolean,
+    "sparseX": boolean,
+    "standardize.X": boolean,
+    "autoscale": boolean,
+    "check.nobs.vs.rankZ": _CHECK_SMALL,
+    "check.nobs.vs.nlev": _CHECK_SMALL,
+    "check.nlev.gtreq.5": _CHECK,
+    "check.nlev.gtr.1": _CHECK,
+    "check.nobs.vs.nRE": _CHECK_SMALL,
+    "check.rankX": one_of(
+        "message+drop.cols", "silent.drop.cols", "warn+drop.cols", "stop.deficient", "ignore"
+    ),
+    "check.scaleX": one_of(
+        "warning", "stop", "silent.rescale", "message+rescale", "warn+rescale", "ignore"
+    ),
+    "check.formula.LHS": _STOP,
+    "check.conv.grad": _convergence,
+    "check.conv.singular": _convergence,
+    "check.conv.hess": _convergence,
+    "optCtrl": _optimizer_settings,
+}  # fmt: skip
+
+_CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")
+
+
+def _contrasts(value: Any) -> dict[str, Any]:
+    """Per column, the name of one of R's own contrast functions (R calls it), or a matrix."""
+    if not isinstance(value, Mapping) or not value:
+        raise Wrong(f'must be a table, such as {{sector = "contr.sum"}}, not {shown(value)}')
+    check = any_of(_MATRIX, one_of(*_CONTRASTS))
+    found = {}
+    for name, item in value.items():
+        try:
+            found[name] = check(item)
+        except Wrong as wrong:
+            raise Wrong(f"{name} {wrong}, or a matrix of numbers") from None
+    return found
+
+
+def _model(table: Table | None) -> ModelSpec:
+    if table is None:
+        return ModelSpec("")
+    formula = table.take("formula", text, "", required='as in R, "y ~ x + (1 | group)"')
+    checks: dict[str, Check] = {
+        "reml": boolean,
+        "start": list_of(number(), "numbers (theta)", unique=False),
+        "weights": text,
+        "offset": text,
+        "subset": text,
+        "na_action": one_of("na.omit", "na.exclude", "na.fail", "na.pass"),
+        "contrasts": _contrasts,
+        "verbose": whole(0),
+    }
+    table.flatten(["formula", *checks, "control", "na.action"])
+    if "na.action" in table.given:
+        table.given.setdefault("na_action", table.given.pop("na.action"))
+    if "REML" in table.given:
+        table.given.setdefault("reml", table.given.pop("REML"))
+    arguments = {name: table.take(name, check) for name, check in checks.items()}
+    arguments["control"] = _control(table)
+    table.refuse("data", "is what [data] reads")
+    table.refuse(
+        "allow",
+        "is not for job files, which run no code of their own: use `Lmer(..., allow=...)`",
+    )
+    table.done()
+    return ModelSpec(formula, {k: v for k, v in arguments.items() if v is not None})
+
+
+def _control(table: Table) -> dict[str, Any] | None:
+    given = table.take("control", _same)
+    if given is None:
+        return None
+    control = Table("model.control", given, table.mistakes)
+    control.flatten(_CONTROL)
+    found = {name: control.take(name, check) for name, check in _CONTROL.items()}
+    control.done()
+    return {k: v for k, v in found.items() if v is not None}
+
+
+# -- [pooling], [output] -------------------------------------------------------------------
+
+_DFCOM = ("residual", "satterthwaite", "kenward-roger")
+
+
+def _dfcom(value: Any) -> str | float:
+    if isinstance(value, str) and value in _DFCOM:
+        return value
+    wanted = f"a number above 0, inf, or one of {', '.join(map(shown, _DFCOM))}"
+    return number(wanted, lambda x: x > 0)(value)
+
+
+def _pooling(table: Table, engine: str) -> PoolingSpec:
+    if engine == "none":
+        for name in tuple(table.given):
+            table.refuse(
+                name, 'has no meaning with imputation.engine = "none", which makes one fit'
+            )
+        return PoolingSpec()
+    level = number("a number between 0 and 1", lambda x: 0 < x < 1)
+    spec = PoolingSpec(
+        table.take("dfcom", _dfcom, "residual"), table.take("conf_level", level, 0.95)
+    )
+    table.done()
+    return spec
+
+
+def _output(table: Table, engine: str) -> OutputSpec:
+    tables: tuple[str, ...] = TABLES_OF_ONE if engine == "none" else TABLES_OF_LIST
+    if not engine:  # which tables there are hangs on it
+        tables = tuple(dict.fromkeys(TABLES_OF_LIST + TABLES_OF_ONE))
+    imputed = table.take("imputed", boolean, False)
+    if engine == "none" and imputed:
+        table.mistakes.add(
+            "output.imputed", 'has nothing to write with imputation.engine = "none": drop it'
+        )
+    formats = table.take(
+        "formats",
+        list_of(one_of(*FORMATS), 'formats, such as ["csv", "parquet"]', single=True),
+        ["csv"],
+    )
+    if "parquet" in formats and not _has_pyarrow():
+        table.mistakes.add("output.formats", _INSTALL_PARQUET)
+    spec = OutputSpec(
+        table.take("folder", text),
+        tuple(formats),
+        tuple(table.take("tables", list_of(one_of(*tables), "tables", 0), list(tables))),
+        imputed,
+    )
+    table.done()
+    return spec

@@ -1,0 +1,124 @@
+"""The same task for each of m data sets, here or on other processes, by way of joblib.
+
+The frame that all share goes to a worker as memory-mapped blocks (numbers, codes of text), each
+task carries only its own cells, and a result comes back as soon as it is there. A worker that
+dies takes nothing with it but the task it had: that one is run again, a few times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from .errors import RWorkerLost
+
+__all__ = ["Packed", "run_each"]
+
+RETRIES = 2  # after the first try
+_MAPPED_FROM = "64K"  # arrays of this size and more are memory-mapped, smaller ones sent along
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A frame whose blocks joblib can memory-map: text travels as codes and its distinct values."""
+
+    frame: pd.DataFrame
+    dtypes: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> Packed:
+        """Pack a frame; only columns of pandas' text dtypes change."""
+        text = {name: dtype for name, dtype in frame.dtypes.items() if _is_text(dtype)}
+        return cls(frame.astype(dict.fromkeys(text, "category")) if text else frame, text)
+
+    def unpack(self) -> pd.DataFrame:
+        """The frame again."""
+        return self.frame.astype(dict(self.dtypes)) if self.dtypes else self.frame
+
+
+def _is_text(dtype: Any) -> bool:
+    return isinstance(dtype, pd.StringDtype)
+
+
+def run_each(
+    numbers: Iterable[int],
+    here: Callable[[int], Any],
+    there: Callable[[Any, int, Any], Any],
+    *,
+    shared: Callable[[], Any],
+    own: Callable[[int], Any],
+    n_jobs: int | None,
+    what: str,
+) -> Iterator[tuple[int, Any]]:
+    """Yield (number, result) for each number, as the results come.
+
+    Parameters
+    ----------
+    numbers : iterable of int
+        Of the data sets.
+    here : callable
+        ``here(number)``: run in this process, where joblib's setting is one process.
+    there : callable
+        ``there(shared, number, own)``: run in a worker, so a thing that pickles.
+    shared, own : callable
+        ``shared()`` is what all tasks need, ``own(number)`` what one needs besides.
+    n_jobs : int or None
+        As joblib has it; None is joblib's own setting.
+    what : str
+        For the progress bar and for messages.
+
+    Raises
+    ------
+    RWorkerLost
+        Workers died with the same task, retries included: names the data sets.
+    """
+    import joblib  # a tenth of the package's import time, needed here alone
+
+    left = dict.fromkeys(numbers)
+    with tqdm(desc=what, total=len(left), disable=None, leave=False) as bar:
+        if joblib.effective_n_jobs(n_jobs) == 1:
+            for number in left:
+                yield number, here(number)
+                bar.update()
+            return
+        common = shared()
+        lost: BaseException | None = None
+        for _ in range(1 + RETRIES):
+            pool = joblib.Parallel(
+                n_jobs=n_jobs, return_as="generator_unordered", max_nbytes=_MAPPED_FROM
+            )
+            tasks = [joblib.delayed(_numbered)(there, common, k, own(k)) for k in left]
+            try:
+                for number, result in pool(tasks):
+                    del left[number]
+                    bar.update()
+                    yield number, result
+            except _death() as error:
+                lost = error
+            else:
+                return
+        raise RWorkerLost(
+            f"{what}: worker processes died {1 + RETRIES} times; data sets "
+            f"{', '.join(map(str, left))} are not done ({lost}). They may have run out of memory, "
+            "or R may have crashed: try fewer processes (n_jobs), or one of these alone."
+        ) from lost
+
+
+def _numbered(
+    there: Callable[[Any, int, Any], Any], common: Any, number: int, own: Any
+) -> tuple[int, Any]:
+    return number, there(common, number, own)
+
+
+def _death() -> tuple[type[BaseException], ...]:
+    """What the backends raise when a worker died."""
+    try:
+        from distributed import KilledWorker
+    except ImportError:
+        return (BrokenProcessPool,)
+    return (BrokenProcessPool, KilledWorker)

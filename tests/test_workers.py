@@ -1,0 +1,157 @@
+"""Tasks on other processes: deaths are survived, text is packed, objects come on request."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+import rbridge_mi as rb
+from rbridge_mi.workers import RETRIES, Packed, run_each
+
+from .conftest import VIGNETTE
+
+
+def dies_once(folder: str, number: int, own: Any) -> int:
+    """The worker that gets number 2 is killed, the first time."""
+    flag = Path(folder) / "died"
+    if number == 2 and not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return int(own) ** 2
+
+
+def always_dies(folder: str, number: int, own: Any) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return int(own) ** 2
+
+
+def each(task: Any, folder: Path) -> dict[int, int]:
+    return dict(
+        run_each(
+            range(5), lambda i: i, task,
+            shared=lambda: str(folder), own=lambda i: i, n_jobs=2, what="test",
+        )  # fmt: skip
+    )
+
+
+def test_a_dead_workers_task_is_run_again(tmp_path: Path) -> None:
+    assert each(dies_once, tmp_path) == {i: i**2 for i in range(5)}
+    assert (tmp_path / "died").exists()
+
+
+def test_a_task_that_kills_every_worker_is_named(tmp_path: Path) -> None:
+    with pytest.raises(rb.RWorkerLost, match=rf"(?s)died {1 + RETRIES} times; data sets .*2.*n_jobs"):
+        each(always_dies, tmp_path)
+
+
+def test_packing_changes_nothing() -> None:
+    frame = pd.DataFrame(
+        {"t": pd.Series(["b", None, "a"], dtype="str"), "o": pd.Series(["x", None, 1], dtype=object),
+         "c": pd.Categorical(["u", "v", None]), "n": pd.array([1, None, 3], dtype="Int64"),
+         "x": [1.5, np.nan, 2.0]},
+        index=["p", "q", "r"],
+    )  # fmt: skip
+    packed = Packed.of(frame)
+    pd.testing.assert_frame_equal(packed.unpack(), frame)
+    assert str(packed.frame["t"].dtype) == "category"
+    plain = frame[["x"]]
+    assert Packed.of(plain).frame is plain
+
+
+def test_the_base_frame_is_memory_mapped_in_workers() -> None:
+    frame = pd.DataFrame({"x": np.arange(100_000.0), "t": pd.Series(["a", "b"] * 50_000, dtype="str")})
+    found = dict(
+        run_each(
+            [1, 2], lambda i: "", is_mapped,
+            shared=lambda: Packed.of(frame), own=lambda i: i, n_jobs=2, what="test",
+        )  # fmt: skip
+    )
+    assert found == {1: (True, True), 2: (True, True)}
+
+
+def is_mapped(base: Packed, number: int, own: Any) -> tuple[bool, bool]:
+    def mapped(array: Any) -> bool:
+        while array is not None and not isinstance(array, np.memmap):
+            array = array.base
+        return isinstance(array, np.memmap)
+
+    return mapped(base.frame["x"].to_numpy()), mapped(base.frame["t"].array.codes)
+
+
+def test_joblibs_setting_is_followed(imp: rb.ImputedData, fits: rb.MerModList) -> None:
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        parallel = rb.Lmer(VIGNETTE).fit(imp)
+    assert parallel == fits
+    assert repr(parallel[0].r) == "<R object, on request>"
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        assert rb.Lmer(VIGNETTE).fit(imp) == fits
+
+
+def test_objects_come_on_request_with_the_same_bits(
+    imp: rb.ImputedData, fits: rb.MerModList
+) -> None:
+    model = rb.Lmer(VIGNETTE)
+    later, at_once = model.fit(imp, n_jobs=2), model.fit(imp, n_jobs=2, return_objects=True)
+    assert repr(at_once[1].r) == "<R object, serialized>"
+    new = imp[1].head(5)
+    expected = fits[1].predict(new)
+    for parallel in (later, at_once):
+        assert parallel[1].predict(new).equals(expected)
+        assert parallel[1].summary() == fits[1].summary()
+        assert parallel[1].anova(later[2], refit=False).equals(fits[1].anova(fits[2], refit=False))
+    assert repr(later[1].r) == "<R object, live>"
+    assert repr(later[0].r) == "<R object, on request>"
+
+
+def test_messages_cross_processes(imp: rb.ImputedData) -> None:
+    data = imp.transform(lambda d: d.assign(noise=np.random.default_rng(1).normal(size=len(d))))
+    with pytest.warns(rb.RWarning, match="imputation 4: boundary"):
+        fits = rb.Lmer("noise ~ ses + (1 | schid)").fit(data, n_jobs=2)
+    assert all("singular" in x.messages[0] for x in fits)
+
+
+def test_ctrl_c_ends_a_parallel_run_and_its_workers(tmp_path: Path) -> None:
+    program = textwrap.dedent(
+        """
+        import pandas as pd, rbridge_mi as rb
+        if __name__ == "__main__":
+            hsb = rb.load_hsb()
+            long = pd.concat([hsb.assign(schid=hsb["schid"] + f"-{i}") for i in range(20)])
+            model = rb.Lmer("mathach ~ ses + (1 + ses + female + minority | schid)")
+            data = rb.ImputedData.from_frames([long, long, long, long])
+            print("ready", flush=True)
+            model.fit(data, n_jobs=2)
+        """
+    )
+    (tmp_path / "program.py").write_text(program)
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "program.py")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "ready"
+    time.sleep(8)  # workers start, load lme4, and are in the midst of a fit
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    process.wait(timeout=10)
+    assert "KeyboardInterrupt" in (process.stderr.read() if process.stderr else "")
+    deadline = time.monotonic() + 10  # joblib's resource tracker cleans up its files and goes
+    while _group(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert _group(process.pid) == ""
+
+
+def _group(leader: int) -> str:
+    command = ["ps", "-o", "pid=,stat=,args=", "-g", str(leader)]
+    return subprocess.run(command, capture_output=True, text=True).stdout
