@@ -2,6 +2,21 @@
 # data, and per imputation the values there.
 impute_amelia <- function(data, m, seed, args) {
   seed_r(seed)
+  run_amelia(data, m, args)
+}
+
+# The number-th of many imputations, on a stream of its own: the same whoever makes the others.
+impute_amelia_stream <- function(data, number, seed, args) {
+  kinds <- RNGkind()
+  on.exit(RNGkind(kinds[1L], kinds[2L], kinds[3L]))
+  set.seed(seed, kind = "L'Ecuyer-CMRG", normal.kind = "Inversion", sample.kind = "Rejection")
+  stream <- get(".Random.seed", globalenv())
+  for (i in seq_len(number - 1L)) stream <- parallel::nextRNGStream(stream)
+  assign(".Random.seed", stream, globalenv())
+  run_amelia(data, 1L, args)
+}
+
+run_amelia <- function(data, m, args) {
   call <- as.call(c(list(quote(Amelia::amelia), x = quote(data), m = m), args))
   out <- eval(call)
   if (is.null(out$imputations)) {

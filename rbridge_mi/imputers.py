@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from .arguments import (
 from .dtypes import restore
 from .errors import ArgumentError, ImputationError, RBridgeWarning, RWarning
 from .imputed import Cells, CellStore, ImputedData, RowStore
+from .workers import Packed, run_each
 
 __all__ = ["AmeliaImputer", "BootstrapImputer", "impute"]
 
@@ -60,6 +62,10 @@ class AmeliaImputer:
         The time and the cross-section column.
     priors, bounds, overimp : array-like
         As in R, rows and columns counted from 1; a column may be given by its name instead.
+    rng : {"r", "streams"}
+        "r": R's one stream of random numbers, as in ``set.seed(seed); amelia(...)``. "streams":
+        each imputation has a stream of its own (L'Ecuyer et al. 2002), so that any number of
+        processes gives the same data sets; they are others than those of "r".
     **arguments
         Every other argument of ``amelia()``, under R's name (``max_resample`` or
         ``**{"max.resample": ...}``). Not taken: ``frontend`` (a window), and ``parallel``, whose
@@ -73,7 +79,8 @@ class AmeliaImputer:
     References
     ----------
     Honaker, King and Blackwell (2011), Amelia II: A Program for Missing Data, Journal of
-    Statistical Software 45(7).
+    Statistical Software 45(7); L'Ecuyer, Simard, Chen and Kelton (2002), An Object-Oriented
+    Random-Number Package with Many Long Streams and Substreams, Operations Research 50(6).
 
     Examples
     --------
@@ -92,9 +99,12 @@ class AmeliaImputer:
         idvars: str | Sequence[str] | None = None,
         noms: str | Sequence[str] | None = None,
         ords: str | Sequence[str] | None = None,
+        rng: Literal["r", "streams"] = "r",
         **arguments: Any,
     ) -> None:
         self.m = check_count(m, "m (the number of imputations)", 2)
+        check_known([rng], ("r", "streams"), "rng")
+        self.rng = rng
         given = {name.replace("_", "."): value for name, value in arguments.items()}
         check_known(given, _AMELIA, "AmeliaImputer")
         given = {"idvars": idvars, "noms": noms, "ords": ords, **given}
@@ -112,7 +122,9 @@ class AmeliaImputer:
                 given[name] = column_list(given[name], name)
         self.arguments: Mapping[str, Any] = {k: v for k, v in given.items() if v is not None}
 
-    def impute(self, data: pd.DataFrame, seed: int | None = None) -> ImputedData:
+    def impute(
+        self, data: pd.DataFrame, seed: int | None = None, *, n_jobs: int | None = None
+    ) -> ImputedData:
         """m completed data sets: ``set.seed(seed); amelia(data, m, ...)``, to the last bit.
 
         Parameters
@@ -121,6 +133,8 @@ class AmeliaImputer:
             Numbers, booleans, categories and text; text columns must be id variables or nominal.
         seed : int, optional
             Drawn, and kept in the result, if not given.
+        n_jobs : int, optional
+            With ``rng="streams"``: processes, as joblib counts them.
 
         Raises
         ------
@@ -132,20 +146,21 @@ class AmeliaImputer:
         check_frame(data)
         seed = check_seed(seed)
         arguments = self._checked(data)
+        if self.rng == "r" and n_jobs not in (None, 1):
+            raise ArgumentError(
+                "n_jobs needs rng='streams': R's one stream of random numbers makes the "
+                "imputations one after the other."
+            )
         rdoor.require_package("Amelia", "AmeliaImputer")
-        shown = {"p2s": 1} | arguments
-        with _Progress(self.m) as progress:
-            reply = rdoor.call(
-                "impute_amelia", data, self.m, seed, shown,
-                on_output=progress, error=ImputationError,
-            )  # fmt: skip
-        found = reply.value
-        if "cells" not in found:
-            raise _failure(found, reply.output)
-        cells, notes = _restored(data, found["cells"])
-        said = (
-            reply.warnings + reply.messages + _still_missing(data, found["cells"], self.arguments)
+        made = (
+            self._streams(data, seed, arguments, n_jobs)
+            if self.rng == "streams"
+            else [self._together(data, seed, arguments)]
         )
+        found = _joined(data, [x.cells for x in made])
+        cells, notes = _restored(data, found)
+        said = tuple(dict.fromkeys(text for x in made for text in x.said))
+        said += _still_missing(data, found, self.arguments)
         for text in said:
             warnings.warn(f"Amelia: {text}", RWarning, stacklevel=2)
         for text in notes:
@@ -155,12 +170,34 @@ class AmeliaImputer:
             store=CellStore(data.copy(), cells, self.m),
             method="amelia",
             seed=seed,
-            settings={"m": self.m, **self.arguments},
+            settings={"m": self.m, "rng": self.rng, **self.arguments},
             warnings=said,
             notes=tuple(notes),
-            message=" ".join(found["message"]),
-            chain_lengths=tuple(int(x) for x in found["chain_lengths"]),
+            message=made[0].message,
+            chain_lengths=tuple(n for x in made for n in x.chain_lengths),
         )
+
+    def _together(self, data: pd.DataFrame, seed: int, arguments: dict[str, Any]) -> _Made:
+        with _Progress(self.m) as hear:
+            shown = {"p2s": 1} | arguments
+            return _made("impute_amelia", data, self.m, seed, shown, on_output=hear)
+
+    def _streams(
+        self, data: pd.DataFrame, seed: int, arguments: dict[str, Any], n_jobs: int | None
+    ) -> list[_Made]:
+        quiet = {"p2s": 0} | arguments
+        made = dict(
+            run_each(
+                range(1, self.m + 1),
+                lambda i: _made("impute_amelia_stream", data, i, seed, quiet),
+                _Stream(seed, quiet),
+                shared=lambda: Packed.of(data),
+                own=lambda _: None,
+                n_jobs=n_jobs,
+                what="Amelia",
+            )
+        )
+        return [made[i] for i in range(1, self.m + 1)]
 
     def _checked(self, data: pd.DataFrame) -> dict[str, Any]:
         """The arguments for R, after every check that needs no R."""
@@ -181,6 +218,27 @@ class AmeliaImputer:
     def __repr__(self) -> str:
         shown = "".join(f", {k.replace('.', '_')}={v!r}" for k, v in self.arguments.items())
         return f"AmeliaImputer(m={self.m}{shown})"
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What one call of Amelia gave: its cells by column, as R has them, and what it said."""
+
+    cells: Mapping[str, Any]
+    said: tuple[str, ...]
+    message: str
+    chain_lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """One imputation in a worker process."""
+
+    seed: int
+    arguments: dict[str, Any]
+
+    def __call__(self, data: Packed, number: int, _: None) -> _Made:
+        return _made("impute_amelia_stream", data.unpack(), number, self.seed, self.arguments)
 
 
 class BootstrapImputer:
@@ -340,6 +398,45 @@ def _check_values(data: pd.DataFrame, ids: set[str], classed: set[str]) -> None:
                 f"column {name!r} ({column.dtype}) is neither a number, nor an id variable, nor "
                 "nominal or ordinal: Amelia can't use it. Name it in idvars, noms or ords."
             )
+
+
+def _made(
+    function: str,
+    data: pd.DataFrame,
+    number: int,
+    seed: int,
+    arguments: dict[str, Any],
+    on_output: Callable[[str], None] | None = None,
+) -> _Made:
+    reply = rdoor.call(
+        function, data, number, seed, arguments, on_output=on_output, error=ImputationError
+    )
+    found = reply.value
+    if "cells" not in found:
+        raise _failure(found, reply.output)
+    return _Made(
+        found["cells"],
+        reply.warnings + reply.messages,
+        " ".join(found["message"]),
+        tuple(int(x) for x in found["chain_lengths"]),
+    )
+
+
+def _joined(data: pd.DataFrame, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The cells of several calls of Amelia, by column; rows counted from 1."""
+    joined = {}
+    for name in data.columns:
+        have = [x[name] for x in parts if name in x]
+        if not have:
+            continue
+        rows = have[0]["rows"]
+        if len(have) < len(parts) or not all(np.array_equal(x["rows"], rows) for x in have):
+            raise ImputationError(
+                f"column {name!r}: the imputations differ in the cells that they fill, so that "
+                "they can't be stored as one: use rng='r'."
+            )
+        joined[name] = {"rows": rows, "values": [v for x in have for v in x["values"]]}
+    return joined
 
 
 def _numbered(table: Any, position: int, data: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:

@@ -52,7 +52,9 @@ def test_dtypes_categories_and_index_are_restored() -> None:
             "count": g.poisson(5, n),
             "flag": x + g.normal(size=n) > 0,
             "yes": pd.array(x > 0.2, dtype="boolean"),
-            "color": pd.Categorical(np.where(x > 0, "red", "blue"), categories=["red", "blue", "no"]),
+            "color": pd.Categorical(
+                np.where(x > 0, "red", "blue"), categories=["red", "blue", "no"]
+            ),
             "grade": pd.Categorical(pd.cut(x, [-9, -0.5, 0.5, 9], labels=["lo", "mid", "hi"])),
             "kind": np.where(g.normal(size=n) > 0, "u", "v"),
             "rank": pd.array(g.integers(1, 4, n), dtype="Int16"),
@@ -205,6 +207,42 @@ def test_odd_column_names_are_carried(names: list[str]) -> None:
     odd = rb.AmeliaImputer(m=2).impute(frame, seed=1)
     assert list(odd[1].columns) == names
     assert odd[1].to_numpy().tobytes() == plain[1].to_numpy().tobytes()
+
+
+def test_streams_are_the_same_for_any_number_of_processes() -> None:
+    frame = holed(small().assign(f=["a", "b", "c"] * 20))
+    imputer = rb.AmeliaImputer(m=4, noms="f", rng="streams")
+    one, two = imputer.impute(frame, seed=6), imputer.impute(frame, seed=6, n_jobs=2)
+    assert one == two
+    assert one.chain_lengths == two.chain_lengths
+    assert len({x["x"].sum() for x in one}) == 4
+    assert rb.AmeliaImputer(m=2, noms="f", rng="streams").impute(frame, seed=6)[1].equals(one[1])
+    assert one != rb.AmeliaImputer(m=4, noms="f").impute(frame, seed=6)
+
+
+def test_streams_are_ls_ecuyers() -> None:
+    frame = holed(small())
+    mine = rb.AmeliaImputer(m=2, rng="streams").impute(frame, seed=6)[1]
+    environment = rdoor.call_object("base::list2env", {"frame": frame})
+    program = rdoor.call_object(
+        "base::str2lang",
+        """{
+      RNGkind("L'Ecuyer-CMRG"); set.seed(6)
+      stream <- parallel::nextRNGStream(get(".Random.seed", globalenv()))
+      assign(".Random.seed", stream, globalenv())
+      out <- Amelia::amelia(frame, m = 1, p2s = 0)$imputations[[1]]
+      RNGkind("default"); out
+    }""",
+    )
+    theirs = rdoor.call("base::eval", program, environment).value
+    assert mine.to_numpy().tobytes() == theirs.to_numpy().tobytes()
+
+
+def test_processes_need_streams() -> None:
+    with pytest.raises(rb.ArgumentError, match="rng='streams'"):
+        rb.AmeliaImputer(m=2).impute(holed(small()), seed=1, n_jobs=2)
+    with pytest.raises(rb.ArgumentError, match="r, streams"):
+        rb.AmeliaImputer(m=2, rng="python")
 
 
 def test_blank_rows_are_said_to_be_left() -> None:

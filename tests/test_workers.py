@@ -40,9 +40,14 @@ def always_dies(folder: str, number: int, own: Any) -> int:
 def each(task: Any, folder: Path) -> dict[int, int]:
     return dict(
         run_each(
-            range(5), lambda i: i, task,
-            shared=lambda: str(folder), own=lambda i: i, n_jobs=2, what="test",
-        )  # fmt: skip
+            range(5),
+            lambda i: i,
+            task,
+            shared=lambda: str(folder),
+            own=lambda i: i,
+            n_jobs=2,
+            what="test",
+        )
     )
 
 
@@ -52,17 +57,23 @@ def test_a_dead_workers_task_is_run_again(tmp_path: Path) -> None:
 
 
 def test_a_task_that_kills_every_worker_is_named(tmp_path: Path) -> None:
-    with pytest.raises(rb.RWorkerLost, match=rf"(?s)died {1 + RETRIES} times; data sets .*2.*n_jobs"):
+    with pytest.raises(
+        rb.RWorkerLost, match=rf"(?s)died {1 + RETRIES} times; data sets .*2.*n_jobs"
+    ):
         each(always_dies, tmp_path)
 
 
 def test_packing_changes_nothing() -> None:
     frame = pd.DataFrame(
-        {"t": pd.Series(["b", None, "a"], dtype="str"), "o": pd.Series(["x", None, 1], dtype=object),
-         "c": pd.Categorical(["u", "v", None]), "n": pd.array([1, None, 3], dtype="Int64"),
-         "x": [1.5, np.nan, 2.0]},
+        {
+            "t": pd.Series(["b", None, "a"], dtype="str"),
+            "o": pd.Series(["x", None, 1], dtype=object),
+            "c": pd.Categorical(["u", "v", None]),
+            "n": pd.array([1, None, 3], dtype="Int64"),
+            "x": [1.5, np.nan, 2.0],
+        },
         index=["p", "q", "r"],
-    )  # fmt: skip
+    )
     packed = Packed.of(frame)
     pd.testing.assert_frame_equal(packed.unpack(), frame)
     assert str(packed.frame["t"].dtype) == "category"
@@ -71,12 +82,19 @@ def test_packing_changes_nothing() -> None:
 
 
 def test_the_base_frame_is_memory_mapped_in_workers() -> None:
-    frame = pd.DataFrame({"x": np.arange(100_000.0), "t": pd.Series(["a", "b"] * 50_000, dtype="str")})
+    frame = pd.DataFrame(
+        {"x": np.arange(100_000.0), "t": pd.Series(["a", "b"] * 50_000, dtype="str")}
+    )
     found = dict(
         run_each(
-            [1, 2], lambda i: "", is_mapped,
-            shared=lambda: Packed.of(frame), own=lambda i: i, n_jobs=2, what="test",
-        )  # fmt: skip
+            [1, 2],
+            lambda i: "",
+            is_mapped,
+            shared=lambda: Packed.of(frame),
+            own=lambda i: i,
+            n_jobs=2,
+            what="test",
+        )
     )
     assert found == {1: (True, True), 2: (True, True)}
 
@@ -136,16 +154,18 @@ def test_ctrl_c_ends_a_parallel_run_and_its_workers(tmp_path: Path) -> None:
         """
     )
     (tmp_path / "program.py").write_text(program)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, str(tmp_path / "program.py")],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "ready"
-    time.sleep(8)  # workers start, load lme4, and are in the midst of a fit
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    process.wait(timeout=10)
-    assert "KeyboardInterrupt" in (process.stderr.read() if process.stderr else "")
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "ready"
+        time.sleep(8)  # workers start, load lme4, and are in the midst of a fit
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        assert "KeyboardInterrupt" in process.communicate(timeout=10)[1]
     deadline = time.monotonic() + 10  # joblib's resource tracker cleans up its files and goes
     while _group(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
