@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the R side, and what Python needs to build rpy2 against it: only what is missing,
-# through apt where that is allowed; otherwise it prints the one command to run.
+# through apt where that is allowed; otherwise it prints the one command to run. On a Debian that
+# docker/ has a pin file for, in the versions that the image has.
 #
 #   r/install.sh            what the library needs
 #   r/install.sh --test     what its tests need as well
@@ -11,7 +12,7 @@ python=${PYTHON:-python3}
 
 wanted() {
     sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$here/packages.txt" |
-        if [ "${1:-}" = --test ]; then grep -v '^\['; else sed '/^\[test\]/,$d'; fi
+        if [ "${1:-}" = --test ]; then cat; else sed '/^\[test\]/,$d'; fi | grep -v '^\['
 }
 
 installed() {
@@ -39,6 +40,7 @@ is_there() {
     case $1 in
         r-base-core) command -v R >/dev/null 2>&1 ;;
         r-base-dev)
+            # shellcheck disable=SC2046  # the flags are words
             installed r-base-dev || {
                 command -v cc >/dev/null 2>&1 && command -v make >/dev/null 2>&1 &&
                     [ -n "$(R CMD config --ldflags 2>/dev/null)" ] &&
@@ -50,10 +52,40 @@ is_there() {
     esac
 }
 
+# The pin file of this Debian, if docker/ has one.
+# shellcheck source=/dev/null
+suite=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")
+pins=$here/../docker/r-packages-$suite.txt
+
+# name=version, if the pin file has it and apt can get that version; else the name.
+pinned() {
+    pin=$(grep "^$1=" "$pins" 2>/dev/null) || pin=
+    if [ -n "$pin" ] && apt-cache madison "$1" 2>/dev/null | grep -qF " ${pin#*=} "; then
+        echo "$pin"
+    else
+        echo "$1"
+    fi
+}
+
+# The R packages of the pin file that the wanted ones may need.
+needed() {
+    sed -n -e 's/[[:space:]]*#.*//' -e '/^\[/p' -e 's/^\(r-cran-[^=]*\)=.*/\1/p' "$pins" 2>/dev/null |
+        if [ "${1:-}" = --test ]; then cat; else sed '/^\[test\]/,$d'; fi | grep -v '^\[' || true
+}
+
 missing=
 for package in $(wanted "${1:-}"); do
     is_there "$package" || missing="$missing $package"
 done
+
+case $missing in
+    *r-cran-*)
+        for package in $(needed "${1:-}"); do
+            case " $missing " in *" $package "*) continue ;; esac
+            is_there "$package" || missing="$missing $package"
+        done
+        ;;
+esac
 
 # A Python of the system's own comes without venv and without its headers.
 if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
@@ -81,9 +113,13 @@ else
     echo "Run, then start again:  sudo apt-get update && sudo $command" >&2
     exit 1
 fi
-echo "Installing:$missing"
 $sudo apt-get update --quiet
+exact=
+for package in $missing; do
+    exact="$exact $(pinned "$package")"
+done
+echo "Installing:$exact"
 DEBIAN_FRONTEND=noninteractive
 export DEBIAN_FRONTEND
 # shellcheck disable=SC2086  # the packages are words
-$sudo apt-get install --yes --quiet --no-install-recommends $missing
+$sudo apt-get install --yes --quiet --no-install-recommends $exact

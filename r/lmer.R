@@ -27,7 +27,7 @@ mermod_core <- function(fit) {
   dropped <- attr(lme4::getME(fit, "X"), "col.dropped")
   list(
     formula = paste(deparse(stats::formula(fit), width.cutoff = 500L), collapse = " "),
-    terms = names(beta),
+    terms = as.character(names(beta)),
     beta = unname(beta),
     dropped = names(dropped),
     theta_names = names(theta),
@@ -53,7 +53,7 @@ mermod_core <- function(fit) {
 
 mermod_vcov <- function(fit) {
   v <- stats::vcov(fit)
-  list(terms = rownames(v), vcov = as.matrix(unname(v)))
+  list(terms = as.character(rownames(v)), vcov = as.matrix(unname(v)))
 }
 
 mermod_varcorr <- function(fit) {
@@ -85,11 +85,11 @@ mermod_cases <- function(fit) {
   )
 }
 
-mermod_printed <- function(fit) {
-  list(
-    print = utils::capture.output(print(fit)),
-    summary = utils::capture.output(print(summary(fit)))
-  )
+mermod_print <- function(fit) utils::capture.output(print(fit))
+
+mermod_summary <- function(fit) {
+  found <- summary(fit)
+  utils::capture.output(print(found))
 }
 
 mermod_predict <- function(fit, newdata, re_form, allow_new_levels, random_only, ...) {

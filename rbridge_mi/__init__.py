@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparisons import compare, compare_estimates
     from .datasets import ampute, load_hsb
     from .errors import (
         ArgumentError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         RNotFoundError,
         RPackageError,
         RWarning,
+        RWorkerLost,
     )
     from .imputed import ImputedData
     from .imputers import AmeliaImputer, BootstrapImputer, impute
@@ -38,6 +40,7 @@ __version__ = "0.1.0"
 # Where each public name lives. A module is loaded when one of its names is first used, so that
 # the command line can start R while pandas is still loading.
 _HOMES = {
+    "comparisons": ("compare", "compare_estimates"),
     "datasets": ("ampute", "load_hsb"),
     "errors": (
         "ArgumentError",
@@ -53,6 +56,7 @@ _HOMES = {
         "RNotFoundError",
         "RPackageError",
         "RWarning",
+        "RWorkerLost",
     ),
     "imputed": ("ImputedData",),
     "imputers": ("AmeliaImputer", "BootstrapImputer", "impute"),
@@ -84,7 +88,10 @@ __all__ = [
     "RNotFoundError",
     "RPackageError",
     "RWarning",
+    "RWorkerLost",
     "ampute",
+    "compare",
+    "compare_estimates",
     "impute",
     "load_hsb",
 ]

@@ -16,6 +16,7 @@ __all__ = [
     "check_count",
     "check_frame",
     "check_known",
+    "check_level",
     "check_seed",
     "column_list",
 ]
@@ -91,3 +92,13 @@ def check_known(given: Iterable[str], valid: Sequence[str], what: str) -> None:
         raise ArgumentError(
             f"{what} has no argument {', '.join(map(repr, unknown))}; it has {', '.join(valid)}."
         )
+
+
+def check_level(conf_level: Any) -> float:
+    """A confidence level strictly between 0 and 1."""
+    number = isinstance(conf_level, int | float | np.integer | np.floating)
+    if not number or not 0 < conf_level < 1:
+        raise ArgumentError(
+            f"conf_level must lie between 0 and 1 (0.95 for 95%), not {conf_level!r}."
+        )
+    return float(conf_level)

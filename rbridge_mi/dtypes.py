@@ -41,7 +41,7 @@ def restore(column: pd.Series[Any], values: Sequence[Any]) -> Restored:
     if isinstance(dtype, pd.CategoricalDtype):
         return Restored(dtype, [_categories(column, x) for x in values])
     if pd.api.types.is_bool_dtype(dtype):
-        return Restored(dtype, [pd.array(_plain(x) != 0, dtype=dtype) for x in values])
+        return _booleans(column, [_plain(x) for x in values])
     if pd.api.types.is_integer_dtype(dtype):
         return _integers(column, [_plain(x) for x in values])
     if pd.api.types.is_float_dtype(dtype):
@@ -73,6 +73,19 @@ def _categories(column: pd.Series[Any], labels: Any) -> Any:
             f"column {column.name!r}: imputed labels {unknown} are none of its categories."
         )
     return pd.Categorical.from_codes([code[x] for x in labels], dtype=column.dtype)
+
+
+def _booleans(column: pd.Series[Any], values: list[np.ndarray[Any, Any]]) -> Restored:
+    """R's logicals come back as doubles; unless told otherwise (noms), Amelia imputes 0.37."""
+    dtype = column.dtype
+    if all(np.isin(x, (0.0, 1.0)).all() for x in values):
+        return Restored(dtype, [pd.array(x == 1.0, dtype=dtype) for x in values])
+    if all((np.isin(x, (0.0, 1.0)) | np.isnan(x)).all() for x in values):  # holes that stayed
+        held = [pd.array(np.where(np.isnan(x), None, x == 1.0), dtype="boolean") for x in values]
+        return Restored(pd.BooleanDtype(), held)
+    wide = pd.Float64Dtype()
+    note = f"{column.name}: {dtype} became {wide}, since its imputations are not true or false"
+    return Restored(wide, [pd.array(x, dtype=wide) for x in values], note)
 
 
 def _integers(column: pd.Series[Any], values: list[np.ndarray[Any, Any]]) -> Restored:

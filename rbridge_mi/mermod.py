@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
-from .errors import ArgumentError
+from .errors import ArgumentError, RCallError
 from .printed import Printed
 from .schemas import checked
 
 __all__ = ["MerMod"]
 
 RFunction = Literal[
-    "mermod_vcov", "mermod_varcorr", "mermod_ranef", "mermod_coef", "mermod_cases", "mermod_printed"
+    "mermod_vcov",
+    "mermod_varcorr",
+    "mermod_ranef",
+    "mermod_coef",
+    "mermod_cases",
+    "mermod_print",
+    "mermod_summary",
+    "variance_shares",
 ]
 # What is asked of R when first needed, and before a fit leaves this process.
 _LATER: tuple[RFunction, ...] = (
@@ -25,7 +33,8 @@ _LATER: tuple[RFunction, ...] = (
     "mermod_ranef",
     "mermod_coef",
     "mermod_cases",
-    "mermod_printed",
+    "mermod_print",
+    "mermod_summary",
 )
 
 
@@ -199,6 +208,34 @@ class MerMod:
         }
         return checked(pd.DataFrame(row), "glance_reml" if self.reml else "glance_ml")
 
+    def r2(self) -> pd.DataFrame:
+        """Explained variance and intraclass correlations: one row.
+
+        Columns r2_marginal (fixed part), r2_conditional (fixed and random part), icc_adjusted
+        (random over random and residual variance), icc_conditional (random over all), and the
+        variances: var_fixed of the fixed part's predictions (divisor n - 1), var_random averaged
+        over the rows where there are random slopes (Johnson 2014, eq. 10), var_residual. In R:
+        ``performance::r2_nakagawa(m)``, ``performance::icc(m)``.
+
+        References
+        ----------
+        Nakagawa, Johnson and Schielzeth (2017), Journal of the Royal Society Interface 14,
+        20170213, eqs. 2.2 to 2.5; Johnson (2014), Methods in Ecology and Evolution 5, 944-946.
+        """
+        found = self._ask("variance_shares")
+        fixed, random, residual = (float(found[x][0]) for x in ("fixed", "random", "residual"))
+        total = fixed + random + residual
+        row = {
+            "r2_marginal": [fixed / total],
+            "r2_conditional": [(fixed + random) / total],
+            "icc_adjusted": [random / (random + residual)],
+            "icc_conditional": [random / total],
+            "var_fixed": [fixed],
+            "var_random": [random],
+            "var_residual": [residual],
+        }
+        return checked(pd.DataFrame(row), "r2")
+
     def fitted(self) -> pd.Series[float]:
         """Fitted values with all random effects, by the frame's index. In R: ``fitted(m)``."""
         found = self._ask("mermod_cases")
@@ -211,7 +248,7 @@ class MerMod:
 
     def summary(self) -> Printed:
         """What R prints for ``summary(m)``."""
-        return Printed.of(self._ask("mermod_printed")["summary"])
+        return Printed.of(self._ask("mermod_summary"))
 
     # -- asked of R -------------------------------------------------------------------------
 
@@ -329,9 +366,22 @@ class MerMod:
     def _cases(self, rows: Any, values: Any, name: str) -> pd.Series[float]:
         return pd.Series(values, index=self.index[rows - 1], name=name)
 
+    def shipped(self, with_object: bool) -> dict[str, Any]:
+        """The fields, as a worker sends them: all tables, and R's object if asked for.
+
+        What R prints stays behind: the receiver can ask for it, and it costs as much as all
+        tables.
+        """
+        for function in _LATER:
+            if function not in ("mermod_print", "mermod_summary"):
+                with suppress(RCallError):
+                    self._ask(function)
+        return {**self.__dict__, "r": self.r if with_object else None}
+
     def __getstate__(self) -> dict[str, Any]:
         for function in _LATER:
-            self._ask(function)
+            with suppress(RCallError):  # what R refuses here, it refuses wherever it is asked
+                self._ask(function)
         return self.__dict__
 
     def __eq__(self, other: object) -> bool:
@@ -349,7 +399,7 @@ class MerMod:
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        return "\n".join(self._ask("mermod_printed")["print"])
+        return "\n".join(self._ask("mermod_print"))
 
     def __repr__(self) -> str:
         groups = ", ".join(f"{name} {n}" for name, n in self.ngrps.items())

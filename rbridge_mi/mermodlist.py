@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import pandas as pd
 
 from .errors import ArgumentError, RBridgeError
 from .imputed import ImputedData
 from .mermod import MerMod
+from .mertools import MerToolsTables
 from .pooled import PooledMerMod, pool_fits
+from .predictions import predict_fits
 from .printed import Printed
 from .schemas import checked
 
@@ -90,18 +92,32 @@ class MerModList(Sequence[MerMod]):
 
         Parameters
         ----------
-        dfcom : float, optional
-            Degrees of freedom that the data would leave, had nothing been missing; by default the
-            fits' residual ones, as in mice. ``math.inf`` gives Rubin's (1987) degrees of freedom.
+        dfcom : {"residual", "satterthwaite", "kenward-roger"} or float, optional
+            Degrees of freedom that the data would leave, had nothing been missing. "residual" (the
+            default), as in mice: nobs minus all parameters, too many where there are few groups.
+            "satterthwaite" and "kenward-roger": per coefficient, by lmerTest and pbkrtest, the mean
+            over the fits; standard errors stay lme4's. Kenward and Roger's take time and memory
+            that grow with the square of nobs. Or a number; ``math.inf`` gives Rubin's (1987).
         conf_level : float
             Of the intervals.
+
+        Raises
+        ------
+        ArgumentError
+            One fit only, or a dfcom or conf_level that can't be.
+        PoolingError
+            Fits that differ in their coefficients or covariance parameters.
+        RPackageError
+            Where R lacks lmerTest or pbkrtest, and dfcom needs it.
 
         References
         ----------
         Rubin (1987), Multiple Imputation for Nonresponse in Surveys, eqs. 3.1.2 to 3.1.10;
-        Barnard and Rubin (1999), Biometrika 86, eq. 3.
+        Barnard and Rubin (1999), Biometrika 86, eq. 3; Kuznetsova, Brockhoff and Christensen
+        (2017), Journal of Statistical Software 82(13) (Satterthwaite); Kenward and Roger (1997),
+        Biometrics 53, 983-997.
         """
-        return pool_fits(self.fits, self.data.kind, dfcom, conf_level)
+        return pool_fits(self.fits, self.data.kind, dfcom, conf_level, self.data)
 
     @cached_property
     def _pooled(self) -> PooledMerMod:
@@ -160,6 +176,10 @@ class MerModList(Sequence[MerMod]):
         """effect, group, term, estimate, std_error, statistic: pooled, or per fit."""
         return self._stack(MerMod.tidy, "tidy") if by_imputation else self._pooled.tidy()
 
+    def r2(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Nakagawa's R2 and intraclass correlations: their means, or each fit's (`MerMod.r2`)."""
+        return self._stack(MerMod.r2, "r2") if by_imputation else self._pooled.r2.copy()
+
     def convergence(self) -> pd.DataFrame:
         """Per fit: imputation, is_singular, messages (what lme4 and its optimizer said)."""
         return self._stack(
@@ -176,6 +196,83 @@ class MerModList(Sequence[MerMod]):
     def residuals(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
         """Residuals: their mean over the fits; or a frame with a column per fit."""
         return self._columns(MerMod.residuals, by_imputation)
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        re_form: str | None = None,
+        interval: Literal["confidence", "prediction"] | None = None,
+        conf_level: float = 0.95,
+        allow_new_levels: bool = False,
+        dfcom: float | None = None,
+    ) -> pd.DataFrame:
+        """Predictions pooled over the fits, with standard errors.
+
+        A prediction's variance within a fit is that of fixed and random effects together, given
+        the covariance parameters (Henderson's mixed model equations); (1 + 1/m) times the variance
+        between the fits' predictions is added (Rubin 1987, eqs. 3.1.2 to 3.1.10).
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            With the columns of the formula; by default each fit's own (completed) rows.
+        re_form : str, optional
+            Random effects to include: all by default; "NA" or "~0" for none; or a formula such as
+            "~(1 | schid)".
+        interval : {"confidence", "prediction"}, optional
+            "confidence" for the mean response given the random effects included; "prediction" for
+            a new observation: the residual variance is added, and that of the random effects that
+            `re_form` leaves out.
+        conf_level : float
+        allow_new_levels : bool
+            Levels that the fits didn't see have a random effect of zero, with its whole variance.
+        dfcom : float, optional
+            As in `pool`; the residual ones by default.
+
+        Returns
+        -------
+        DataFrame
+            estimate, std_error (of a new observation, with interval="prediction"), df, and
+            conf_low, conf_high or pred_low, pred_high; by newdata's index, on the scale of the
+            response. Missing where a row of newdata has missing values. `estimate` is the mean of
+            R's ``predict(fit, newdata, re.form, allow.new.levels)``.
+
+        Raises
+        ------
+        ArgumentError
+            Arguments that can't be right.
+        RCallError
+            Where R stops, for a new level without `allow_new_levels` for one.
+
+        References
+        ----------
+        Henderson (1975), Biometrics 31, 423-447; Bates, Mächler, Bolker and Walker (2015), Journal
+        of Statistical Software 67, eqs. 18 and 54; Rubin (1987).
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+        >>> fits = rb.Lmer("mathach ~ ses + (1 | schid)").fit(imp)
+        >>> list(fits.predict(imp[0].head(2), interval="prediction").columns)
+        ['estimate', 'std_error', 'df', 'pred_low', 'pred_high']
+        """
+        return predict_fits(
+            self.fits, self.data.kind, newdata, re_form, interval, conf_level, allow_new_levels,
+            dfcom,
+        )  # fmt: skip
+
+    @property
+    def mertools(self) -> MerToolsTables:
+        """What merTools says of these fits, its mistakes included: to match an old R report.
+
+        Raises
+        ------
+        PoolingError
+            Where a data set could not be fitted, as merTools stops there.
+        """
+        return MerToolsTables(self.fits, tuple(self.failed))
 
     # -- reports -------------------------------------------------------------------------
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from .errors import ArgumentError, PoolingError
+from .advice import advise
+from .asking import complete_df
+from .contrasts import coefficients, estimate_contrasts, test_hypothesis
+from .diagnostics import Diagnostics, diagnose
+from .errors import ArgumentError, PoolingError, RBridgeWarning
+from .imputed import ImputedData
+from .marginal import marginal_means
 from .mermod import MerMod, random_terms
 from .pooling import rubin
 from .printed import Printed
+from .random_part import pool_r2, pool_random, ranef_intervals
 from .schemas import checked
 
 __all__ = ["PooledMerMod", "pool_fits"]
@@ -43,6 +52,13 @@ class PooledMerMod:
     kind : {"imputation", "bootstrap"}
         Bootstrap samples are pooled by the spread of their estimates: ubar, riv, lambda_ and fmi
         have no meaning there and are missing.
+    dfcom : str or float
+        Which degrees of freedom complete data would leave; `complete_df` has them per coefficient.
+    fits, data
+        What was pooled, and the data sets under it.
+
+    `random`, `r2`, `diagnostics`, `test`, `contrast` and `emmeans` are computed when asked for;
+    `random`, `r2`, `emmeans` and small-sample degrees of freedom need R.
     """
 
     fixed: pd.DataFrame
@@ -57,7 +73,226 @@ class PooledMerMod:
     formula: str
     nobs: tuple[int, ...]
     ngrps: Mapping[str, int]
+    dfcom: Any
+    complete_df: pd.Series[float] = field(repr=False)
+    fits: tuple[MerMod, ...] = field(repr=False)
+    data: ImputedData | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
+
+    # -- coefficients ----------------------------------------------------------------------
+
+    def test(self, hypothesis: Any, rhs: Any = None) -> pd.DataFrame:
+        """Test linear hypotheses about the coefficients, all at once, by D1.
+
+        Parameters
+        ----------
+        hypothesis : str, sequence of str, or array-like
+            Such as ``"ses = meanses"``, ``"female = 0, ses = 2"`` or ``"ses - meanses"`` (= 0):
+            terms as in `fixed`, in backticks where they could be misread; or a matrix with a column
+            per coefficient.
+        rhs : float or array-like, optional
+            Right-hand sides of a matrix; 0 by default.
+
+        Returns
+        -------
+        DataFrame
+            One row: method, statistic (F), df1, df2, p_value, riv (the average relative increase
+            in variance). One hypothesis is the squared t of Barnard and Rubin (1999), several are
+            tested by D1 with Reiter's (2007) degrees of freedom; where those have no value,
+            ``attrs["note"]`` says what was used, and a warning too. In R:
+            ``mitml::testConstraints(fits, constraints, df.com)``.
+
+        Raises
+        ------
+        ArgumentError
+            A hypothesis that can't be read, or that follows from the others.
+        PoolingError
+            For bootstrap samples, which D1 isn't made for.
+
+        References
+        ----------
+        Li, Raghunathan and Rubin (1991), JASA 86, 1065-1073, eqs. 1.11 to 1.17; Reiter (2007),
+        Biometrika 94, p. 504; Barnard and Rubin (1999), Biometrika 86, eq. 3.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+        >>> pooled = rb.Lmer("mathach ~ ses + meanses + (1 | schid)").fit(imp).pool()
+        >>> pooled.test("ses = meanses").shape
+        (1, 6)
+        """
+        return test_hypothesis(
+            self.fits, list(self.fixed["term"]), self.kind, self.dfcom, hypothesis, rhs
+        )
+
+    def contrast(
+        self, contrast: Any, rhs: Any = None, conf_level: float | None = None
+    ) -> pd.DataFrame:
+        """Estimate linear combinations of the coefficients, one row each.
+
+        Parameters
+        ----------
+        contrast : str, sequence of str, or array-like
+            As in `test`; of ``"ses = meanses"`` the estimate is ses - meanses.
+        rhs : float or array-like, optional
+            Subtracted from the rows of a matrix.
+        conf_level : float, optional
+            That of the pooled model by default.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `fixed`, with the combination as term (Rubin 1987, eqs. 3.1.2 to 3.1.10,
+            on the combination's m estimates). In R: ``mice::pool.scalar`` on them.
+
+        Raises
+        ------
+        ArgumentError
+            A combination that can't be read.
+        """
+        level = self.conf_level if conf_level is None else conf_level
+        terms = list(self.fixed["term"])
+        return estimate_contrasts(self.fits, terms, self.kind, self.dfcom, level, contrast, rhs)
+
+    def emmeans(
+        self,
+        specs: str | Sequence[str],
+        contrast: str | None = None,
+        at: Mapping[str, Any] | None = None,
+        conf_level: float | None = None,
+        **arguments: Any,
+    ) -> pd.DataFrame:
+        """Estimated marginal means, or contrasts of them: ``emmeans::emmeans(fit, specs, at=...)``.
+
+        emmeans makes its reference grid for every fit, from that fit's own data (numeric covariates
+        stand at their mean there, unless given in `at`); the m estimates are pooled by Rubin's
+        rules.
+
+        Parameters
+        ----------
+        specs : str or list of str
+            Factors (or covariates given in `at`) to show means for.
+        contrast : str, optional
+            A method of ``emmeans::contrast``: "pairwise", "trt.vs.ctrl", "poly", ...
+        at : mapping, optional
+            Values of covariates in the grid.
+        conf_level : float, optional
+        **arguments
+            Others of ``emmeans()``, such as ``weights``.
+
+        Returns
+        -------
+        DataFrame
+            A column per factor in specs (or ``contrast``), then the columns of `fixed` from
+            estimate on.
+
+        Raises
+        ------
+        RPackageError
+            Where R has no emmeans.
+
+        References
+        ----------
+        Searle, Speed and Milliken (1980), The American Statistician 34, 216-221; Rubin (1987), eqs.
+        3.1.2 to 3.1.10.
+        """
+        level = self.conf_level if conf_level is None else conf_level
+        return marginal_means(
+            self.fits, self.kind, self.dfcom, level, specs, contrast, at, arguments
+        )
+
+    # -- the random part -------------------------------------------------------------------
+
+    @cached_property
+    def random(self) -> pd.DataFrame:
+        """SDs, correlations, sigma and ICCs with standard errors and intervals.
+
+        Every fit's own sampling variance comes from the curvature of its (restricted) deviance at
+        the optimum, twice the inverse of the second derivatives in theta and log sigma, and is
+        pooled by Rubin's rules on the log (SDs), Fisher's z (correlations) or logit (ICC) scale;
+        estimates are those of the mean covariance matrices (`varcorr`, `icc`).
+
+        A parameter on its boundary in any fit (an SD of 0, a correlation of -1 or 1) has neither
+        standard error nor interval, and `n_boundary` counts those fits; the other parameters'
+        curvature is taken with it held there.
+
+        Returns
+        -------
+        DataFrame
+            group, term (as in `tidy`; "icc"), estimate, std_error (by the delta method), df,
+            conf_low, conf_high, fmi, n_boundary. The df are Rubin's (1987, eq. 3.1.6), for
+            complete data without end. Bootstrap samples: by their spread on the same scales.
+
+        References
+        ----------
+        Bates, Mächler, Bolker and Walker (2015), Journal of Statistical Software 67, eqs. 31 to 41
+        (the deviance); Rubin (1987), eqs. 3.1.2 to 3.1.10; Fisher (1921), Metron 1.
+        """
+        return pool_random(self.fits, self.kind, self.varcorr, self.icc, self.conf_level)
+
+    @cached_property
+    def r2(self) -> pd.DataFrame:
+        """Nakagawa's R2 and intraclass correlations: the means of the fits' own.
+
+        Returns
+        -------
+        DataFrame
+            One row; see `MerMod.r2`. ``fits.r2(by_imputation=True)`` has each fit's.
+        """
+        return pool_r2(pd.concat([fit.r2() for fit in self.fits], ignore_index=True))
+
+    def ranef_intervals(self, conf_level: float | None = None) -> pd.DataFrame:
+        """The random effects with intervals: `ranef`, conf_low and conf_high.
+
+        Normal intervals from the total standard deviation: mean conditional variance plus
+        (1 + 1/m) times the variance between imputations (Rubin 1987, eqs. 3.1.2 to 3.1.5), levels
+        matched by name. They hold for one level at a time.
+        """
+        level = self.conf_level if conf_level is None else conf_level
+        return ranef_intervals(self.ranef, level)
+
+    # -- how good are the imputations --------------------------------------------------------
+
+    @cached_property
+    def advice(self) -> tuple[str, ...]:
+        """What should be looked at in fits and imputations, each with its remedy.
+
+        Too few imputations for the fmi found; random slopes although the imputation knew no
+        groups; a group-level column imputed row by row; a derived column not recomputed.
+        """
+        return advise(self.fits, self.data, self.fixed)
+
+    def diagnostics(self, cv: float = 0.05, conf_level: float = 0.95) -> Diagnostics:
+        """How far the results depend on these m imputations, and how each fit went.
+
+        Parameters
+        ----------
+        cv : float
+            Wanted coefficient of variation of standard errors over repeated imputation.
+        conf_level : float
+            Of the fmi's intervals.
+
+        Returns
+        -------
+        Diagnostics
+            `coefficients` (fmi with interval, Monte Carlo errors by jackknife, imputations needed),
+            `fits` (convergence, singularity, messages) and `advice`, which is warned of, too.
+
+        References
+        ----------
+        von Hippel (2020), Sociological Methods and Research 49, 699-718 (interval of the fmi, and
+        the two-stage rule for m); White, Royston and Wood (2011), Statistics in Medicine 30,
+        377-399 (Monte Carlo errors).
+        """
+        for text in self.advice:
+            warnings.warn(text, RBridgeWarning, stacklevel=2)
+        return diagnose(
+            self.fits, self.fixed, self.kind, self.complete_df, self.advice, cv, conf_level
+        )
+
+    # -- reports -----------------------------------------------------------------------------
 
     def tidy(self) -> pd.DataFrame:
         """effect, group, term, estimate, std_error, statistic, as a single fit's ``tidy()``."""
@@ -95,6 +330,7 @@ class PooledMerMod:
             columns += ["riv", "fmi"]
         table = shown[columns].to_string(formatters=_FORMATS)
         lines += ["", f"Fixed effects ({100 * self.conf_level:g}% intervals):", *table.split("\n")]
+        lines += [f"Note: {text}" for text in self.advice]
         return Printed.of([*lines, *self.notes])
 
     def __repr__(self) -> str:
@@ -151,6 +387,7 @@ def pool_fits(
     kind: Literal["imputation", "bootstrap"],
     dfcom: Any = None,
     conf_level: float = 0.95,
+    data: ImputedData | None = None,
 ) -> PooledMerMod:
     """Pool fits by name; see `MerModList.pool`."""
     if len(fits) < 2:
@@ -158,16 +395,14 @@ def pool_fits(
             f"pooling needs at least two fits, not {len(fits)}: one fit shows nothing of the "
             "variance between imputations. Its own tables are in `fits[0]`."
         )
-    betas = [fit.beta for fit in fits]
-    terms = _common([list(x.index) for x in betas], "coefficients", fits)
-    estimates = np.array([x.loc[terms].to_numpy() for x in betas])
-    vcovs = np.array([fit.vcov().loc[terms, terms].to_numpy() for fit in fits])
+    terms = _common([list(fit.beta.index) for fit in fits], "coefficients", fits)
+    estimates, vcovs = coefficients(fits, terms)
+    complete = complete_df(dfcom, fits, np.eye(len(terms)))
     if kind == "bootstrap":
         fixed = rubin.pool_bootstrap(estimates, conf_level=conf_level)
         vcov = rubin.bootstrap_vcov(estimates)
     else:
         variances = np.diagonal(vcovs, axis1=1, axis2=2)
-        complete = _complete_df(dfcom, fits)
         fixed = rubin.pool_scalars(estimates, variances, dfcom=complete, conf_level=conf_level)
         vcov = rubin.pool_vcov(estimates, vcovs).t
     varcorr = _pool_varcorr(fits)
@@ -184,19 +419,11 @@ def pool_fits(
         formula=fits[0].formula,
         nobs=tuple(fit.nobs for fit in fits),
         ngrps=fits[0].ngrps,
+        dfcom="residual" if dfcom is None else dfcom,
+        complete_df=pd.Series(np.broadcast_to(complete, len(terms)), index=terms, name="df"),
+        fits=tuple(fits),
+        data=data,
     )
-
-
-def _complete_df(dfcom: Any, fits: Sequence[MerMod]) -> float:
-    """Degrees of freedom of the complete data; by default the fits' residual ones, as mice does."""
-    if dfcom is None or dfcom == "residual":
-        return float(min(fit.df_residual for fit in fits))
-    if isinstance(dfcom, bool) or not isinstance(dfcom, int | float) or not dfcom > 0:
-        raise ArgumentError(
-            "dfcom must be a positive number, math.inf, or None for the residual ones, not "
-            f"{dfcom!r}."
-        )
-    return float(dfcom)
 
 
 def _common(names: Sequence[Sequence[Any]], what: str, fits: Sequence[MerMod]) -> list[Any]:

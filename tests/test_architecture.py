@@ -13,11 +13,14 @@ PACKAGE = Path(__file__).resolve().parent.parent / "rbridge_mi"
 # The door to R stands beside: only those of DOOR go through it.
 LAYERS = [
     {"errors", "printed"},
-    {"schemas", "arguments", "dtypes", "rprint"},
+    {"schemas", "arguments", "dtypes", "rprint", "hypothesis", "workers"},
     {"pooling"},
     {"imputed", "mermod"},
+    {"asking"},
+    {"advice", "contrasts", "diagnostics", "marginal", "predictions", "random_part"},
     {"pooled", "mertools"},
     {"mermodlist"},
+    {"comparisons"},
     {"datasets", "imputers", "models", "doctor"},
     {"__init__"},
 ]

@@ -1,0 +1,484 @@
+# What pooled inference asks of the fits: degrees of freedom, likelihoods at given parameters and of
+# stacked data, the curvature of the deviance, variances of predictions, estimated marginal means.
+
+needs_package <- function(name, what) {
+  if (!has_package(name)) {
+    stop(what, " needs the R package ", name, ", which this R does not have. Install it: on Debian ",
+      "`apt-get install r-cran-", tolower(name), "`, elsewhere in R install.packages(\"", name, "\")",
+      call. = FALSE
+    )
+  }
+}
+
+# -- degrees of freedom -----------------------------------------------------------------------
+
+# Denominator degrees of freedom of each row of L (one-row hypotheses), or, if `joint`, of all rows
+# tested together.
+coefficient_df <- function(fit, L, method, joint) {
+  what <- paste0("dfcom = \"", method, "\"")
+  if (method == "satterthwaite" || joint) needs_package("lmerTest", what)
+  if (method == "kenward-roger") needs_package("pbkrtest", what)
+  if (method == "kenward-roger" && !joint) {
+    adjusted <- pbkrtest::vcovAdj(fit)
+    v <- stats::vcov(fit)
+    return(apply(L, 1L, function(row) as.numeric(pbkrtest::ddf_Lb(adjusted, row, v))))
+  }
+  ddf <- if (method == "satterthwaite") "Satterthwaite" else "Kenward-Roger"
+  model <- lmerTest::as_lmerModLmerTest(fit)
+  if (joint) {
+    return(lmerTest::contestMD(model, L, ddf = ddf)[["DenDF"]])
+  }
+  apply(L, 1L, function(row) lmerTest::contest1D(model, row, ddf = ddf)[["df"]])
+}
+
+# -- likelihoods ------------------------------------------------------------------------------
+
+# The fit by maximum likelihood, from the same call; itself if it is one.
+refit_ml <- function(fit) {
+  if (lme4::isREML(fit)) {
+    call <- stats::getCall(fit)
+    call$REML <- FALSE
+    fit <- eval(call, environment(stats::formula(fit)))
+  }
+  list(object = fit, log_lik = as.numeric(stats::logLik(fit)))
+}
+
+# Coefficients, covariance matrix per random term, residual variance.
+model_parameters <- function(fit) {
+  covs <- lapply(lme4::VarCorr(fit), function(cov) unname(as.matrix(cov))[, , drop = FALSE])
+  list(beta = unname(lme4::fixef(fit)), covs = unname(lapply(covs, plain_matrix)),
+       sigma2 = stats::sigma(fit)^2)
+}
+
+plain_matrix <- function(x) matrix(as.numeric(x), nrow(x))
+
+# The ML log-likelihood of the fit's data at these parameters (a list as above).
+loglik_at <- function(fit, beta, covs, sigma2) {
+  theta <- unlist(lapply(covs, function(cov) {
+    factor <- lower_factor(cov / sigma2)
+    factor[lower.tri(factor, diag = TRUE)]
+  }))
+  parts <- deviance_parts(fit, beta)(theta)
+  n <- stats::nobs(fit)
+  weights <- fit@resp$weights
+  -(parts$ldL2 + n * log(2 * pi * sigma2) + parts$pwrss / sigma2 - sum(log(weights[weights > 0]))) / 2
+}
+
+# The lower triangular factor of a covariance matrix that may be singular: a pivot of (relative)
+# size `tol` makes a column of zeros.
+lower_factor <- function(cov, tol = 1e-14) {
+  k <- nrow(cov)
+  factor <- matrix(0, k, k)
+  for (j in seq_len(k)) {
+    before <- seq_len(j - 1L)
+    pivot <- cov[j, j] - sum(factor[j, before]^2)
+    if (pivot <= tol * cov[j, j]) next
+    factor[j, j] <- sqrt(pivot)
+    for (i in seq_len(k)[seq_len(k) > j]) {
+      factor[i, j] <- (cov[i, j] - sum(factor[i, before] * factor[j, before])) / factor[j, j]
+    }
+  }
+  factor
+}
+
+# A function of theta that gives the parts of lme4's deviance (Bates et al. 2015, eqs. 31 to 41);
+# the coefficients are profiled out, or held at `beta`. The fit itself is left alone.
+deviance_parts <- function(fit, beta = NULL) {
+  X <- lme4::getME(fit, "X")
+  offset <- fit@resp$offset
+  if (!is.null(beta)) {
+    offset <- offset + as.vector(X %*% beta)
+    X <- X[, 0L, drop = FALSE]
+  }
+  theta <- unname(lme4::getME(fit, "theta"))
+  # lme4 writes new thetas into these two where they lie: it gets copies, or the fit would change.
+  Lambdat <- lme4::getME(fit, "Lambdat")
+  Lambdat@x <- Lambdat@x + 0
+  terms <- list(
+    Zt = lme4::getME(fit, "Zt"), theta = theta + 0, Lambdat = Lambdat,
+    Lind = lme4::getME(fit, "Lind"), lower = lme4::getME(fit, "lower")
+  )
+  devfun <- lme4::mkLmerDevfun(
+    X = X, reTrms = terms, REML = FALSE, start = theta,
+    y = fit@resp$y, offset = offset, weights = fit@resp$weights
+  )
+  env <- environment(devfun)
+  function(theta) {
+    devfun(theta)
+    list(ldL2 = env$pp$ldL2(), ldRX2 = env$pp$ldRX2(), pwrss = env$resp$wrss() + env$pp$sqrL(1))
+  }
+}
+
+# The maximised ML log-likelihood of all fits' data under each other, groups apart per fit.
+stacked_loglik <- function(first, others) {
+  fits <- c(list(first), others)
+  of <- function(name) lapply(fits, lme4::getME, name)
+  y <- unlist(lapply(fits, function(fit) fit@resp$y))
+  weights <- unlist(lapply(fits, function(fit) fit@resp$weights))
+  offset <- unlist(lapply(fits, function(fit) fit@resp$offset))
+  frame <- stats::model.frame(y ~ 1, list(y = y), weights = weights, offset = offset)
+  factors <- lapply(fits, function(fit) as.list(lme4::getME(fit, "flist")))
+  flist <- lapply(stats::setNames(nm = names(factors[[1L]])), function(name) {
+    factor(unlist(lapply(seq_along(factors), function(i) {
+      paste(i, as.character(factors[[i]][[name]]), sep = ":")
+    })))
+  })
+  theta <- unname(ifelse(lme4::getME(first, "lower") == 0, 1, 0))
+  Lambdat <- Matrix::bdiag(of("Lambdat"))
+  Lind <- unlist(of("Lind"))
+  Lambdat@x <- theta[Lind]
+  terms <- list(
+    Zt = Matrix::bdiag(of("Zt")), theta = theta, Lambdat = Lambdat, Lind = Lind,
+    lower = lme4::getME(first, "lower"), cnms = lme4::getME(first, "cnms"), flist = flist
+  )
+  X <- do.call(rbind, of("X"))
+  devfun <- lme4::mkLmerDevfun(frame, X, terms, REML = FALSE)
+  env <- environment(stats::formula(first))
+  control <- stats::getCall(first)$control
+  control <- if (is.null(control)) lme4::lmerControl() else eval(control, env)
+  opt <- lme4::optimizeLmer(devfun,
+    optimizer = control$optimizer, restart_edge = control$restart_edge,
+    boundary.tol = control$boundary.tol, control = control$optCtrl, calc.derivs = FALSE
+  )
+  list(log_lik = -opt$fval / 2, conv = as.integer(opt$conv), message = as.character(opt$msg))
+}
+
+# -- the random part --------------------------------------------------------------------------
+
+# Log standard deviations, Fisher's z of correlations and log sigma, in the order of
+# as.data.frame(VarCorr(fit)), with their joint sampling covariance: twice the inverse of the
+# (restricted) deviance's second derivatives in theta and log sigma, carried over by the delta
+# method. What lies on the boundary gets no value there, and is held where it is for the others.
+random_curvature <- function(fit) {
+  table <- as.data.frame(lme4::VarCorr(fit))
+  sigma <- stats::sigma(fit)
+  sizes <- lapply(lme4::getME(fit, "mmList"), function(z) colMeans(as.matrix(z)^2))
+  factors <- mapply(canonical_factor, lme4::getME(fit, "Tlist"), sizes, SIMPLIFY = FALSE)
+  theta <- unlist(lapply(factors, function(factor) factor[lower.tri(factor, diag = TRUE)]))
+  free <- which(unlist(lapply(factors, function(factor) {
+    open <- lower.tri(factor, diag = TRUE) & rep(diag(factor) > 0, each = nrow(factor))
+    open[rowSums(factor^2) == 0, ] <- FALSE
+    open[lower.tri(factor, diag = TRUE)]
+  })))
+  covariance <- curvature_covariance(fit, theta, free, sigma)
+  slopes <- random_slopes(factors, sigma)
+  jacobian <- slopes$jacobian[, c(free, length(theta) + 1L), drop = FALSE]
+  link <- jacobian %*% covariance %*% t(jacobian)
+  link[slopes$boundary, ] <- link[, slopes$boundary] <- NA
+  list(
+    grp = table$grp, var1 = table$var1, var2 = table$var2,
+    value = slopes$value, link_vcov = link,
+    definite = !anyNA(covariance)
+  )
+}
+
+# A term's relative Cholesky factor with exact zeros where it lies on the boundary: a standard
+# deviation that adds less than 1e-4 of sigma to the response, or a correlation that the other
+# terms determine to 1e-8 (lme4's own 1e-4, squared).
+canonical_factor <- function(factor, size) {
+  cov <- factor %*% t(factor)
+  gone <- diag(cov) * size < 1e-8
+  cov[gone, ] <- cov[, gone] <- 0
+  lower_factor(cov, tol = 1e-8)
+}
+
+# Per row of as.data.frame(VarCorr(fit)): the value, whether it lies on the boundary, and the
+# derivatives of its log (SDs) or Fisher's z (correlations) in theta and log sigma.
+random_slopes <- function(factors, sigma) {
+  lengths <- vapply(factors, function(factor) nrow(factor) * (nrow(factor) + 1L) / 2L, 0)
+  before <- cumsum(c(0, lengths))
+  total <- sum(lengths)
+  rows <- list()
+  add <- function(value, boundary, slope) {
+    rows[[length(rows) + 1L]] <<- list(value = value, boundary = boundary, slope = slope)
+  }
+  for (term in seq_along(factors)) {
+    factor <- factors[[term]]
+    k <- nrow(factor)
+    position <- matrix(0, k, k)
+    position[lower.tri(position, diag = TRUE)] <- before[term] + seq_len(lengths[term])
+    norm <- sqrt(rowSums(factor^2))
+    for (i in seq_len(k)) {
+      slope <- numeric(total + 1L)
+      slope[position[i, seq_len(i)]] <- factor[i, seq_len(i)] / norm[i]^2
+      slope[total + 1L] <- 1
+      add(norm[i] * sigma, norm[i] == 0, slope)
+    }
+    for (j in seq_len(k)) {
+      for (i in seq_len(k)[seq_len(k) > j]) {
+        a <- factor[i, ] / norm[i]
+        b <- factor[j, ] / norm[j]
+        cor <- sum(a * b)
+        slope <- numeric(total + 1L)
+        slope[position[i, seq_len(i)]] <- ((b - cor * a) / norm[i])[seq_len(i)]
+        slope[position[j, seq_len(j)]] <- ((a - cor * b) / norm[j])[seq_len(j)]
+        edge <- is.na(cor) || 1 - cor^2 < 1e-8
+        add(if (edge && !is.na(cor)) sign(cor) else cor, edge, slope / (1 - cor^2))
+      }
+    }
+  }
+  add(sigma, FALSE, c(numeric(total), 1))
+  list(
+    value = vapply(rows, `[[`, 0, "value"),
+    boundary = vapply(rows, `[[`, NA, "boundary"),
+    jacobian = do.call(rbind, lapply(rows, `[[`, "slope"))
+  )
+}
+
+# Covariance matrix of the free thetas and log sigma; NA where the deviance isn't convex there.
+curvature_covariance <- function(fit, theta, free, sigma) {
+  n <- stats::nobs(fit)
+  reml <- lme4::isREML(fit)
+  df <- if (reml) n - ncol(lme4::getME(fit, "X")) else n
+  parts <- deviance_parts(fit)
+  # With sigma held: the deviance but for constants, and the penalized residual sum of squares.
+  at <- function(x) {
+    theta[free] <- x
+    found <- parts(theta)
+    logdet <- found$ldL2 + if (reml) found$ldRX2 else 0
+    c(logdet + found$pwrss / sigma^2, found$pwrss / sigma^2)
+  }
+  found <- second_derivatives(at, theta[free])
+  k <- length(free)
+  hessian <- matrix(0, k + 1L, k + 1L)
+  hessian[seq_len(k), seq_len(k)] <- found$hessian
+  hessian[seq_len(k), k + 1L] <- hessian[k + 1L, seq_len(k)] <- -2 * found$gradient
+  hessian[k + 1L, k + 1L] <- 4 * df
+  scale <- sqrt(abs(diag(hessian)))
+  convex <- all(is.finite(hessian)) && all(scale > 0) &&
+    all(eigen(hessian / outer(scale, scale), symmetric = TRUE, only.values = TRUE)$values > 1e-10)
+  if (!convex) return(matrix(NA_real_, k + 1L, k + 1L))
+  2 * solve(hessian / outer(scale, scale)) / outer(scale, scale)
+}
+
+# Second derivatives of the first and first derivatives of the second value of `f`, by central
+# differences with Richardson's extrapolation; steps are a fraction of each standard error.
+second_derivatives <- function(f, x) {
+  k <- length(x)
+  middle <- f(x)
+  moved <- function(i, by) f(replace(x, i, x[i] + by))
+  step <- 1e-2 * pmax(abs(x), 1e-2)
+  for (pass in 1:2) {
+    curvature <- vapply(seq_len(k), function(i) {
+      (moved(i, step[i])[1L] + moved(i, -step[i])[1L] - 2 * middle[1L]) / step[i]^2
+    }, 0)
+    error <- sqrt(2 / pmax(curvature, 1e-12))
+    step <- pmin(0.2 * error, 0.25 * pmax(abs(x), 0.1 * error))
+  }
+  rough <- lapply(c(1, 1 / 2), function(part) {
+    h <- step * part
+    hessian <- matrix(0, k, k)
+    gradient <- numeric(k)
+    for (i in seq_len(k)) {
+      up <- moved(i, h[i])
+      down <- moved(i, -h[i])
+      hessian[i, i] <- (up[1L] + down[1L] - 2 * middle[1L]) / h[i]^2
+      gradient[i] <- (up[2L] - down[2L]) / (2 * h[i])
+      for (j in seq_len(i - 1L)) {
+        corner <- function(a, b) f(replace(x, c(i, j), x[c(i, j)] + c(a * h[i], b * h[j])))[1L]
+        hessian[i, j] <- hessian[j, i] <-
+          (corner(1, 1) + corner(-1, -1) - corner(1, -1) - corner(-1, 1)) / (4 * h[i] * h[j])
+      }
+    }
+    list(hessian = hessian, gradient = gradient)
+  })
+  list(
+    hessian = (4 * rough[[2L]]$hessian - rough[[1L]]$hessian) / 3,
+    gradient = (4 * rough[[2L]]$gradient - rough[[1L]]$gradient) / 3
+  )
+}
+
+# Variance of the fixed predictions, mean variance of the random ones, residual variance.
+variance_shares <- function(fit) {
+  covs <- lme4::VarCorr(fit)
+  n <- stats::nobs(fit)
+  random <- mapply(function(cov, z) {
+    z <- as.matrix(z)
+    sum(plain_matrix(cov) * crossprod(z)) / nrow(z)
+  }, covs, lme4::getME(fit, "mmList"))
+  list(
+    fixed = stats::var(as.vector(lme4::getME(fit, "X") %*% lme4::fixef(fit))),
+    random = sum(random),
+    residual = stats::sigma(fit)^2
+  )
+}
+
+# -- predictions ------------------------------------------------------------------------------
+
+# Per row of `newdata` (NULL: the fit's own): the prediction, its variance given the covariance
+# parameters (Henderson's mixed model equations, through lme4's factors), and the variance of the
+# random effects that `re_form` leaves out. `re_form`: NULL for all, "none", or a formula as text.
+prediction_parts <- function(fit, newdata, re_form, allow_new_levels) {
+  fixed <- fixed_rows(fit, newdata)
+  n <- nrow(fixed$X)
+  q <- length(lme4::getME(fit, "b"))
+  included <- Matrix::sparseMatrix(i = integer(), j = integer(), x = numeric(), dims = c(n, q))
+  left_out <- unseen <- numeric(n)
+  for (block in random_rows(fit, newdata, re_form)) {
+    z <- block$z
+    keep <- block$keep
+    known <- !is.na(block$level)
+    if (!all(known) && any(keep) && !allow_new_levels) {
+      stop("new levels of ", block$group, ": ",
+        paste(unique(block$label[!known]), collapse = ", "),
+        "; with allow_new_levels they are predicted with a random effect of zero", call. = FALSE
+      )
+    }
+    left_out <- left_out + quadratic_rows(z[, !keep, drop = FALSE], block$cov[!keep, !keep])
+    unseen[!known] <- unseen[!known] +
+      quadratic_rows(z[!known, keep, drop = FALSE], block$cov[keep, keep])
+    for (j in which(keep)) {
+      included <- included + Matrix::sparseMatrix(
+        i = which(known), j = block$first + (block$level[known] - 1L) * ncol(z) + j,
+        x = z[known, j], dims = c(n, q)
+      )
+    }
+  }
+  mean <- as.vector(fixed$X %*% lme4::fixef(fit)) + fixed$offset +
+    as.vector(included %*% lme4::getME(fit, "b"))
+  list(
+    rows = fixed$rows, mean = mean, left_out = left_out,
+    variance = stats::sigma(fit)^2 * prediction_norms(fit, fixed$X, included) + unseen
+  )
+}
+
+quadratic_rows <- function(z, cov) rowSums((z %*% as.matrix(cov)) * z)
+
+# x' C x per row, C the inverse of the mixed model equations' matrix on the scale of sigma = 1.
+prediction_norms <- function(fit, X, Z) {
+  L <- lme4::getME(fit, "L")
+  Lambdat <- lme4::getME(fit, "Lambdat")
+  RZX <- as.matrix(lme4::getME(fit, "RZX"))
+  RX <- as.matrix(lme4::getME(fit, "RX"))
+  norms <- numeric(nrow(X))
+  for (rows in split(seq_len(nrow(X)), (seq_len(nrow(X)) - 1L) %/% 500L)) {
+    u <- Lambdat %*% Matrix::t(Z[rows, , drop = FALSE])
+    u <- Matrix::solve(L, Matrix::solve(L, u, system = "P"), system = "L")
+    rest <- t(X[rows, , drop = FALSE]) - as.matrix(Matrix::crossprod(RZX, u))
+    norms[rows] <- Matrix::colSums(u^2) + colSums(backsolve(RX, rest, transpose = TRUE)^2)
+  }
+  norms
+}
+
+# Design of the fixed part for new rows, as predict.merMod makes it.
+fixed_rows <- function(fit, newdata) {
+  X <- lme4::getME(fit, "X")
+  if (is.null(newdata)) {
+    frame <- stats::model.frame(fit)
+    return(list(X = unname(as.matrix(X)), offset = fit@resp$offset, rows = as.integer(row.names(frame))))
+  }
+  terms <- stats::delete.response(stats::terms(fit, fixed.only = TRUE))
+  levels <- factor_levels(fit, terms)
+  frame <- stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = levels)
+  new <- stats::model.matrix(terms, frame, contrasts.arg = attr(X, "contrasts"))
+  dropped <- attr(X, "col.dropped")
+  if (length(dropped) > 0L) new <- new[, -dropped, drop = FALSE]
+  offset <- stats::model.offset(frame)
+  list(
+    X = unname(new), offset = if (is.null(offset)) numeric(nrow(new)) else as.vector(offset),
+    rows = seq_len(nrow(new))
+  )
+}
+
+# Levels of the factors (or text columns) among the variables of some terms.
+factor_levels <- function(fit, terms) {
+  frame <- stats::model.frame(fit)
+  names <- intersect(names(frame), vapply(as.list(attr(terms, "variables"))[-1L], deparse1, ""))
+  names <- names[vapply(frame[names], function(x) is.factor(x) || is.character(x), NA)]
+  lapply(frame[names], function(x) levels(as.factor(x)))
+}
+
+# Per random term: its columns for new rows, which of them re_form keeps, the rows' levels, and
+# where the term's effects begin in b.
+random_rows <- function(fit, newdata, re_form) {
+  bars <- find_bars(stats::formula(fit, random.only = TRUE))
+  inside <- unique(unlist(lapply(bars, function(bar) all.vars(bar[[2L]]))))
+  if (is.null(newdata)) {
+    frame <- stats::model.frame(fit)
+  } else {
+    terms <- stats::delete.response(stats::terms(fit, random.only = TRUE))
+    levels <- factor_levels(fit, terms)
+    levels <- levels[names(levels) %in% inside]
+    wanted <- bars
+    if (!is.null(re_form)) {
+      # Grouping columns that aren't asked for may be absent.
+      for (name in setdiff(all.vars(terms), names(newdata))) newdata[[name]] <- NA
+    }
+    frame <- stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = levels)
+    for (name in names(levels)) {
+      frame[[name]] <- factor(frame[[name]], levels = levels[[name]])
+      own <- stats::model.frame(fit)[[name]]
+      if (is.factor(own)) stats::contrasts(frame[[name]]) <- stats::contrasts(own)
+    }
+  }
+  kept <- NULL
+  if (is.character(re_form) && re_form != "none") {
+    kept <- unlist(lapply(find_bars(str2lang(re_form)), function(bar) {
+      paste(deparse1(bar[[3L]]), colnames(bar_columns(bar, frame)))
+    }))
+  }
+  cnms <- lme4::getME(fit, "cnms")
+  before <- lme4::getME(fit, "Gp")
+  covs <- lme4::VarCorr(fit)
+  found <- list()
+  for (bar in bars) {
+    group <- deparse1(bar[[3L]])
+    z <- bar_columns(bar, frame)
+    k <- which(names(cnms) == group & vapply(cnms, identical, NA, colnames(z)))
+    if (length(k) != 1L) {
+      stop("the random term (", deparse1(bar), ") can't be matched with the fit's", call. = FALSE)
+    }
+    keep <- if (is.null(re_form)) rep(TRUE, ncol(z)) else paste(group, colnames(z)) %in% kept
+    label <- rep(NA_character_, nrow(frame))
+    if (any(keep)) label <- as.character(bar_groups(bar, frame))
+    known <- levels(lme4::getME(fit, "flist")[[group]])
+    found[[length(found) + 1L]] <- list(
+      group = group, z = unname(z), keep = keep, label = label, level = match(label, known),
+      first = before[k], cov = plain_matrix(as.matrix(covs[[k]]))
+    )
+  }
+  missing <- setdiff(kept, unlist(lapply(found, function(block) {
+    paste(block$group, cnms[[which(before == block$first)[1L]]])
+  })))
+  if (length(missing) > 0L) {
+    stop("re_form names ", paste(missing, collapse = ", "), ", which the model hasn't",
+      call. = FALSE
+    )
+  }
+  found
+}
+
+find_bars <- function(formula) {
+  if (has_package("reformulas")) reformulas::findbars(formula) else lme4::findbars(formula)
+}
+
+bar_columns <- function(bar, frame) {
+  stats::model.matrix(eval(substitute(~lhs, list(lhs = bar[[2L]]))), frame)
+}
+
+bar_groups <- function(bar, frame) {
+  frame <- lme4::factorize(bar, frame)
+  eval(bar[[3L]], frame)
+}
+
+# -- estimated marginal means -----------------------------------------------------------------
+
+# emmeans' grid for one fit: levels, linear functions of the coefficients, estimates, variances.
+marginal_means <- function(fit, specs, contrast, at, arguments) {
+  needs_package("emmeans", "emmeans")
+  call <- c(
+    list(fit, specs = specs, lmer.df = "asymptotic", data = environment(stats::formula(fit))$data),
+    arguments
+  )
+  if (!is.null(at)) call$at <- at
+  grid <- do.call(emmeans::emmeans, call, quote = TRUE)
+  if (!is.null(contrast)) grid <- emmeans::contrast(grid, method = contrast)
+  linear <- grid@linfct
+  levels <- grid@grid[!startsWith(names(grid@grid), ".")]
+  list(
+    levels = lapply(levels, function(x) if (is.factor(x)) as.character(x) else x),
+    linear = unname(linear),
+    estimate = as.vector(linear %*% grid@bhat),
+    variance = rowSums((linear %*% grid@V) * linear)
+  )
+}

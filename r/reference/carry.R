@@ -1,0 +1,75 @@
+# What passes from this Rscript to Python: vectors, factors, dates, arrays, data frames and lists
+# of them, with the attributes that mean something there. The rest is left out by name.
+
+kept_attributes <- c("names", "class", "levels", "dim", "dimnames", "row.names", "tzone")
+
+carried_types <- c("logical", "integer", "double", "character", "raw", "list")
+
+# `x` without what can't be carried; `left_out` where nothing of it can.
+carry <- function(x) {
+  if (is.null(x)) return(NULL)
+  if (isS4(x) || !typeof(x) %in% carried_types) return(left_out)
+  if (is.list(x)) {
+    frame <- is.data.frame(x)
+    rows <- if (frame) .row_names_info(x, 0L)
+    names <- names(x)
+    items <- lapply(unclass(x), carry)
+    keep <- !vapply(items, identical, NA, left_out)
+    items <- items[keep]
+    attributes(items) <- NULL
+    if (!is.null(names)) attr(items, "names") <- names[keep]
+    if (frame) {
+      attr(items, "row.names") <- rows
+      class(items) <- "data.frame"
+    }
+    return(items)
+  }
+  found <- attributes(x)
+  found <- found[names(found) %in% kept_attributes]
+  classes <- intersect(class(x), c("ordered", "factor", "Date", "POSIXct", "POSIXt"))
+  found$class <- if (length(classes) > 0L) classes
+  attributes(x) <- found
+  x
+}
+
+left_out <- "\001 not carried \001"
+
+# Evaluates an expression: its value or the error's text, the warnings and messages, in order.
+listen <- function(expr) {
+  warnings <- messages <- character()
+  error <- NULL
+  value <- tryCatch(
+    withCallingHandlers(
+      expr,
+      warning = function(condition) {
+        warnings <<- c(warnings, conditionMessage(condition))
+        invokeRestart("muffleWarning")
+      },
+      message = function(condition) {
+        messages <<- c(messages, conditionMessage(condition))
+        invokeRestart("muffleMessage")
+      }
+    ),
+    error = function(condition) {
+      error <<- conditionMessage(condition)
+      NULL
+    }
+  )
+  list(value = value, error = error, warnings = warnings, messages = messages)
+}
+
+# The R installation that answered.
+stack_of <- function(packages = loadedNamespaces()) {
+  base <- rownames(utils::installed.packages(priority = "base"))
+  packages <- sort(setdiff(packages, base), method = "radix")
+  list(
+    r = as.character(getRversion()),
+    platform = R.version$platform,
+    blas = basename(extSoftVersion()[["BLAS"]]),
+    lapack = La_version(),
+    collate = Sys.getlocale("LC_COLLATE"),
+    packages = vapply(packages, function(name) {
+      if (nzchar(system.file(package = name))) utils::packageDescription(name)$Version else ""
+    }, "")
+  )
+}

@@ -1,0 +1,218 @@
+# The data sets of the parity suite, from lme4, nlme, mice and Amelia, or made from a seed.
+
+# The frame by its name; NULL where the package that it is from is absent.
+parity_data <- function(name) {
+  recipe <- recipes[[name]]
+  if (is.null(recipe)) stop("no recipe for data set '", name, "'", call. = FALSE)
+  frame <- tryCatch(recipe(), packageNotFoundError = function(condition) NULL)
+  if (is.null(frame)) return(NULL)
+  # Plain columns: what else nlme attaches (grouped data, units) must not reach one side only.
+  plain <- lapply(frame, function(x) {
+    if (is.factor(x)) {
+      return(factor(as.character(x), levels = levels(x), ordered = is.ordered(x)))
+    }
+    if (inherits(x, c("Date", "POSIXct"))) x else as.vector(x)
+  })
+  data.frame(plain, check.names = FALSE, stringsAsFactors = FALSE)
+}
+
+from <- function(package, name) {
+  env <- new.env()
+  loadNamespace(package)
+  utils::data(list = name, package = package, envir = env)
+  as.data.frame(env[[name]])
+}
+
+recipes <- list(
+  sleepstudy = function() from("lme4", "sleepstudy"),
+  sleepstudy_plus = function() {
+    d <- from("lme4", "sleepstudy")
+    set.seed(11)
+    d$w <- round(runif(nrow(d), 0.5, 2), 3)
+    d$off <- rnorm(nrow(d), sd = 5)
+    d$keep <- d$Days > 1
+    d$half <- rep(c("early", "late"), length.out = nrow(d))
+    d$days_f <- factor(d$Days)
+    d$days_o <- factor(d$Days, ordered = TRUE)
+    d$twice <- 2 * d$Days
+    d$tiny <- d$Days * 1e-7 + 1e4
+    d[["sleep loss, days"]] <- d$Days
+    d
+  },
+  Penicillin = function() from("lme4", "Penicillin"),
+  Pastes = function() from("lme4", "Pastes"),
+  cake = function() from("lme4", "cake"),
+  Dyestuff = function() from("lme4", "Dyestuff"),
+  Dyestuff2 = function() from("lme4", "Dyestuff2"),
+  InstEval = function() {
+    d <- from("lme4", "InstEval")
+    d[as.integer(d$s) <= 60L, ]  # most levels of d are unused then, and stay
+  },
+  Arabidopsis = function() {
+    d <- from("lme4", "Arabidopsis")
+    d$reg <- as.character(d$reg)
+    d$fruits <- as.numeric(d$total.fruits)
+    d[seq(1, nrow(d), by = 3), ]
+  },
+  grouseticks = function() {
+    d <- from("lme4", "grouseticks")
+    d$TICKS <- as.numeric(d$TICKS)
+    d
+  },
+  cbpp = function() {
+    d <- from("lme4", "cbpp")
+    d$rate <- d$incidence / d$size
+    d
+  },
+  VerbAgg = function() {
+    d <- from("lme4", "VerbAgg")
+    d$score <- as.numeric(d$resp)
+    d[as.integer(d$id) <= 40L, ]
+  },
+  Oats = function() from("nlme", "Oats"),
+  Orthodont = function() from("nlme", "Orthodont"),
+  Machines = function() from("nlme", "Machines"),
+  Rail = function() from("nlme", "Rail"),
+  Pixel = function() from("nlme", "Pixel"),
+  Oxboys = function() from("nlme", "Oxboys"),
+  Alfalfa = function() from("nlme", "Alfalfa"),
+  Assay = function() from("nlme", "Assay"),
+  ergoStool = function() from("nlme", "ergoStool"),
+  RatPupWeight = function() from("nlme", "RatPupWeight"),
+  Gasoline = function() from("nlme", "Gasoline"),
+  bdf = function() {
+    d <- from("nlme", "bdf")
+    d <- d[as.integer(as.character(d$schoolNR)) <= 60L, ]
+    d[c("schoolNR", "langPOST", "IQ.ver.cen", "ses", "sex", "Minority", "denomina")]
+  },
+  BodyWeight = function() from("nlme", "BodyWeight"),
+  hsb = function() {
+    pupils <- from("nlme", "MathAchieve")
+    schools <- from("nlme", "MathAchSchool")
+    school <- match(as.character(pupils$School), as.character(schools$School))
+    data.frame(
+      schid = as.character(pupils$School), minority = as.numeric(pupils$Minority == "Yes"),
+      female = as.numeric(pupils$Sex == "Female"), ses = pupils$SES, mathach = pupils$MathAch,
+      size = schools$Size[school], schtype = as.numeric(schools$Sector[school] == "Catholic"),
+      meanses = pupils$MEANSES
+    )
+  },
+  hsb_holes = function() {
+    d <- recipes$hsb()
+    set.seed(21)
+    for (name in c("minority", "female", "ses", "size")) d[[name]][sample(nrow(d), 359)] <- NA
+    d[seq(1, nrow(d), by = 3), ]
+  },
+  popmis = function() {
+    d <- from("mice", "popmis")
+    d[d$school <= 40, ]
+  },
+  potthoffroy = function() {
+    d <- from("mice", "potthoffroy")
+    stats::reshape(d,
+      direction = "long", varying = list(c("d8", "d10", "d12", "d14")), v.names = "distance",
+      timevar = "age", times = c(8, 10, 12, 14), idvar = "id"
+    )
+  },
+  toenail2 = function() {
+    d <- from("mice", "toenail2")
+    d <- d[d$visit <= 4, ]
+    d$score <- as.numeric(d$outcome == "moderate or severe") + d$time / 10
+    d
+  },
+  brandsma = function() {
+    d <- from("mice", "brandsma")
+    d[d$sch <= 40, c("sch", "pup", "iqv", "iqp", "sex", "ses", "lpr", "lpo")]
+  },
+  nhanes2 = function() from("mice", "nhanes2"),
+  boys = function() {
+    d <- from("mice", "boys")
+    d[d$age > 8, c("age", "hgt", "wgt", "gen", "reg")]
+  },
+  # Every type of column that a formula may name.
+  types = function() {
+    set.seed(31)
+    n <- 240L
+    d <- data.frame(
+      y = rnorm(n, 10), number = rnorm(n), count = sample(0:9, n, TRUE),
+      text = sample(c("lo", "Mid", "hi"), n, TRUE), flag = runif(n) < 0.4,
+      day = as.Date("2020-02-27") + sample(0:400, n, TRUE),
+      kind = factor(sample(c("x", "y", "z"), n, TRUE), levels = c("z", "x", "never", "y")),
+      dose = factor(sample(c("none", "some", "much"), n, TRUE), c("none", "some", "much"),
+                    ordered = TRUE),
+      group = sample(sprintf("g%d", 1:14), n, TRUE), block = sample(1:12, n, TRUE)
+    )
+    d$y <- d$y + 0.3 * d$number + (match(d$group, unique(d$group)) - 7) / 6 + 0.2 * d$flag
+    d$pos <- rlnorm(n)
+    d$half <- d$block > 6
+    d$o_group <- factor(d$group, sprintf("g%d", 14:1), ordered = TRUE)
+    d
+  },
+  types_holes = function() {
+    d <- recipes$types()
+    set.seed(32)
+    for (name in c("y", "number", "count", "text", "flag", "kind", "dose", "group", "day")) {
+      d[[name]][sample(nrow(d), 9L)] <- NA
+    }
+    d
+  },
+  # Levels that sort by code point otherwise than by a dictionary's rules.
+  sorted = function() {
+    levels <- c("b", "A", "a", "B", "_x", "\u00e9t\u00e9", "eta", "z", "\u00c4rger", "zz", "10", "9",
+                "a b", "a-b", "ab")
+    set.seed(41)
+    d <- data.frame(group = sample(levels, 200, TRUE), word = sample(levels[1:6], 200, TRUE))
+    d$x <- rnorm(200)
+    d$y <- d$x / 2 + match(d$group, levels) / 5 + rnorm(200)
+    d
+  },
+  # Names that are text all the same: spaces, other alphabets, nothing, "NA".
+  odd = function() {
+    levels <- c(" ", "", "NA", "two words", "trailing ", "\u6771\u4eac", "\u00e5\u00df\u00e7",
+                "\u0416\u0443\u043a", "\U0001f40c", "a:b", "(Intercept)", "1e5", "TRUE", "quo\"te",
+                "tick`", "back\\slash")
+    set.seed(51)
+    d <- data.frame(group = sample(levels, 260, TRUE), word = sample(levels[c(3, 2, 6, 8)], 260, TRUE))
+    d$x <- rnorm(260)
+    d$y <- d$x + match(d$group, levels) / 4 + rnorm(260)
+    d$f <- factor(d$word, levels = levels[c(8, 6, 3, 2, 1)])
+    d
+  },
+  noise = function() {
+    set.seed(61)
+    d <- data.frame(g = rep(1:12, each = 6), x = rep(1:6, 12), y = rnorm(72))
+    d$h <- rep(c("p", "q", "r"), 24)
+    d
+  },
+  wide_scale = function() {
+    set.seed(62)
+    d <- data.frame(g = factor(rep(1:15, each = 8)), x = runif(120, 1e5, 9e5), z = runif(120) * 1e-5)
+    d$y <- d$x * 1e-5 + rnorm(15)[d$g] + rnorm(120)
+    d
+  },
+  # For amelia().
+  africa = function() from("Amelia", "africa"),
+  freetrade = function() from("Amelia", "freetrade"),
+  mixed_holes = function() {
+    set.seed(71)
+    n <- 150L
+    d <- data.frame(
+      id = sprintf("r%03d", seq_len(n)), a = rnorm(n), b = rnorm(n, 5), skew = rlnorm(n),
+      root = rpois(n, 6) + 0.0, share = runif(n, 0.05, 0.95), likert = sample(1:5, n, TRUE),
+      kind = sample(c("u", "v", "w"), n, TRUE),
+      size = factor(sample(c("S", "M", "L"), n, TRUE), c("S", "M", "L"), ordered = TRUE),
+      yes = runif(n) < 0.5, whole = sample(20:60, n, TRUE)
+    )
+    d$b <- d$b + d$a
+    d$whole <- as.integer(d$whole + round(4 * d$a))
+    for (name in names(d)[-1L]) d[[name]][sample(n, 10L)] <- NA
+    d
+  },
+  numbers_holes = function() {
+    set.seed(72)
+    d <- data.frame(a = rnorm(120), b = rnorm(120), c = rnorm(120))
+    d$d <- d$a + d$b + rnorm(120) / 3
+    for (name in names(d)) d[[name]][sample(120, 12L)] <- NA
+    d
+  }
+)

@@ -1,0 +1,201 @@
+# What lme4 says of one model, asked as its manual pages say; every answer is made of plain vectors.
+
+# A case of the parity suite: the user's `script` leaves a fit, `against` another one of the same
+# data. Answers that R stops on are list(error = its text).
+model_case <- function(script, data, against = NULL, newdata = NULL, new_levels = NULL,
+                       part = NULL, profile = FALSE, collate = NULL) {
+  suppressPackageStartupMessages(library(lme4))
+  if (!is.null(collate)) {
+    icuSetCollate(locale = collate)
+    on.exit(icuSetCollate(locale = "default"))
+  }
+  env <- new.env(parent = globalenv())
+  env$data <- data
+  heard <- listen(eval(parse(text = script, keep.source = FALSE, encoding = "UTF-8"), env))
+  if (!is.null(heard$error)) return(list(fit = list(error = heard$error)))
+  fit <- heard$value
+  answers <- model_answers(fit, c(heard$warnings, heard$messages))
+  answers$predict <- answer(numbered(predict(fit)))
+  answers$predict_fixed <- answer(numbered(predict(fit, re.form = NA)))
+  if (!is.null(part)) {
+    form <- stats::as.formula(part, env)
+    answers$predict_part <- answer(numbered(predict(fit, re.form = form)))
+  }
+  if (!is.null(newdata)) {
+    answers$predict_new <- answer(numbered(predict(fit, newdata = newdata)))
+    answers$predict_new_fixed <- answer(numbered(predict(fit, newdata = newdata, re.form = NA)))
+  }
+  if (!is.null(new_levels)) {
+    answers$predict_unseen <- answer(
+      numbered(predict(fit, newdata = new_levels, allow.new.levels = TRUE))
+    )
+    answers$predict_unseen_refused <- answer(numbered(predict(fit, newdata = new_levels)))
+  }
+  answers$simulate <- answer(simulated(simulate(fit, nsim = 2, seed = 101)))
+  answers$simulate_use_u <- answer(simulated(simulate(fit, nsim = 1, seed = 7, use.u = TRUE)))
+  answers$confint_wald <- answer(intervals(confint(fit, method = "Wald")))
+  answers$confint_wald_90 <- answer(
+    intervals(confint(fit, parm = "beta_", level = 0.9, method = "Wald"))
+  )
+  if (profile) answers$confint_profile <- answer(intervals(confint(fit, quiet = TRUE)))
+  answers$anova_terms <- answer(as.data.frame(anova(fit)))
+  if (!is.null(against)) {
+    answers$anova <- answer({
+      other <- eval(parse(text = against, keep.source = FALSE, encoding = "UTF-8"), env)
+      compared(anova(fit, other), list(fit = fit, other = other))
+    })
+    answers$anova_no_refit <- answer({
+      other <- eval(parse(text = against, keep.source = FALSE, encoding = "UTF-8"), env)
+      compared(anova(fit, other, refit = FALSE), list(fit = fit, other = other))
+    })
+  }
+  answers
+}
+
+# All that needs no further argument. `said` is what R said while it fitted.
+model_answers <- function(fit, said = character()) {
+  suppressPackageStartupMessages(library(lme4))
+  absent <- names(accessor_packages)[!vapply(accessor_packages, requireNamespace, NA, quietly = TRUE)]
+  lapply(accessors[setdiff(names(accessors), absent)], function(accessor) answer(accessor(fit, said)))
+}
+
+# Tables that are another package's; not given where R has not got it.
+accessor_packages <- c(model_info = "merTools", tidy = "broom.mixed", glance = "broom.mixed")
+
+answer <- function(expr) {
+  heard <- listen(expr)
+  if (is.null(heard$error)) heard$value else list(error = heard$error)
+}
+
+accessors <- list(
+  attributes = function(fit, said) {
+    list(
+      formula = one_line(formula(fit)),
+      reml = isREML(fit),
+      nobs = as.integer(nobs(fit)),
+      npar = as.integer(attr(logLik(fit), "df")),
+      df_residual = as.integer(df.residual(fit)),
+      ngrps = vapply(ngrps(fit), as.integer, 1L),
+      sigma = sigma(fit),
+      theta = getME(fit, "theta"),
+      log_lik = as.numeric(logLik(fit)),
+      aic = AIC(fit),
+      bic = BIC(fit),
+      criterion = if (isREML(fit)) REMLcrit(fit) else as.numeric(-2 * logLik(fit)),
+      is_singular = isSingular(fit),
+      dropped = as.character(names(attr(getME(fit, "X"), "col.dropped"))),
+      optimizer = fit@optinfo$optimizer,
+      optimizer_message = paste(as.character(fit@optinfo$message), collapse = " "),
+      messages = trimws(said)
+    )
+  },
+  fixef = function(fit, ...) {
+    found <- fixef(fit)
+    data.frame(term = as.character(names(found)), estimate = unname(found))
+  },
+  ranef = function(fit, ...) modes(fit),
+  varcorr = function(fit, ...) as.data.frame(VarCorr(fit)),
+  vcov = function(fit, ...) {
+    found <- vcov(fit)
+    as.matrix(found)
+  },
+  coef = function(fit, ...) coefficients_by_level(fit),
+  model_info = function(fit, ...) {
+    renamed(merTools::modelInfo(fit), c("n_obs", "n_lvls", "aic", "sigma"))
+  },
+  tidy = function(fit, ...) tidied(fit),
+  glance = function(fit, ...) glanced(fit),
+  fitted = function(fit, ...) numbered(fitted(fit)),
+  residuals = function(fit, ...) numbered(residuals(fit)),
+  design = function(fit, ...) unname(as.matrix(getME(fit, "X"))),
+  summary = function(fit, ...) {
+    found <- summary(fit)
+    utils::capture.output(print(found))
+  },
+  print = function(fit, ...) utils::capture.output(print(fit))
+)
+
+one_line <- function(formula) paste(deparse(formula, width.cutoff = 500L), collapse = " ")
+
+renamed <- function(frame, names) stats::setNames(as.data.frame(frame), names)
+
+# Named values as rows: R's row numbers, and the values.
+numbered <- function(x) data.frame(row = as.integer(names(x)), value = as.numeric(x))
+
+modes <- function(fit) {
+  found <- as.data.frame(ranef(fit, condVar = TRUE))
+  for (name in c("grpvar", "term", "grp")) found[[name]] <- as.character(found[[name]])
+  if (is.null(found$condsd)) found$condsd <- NA_real_
+  found[c("grpvar", "term", "grp", "condval", "condsd")]
+}
+
+coefficients_by_level <- function(fit) {
+  tables <- coef(fit)
+  terms <- unique(unlist(lapply(tables, names)))
+  parts <- lapply(names(tables), function(grpvar) {
+    part <- data.frame(grpvar = grpvar, grp = rownames(tables[[grpvar]]))
+    for (term in terms) {
+      part[[term]] <- if (term %in% names(tables[[grpvar]])) tables[[grpvar]][[term]] else NA_real_
+    }
+    part
+  })
+  do.call(rbind, parts)
+}
+
+tidied <- function(fit) {
+  found <- as.data.frame(broom.mixed::tidy(fit))
+  names <- c("effect", "group", "term", "estimate", "std.error", "statistic")
+  found[setdiff(names, names(found))] <- NA_real_  # left out where there are no fixed effects
+  renamed(found[names], c("effect", "group", "term", "estimate", "std_error", "statistic"))
+}
+
+glanced <- function(fit) {
+  found <- as.data.frame(broom.mixed::glance(fit))
+  found$logLik <- as.numeric(found$logLik)
+  new <- c(nobs = "nobs", sigma = "sigma", logLik = "log_lik", AIC = "aic", BIC = "bic",
+           REMLcrit = "reml_crit", deviance = "deviance", df.residual = "df_residual")
+  renamed(found, unname(new[names(found)]))
+}
+
+simulated <- function(frame) {
+  data.frame(row = as.integer(row.names(frame)), unname(as.list(frame)) |> stats::setNames(names(frame)),
+             row.names = NULL)
+}
+
+intervals <- function(table) {
+  data.frame(term = as.character(rownames(table)), conf_low = unname(table[, 1L]), conf_high = unname(table[, 2L]))
+}
+
+# anova() sorts the models: by their names in its table one knows which is which.
+compared <- function(table, fits) {
+  data.frame(
+    formula = vapply(fits[rownames(table)], function(x) one_line(formula(x)), ""),
+    npar = as.numeric(table$npar), aic = table$AIC, bic = table$BIC, log_lik = table$logLik,
+    deviance = table$deviance, statistic = table$Chisq, df = as.numeric(table$Df),
+    p_value = table[["Pr(>Chisq)"]], row.names = NULL
+  )
+}
+
+# The fit that a user's code leaves, asked everything: for assert_parity().
+parity_script <- function(code, frames) {
+  for (name in names(frames)) assign(name, frames[[name]], globalenv())
+  expressions <- parse(text = code, keep.source = FALSE, encoding = "UTF-8")
+  suppressPackageStartupMessages(library(lme4))
+  heard <- listen(for (expression in expressions) last <- eval(expression, globalenv()))
+  if (!is.null(heard$error)) stop(heard$error, call. = FALSE)
+  if (!methods::is(last, "lmerMod")) {
+    stop("the last expression of the R code is not a fit by lmer() but a ", class(last)[1L],
+      call. = FALSE)
+  }
+  model_answers(last, c(heard$warnings, heard$messages))
+}
+
+# The order in which the sparse Cholesky factor takes the random effects. Where lme4 was compiled
+# against another layout of CHOLMOD's settings than Matrix has (Debian 12: RcppEigen 0.3.3.9.3,
+# Matrix 1.5-3), the method is chosen by a bit of the address that lme4's library was loaded at, so
+# two processes of the same R may differ, in this and then in the last digits of every estimate.
+fill_reducing <- function() {
+  fit <- lme4::lmer(diameter ~ 1 + (1 | plate) + (1 | sample), lme4::Penicillin)
+  factor <- lme4::getME(fit, "L")
+  c(factor@type[1L], factor@perm)
+}

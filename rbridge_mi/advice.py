@@ -1,0 +1,250 @@
+"""What an analyst should know about fits and their imputations, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from .imputed import ImputedData
+from .mermod import MerMod
+
+__all__ = ["advise"]
+
+_NAME = re.compile(r"`([^`]+)`|([^\W\d][\w.]*|\.[\w.]*)")
+_SAME = 2e-2  # of a standard deviation: derived columns are often stored rounded
+
+
+def advise(
+    fits: Sequence[MerMod], data: ImputedData | None, fixed: pd.DataFrame
+) -> tuple[str, ...]:
+    """What should be looked at, each with its remedy; empty where nothing was found.
+
+    - *Too few imputations*: fewer than 1 + (fmi / 0.05)^2 / 2, fmi the largest (von Hippel 2020).
+    - *Random slopes, imputed by Amelia without the groups*: neither is the group a cross-section
+      with its own intercepts or a nominal column, nor is the slope variable's group mean among the
+      columns that Amelia saw.
+    - *A group-level column imputed row by row*: constant in every group as observed, but not as
+      imputed.
+    - *A derived column not recomputed*: where the data are complete it is a group mean (or the
+      deviation from one), a square, a logarithm or a product of other columns; in the imputed
+      rows it isn't.
+    """
+    if data is None or data.kind == "bootstrap":
+        return ()
+    found = list(_too_few(fixed, len(fits)))
+    columns = _model_columns(fits[0].formula, data.original)
+    groups = [g for g in _grouping(fits[0]) if g in data.original.columns]
+    if data.original[columns].isna().any(axis=None):
+        found += _blind_slopes(fits[0], data, groups)
+        found += _row_by_row(data, columns, groups)
+        found += _derived(data, columns, groups)
+    return tuple(found)
+
+
+def _too_few(fixed: pd.DataFrame, m: int) -> Iterator[str]:
+    worst = fixed.loc[fixed["fmi"].idxmax()]
+    needed = int(np.ceil(1 + 0.5 * (worst["fmi"] / 0.05) ** 2))
+    if needed > m:
+        yield (
+            f"too few imputations: with a fraction of missing information of {worst['fmi']:.2f} "
+            f"({worst['term']}), standard errors from m = {m} would come out differently with "
+            f"other imputations. Impute again with m = {needed} or more for a coefficient of "
+            "variation of 5% (`pooled.diagnostics()` has each coefficient's number)."
+        )
+
+
+def _blind_slopes(fit: MerMod, data: ImputedData, groups: Sequence[str]) -> Iterator[str]:
+    if data.method != "amelia":
+        return
+    table = fit.varcorr()
+    own = table[table["var2"].isna() & table["var1"].notna() & (table["var1"] != "(Intercept)")]
+    settings = data.settings
+    ids = settings.get("idvars", ())
+    for group in groups:
+        slopes = [str(r.var1) for r in own.itertuples() if _of_group(str(r.grp), group)]
+        as_section = settings.get("cs") == group and settings.get("intercs")
+        if not slopes or as_section or group in settings.get("noms", ()):
+            continue
+        seen = [c for c in data.original.columns if c not in ids and c != group]
+        if all(_has_mean(data.original, slope, group, seen) for slope in slopes):
+            continue
+        yield (
+            f"random slopes of {', '.join(slopes)} over {group}, but Amelia imputed without "
+            f"knowing {group}: imputed values follow one slope for all groups, so that the "
+            "variance of the slopes, and their mean, come out too small. Before imputing, add the "
+            "group means of incomplete and slope variables as columns "
+            f"(`data.groupby({group!r})[...].transform('mean')`), or impute with a multilevel "
+            "method (mice's 2l.pan, jomo) and bring the data sets in by `ImputedData.from_frames`."
+        )
+
+
+def _has_mean(data: pd.DataFrame, slope: str, group: str, seen: Sequence[str]) -> bool:
+    """Whether a column that the imputation saw holds (nearly) the slope variable's group means."""
+    if slope not in data.columns or not pd.api.types.is_numeric_dtype(data[slope].dtype):
+        return False
+    means = _numbers(data[slope]).groupby(data[group]).transform("mean")
+    for name in seen:
+        if name == slope or not pd.api.types.is_numeric_dtype(data[name].dtype):
+            continue
+        if _constant_within(data[name], data[group]) and abs(_correlation(data[name], means)) > 0.9:
+            return True
+    return False
+
+
+def _row_by_row(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -> Iterator[str]:
+    original, first = data.original, data[0]
+    for name in columns:
+        holes = original[name].isna()
+        if name in groups or not holes.any():
+            continue
+        for group in groups:
+            if not _constant_within(original[name], original[group]):
+                continue
+            if _constant_within(first[name], first[group]):
+                continue
+            yield (
+                f"{name} is a {group}-level column, but was imputed row by row: its imputed values "
+                f"differ within a {group}. Where any row of the {group} has the value, fill it in "
+                f"before imputing (`data.groupby({group!r})[{name!r}].transform('first')`); for "
+                f"the others impute one row per {group}, or give each one value: "
+                f"`imp.assign(**{{{name!r}: lambda d: d.groupby({group!r})[{name!r}]"
+                ".transform('mean')})`."
+            )
+            break
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What a column may have been made from: in words, in pandas, from what, by which group."""
+
+    words: str
+    code: str
+    sources: tuple[str, ...]
+    group: str | None
+    make: Callable[[pd.DataFrame], pd.Series[float]]
+
+
+def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -> Iterator[str]:
+    original, first = data.original, data[0]
+    numeric = [c for c in original.columns if _is_number(original[c])]
+    targets = {c: _numbers(original[c]) for c in columns if c in numeric}
+    spreads = {c: float(target.std()) for c, target in targets.items()}
+    found: set[str] = set()
+    for recipe in _recipes(columns, numeric, original, groups):
+        touched = original[list(recipe.sources)].isna().any(axis=1)
+        if recipe.group is not None:
+            by = original[recipe.group]
+            touched |= by.isna() | by.isin(by[touched].unique())
+        made, remade = recipe.make(original), recipe.make(first)
+        for name, target in targets.items():
+            whole = ~touched & target.notna()
+            if name in recipe.sources or name in found or not spreads[name] > 0:
+                continue
+            units = original.loc[whole, recipe.group].nunique() if recipe.group else whole.sum()
+            if units < 5 or not _equal(made[whole], target[whole], spreads[name]):
+                continue
+            if _equal(remade[touched], _numbers(first[name])[touched], spreads[name]):
+                continue
+            found.add(name)
+            yield (
+                f"{name} looks like {recipe.words}, but isn't in the completed data: it was not "
+                "recomputed from the imputed values. Leave it out of the imputation and recompute "
+                f"it: `imp.assign(**{{{name!r}: lambda d: {recipe.code}}})`; if it was known apart "
+                "from these data, leave it as it is."
+            )
+
+
+def _recipes(
+    columns: Sequence[str], numeric: Sequence[str], data: pd.DataFrame, groups: Sequence[str]
+) -> Iterator[_Recipe]:
+    for x in (c for c in numeric if data[c].isna().any()):
+        for g in groups:
+            mean = f"d.groupby({g!r})[{x!r}].transform('mean')"
+            yield _Recipe(f"the {g} mean of {x}", mean, (x,), g, partial(_group_mean, x=x, g=g))
+            yield _Recipe(
+                f"{x} minus its {g} mean",
+                f"d[{x!r}] - {mean}",
+                (x,),
+                g,
+                partial(_deviation, x=x, g=g),
+            )
+        if x not in columns:
+            continue
+        yield _Recipe(
+            f"the square of {x}", f"d[{x!r}] ** 2", (x,), None, partial(_product, x=x, z=x)
+        )
+        yield _Recipe(f"the logarithm of {x}", f"np.log(d[{x!r}])", (x,), None, partial(_log, x=x))
+        for z in columns:
+            if z != x and z in numeric:
+                code = f"d[{x!r}] * d[{z!r}]"
+                yield _Recipe(f"{x} times {z}", code, (x, z), None, partial(_product, x=x, z=z))
+
+
+def _group_mean(d: pd.DataFrame, x: str, g: str) -> pd.Series[float]:
+    return _numbers(d[x]).groupby(d[g], observed=True).transform("mean")
+
+
+def _deviation(d: pd.DataFrame, x: str, g: str) -> pd.Series[float]:
+    return _numbers(d[x]) - _group_mean(d, x, g)
+
+
+def _product(d: pd.DataFrame, x: str, z: str) -> pd.Series[float]:
+    return _numbers(d[x]) * _numbers(d[z])
+
+
+def _log(d: pd.DataFrame, x: str) -> pd.Series[float]:
+    values = _numbers(d[x])
+    logs: pd.Series[float] = np.log(values.where(values > 0))
+    return logs
+
+
+def _is_number(column: pd.Series[float]) -> bool:
+    kind = pd.api.types
+    return kind.is_numeric_dtype(column.dtype) and not kind.is_bool_dtype(column.dtype)
+
+
+def _equal(a: pd.Series[float], b: pd.Series[float], spread: float) -> bool:
+    gap = (a - b).abs() / spread
+    if gap.isna().any():
+        return False
+    return float((gap**2).mean()) ** 0.5 <= _SAME and float(gap.max()) <= 5 * _SAME
+
+
+def _numbers(column: pd.Series[float]) -> pd.Series[float]:
+    return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan), index=column.index)
+
+
+def _correlation(a: pd.Series[float], b: pd.Series[float]) -> float:
+    pair = pd.DataFrame({"a": _numbers(a), "b": b}).dropna()
+    if len(pair) < 3 or pair["a"].std() == 0 or pair["b"].std() == 0:
+        return 0.0
+    return float(pair["a"].corr(pair["b"]))
+
+
+def _constant_within(column: pd.Series[float], group: pd.Series[float]) -> bool:
+    """One value per group, among groups of which some have several."""
+    there = column.notna() & group.notna()
+    groups = column[there].groupby(group[there], observed=True)
+    return bool((groups.nunique() <= 1).all() and (groups.size() > 1).any())
+
+
+def _grouping(fit: MerMod) -> list[str]:
+    """Columns that group: of "school:class" both."""
+    return list(dict.fromkeys(part for name in fit.ngrps for part in name.split(":")))
+
+
+def _of_group(grp: str, group: str) -> bool:
+    """Whether a block of the random part ("g", or "g.1" of a double bar) is of this group."""
+    return group in re.sub(r"\.\d+$", "", grp).split(":") or group in grp.split(":")
+
+
+def _model_columns(formula: str, data: pd.DataFrame) -> list[str]:
+    names = [a or b for a, b in _NAME.findall(formula)]
+    if "." in names:
+        return list(data.columns)
+    return [x for x in data.columns if x in names]

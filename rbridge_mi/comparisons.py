@@ -1,0 +1,302 @@
+"""Comparisons: nested models over imputations; listwise deletion beside multiple imputation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .arguments import check_known
+from .asking import ask, complete_df
+from .contrasts import coefficients, test_row
+from .errors import ArgumentError, PoolingError
+from .mermod import MerMod
+from .mermodlist import MerModList
+from .pooling import joint, rubin
+from .schemas import checked
+
+__all__ = ["compare", "compare_estimates"]
+
+Floats = NDArray[np.float64]
+
+
+def compare(
+    full: MerModList,
+    reduced: MerModList,
+    method: Literal["D1", "D2", "D3", "D4"] = "D1",
+    *,
+    use: Literal["wald", "likelihood"] | None = None,
+    dfcom: Any = None,
+    robust: bool = False,
+) -> pd.DataFrame:
+    """Test a model against one nested in it, both fitted to the same imputations.
+
+    ======  ============================  ========================================================
+    method  compares                      needs
+    ======  ============================  ========================================================
+    D1      fixed parts                   coefficients and their covariance matrices (Wald)
+    D2      fixed parts, or any           m chi-squares: Wald, or likelihood ratios; rough
+    D3      fixed and random parts        likelihoods at each fit's own and at the mean parameters
+    D4      fixed and random parts        likelihoods of each fit and of the stacked data
+    ======  ============================  ========================================================
+
+    Likelihood ratios need maximum likelihood: fits by REML are refitted by it from the same call,
+    with a warning. D3's mean parameters are those of coefficients, random-effect covariances and
+    residual variance; D4's stacked data keep the groups of different imputations apart.
+
+    Parameters
+    ----------
+    full, reduced : MerModList
+        Of the same `ImputedData`; every model of `reduced` is nested in that of `full`.
+    method : {"D1", "D2", "D3", "D4"}
+    use : {"wald", "likelihood"}, optional
+        For D2: by default Wald where only fixed parts differ, else likelihood ratios.
+    dfcom : optional
+        For D1, as in `MerModList.pool`; ``math.inf`` is mitml's default.
+    robust : bool
+        For D4: estimate the relative increase in variance from the full model alone, Chan and
+        Meng's robust choice (mitml's ``ariv="robust"``).
+
+    Returns
+    -------
+    DataFrame
+        One row: method, statistic (F), df1, df2, p_value, riv. What had to be done differently
+        stands in ``attrs["note"]``, and is warned of.
+
+    Raises
+    ------
+    ArgumentError
+        Models that aren't nested, or not on the same imputations; a method that can't compare them.
+
+    Notes
+    -----
+    In R: ``mitml::testModels(full, reduced, method)``; D1 with a finite dfcom ``mice::D1``. With
+    one coefficient D1 is the squared t of the pooled table (mitml keeps the many-coefficient df). A
+    variance that is 0 in the reduced model lies on the boundary: its p value is conservative (Self
+    and Liang 1987).
+
+    References
+    ----------
+    Li, Raghunathan and Rubin (1991), JASA 86, 1065-1073; Reiter (2007), Biometrika 94 (D1). Li,
+    Meng, Raghunathan and Rubin (1991), Statistica Sinica 1 (D2). Meng and Rubin (1992), Biometrika
+    79 (D3). Chan and Meng (2022), Statistica Sinica 32 (D4).
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+    >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+    >>> full = rb.Lmer("mathach ~ ses + meanses + size + (1 | schid)").fit(imp)
+    >>> reduced = rb.Lmer("mathach ~ ses + (1 | schid)").fit(imp)
+    >>> rb.compare(full, reduced)[["method", "df1"]]
+      method  df1
+    0     D1    2
+    """
+    check_known([method], ("D1", "D2", "D3", "D4"), "method")
+    if use is not None and (method != "D2" or use not in ("wald", "likelihood")):
+        raise ArgumentError("use is for method='D2': 'wald' or 'likelihood'.")
+    if robust and method != "D4":
+        raise ArgumentError("robust is for method='D4'.")
+    pair = _Pair.of(full, reduced)
+    if method == "D1" or (method == "D2" and (use or pair.usual) == "wald"):
+        tested = pair.wald(method, dfcom)
+    else:
+        tested = pair.likelihood(method, robust)
+    return test_row(tested, [*pair.notes, tested.note], stacklevel=3)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two lists of fits that can be compared."""
+
+    full: tuple[MerMod, ...]
+    reduced: tuple[MerMod, ...]
+    k: int
+    same_random: bool
+    notes: list[str]
+
+    @classmethod
+    def of(cls, full: MerModList, reduced: MerModList) -> _Pair:
+        for name, given in (("full", full), ("reduced", reduced)):
+            if not isinstance(given, MerModList):
+                raise ArgumentError(
+                    f"{name} must be a MerModList (fits of one model to m data sets), not "
+                    f"{type(given).__name__}; two single fits are compared by `fit.anova(other)`."
+                )
+            if given.data.kind == "bootstrap":
+                raise PoolingError(
+                    f"{name} was fitted to bootstrap samples: D1 to D4 are for imputations."
+                )
+        if full.names != reduced.names or not (
+            full.data is reduced.data or full.data == reduced.data
+        ):
+            raise ArgumentError(
+                "the two lists stand on different data sets: fit both models to the same "
+                "ImputedData (and slice both lists alike)."
+            )
+        for a, b in zip(full.fits, reduced.fits, strict=True):
+            if a.nobs != b.nobs:
+                raise ArgumentError(
+                    f"imputation {a.imputation}: the full model uses {a.nobs} rows, the reduced "
+                    f"one {b.nobs}. Drop the rows with holes first, so that both use the same."
+                )
+        k = full.fits[0].npar - reduced.fits[0].npar
+        if k < 1:
+            raise ArgumentError(
+                f"the full model has {full.fits[0].npar} parameters, the reduced one "
+                f"{reduced.fits[0].npar}: the reduced one must have fewer (are they swapped?)."
+            )
+        keys = [
+            {
+                tuple(map(str, row))
+                for row in x.fits[0].varcorr()[["grp", "var1", "var2"]].to_numpy()
+            }
+            for x in (full, reduced)
+        ]
+        same = keys[0] == keys[1]
+        notes = []
+        if not same and keys[0] > keys[1]:
+            notes.append(
+                "a variance of 0 lies on the boundary of its range, so that the p value is "
+                "conservative"
+            )
+        return cls(full.fits, reduced.fits, k, same, notes)
+
+    @property
+    def usual(self) -> str:
+        """D2's statistic, if none was asked for."""
+        return "wald" if self.same_random else "likelihood"
+
+    def wald(self, method: str, dfcom: Any) -> joint.JointTest:
+        terms = list(self.full[0].beta.index)
+        kept = set(self.reduced[0].beta.index)
+        extra = [x for x in terms if x not in kept]
+        if not self.same_random or not kept <= set(terms) or len(extra) != self.k:
+            raise ArgumentError(
+                f"{method} tests coefficients, so that the models must have the same random part, "
+                "and the reduced one's coefficients must be among the full one's. Use "
+                "method='D3' or 'D4' (or 'D2' with use='likelihood')."
+            )
+        estimates, vcovs = coefficients(self.full, extra)
+        if method == "D2":
+            return joint.d2(joint.wald_chi2(estimates, vcovs), self.k)
+        matrix = np.eye(len(terms))[[terms.index(x) for x in extra]]
+        complete = complete_df(dfcom, self.full, matrix, joint=self.k > 1)
+        return joint.d1(estimates, vcovs, dfcom=float(np.max(complete)))
+
+    def likelihood(self, method: str, robust: bool) -> joint.JointTest:
+        if any(fit.reml for fit in (*self.full, *self.reduced)):
+            self.notes.append("fits by REML were refitted by maximum likelihood")
+        full, reduced = _Likelihoods.of(self.full), _Likelihoods.of(self.reduced)
+        own = full.own, reduced.own
+        if method == "D2":
+            return joint.d2(2 * (own[0] - own[1]), self.k)
+        if method == "D3":
+            return joint.d3(*own, full.at_pooled(), reduced.at_pooled(), self.k)
+        n_params = self.full[0].npar if robust else None
+        return joint.d4(*own, full.stacked(), reduced.stacked(), self.k, n_params=n_params)
+
+
+@dataclass(frozen=True)
+class _Likelihoods:
+    """ML fits of one model, and their log-likelihoods."""
+
+    fits: tuple[Any, ...]  # R objects
+    own: Floats
+
+    @classmethod
+    def of(cls, fits: Sequence[MerMod]) -> _Likelihoods:
+        found = [ask(fit, "refit_ml") for fit in fits]
+        own = np.array([float(x["log_lik"][0]) for x in found])
+        return cls(tuple(x["object"] for x in found), own)
+
+    def at_pooled(self) -> Floats:
+        """Each imputation's log-likelihood at the mean parameters."""
+        found = [fit.call("model_parameters").value for fit in self.fits]
+        covs = [np.mean(x, axis=0) for x in zip(*(y["covs"] for y in found), strict=True)]
+        beta = np.mean([x["beta"] for x in found], axis=0)
+        sigma2 = float(np.mean([x["sigma2"] for x in found]))
+        return np.array(
+            [float(x.call("loglik_at", beta, covs, sigma2).value[0]) for x in self.fits]
+        )
+
+    def stacked(self) -> float:
+        """Log-likelihood of one fit to all imputations' rows (not divided by m)."""
+        found: Mapping[str, Any] = self.fits[0].call("stacked_loglik", list(self.fits[1:])).value
+        return float(found["log_lik"][0])
+
+
+def compare_estimates(fit: MerMod, fits: MerModList, conf_level: float = 0.95) -> pd.DataFrame:
+    """One fit (listwise deletion) beside the pooled ones, coefficient by coefficient.
+
+    Parameters
+    ----------
+    fit : MerMod
+        Such as ``model.fit(holes)``, which drops the rows with holes.
+    fits : MerModList
+        The same model on the imputed data sets.
+    conf_level : float
+        Of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row per coefficient: term; estimate, std_error, conf_low, conf_high, nobs of the single
+        fit under ``listwise_...`` and of the pooled model under ``pooled_...``; difference (pooled
+        minus listwise); se_ratio (pooled over listwise: below 1 where imputation gained
+        precision); and the pooled fmi. Both intervals use t with Barnard and Rubin's (pooled) and
+        the residual (listwise) degrees of freedom.
+
+    Raises
+    ------
+    ArgumentError
+        If the models differ in their coefficients.
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+    >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+    >>> model = rb.Lmer("mathach ~ ses + (1 | schid)")
+    >>> rb.compare_estimates(model.fit(holes), model.fit(imp))["listwise_nobs"].tolist()
+    [6825, 6825]
+    """
+    if not isinstance(fit, MerMod) or not isinstance(fits, MerModList):
+        raise ArgumentError("compare_estimates takes one fit (MerMod) and a list (MerModList).")
+    pooled = fits.pool(conf_level=conf_level)
+    table = pooled.fixed
+    if set(table["term"]) != set(fit.beta.index):
+        odd = sorted(set(table["term"]) ^ set(fit.beta.index))
+        raise ArgumentError(
+            f"the models differ in {', '.join(odd)}: fit the same formula to the data with holes "
+            "and to the imputed ones."
+        )
+    terms = list(table["term"])
+    estimate = fit.beta.loc[terms].to_numpy()
+    std_error = np.sqrt(np.diag(fit.vcov().loc[terms, terms].to_numpy()))
+    alone = rubin.pool_scalars(
+        [estimate], [std_error**2], dfcom=float(fit.df_residual), conf_level=conf_level
+    )
+    frame = pd.DataFrame(
+        {
+            "term": terms,
+            "listwise_estimate": estimate,
+            "listwise_std_error": std_error,
+            "listwise_conf_low": alone.conf_low,
+            "listwise_conf_high": alone.conf_high,
+            "listwise_nobs": fit.nobs,
+            "pooled_estimate": table["estimate"],
+            "pooled_std_error": table["std_error"],
+            "pooled_conf_low": table["conf_low"],
+            "pooled_conf_high": table["conf_high"],
+            "pooled_nobs": max(pooled.nobs),
+            "difference": table["estimate"] - estimate,
+            "se_ratio": table["std_error"] / std_error,
+            "fmi": table["fmi"],
+        }
+    )
+    return checked(frame, "compare_estimates")

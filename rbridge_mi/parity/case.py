@@ -1,0 +1,162 @@
+"""What a case of the parity suite is: plain data, from which both sides are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["Apart", "Argument", "Column", "ImputationCase", "ModelCase", "new_data", "new_levels"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Stands for the values of a column, given as an array and not by the column's name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument: the keyword and value that Python gets, and what an R user writes for it."""
+
+    name: str
+    value: Any
+    r: str
+
+    def python(self, frame: pd.DataFrame) -> Any:
+        """The value for a frame."""
+        return frame[self.value.name].to_numpy() if isinstance(self.value, Column) else self.value
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A tolerance, and why the bits can't be equal."""
+
+    ulp: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """A model, fitted by a user's R script and through this library.
+
+    Attributes
+    ----------
+    name, family : str
+        The family is the kind of thing that the case is about.
+    data : str
+        A recipe of ``r/reference/data.R``.
+    formula : str
+    groups : tuple of str
+        Columns of the grouping factors: new levels are put there for prediction.
+    arguments : tuple of Argument
+    against : str, optional
+        Formula of the second fit for anova; by default ``response ~ 1 + (1 | first group)``.
+    prelude : str
+        What the R script does first, such as ``library(splines)``.
+    part : str, optional
+        A ``re.form`` that takes some of the random effects.
+    profile : bool
+        Compare profile confidence intervals too; they take seconds.
+    collate : str, optional
+        The collation (ICU) under which R sorts meanwhile, on both sides.
+    labels : bool
+        Give Python's frame text labels as its index: rows must be matched by them.
+    needs : tuple of str
+        R packages without which the case can't run.
+    apart : mapping
+        Per accessor, a tolerance and its reason.
+    """
+
+    name: str
+    family: str
+    data: str
+    formula: str
+    groups: tuple[str, ...]
+    arguments: tuple[Argument, ...] = ()
+    against: str | None = None
+    prelude: str = ""
+    part: str | None = None
+    profile: bool = False
+    collate: str | None = None
+    labels: bool = False
+    needs: tuple[str, ...] = ()
+    apart: Mapping[str, Apart] = field(default_factory=dict)
+
+    def r_call(self, formula: str | None = None) -> str:
+        """The ``lmer()`` call, as an R user writes it; of the case, or of another formula."""
+        parts = [formula or self.formula, "data = data"]
+        parts += [x.r for x in self._arguments(formula) if x.r]
+        return f"lmer({', '.join(parts)})"
+
+    def python_arguments(self, frame: pd.DataFrame, formula: str | None = None) -> dict[str, Any]:
+        """Lmer's arguments; of the case, or of another formula."""
+        return {x.name: x.python(frame) for x in self._arguments(formula)}
+
+    def second(self) -> str:
+        """The formula of the fit that anova compares with."""
+        response = self.formula.split("~")[0].strip()
+        return self.against or f"{response} ~ 1 + (1 | {self.groups[0]})"
+
+    def _arguments(self, formula: str | None) -> list[Argument]:
+        # What hangs on one model's terms says nothing of another's.
+        own = ("start", "contrasts", "control")
+        return [x for x in self.arguments if formula is None or x.name not in own]
+
+
+@dataclass(frozen=True)
+class ImputationCase:
+    """An imputation by ``amelia()``, compared cell by cell.
+
+    Attributes
+    ----------
+    name, data : str
+    arguments : tuple of Argument
+    m, seed : int
+    columns : tuple of str, optional
+        The data's columns to use; all by default.
+    model : str, optional
+        A formula, fitted to every imputation on both sides.
+    """
+
+    name: str
+    data: str
+    arguments: tuple[Argument, ...] = ()
+    m: int = 2
+    seed: int = 1
+    columns: tuple[str, ...] | None = None
+    model: str | None = None
+    family: str = "amelia"
+    needs: tuple[str, ...] = ("Amelia",)
+    apart: Mapping[str, Apart] = field(default_factory=dict)
+
+    def r_call(self) -> str:
+        """The ``amelia()`` call, as an R user writes it."""
+        parts = ["data", f"m = {self.m}", "p2s = 0", *(x.r for x in self.arguments)]
+        return f"amelia({', '.join(parts)})"
+
+
+def new_data(frame: pd.DataFrame) -> pd.DataFrame:
+    """Up to 25 rows of the frame, spread over it, for prediction."""
+    return frame.iloc[:: max(1, len(frame) // 25)].head(25).reset_index(drop=True)
+
+
+def new_levels(frame: pd.DataFrame, groups: tuple[str, ...]) -> pd.DataFrame:
+    """`new_data`, with a level that no fit has seen in every third row of each grouping column."""
+    frame = new_data(frame)
+    for i, name in enumerate(groups):
+        rows = np.arange(len(frame)) % 3 == i % 3
+        column = frame[name]
+        fresh: Any = "a new level"
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.cat.add_categories([fresh])
+        elif pd.api.types.is_bool_dtype(column.dtype):
+            continue  # a logical has no third level
+        elif pd.api.types.is_numeric_dtype(column.dtype):
+            fresh = 9999
+        frame[name] = column.mask(rows, fresh)
+    return frame

@@ -1,0 +1,43 @@
+"""Regression tests against R, to the last bit: the instruments of this library's own parity suite.
+
+``run_r``                     R code in a separate Rscript, on given frames; values come back whole
+``assert_parity``             a fit, every accessor beside what a user's R script says
+``assert_frame_bits_equal``   two tables, the worst cell named with its distance in ulps
+``ulps``, ``compare``         distances; what differs, as data
+
+With pytest comes a plugin (nothing to switch on): the fixture ``r_reference`` and the options
+``--r-record`` and ``--r-check``; see ``rbridge_mi.testing.plugin``. Importing this package loads
+nothing but what is asked for, so that a run of pytest that needs none of it pays nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bits import Comparison, Difference, assert_frame_bits_equal, compare, ulps
+    from .fits import assert_parity
+    from .rscript import REvaluation, run_r
+
+__all__ = ["Comparison", "Difference", "REvaluation", "assert_frame_bits_equal", "assert_parity",
+           "compare", "run_r", "ulps"]  # fmt: skip
+
+_HOMES = {
+    "bits": ("Comparison", "Difference", "assert_frame_bits_equal", "compare", "ulps"),
+    "fits": ("assert_parity",),
+    "rscript": ("REvaluation", "run_r"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,103 @@
+"""What this library says of a fit, laid out as ``r/reference/lmer.R`` lays out what lme4 says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import RCallError
+from ..mermod import MerMod
+
+__all__ = ["answer", "compared", "fit_answers", "intervals", "numbered", "simulated"]
+
+
+def fit_answers(fit: MerMod) -> dict[str, Any]:
+    """Every accessor that needs no argument, by name; the R function is ``model_answers``."""
+    return {
+        "attributes": answer(lambda: _attributes(fit)),
+        "fixef": answer(fit.fixef),
+        "ranef": answer(fit.ranef),
+        "varcorr": answer(fit.varcorr),
+        "vcov": answer(lambda: _matrix(fit.vcov())),
+        "coef": answer(fit.coef),
+        "model_info": answer(fit.model_info),
+        "tidy": answer(fit.tidy),
+        "glance": answer(fit.glance),
+        "fitted": answer(lambda: numbered(fit, fit.fitted())),
+        "residuals": answer(lambda: numbered(fit, fit.residuals())),
+        "design": answer(lambda: fit.r.call("lme4::getME", "X").value),
+        "summary": answer(lambda: _lines(fit.summary())),
+        "print": answer(lambda: _lines(str(fit))),
+    }
+
+
+def answer(ask: Callable[[], Any]) -> Any:
+    """What `ask` gives; where R stops, a dict of its text, as the reference program has it."""
+    try:
+        return ask()
+    except RCallError as error:
+        return {"error": np.array([error.r_message], object)}
+
+
+def numbered(fit: MerMod, values: pd.Series[Any], index: pd.Index | None = None) -> pd.DataFrame:
+    """A Series as rows: R's row number, found by the label, and the value."""
+    labels = fit.index if index is None else index
+    rows = labels.get_indexer(values.index) + 1
+    return pd.DataFrame({"row": rows, "value": values.to_numpy()})
+
+
+def simulated(fit: MerMod, frame: pd.DataFrame) -> pd.DataFrame:
+    """Simulated responses with R's row numbers in front."""
+    found = frame.reset_index(drop=True)
+    found.insert(0, "row", fit.index.get_indexer(frame.index) + 1)
+    return found
+
+
+def intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    """Confidence intervals as they are."""
+    return frame
+
+
+def compared(frame: pd.DataFrame) -> pd.DataFrame:
+    """An anova table with the models' formulas as its first column."""
+    return frame.reset_index()
+
+
+def _attributes(fit: MerMod) -> dict[str, Any]:
+    return {
+        "formula": _text(fit.formula),
+        "reml": np.array([fit.reml]),
+        "nobs": np.array([fit.nobs]),
+        "npar": np.array([fit.npar]),
+        "df_residual": np.array([fit.df_residual]),
+        "ngrps": pd.Series(dict(fit.ngrps)),
+        "sigma": np.array([fit.sigma]),
+        "theta": fit.theta,
+        "log_lik": np.array([fit.log_lik]),
+        "aic": np.array([fit.aic]),
+        "bic": np.array([fit.bic]),
+        "criterion": np.array([fit.criterion]),
+        "is_singular": np.array([fit.is_singular]),
+        "dropped": _text(*fit.dropped),
+        "optimizer": _text(fit.optimizer),
+        "optimizer_message": _text(fit.optimizer_message),
+        "messages": _text(*fit.messages),
+    }
+
+
+def _text(*values: str) -> np.ndarray[Any, Any]:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _lines(text: str) -> np.ndarray[Any, Any]:
+    return _text(*text.split("\n"))
+
+
+def _matrix(frame: pd.DataFrame) -> Any:
+    """The matrix with its names; R's has none to give where it has no rows."""
+    return frame if len(frame) else frame.to_numpy()

@@ -1,0 +1,75 @@
+"""A fit beside what R says of the same model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ..mermod import MerMod
+from ..rdoor import call
+from .answers import fit_answers
+from .bits import Missing, compare
+from .ordering import steady_rscript
+from .values import to_python
+
+__all__ = ["PANDAS_MISSING", "assert_parity", "data_of"]
+
+# In tables that pandas puts together, what a row lacks is a NaN of pandas' own, not R's NA.
+PANDAS_MISSING = frozenset({"tidy", "coef"})
+
+
+def assert_parity(fit: MerMod, r_code: str, /, *, ulp: int = 0, **frames: Any) -> None:
+    """The fit says what R says, to the last bit: every accessor, and the printed summary.
+
+    Compared are attributes (formula, theta, sigma, criteria, messages ...), fixef, ranef, varcorr,
+    vcov, coef, tidy, glance, model_info (these three where R has broom.mixed and merTools), fitted
+    values, residuals, the design matrix, and the lines of ``print(fit)`` and
+    ``print(summary(fit))``.
+
+    Parameters
+    ----------
+    fit : MerMod
+    r_code : str
+        A user's R script, run in a separate Rscript; its last expression is the fit by ``lmer()``.
+        The printed summary quotes the call: write it as this library does, with ``data = data``.
+    ulp : int
+        How far apart doubles may be. State a reason wherever it isn't 0.
+    **frames : DataFrame and the like
+        R variables of these names. By default ``data`` is the frame that the fit was made from.
+
+    Raises
+    ------
+    AssertionError
+        Naming every accessor that differs, with its worst cell.
+    RCallError
+        Where the R code stops.
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
+    >>> assert_parity(fit, "library(lme4); lmer(mathach ~ ses + (1 | schid), data = data)")
+    """
+    __tracebackhide__ = True
+    frames = frames or {"data": data_of(fit)}
+    with steady_rscript() as r:
+        r.submit("parity_script", code=r_code, frames=frames)
+        mine = fit_answers(fit)
+        theirs: dict[str, Any] = to_python(r.result()[0])
+    reports = []
+    for name, expected in theirs.items():
+        missing: Missing = "any" if name in PANDAS_MISSING else "exact"
+        found = compare(mine[name], expected, ulp=ulp, missing=missing)
+        if not found.equal:
+            reports.append(f"{name}: {found.report(('this fit', 'R'))}")
+    if reports:
+        raise AssertionError("\n".join(reports))
+
+
+def data_of(fit: MerMod) -> pd.DataFrame:
+    """The frame that a fit was made from, as R has it."""
+    formula = fit.r.call("stats::formula").value
+    environment = call("base::environment", formula).value
+    frame: pd.DataFrame = call("base::get", "data", envir=environment).value
+    return frame

@@ -1,0 +1,55 @@
+"""The one thing in which two processes of the same R may differ, and how to have it the same.
+
+lme4 factors a sparse matrix whose rows CHOLMOD puts into a fill-reducing order first. On some
+installations lme4 and Matrix were compiled with different layouts of CHOLMOD's settings: Debian
+12's lme4 1.1-31 takes RcppEigen 0.3.3.9.3's, which has a field that Matrix 1.5-3's lacks. lme4
+then writes the address of its error handler where Matrix reads the number of orderings to try.
+A positive number means "try all nine", a negative one "the default", and which it is depends on bit
+31 of the address at which the system loaded lme4's library: a coin tossed anew for each process.
+
+For models with crossed factors the order, hence the rounding, hence the optimizer's path may
+differ, so that two Rscripts that fit ``diameter ~ 1 + (1 | plate) + (1 | sample)`` to the same data
+agree to ten digits and no more (measured: 5 of 10 processes gave each answer; all the same with
+address randomization switched off). Parity can only be told among processes whose coin fell alike.
+So a reference process is started until its *order* (not its estimates) is this process's.
+"""
+
+from __future__ import annotations
+
+from ..errors import RBridgeError
+from ..models import Lmer
+from ..rdoor import call
+from .rscript import Rscript
+
+__all__ = ["fill_reducing", "steady_rscript"]
+
+_TRIES = 40  # of a fair coin: all wrong once in 10^12
+
+
+def fill_reducing() -> list[int]:
+    """The method and order that lme4 takes for a crossed design, in this process's R."""
+    frame = call("base::getExportedValue", "lme4", "Penicillin").value
+    fit = Lmer("diameter ~ 1 + (1 | plate) + (1 | sample)").fit(frame)
+    factor = fit.r.call("lme4::getME", "L").value
+    method = factor.call("methods::slot", "type").value[0]
+    return [int(method), *(int(x) for x in factor.call("methods::slot", "perm").value)]
+
+
+def steady_rscript(timeout: float = 600.0) -> Rscript:
+    """An Rscript in which lme4 takes the random effects in the same order as in this process.
+
+    Raises
+    ------
+    RBridgeError
+        Where none of forty did: that R is not the one that is embedded here.
+    """
+    mine = fill_reducing()
+    for _ in range(_TRIES):
+        r = Rscript(timeout)
+        if [int(x) for x in r.ask("fill_reducing")] == mine:
+            return r
+        r.close()
+    raise RBridgeError(
+        f"no Rscript of {_TRIES} orders the random effects of a crossed design as the R in this "
+        "process does: are they the same R, lme4 and Matrix? `rbridge-mi doctor` shows this one's."
+    )

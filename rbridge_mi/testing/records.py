@@ -1,0 +1,234 @@
+"""R's answers in a JSON file: recorded once where R is, checked later wherever.
+
+A record holds the R code, each frame's hash, the stack (R, platform, BLAS, LAPACK, collation,
+versions of the loaded packages) and the values as R vectors, doubles in hexadecimal: every bit, and
+a diff of two records can be read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..errors import RNotFoundError
+from .bits import compare
+from .rds import NA_REAL_BITS, Node, render
+from .rscript import REvaluation, Rscript, find_rscript, run_r, stack_from
+from .values import from_python, to_python
+
+__all__ = ["Mode", "Records", "data_hash", "from_json", "to_json"]
+
+Mode = Literal["live", "record", "check"]
+
+_FORMAT = 1
+_AGAIN = "Run pytest with --r-record, where R is, and look at what changed."
+
+
+class Records:
+    """The R answers of one test, in the order in which it asks for them.
+
+    Parameters
+    ----------
+    path : Path
+        The JSON file.
+    mode : {"live", "record", "check"}
+        Ask R; ask R and write the file (`save`); or read the file and ask no R.
+    """
+
+    def __init__(self, path: Path, mode: Mode) -> None:
+        self.path = path
+        self.mode = mode
+        self._made: list[dict[str, Any]] = []
+        self._asked = 0
+
+    def __call__(self, code: str, /, **frames: Any) -> REvaluation:
+        """R's answer, as `run_r` gives it; in "check" mode out of the file.
+
+        Raises
+        ------
+        AssertionError
+            In "check" mode: there is no record, the R code or the data are no longer those of
+            the record, or the R here is another one; both sides are named.
+        """
+        __tracebackhide__ = True
+        if self.mode == "check":
+            return self._recorded(code, frames)
+        found = run_r(code, **frames)
+        if self.mode == "record":
+            self._made.append({
+                "code": code,
+                "data": {name: data_hash(x) for name, x in frames.items()},
+                "stack": found.stack,
+                "values": {name: to_json(node) for name, node in found.nodes.items()},
+                "value": to_json(found.last),
+                "warnings": list(found.warnings),
+                "messages": list(found.messages),
+                "output": found.output,
+            })  # fmt: skip
+        return found
+
+    def save(self) -> None:
+        """Write what was recorded."""
+        if not self._made:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"format": _FORMAT, "records": self._made}, indent=1, ensure_ascii=False)
+        self.path.write_text(text + "\n", encoding="utf-8")
+
+    def _recorded(self, code: str, frames: Mapping[str, Any]) -> REvaluation:
+        __tracebackhide__ = True
+        name = f"{self.path.parent.name}/{self.path.name}"
+        if not self.path.is_file():
+            raise AssertionError(f"there is no record {name}. {_AGAIN}")
+        records = json.loads(self.path.read_text(encoding="utf-8"))["records"]
+        if self._asked >= len(records):
+            raise AssertionError(f"{name} holds {len(records)} records, and one more is asked for.")
+        record = records[self._asked]
+        self._asked += 1
+        if record["code"] != code:
+            raise AssertionError(f"{name}: the R code is no longer the recorded one. {_AGAIN}")
+        data = {x: data_hash(frame) for x, frame in frames.items()}
+        if record["data"] != data:
+            changed = [x for x in {**data, **record["data"]} if record["data"].get(x) != data.get(x)]
+            raise AssertionError(
+                f"{name}: the data {', '.join(changed)} are no longer the recorded ones: "
+                f"{[record['data'].get(x) for x in changed]} then, {[data.get(x) for x in changed]} "
+                f"now. {_AGAIN}"
+            )
+        self._check_stack(record, code, frames)
+        return _evaluation(record)
+
+    def _check_stack(self, record: dict[str, Any], code: str, frames: Mapping[str, Any]) -> None:
+        """Where R is installed, it has to be the recorded one."""
+        __tracebackhide__ = True
+        here = _stack_here(tuple(record["stack"]["packages"]))
+        changed = [] if here is None else _changes(record["stack"], here)
+        if not changed:
+            return
+        lines = ["The R stack is not the one that the record was made on:"]
+        lines += [f"  {what}: {then} then, {now} now" for what, then, now in changed]
+        now = run_r(code, **frames)
+        then = {name: to_python(from_json(x)) for name, x in record["values"].items()}
+        found = compare(then, dict(now), missing="exact")
+        lines += [f"Its answers: {found.report(('the record', 'R here'))}", _AGAIN]
+        raise AssertionError("\n".join(lines))
+
+
+def data_hash(value: Any) -> dict[str, Any]:
+    """SHA-256 of a frame as R would have it (bits, types, levels), with what helps to tell it."""
+    node = from_python(value)
+    found: dict[str, Any] = {"sha256": hashlib.sha256(render(node)).hexdigest()}
+    if node is not None and node.texts("class") == ["data.frame"]:
+        found |= {"rows": len(value), "columns": node.texts("names")}
+    return found
+
+
+def to_json(node: Node | None) -> Any:
+    """An R vector as JSON: doubles as hexadecimal text, NA and NaN told apart."""
+    if node is None:
+        return None
+    values: Any = node.values
+    if node.kind == "double":
+        values = [_hex(x) for x in values]
+    elif node.kind in ("integer", "logical"):
+        values = [int(x) for x in values]
+    elif node.kind == "raw":
+        values = node.values.hex()
+    elif node.kind == "list":
+        values = [to_json(x) for x in values]
+    found = {"kind": node.kind, "values": values}
+    if node.attributes:
+        found["attributes"] = {name: to_json(x) for name, x in node.attributes.items()}
+    return found
+
+
+def from_json(found: Any) -> Node | None:
+    """The inverse of `to_json`."""
+    if found is None:
+        return None
+    kind, values = found["kind"], found["values"]
+    if kind == "double":
+        values = np.array([_unhex(x) for x in values], np.uint64).view(np.float64)
+    elif kind in ("integer", "logical"):
+        values = np.array(values, np.int32)
+    elif kind == "raw":
+        values = bytes.fromhex(values)
+    elif kind == "list":
+        values = [from_json(x) for x in values]
+    attributes = {name: from_json(x) for name, x in found.get("attributes", {}).items()}
+    return Node(kind, values, attributes)
+
+
+_NAN_BITS = 0x7FF8000000000000
+
+
+def _hex(value: np.float64) -> str:
+    bits = int(value.view(np.uint64))
+    if bits == NA_REAL_BITS:
+        return "NA"
+    if np.isnan(value):
+        return "NaN" if bits == _NAN_BITS else f"NaN:{bits:016x}"
+    return float(value).hex()
+
+
+def _unhex(text: str) -> int:
+    if text == "NA":
+        return NA_REAL_BITS
+    if text.startswith("NaN"):
+        return int(text[4:], 16) if text[3:] else _NAN_BITS
+    return int(np.float64(float.fromhex(text)).view(np.uint64))
+
+
+def _evaluation(record: dict[str, Any]) -> REvaluation:
+    def texts(values: list[str]) -> Node:
+        return Node("character", values)
+
+    def named(values: dict[str, Any]) -> Node:
+        return Node("list", list(values.values()), {"names": texts(list(values))})
+
+    stack = dict(record["stack"])
+    packages = stack.pop("packages")
+    versions = Node("character", list(packages.values()), {"names": texts(list(packages))})
+    parts = {
+        "values": named({name: from_json(x) for name, x in record["values"].items()}),
+        "value": Node("list", [from_json(record["value"])]),
+        "warnings": texts(record["warnings"]),
+        "messages": texts(record["messages"]),
+        "stack": named({**{k: texts([v]) for k, v in stack.items()}, "packages": versions}),
+    }
+    return REvaluation(named(parts), record["output"])
+
+
+_stacks: dict[tuple[str, ...], dict[str, Any] | None] = {}
+
+
+def _stack_here(packages: tuple[str, ...]) -> dict[str, Any] | None:
+    """The stack of the R installed here, asked once; None where there is none."""
+    if packages not in _stacks:
+        try:
+            find_rscript()
+        except RNotFoundError:
+            _stacks[packages] = None
+        else:
+            with Rscript() as r:
+                r.submit("stack_of", packages=list(packages))
+                _stacks[packages] = stack_from(r.result()[0])
+    return _stacks[packages]
+
+
+def _changes(then: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, str, str]]:
+    plain = [x for x in then if x != "packages"]
+    changes = [(_NAMES.get(x, x), then[x], now.get(x, "")) for x in plain if then[x] != now.get(x)]
+    for name, version in then["packages"].items():
+        here = now["packages"].get(name) or "not installed"
+        if version != here:
+            changes.append((name, version, here))
+    return changes
+
+
+_NAMES = {"r": "R", "blas": "BLAS", "lapack": "LAPACK"}

@@ -1,0 +1,20 @@
+"""Parity with a separate Rscript: types of columns, missing rows, levels."""
+
+from __future__ import annotations
+
+import pytest
+
+from rbridge_mi.parity import Case, Suite
+
+from .checking import check, enough, of_families
+
+HERE = of_families("types", "missing", "levels")
+
+
+@pytest.mark.parametrize("case", HERE, ids=lambda case: case.name)
+def test_every_bit(suite: Suite, case: Case) -> None:
+    check(suite, case, __name__)
+
+
+def test_how_much_was_compared() -> None:
+    enough(__name__, HERE, 110_000)

@@ -1,0 +1,20 @@
+"""Parity with a separate Rscript: structures of random effects."""
+
+from __future__ import annotations
+
+import pytest
+
+from rbridge_mi.parity import Case, Suite
+
+from .checking import check, enough, of_families
+
+HERE = of_families("random")
+
+
+@pytest.mark.parametrize("case", HERE, ids=lambda case: case.name)
+def test_every_bit(suite: Suite, case: Case) -> None:
+    check(suite, case, __name__)
+
+
+def test_how_much_was_compared() -> None:
+    enough(__name__, HERE, 150_000)
