@@ -5,13 +5,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check r r-test clean
+.PHONY: help demo test check r r-test clean image image-trixie
 
 help:
-	@echo "make demo   set up, and run the vignette on the hsb data"
-	@echo "make test   set up, and run every test"
-	@echo "make check  ruff, ruff format, mypy"
-	@echo "make r      R and the R packages that the library needs"
+	@echo "make demo          set up, and run the vignette on the hsb data"
+	@echo "make test          set up, and run every test"
+	@echo "make check         ruff, ruff format, mypy"
+	@echo "make image         build the container image (Debian 12, R 4.2), run it, test in it"
+	@echo "make image-trixie  the same on Debian 13, R 4.5"
+	@echo "make r             R and the R packages that the library needs"
 
 demo: $(READY)
 	$(BIN)/rbridge-mi demo --out demo-output
@@ -39,6 +41,12 @@ $(READY): pyproject.toml r/install.sh r/packages.txt
 	RPY2_CFFI_MODE=API $(BIN)/python -m pip install --quiet --no-binary rpy2-rinterface \
 		--editable ".[parquet]" --group dev
 	touch $(READY)
+
+image:
+	docker/check.sh bookworm
+
+image-trixie:
+	docker/check.sh trixie
 
 clean:
 	rm -rf $(VENV) dist build demo-output .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-# The demo's work as merTools' vignette does it, for `benchmarks/demo.py`.
+# The demo's work as merTools' vignette does it, for `benchmarks/cold.py`.
 suppressMessages({
   library(lme4)
   library(Amelia)

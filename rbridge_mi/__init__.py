@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         RForkError,
         RNotFoundError,
         RPackageError,
+        RTimeout,
         RWarning,
         RWorkerLost,
     )
@@ -55,6 +56,7 @@ _HOMES = {
         "RForkError",
         "RNotFoundError",
         "RPackageError",
+        "RTimeout",
         "RWarning",
         "RWorkerLost",
     ),
@@ -87,6 +89,7 @@ __all__ = [
     "RForkError",
     "RNotFoundError",
     "RPackageError",
+    "RTimeout",
     "RWarning",
     "RWorkerLost",
     "ampute",

@@ -18,6 +18,7 @@ __all__ = [
     "check_known",
     "check_level",
     "check_seed",
+    "check_timeout",
     "column_list",
 ]
 
@@ -102,3 +103,13 @@ def check_level(conf_level: Any) -> float:
             f"conf_level must lie between 0 and 1 (0.95 for 95%), not {conf_level!r}."
         )
     return float(conf_level)
+
+
+def check_timeout(timeout: Any) -> float | None:
+    """A positive number of seconds, or None for no limit."""
+    if timeout is None:
+        return None
+    number = isinstance(timeout, int | float | np.integer | np.floating)
+    if not number or isinstance(timeout, bool) or not 0 < timeout < np.inf:
+        raise ArgumentError(f"timeout must be a positive number of seconds, not {timeout!r}.")
+    return float(timeout)

@@ -20,6 +20,7 @@ __all__ = [
     "RForkError",
     "RNotFoundError",
     "RPackageError",
+    "RTimeout",
     "RWarning",
     "RWorkerLost",
 ]
@@ -94,7 +95,46 @@ class FitError(RCallError):
 
 
 class RWorkerLost(RBridgeError):
-    """A process that ran R died: killed, crashed, or out of memory."""
+    """A process that ran R died: killed, crashed, or out of memory.
+
+    Attributes
+    ----------
+    what : str
+        What was running, such as "lmer, imputation 3".
+    r_call : str
+        The call in R's words.
+    seed : int or None
+        What ``set.seed`` was given.
+    cause : str
+        How the process ended.
+    imputation, fits
+        As in `FitError`.
+    """
+
+    imputation: int | None = None
+    fits: object = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        what: str = "",
+        r_call: str = "",
+        seed: int | None = None,
+        cause: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.what = what
+        self.r_call = r_call
+        self.seed = seed
+        self.cause = cause
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.args[0], self.__dict__))
+
+
+class RTimeout(RWorkerLost, TimeoutError):
+    """A fit or an imputation took longer than its `timeout`, and was stopped."""
 
 
 class PoolingError(RBridgeError):
@@ -109,7 +149,9 @@ class RWarning(RBridgeWarning):
     """A warning or message that R gave, with R's text."""
 
 
-def _rebuild(cls: type[RCallError], message: str, state: dict[str, object]) -> RCallError:
+def _rebuild(
+    cls: type[RCallError | RWorkerLost], message: str, state: dict[str, object]
+) -> RBridgeError:
     error = cls(message)
     error.__dict__.update(state)
     return error

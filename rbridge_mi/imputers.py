@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -19,11 +20,13 @@ from .arguments import (
     check_frame,
     check_known,
     check_seed,
+    check_timeout,
     column_list,
 )
 from .dtypes import restore
-from .errors import ArgumentError, ImputationError, RBridgeWarning, RWarning
+from .errors import ArgumentError, ImputationError, RBridgeWarning, RWarning, RWorkerLost
 from .imputed import Cells, CellStore, ImputedData, RowStore
+from .isolation import Job, run_each_isolated, run_isolated
 from .workers import Packed, run_each
 
 __all__ = ["AmeliaImputer", "BootstrapImputer", "impute"]
@@ -123,7 +126,13 @@ class AmeliaImputer:
         self.arguments: Mapping[str, Any] = {k: v for k, v in given.items() if v is not None}
 
     def impute(
-        self, data: pd.DataFrame, seed: int | None = None, *, n_jobs: int | None = None
+        self,
+        data: pd.DataFrame,
+        seed: int | None = None,
+        *,
+        n_jobs: int | None = None,
+        isolate: bool = False,
+        timeout: float | None = None,
     ) -> ImputedData:
         """m completed data sets: ``set.seed(seed); amelia(data, m, ...)``, to the last bit.
 
@@ -135,6 +144,12 @@ class AmeliaImputer:
             Drawn, and kept in the result, if not given.
         n_jobs : int, optional
             With ``rng="streams"``: processes, as joblib counts them.
+        isolate : bool
+            Run Amelia in a process of its own, so that a crash of R, or a kill for want of memory,
+            is an `RWorkerLost` here, and no end of this process. Same bits.
+        timeout : float, optional
+            Seconds that Amelia may take in such a process (with ``rng="streams"``: for one
+            imputation), since on awkward data it may never end; implies `isolate`.
 
         Raises
         ------
@@ -142,8 +157,12 @@ class AmeliaImputer:
             The data or a column name can't be right; R is not called.
         ImputationError
             Amelia refused the data or failed, with its text and a remedy.
+        RTimeout, RWorkerLost
+            With `timeout` or `isolate`: what was running, R's call and the seed.
         """
         check_frame(data)
+        check_timeout(timeout)
+        isolate = isolate or timeout is not None
         seed = check_seed(seed)
         arguments = self._checked(data)
         if self.rng == "r" and n_jobs not in (None, 1):
@@ -152,11 +171,12 @@ class AmeliaImputer:
                 "imputations one after the other."
             )
         rdoor.require_package("Amelia", "AmeliaImputer")
-        made = (
-            self._streams(data, seed, arguments, n_jobs)
-            if self.rng == "streams"
-            else [self._together(data, seed, arguments)]
-        )
+        if isolate:
+            made = self._isolated(data, seed, arguments, n_jobs, timeout)
+        elif self.rng == "streams":
+            made = self._streams(data, seed, arguments, n_jobs)
+        else:
+            made = [self._together(data, seed, arguments)]
         found = _joined(data, [x.cells for x in made])
         cells, notes = _restored(data, found)
         said = tuple(dict.fromkeys(text for x in made for text in x.said))
@@ -198,6 +218,42 @@ class AmeliaImputer:
             )
         )
         return [made[i] for i in range(1, self.m + 1)]
+
+    def _isolated(
+        self,
+        data: pd.DataFrame,
+        seed: int,
+        arguments: dict[str, Any],
+        n_jobs: int | None,
+        timeout: float | None,
+    ) -> list[_Made]:
+        """Amelia in a process that may be lost; on streams, in one for each imputation."""
+        quiet = {"p2s": 0} | arguments
+        warm = partial(rdoor.has_package, "Amelia")
+
+        def job(function: str, number: int, m: int, what: str) -> Job:
+            call = f"set.seed({seed}); Amelia::amelia(x, {_r_arguments({'m': m, **arguments})})"
+            return Job(partial(_made, function, data, number, seed, quiet), warm, what, call, seed)
+
+        if self.rng == "r":
+            return [run_isolated(job("impute_amelia", self.m, self.m, "Amelia"), timeout)]
+        numbers = range(1, self.m + 1)
+        found = dict(
+            run_each_isolated(
+                numbers,
+                lambda i: job("impute_amelia_stream", i, 1, f"Amelia, imputation {i}"),
+                timeout=timeout,
+                n_jobs=n_jobs,
+            )
+        )
+        lost = [i for i in numbers if isinstance(found[i], RWorkerLost)]
+        if lost:
+            error: RWorkerLost = found[lost[0]]
+            error.imputation = lost[0]
+            if len(lost) > 1:
+                error.args = (f"{error.args[0]}\n  Lost too: imputations {lost[1:]}.",)
+            raise error
+        return [found[i] for i in numbers]
 
     def _checked(self, data: pd.DataFrame) -> dict[str, Any]:
         """The arguments for R, after every check that needs no R."""
@@ -314,6 +370,9 @@ def impute(
     m: int = 5,
     engine: Literal["auto", "amelia", "bootstrap"] = "auto",
     seed: int | None = None,
+    *,
+    isolate: bool = False,
+    timeout: float | None = None,
     **arguments: Any,
 ) -> ImputedData:
     """m data sets by the engine that R has.
@@ -326,6 +385,8 @@ def impute(
         "auto" takes Amelia if R has it, else the bootstrap, with a warning that says what that
         means for inference.
     seed : int, optional
+    isolate, timeout
+        Of `AmeliaImputer.impute`; the bootstrap has no need of them.
     **arguments
         The engine's own; under "auto" Amelia's, which the bootstrap does without.
 
@@ -339,7 +400,8 @@ def impute(
     if engine not in ("auto", "amelia", "bootstrap"):
         raise ArgumentError(f"engine must be 'auto', 'amelia' or 'bootstrap', not {engine!r}.")
     if engine == "amelia" or (engine == "auto" and rdoor.has_package("Amelia")):
-        return AmeliaImputer(m, **arguments).impute(data, seed)
+        imputer = AmeliaImputer(m, **arguments)
+        return imputer.impute(data, seed, isolate=isolate, timeout=timeout)
     if engine == "auto":
         warnings.warn(
             "R has no Amelia: the data sets are bootstrap samples, not imputations. Rows with "
@@ -420,6 +482,22 @@ def _made(
         " ".join(found["message"]),
         tuple(int(x) for x in found["chain_lengths"]),
     )
+
+
+def _r_arguments(arguments: Mapping[str, Any]) -> str:
+    """Arguments as a message shows them in R's words; long ones are cut."""
+
+    def word(value: Any) -> str:
+        if isinstance(value, str):
+            return f'"{value}"'
+        if isinstance(value, bool):
+            return str(value).upper()
+        if isinstance(value, list | tuple):
+            return f"c({', '.join(word(x) for x in value)})" if len(value) != 1 else word(value[0])
+        return " ".join(str(value).split())
+
+    shown = {k: word(v) for k, v in arguments.items()}
+    return ", ".join(f"{k} = {v[:60] + '…' if len(v) > 60 else v}" for k, v in shown.items())
 
 
 def _joined(data: pd.DataFrame, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -136,7 +136,7 @@ class MerMod:
         """Covariance matrix of the fixed effects, terms x terms. In R: ``vcov(m)``."""
         found = self._ask("mermod_vcov")
         terms = list(found["terms"])
-        return pd.DataFrame(found["vcov"], index=terms, columns=terms)
+        return pd.DataFrame(found["vcov"].copy(), index=terms, columns=terms)
 
     def coef(self) -> pd.DataFrame:
         """Fixed plus random effects per level: grpvar, grp, a column per term. In R: ``coef(m)``.
@@ -364,7 +364,7 @@ class MerMod:
         return self._known[function]
 
     def _cases(self, rows: Any, values: Any, name: str) -> pd.Series[float]:
-        return pd.Series(values, index=self.index[rows - 1], name=name)
+        return pd.Series(values.copy(), index=self.index[rows - 1], name=name)
 
     def shipped(self, with_object: bool) -> dict[str, Any]:
         """The fields, as a worker sends them: all tables, and R's object if asked for.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import pandas as pd
 
 from . import rdoor
-from .arguments import check_columns, check_frame, check_known
-from .errors import ArgumentError, FitError, FormulaError, RBridgeError, RWarning
+from .arguments import check_columns, check_frame, check_known, check_timeout
+from .errors import ArgumentError, FitError, FormulaError, RBridgeError, RWarning, RWorkerLost
 from .imputed import ImputedData, Piece
+from .isolation import Job, run_each_isolated, run_isolated
 from .mermod import MerMod
 from .mermodlist import MerModList
 from .workers import Packed, run_each
@@ -98,9 +100,13 @@ class Lmer:
         n_jobs: int | None = None,
         errors: Literal["raise", "keep"] = "raise",
         return_objects: bool = False,
+        isolate: bool = False,
+        timeout: float | None = None,
     ) -> MerModList: ...
     @overload
-    def fit(self, data: pd.DataFrame) -> MerMod: ...
+    def fit(
+        self, data: pd.DataFrame, *, isolate: bool = False, timeout: float | None = None
+    ) -> MerMod: ...
     def fit(
         self,
         data: pd.DataFrame | ImputedData,
@@ -108,6 +114,8 @@ class Lmer:
         n_jobs: int | None = None,
         errors: Literal["raise", "keep"] = "raise",
         return_objects: bool = False,
+        isolate: bool = False,
+        timeout: float | None = None,
     ) -> MerMod | MerModList:
         """Fit to a frame, or to each of m data sets.
 
@@ -124,6 +132,13 @@ class Lmer:
             Have worker processes send the fitted R objects back with the tables (3.5 MB for a fit
             to the hsb data). Without, ``fit.r`` is fitted again here when it is first asked for:
             the same bits, later.
+        isolate : bool
+            Fit in a process of its own, so that a crash of R, or a kill for want of memory, is an
+            `RWorkerLost` here, and no end of this process. Same bits; some 2 s for the first such
+            call, which starts the process, and 50 ms for those that follow it. In a list, the fit
+            that was lost is run once more; lost again it counts as failed, see `errors`.
+        timeout : float, optional
+            Seconds that one fit may take in such a process; implies `isolate`.
 
         Returns
         -------
@@ -133,11 +148,22 @@ class Lmer:
         ------
         FormulaError, FitError
             With R's text.
+        RTimeout, RWorkerLost
+            With `timeout` or `isolate`: what was running, and R's call.
         """
+        check_timeout(timeout)
+        isolate = isolate or timeout is not None
         if isinstance(data, ImputedData):
-            return self._fit_each(data, n_jobs, errors, return_objects)
+            each = self._isolated(data, n_jobs, timeout) if isolate else None
+            return self._fit_each(data, n_jobs, errors, return_objects, each)
         self._check(check_frame(data))
-        fit = self._fit_one(data, None)
+        if isolate:
+            found = run_isolated(self._job(data, None), timeout)
+            fit = self._received(found, lambda: data)
+            if not isinstance(fit, MerMod):
+                raise fit
+        else:
+            fit = self._fit_one(data, None)
         _warn([fit])
         return fit
 
@@ -147,12 +173,14 @@ class Lmer:
         n_jobs: int | None,
         errors: Literal["raise", "keep"],
         return_objects: bool,
+        isolated: Iterator[tuple[int, Any]] | None,
     ) -> MerModList:
         check_known([errors], ("raise", "keep"), "errors")
-        self._check(data.original)
+        self._check(data[0])
         numbers = range(1, data.m + 1)
         found = dict(
-            run_each(
+            isolated
+            or run_each(
                 numbers,
                 lambda i: self._try_one(data[i - 1], i),
                 _Remote(self, return_objects),
@@ -162,14 +190,14 @@ class Lmer:
                 what="lmer",
             )
         )
-        outcomes = {i: self._received(found[i], data, i) for i in numbers}
+        outcomes = {i: self._received(found[i], lambda i=i: data[i - 1]) for i in numbers}
         fits = tuple(x for x in outcomes.values() if isinstance(x, MerMod))
         failed = {i: x for i, x in outcomes.items() if not isinstance(x, MerMod)}
         _warn(fits)
         kept = MerModList(fits, data, failed) if fits else None
         if failed and (errors == "raise" or kept is None):
             first = next(iter(failed.values()))
-            if isinstance(first, FitError):
+            if isinstance(first, FitError | RWorkerLost):
                 first.fits = kept
             raise first
         for i, error in failed.items():
@@ -186,12 +214,34 @@ class Lmer:
                 error.args = (f"imputation {imputation}: {error.args[0]}",)
             return error.with_traceback(None)
 
-    def _received(self, found: Any, data: ImputedData, imputation: int) -> MerMod | RBridgeError:
+    def _received(
+        self, found: Any, data: Callable[[], pd.DataFrame]
+    ) -> MerMod | RBridgeError:
         """A worker's result as a fit of this process."""
         if isinstance(found, MerMod | RBridgeError):
             return found
-        r = found.pop("r") or rdoor.RObject(make=lambda: self._fitted(data[imputation - 1]))
+        r = found.pop("r") or rdoor.RObject(make=lambda: self._fitted(data()))
         return MerMod(**found, r=r)
+
+    def _isolated(
+        self, data: ImputedData, n_jobs: int | None, timeout: float | None
+    ) -> Iterator[tuple[int, Any]]:
+        """Each fit in a process that may be lost; a lost one's error has its imputation."""
+        for number, found in run_each_isolated(
+            range(1, data.m + 1),
+            lambda i: self._job(data[i - 1], i),
+            timeout=timeout,
+            n_jobs=n_jobs,
+        ):
+            if isinstance(found, RWorkerLost):
+                found.imputation = number
+            yield number, found
+
+    def _job(self, data: pd.DataFrame, imputation: int | None) -> Job:
+        what = "lmer" if imputation is None else f"lmer, imputation {imputation}"
+        call = f"lme4::lmer({self.formula}, REML = {str(self.reml).upper()})"
+        warm = partial(rdoor.has_package, "lme4")
+        return Job(_Isolated(self, data, imputation), warm, what, call)
 
     def _fitted(self, data: pd.DataFrame) -> rdoor.RObject:
         r: Any = self._fit_one(data, None).r
@@ -273,6 +323,22 @@ class _Remote:
     def __call__(self, base: Packed, number: int, piece: Piece) -> dict[str, Any] | RBridgeError:
         fit = self.model._try_one(piece.complete(base.unpack()), number)
         return fit if isinstance(fit, RBridgeError) else fit.shipped(self.with_object)
+
+
+@dataclass(frozen=True)
+class _Isolated:
+    """One fit in a process that may be lost. R's object comes back with it: made here later on, it
+    could do what the isolation is to prevent."""
+
+    model: Lmer
+    data: pd.DataFrame
+    imputation: int | None
+
+    def __call__(self) -> dict[str, Any] | RBridgeError:
+        if self.imputation is None:
+            return self.model._fit_one(self.data, None).shipped(with_object=True)
+        fit = self.model._try_one(self.data, self.imputation)
+        return fit if isinstance(fit, RBridgeError) else fit.shipped(with_object=True)
 
 
 def _per_row(given: Any, data: pd.DataFrame, name: str) -> Any:

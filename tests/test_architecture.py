@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "rbridge_mi"
 LAYERS = [
     {"errors", "printed"},
     {"schemas", "arguments", "dtypes", "rprint", "hypothesis", "workers"},
-    {"pooling"},
+    {"pooling", "isolation"},
     {"imputed", "mermod"},
     {"asking"},
     {"advice", "contrasts", "diagnostics", "marginal", "predictions", "random_part"},

@@ -259,8 +259,8 @@ def test_blank_rows_are_said_to_be_left() -> None:
 def test_bootstrap_is_rs_sample_int() -> None:
     frame = small(10)
     imp = rb.BootstrapImputer(m=3).impute(frame, seed=11)
-    rows = rdoor.call("base::eval", rdoor.call_object("base::str2lang", (
-        "{set.seed(11); lapply(1:3, function(i) sample.int(10L, 10L, replace = TRUE))}"))).value  # fmt: skip
+    program = "{set.seed(11); lapply(1:3, function(i) sample.int(10L, 10L, replace = TRUE))}"
+    rows = rdoor.call("base::eval", rdoor.call_object("base::str2lang", program)).value
     for mine, theirs in zip(imp, rows, strict=True):
         assert mine.index.tolist() == (theirs - 1).tolist()
         pd.testing.assert_frame_equal(mine, frame.iloc[theirs - 1])

@@ -189,7 +189,8 @@ def logical_as_number(column: pd.Series, name: str) -> dict[str, Any]:
 
 # In the library: the function replaced, by what, and the case in which it must show.
 LIBRARY: dict[str, tuple[str, Any, str]] = {
-    "text sent as a factor, sorted by code point": ("_text", other_text_order, "levels/default_collation"),
+    "text sent as a factor, sorted by code point": (
+        "_text", other_text_order, "levels/default_collation"),
     "levels sorted on the way": ("_factor", other_factor_order, "types/factor_unused_level"),
     "an ordered factor sent unordered": ("_factor", unordered, "types/ordered"),
     "a double off by its last bit": ("_double", one_ulp_more, "random/intercept_only"),
@@ -232,7 +233,7 @@ def test_a_wrong_argument_is_caught(suite: Suite, monkeypatch: pytest.MonkeyPatc
     arguments = rb.Lmer._arguments
 
     def forgetful(self: rb.Lmer, data: pd.DataFrame) -> Any:
-        plain, names, vectors = arguments(self, data)
+        plain, _, vectors = arguments(self, data)
         return {**plain, "REML": True}, {}, vectors
 
     monkeypatch.setattr(rb.Lmer, "_arguments", forgetful)

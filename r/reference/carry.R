@@ -61,7 +61,7 @@ listen <- function(expr) {
 # The R installation that answered.
 stack_of <- function(packages = loadedNamespaces()) {
   base <- rownames(utils::installed.packages(priority = "base"))
-  packages <- sort(setdiff(packages, base), method = "radix")
+  packages <- sort(setdiff(as.character(packages), base), method = "radix")
   list(
     r = as.character(getRversion()),
     platform = R.version$platform,

@@ -21,7 +21,7 @@ from ..testing.ordering import steady_rscript
 from ..testing.values import to_python
 from .case import Apart, ImputationCase, ModelCase, new_data, new_levels
 
-__all__ = ["PACKAGES", "Case", "Checked", "Suite", "imputation_answers", "model_answers", "verdicts"]
+__all__ = ["PACKAGES", "Case", "Checked", "Suite", "verdicts"]
 
 Case = ModelCase | ImputationCase
 
@@ -59,6 +59,7 @@ class Checked:
 
     @property
     def equal(self) -> bool:
+        """Whether nothing differs by more than was allowed."""
         return not self.differences
 
 
@@ -161,12 +162,14 @@ def verdicts(case: Case, mine: dict[str, Any], theirs: dict[str, Any]) -> list[C
         absent = [side for side, found in (("Python", mine), ("R", theirs)) if name not in found]
         if absent:
             found = Comparison()
-            text = (f"{absent[0]} has no answer: {theirs.get(name, mine.get(name))!r}"[:500],)
+            text: tuple[str, ...] = (
+                f"{absent[0]} has no answer: {theirs.get(name, mine.get(name))!r}"[:500],
+            )
         else:
             found = compare(mine[name], theirs[name], ulp=apart.ulp, missing=missing)
             worst = found.worst()
-            ordered = sorted(found.differences, key=lambda x, w=worst: x is not w)  # type: ignore[misc]
-            text = tuple(str(x) for x in ordered)
+            rest = [x for x in found.differences if x is not worst]
+            text = tuple(str(x) for x in ([worst, *rest] if worst else rest))
         rows.append(
             Checked(case.name, name, found.doubles, found.others, found.max_ulp, text, apart.reason)
         )

@@ -45,18 +45,22 @@ class Outcome:
 
     @property
     def doubles(self) -> int:
+        """Doubles compared, bit by bit."""
         return sum(x.doubles for x in self.rows)
 
     @property
     def others(self) -> int:
+        """Other cells compared: text, levels, counts, names."""
         return sum(x.others for x in self.rows)
 
     @property
     def cases(self) -> int:
+        """Cases that ran."""
         return len({x.case for x in self.rows})
 
     @property
     def wrong(self) -> list[Checked]:
+        """The rows in which something differs."""
         return [x for x in self.rows if not x.equal]
 
     @property

@@ -30,7 +30,7 @@ def r_script(case: ModelCase, frame: pd.DataFrame) -> str:
     if case.prelude:
         lines.append(case.prelude)
     lines.append(f"fit <- {case.r_call()}")
-    lines.append("estimates <- c(fixef(fit), getME(fit, \"theta\"))")
+    lines.append('estimates <- c(fixef(fit), getME(fit, "theta"))')
     lines.append('cat(sprintf("%s %a\\n", names(estimates), estimates), sep = "")')
     return "\n".join(lines) + "\n"
 
@@ -97,9 +97,7 @@ def _r_double(value: float) -> str:
 
 def _r_text(text: str) -> str:
     plain = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    inside = "".join(
-        plain.get(x, x if " " <= x <= "~" else f"\\U{ord(x):08x}") for x in text
-    )
+    inside = "".join(plain.get(x, x if " " <= x <= "~" else f"\\U{ord(x):08x}") for x in text)
     return f'"{inside}"'
 
 

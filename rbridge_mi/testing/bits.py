@@ -69,6 +69,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
+        """Whether nothing differs by more than was allowed."""
         return not self.differences
 
     def worst(self) -> Difference | None:
@@ -200,11 +201,9 @@ class _Comparer:
                 self._columns(a, b, where)
         elif _is_vector(a) and _is_vector(b):
             shapes = [x.shape if isinstance(x, np.ndarray) else (len(x),) for x in (a, b)]
-            if self._same(*shapes, f"{where} shape"):
-                columns = [
-                    pd.Series(x.ravel() if isinstance(x, np.ndarray) else x) for x in (a, b)
-                ]
-                self._columns(*columns, where)
+            if self._same(shapes[0], shapes[1], f"{where} shape"):
+                columns = [pd.Series(x.ravel() if isinstance(x, np.ndarray) else x) for x in (a, b)]
+                self._columns(columns[0], columns[1], where)
         elif _is_scalar(a) and _is_scalar(b):
             self._columns(_scalar(a), _scalar(b), where, scalar=True)
         else:
@@ -296,8 +295,8 @@ def _kind(column: pd.Series[Any]) -> str:
         return "double"
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return "time"
-    if dtype == object:
-        kind = pd.api.types.infer_dtype(column, skipna=True)
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
+        kind = str(pd.api.types.infer_dtype(column, skipna=True))
         names = {"empty": "missing", "string": "text", "date": "date", "floating": "double",
                  "integer": "integer", "boolean": "logical"}  # fmt: skip
         return names.get(kind, kind)

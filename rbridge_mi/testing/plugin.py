@@ -68,9 +68,7 @@ def r_reference(request: pytest.FixtureRequest) -> Iterator[Records]:
         mode = "check"
     module = request.node.path
     name = ".".join(request.node.nodeid.split("::")[1:])
-    records = Records(
-        module.parent / "r_records" / module.stem / f"{_file_name(name)}.json", mode
-    )
+    records = Records(module.parent / "r_records" / module.stem / f"{_file_name(name)}.json", mode)
     yield records
     records.save()
 

@@ -129,7 +129,7 @@ class _Reader:
         return self._take(size).decode("latin-1" if flags & _LATIN1 else "utf-8")
 
     def _pairs(self) -> dict[str, Node | None]:
-        found = {}
+        found: dict[str, Node | None] = {}
         while True:
             flags = self._int()
             if flags & 0xFF == _NULL:

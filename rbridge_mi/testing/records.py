@@ -94,11 +94,12 @@ class Records:
             raise AssertionError(f"{name}: the R code is no longer the recorded one. {_AGAIN}")
         data = {x: data_hash(frame) for x, frame in frames.items()}
         if record["data"] != data:
-            changed = [x for x in {**data, **record["data"]} if record["data"].get(x) != data.get(x)]
+            then = record["data"]
+            changed = [x for x in {**data, **then} if then.get(x) != data.get(x)]
+            sides = [[side.get(x) for x in changed] for side in (then, data)]
             raise AssertionError(
                 f"{name}: the data {', '.join(changed)} are no longer the recorded ones: "
-                f"{[record['data'].get(x) for x in changed]} then, {[data.get(x) for x in changed]} "
-                f"now. {_AGAIN}"
+                f"{sides[0]} then, {sides[1]} now. {_AGAIN}"
             )
         self._check_stack(record, code, frames)
         return _evaluation(record)

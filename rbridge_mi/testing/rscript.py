@@ -33,6 +33,7 @@ class Rscript:
     """
 
     def __init__(self, timeout: float = 600.0) -> None:
+        rscript = find_rscript()
         self.timeout = timeout
         self._marker = f"#{secrets.token_hex(16)}"
         self._folder = tempfile.TemporaryDirectory(prefix="rbridge-mi-")
@@ -40,7 +41,7 @@ class Rscript:
         self._jobs = 0
         programs = source_dir() / "reference"
         self._process = subprocess.Popen(
-            [str(find_rscript()), str(programs / "serve.R"), str(programs), self._marker],
+            [str(rscript), str(programs / "serve.R"), str(programs), self._marker],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -107,7 +107,8 @@ def _column(column: pd.Series[Any], what: str) -> Node:
         node = _doubles(micros / 1e6, missing)
         classes = _texts(["POSIXct", "POSIXt"])
         return Node("double", node.values, {"class": classes, "tzone": _texts(["UTC"])})
-    if (dtype != object and pd.api.types.is_string_dtype(dtype)) or _all_of(column, str):
+    texts = isinstance(dtype, pd.StringDtype) or str(dtype).endswith("string[pyarrow]")
+    if texts or _all_of(column, str):
         return _texts([None if gone else x for x, gone in zip(column, missing, strict=True)])
     if _all_of(column, dt.date):
         days = [0 if gone else (x - _EPOCH).days for x, gone in zip(column, missing, strict=True)]
@@ -117,7 +118,8 @@ def _column(column: pd.Series[Any], what: str) -> Node:
 
 
 def _all_of(column: pd.Series[Any], kind: Any) -> bool:
-    return column.dtype == object and all(isinstance(x, kind) for x in column[column.notna()])
+    plain = isinstance(column.dtype, np.dtype) and column.dtype.kind == "O"
+    return plain and all(isinstance(x, kind) for x in column[column.notna()])
 
 
 def _factor(column: pd.Series[Any]) -> Node:

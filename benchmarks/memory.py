@@ -1,0 +1,80 @@
+"""How much memory m imputations take, against the frame; measured in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from harness import Report
+
+PROGRAM = """
+import json, sys, resource
+import numpy as np, pandas as pd
+import rbridge_mi as rb
+
+def resident():
+    for line in open("/proc/self/status"):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) * 1024
+
+n, m = int(sys.argv[1]), int(sys.argv[2])
+g = np.random.default_rng(0)
+frame = pd.DataFrame({f"x{i}": g.normal(size=n) for i in range(8)})
+holes = frame.copy()
+for i in range(4):
+    holes.loc[g.random(n) < 0.05, f"x{i}"] = np.nan
+del frame
+size = int(holes.memory_usage(deep=True).sum())
+before = resident()
+from rbridge_mi.imputed import Cells, CellStore
+cells = {}
+for i in range(4):
+    rows = np.flatnonzero(holes[f"x{i}"].isna()).astype("int32")
+    cells[f"x{i}"] = Cells(rows, tuple(g.normal(size=len(rows)) for _ in range(m)), np.dtype("float64"))
+imp = rb.ImputedData(holes, CellStore(holes, cells, m), "made for this measurement")
+total = resident() - before + size
+for frame in imp:
+    pass
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps([size, total, peak - before]))
+"""
+
+LIST_PROGRAM = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from fitting import VIGNETTE, vignette_data
+import rbridge_mi as rb
+
+def resident():
+    for line in open("/proc/self/status"):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) * 1024
+
+data = vignette_data(20)
+model = rb.Lmer(VIGNETTE)
+kept = [model.fit(data)]
+before = resident()
+kept.append(model.fit(data))
+print(json.dumps((resident() - before) / 20))
+"""
+
+
+def run(report: Report) -> None:
+    for m in (5, 20, 100):
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, "1000000", str(m)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        size, total, _ = json.loads(done.stdout)
+        report.add(
+            f"ImputedData, 10^6 rows x 8, 5% missing in half the columns, m={m}", "MB",
+            total / 1e6, "the frame", size / 1e6, at_most=2.0 if m == 100 else None,
+        )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", LIST_PROGRAM, str(Path(__file__).parent)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    report.add("a fit to hsb, kept in a list", "MB", json.loads(done.stdout) / 1e6,
+               "its frame", 7185 * 8 * 8 / 1e6)  # fmt: skip

@@ -1,0 +1,348 @@
+"""The oracle's data sets through ImputedData, Lmer and pool: fits, pooled tables and tests.
+
+Tolerances. A fit's numbers are compared at 1e-8: another BLAS or processor moves the last digits of
+the optimizer's path (where R and BLAS are the oracle's, they are equal to the bit). What follows
+from the fits is compared at what 1e-8 there makes of it, written beside each comparison.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rbridge_mi as rb
+from rbridge_mi.schemas import TABLES
+
+DATA = Path(__file__).parent / "data"
+CASES = ("hsb", "sleepstudy", "sleepstudy_zcp", "penicillin")
+FORMULAS = {
+    "hsb": (
+        "mathach ~ minority + female + ses + meanses + (1 + ses | schid)",
+        "mathach ~ female + ses + (1 + ses | schid)",
+    ),
+    "sleepstudy": ("Reaction ~ Days + (Days | Subject)", "Reaction ~ 1 + (Days | Subject)"),
+    "sleepstudy_zcp": ("Reaction ~ Days + (Days || Subject)", "Reaction ~ 1 + (Days || Subject)"),
+    "penicillin": ("diameter ~ 1 + (1 | plate) + (1 | sample)", None),
+}
+FIT = 1e-8
+# Log-likelihoods of up to 2e4 are subtracted to statistics of 1 to 100; they agree in 1e-9 and
+# better, since they are flat where their optimum is. (Here: 1e-11.) tests/test_inference_joint.py
+# runs mitml on the same fits, at 1e-10.
+LIKELIHOOD = 1e-7
+
+
+def array(values: Any) -> np.ndarray:
+    if isinstance(values, dict):
+        values = values["values"]
+    numbers = np.array([np.nan if v is None else float(v) for v in np.ravel(values)])
+    return numbers.reshape(np.shape(values))
+
+
+def close(actual: Any, expected: Any, rtol: float, scale: float = 0.0) -> None:
+    np.testing.assert_allclose(actual, array(expected), rtol=rtol, atol=rtol * scale)
+
+
+def read_long(name: str, factors: dict[str, list[str]]) -> pd.DataFrame:
+    """The CSV, its doubles exact in every pandas, its factors in the oracle's order of levels."""
+    text = pd.read_csv(DATA / name, dtype=str, keep_default_na=False)
+    frame = pd.DataFrame(index=text.index)
+    for column in text.columns:
+        if column in factors:
+            frame[column] = pd.Categorical(text[column], categories=factors[column])
+        elif column in (".imp", ".id"):
+            frame[column] = text[column].astype(int)
+        else:
+            frame[column] = [math.nan if x == "NA" else float(x) for x in text[column]]
+    return frame
+
+
+class Case:
+    """One case: what the oracle has, and the same from this library."""
+
+    def __init__(self, name: str) -> None:
+        with gzip.open(DATA / f"{name}_oracle.json.gz", "rt", encoding="utf-8") as handle:
+            self.oracle = json.load(handle)
+        factors = {k: [str(x) for x in v] for k, v in self.oracle["factors"].items()}
+        self.data = rb.ImputedData.from_long(read_long(self.oracle["data"], factors))
+        full, reduced = FORMULAS[name]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rb.RWarning)
+            self.fits = rb.Lmer(full).fit(self.data)
+            self.reduced = None if reduced is None else rb.Lmer(reduced).fit(self.data)
+        self.pooled = self.fits.pool()
+
+
+_made: dict[str, Case] = {}
+
+
+def made(name: str) -> Case:
+    if name not in _made:
+        _made[name] = Case(name)
+    return _made[name]
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return made(request.param)
+
+
+@pytest.fixture(params=[x for x in CASES if FORMULAS[x][1]])
+def tested(request: pytest.FixtureRequest) -> Case:
+    return made(request.param)
+
+
+# --- fits ---------------------------------------------------------------------------------------
+
+
+def test_fits(case: Case) -> None:
+    assert len(case.fits) == case.oracle["m"]
+    for fit, expected in zip(case.fits, case.oracle["fits"], strict=True):
+        assert list(fit.beta.index) == expected["fixef"]["names"]
+        close(fit.beta, expected["fixef"], FIT)
+        vcov = array(expected["vcov"])
+        close(fit.vcov(), vcov, FIT, scale=float(np.abs(vcov).max()))
+        assert list(fit.theta.index) == expected["theta"]["names"]
+        # A theta near 0 is known only as well as the largest: 1e-8 of the random part's scale.
+        close(fit.theta, expected["theta"], FIT, scale=float(array(expected["theta"]).max()))
+        close(fit.sigma, expected["sigma"], FIT)
+        for name, theirs in (
+            ("log_lik", "logLik"), ("npar", "logLik_df"), ("aic", "AIC"), ("bic", "BIC"),
+            ("nobs", "nobs"), ("df_residual", "df.residual"),
+        ):  # fmt: skip
+            close(getattr(fit, name), expected[theirs], FIT)
+        close(fit.criterion, expected["REMLcrit"] if fit.reml else expected["deviance"], FIT)
+        assert fit.reml is expected["REML"]
+        assert fit.is_singular is expected["isSingular"]
+        assert fit.optimizer == expected["optimizer"]
+        assert dict(fit.ngrps) == dict(
+            zip(expected["ngrps"]["names"], expected["ngrps"]["values"], strict=True)
+        )
+        close(fit.fitted().iloc[:10], expected["fitted_head"], FIT)
+        fixed_only = fit.predict(case.data[fit.imputation - 1].head(10), re_form="NA")
+        close(fixed_only, expected["fixed_pred_head"], FIT)
+        assert list(fit.messages) == expected["messages"]
+
+
+def test_random_parts_of_fits(case: Case) -> None:
+    for fit, expected in zip(case.fits, case.oracle["fits"], strict=True):
+        table = fit.varcorr().set_index(["grp", "var1", "var2"])
+        rows = 0
+        for grp, theirs in expected["VarCorr"].items():
+            cov, cor = array(theirs["cov"]), array(theirs["cor"])
+            scale = float(np.abs(cov).max())
+            for i, a in enumerate(theirs["cols"]):
+                own = table.loc[(grp, a, np.nan)]
+                close(own["vcov"], cov[i, i], FIT, scale)
+                close(own["sdcor"], array(theirs["sd"])[i], FIT, math.sqrt(scale))
+                rows += 1
+                for j in range(i + 1, len(theirs["cols"])):
+                    pair = table.loc[(grp, a, theirs["cols"][j])]
+                    close(pair["vcov"], cov[i, j], FIT, scale)
+                    # cor divides by SDs that may be small.
+                    close(pair["sdcor"], cor[i, j], FIT * 10, 1.0)
+                    rows += 1
+        assert rows == len(table) - 1
+        close(table["sdcor"].iloc[-1], expected["sigma"], FIT)
+
+
+def test_ranef_of_fits(case: Case) -> None:
+    for fit, expected in zip(case.fits, case.oracle["fits"], strict=True):
+        table = fit.ranef().set_index(["grpvar", "term", "grp"])
+        rows = 0
+        for factor, theirs in expected["ranef"].items():
+            values = array(theirs["values"])
+            for j, term in enumerate(theirs["cols"]):
+                own = table.loc[(factor, term)].loc[[str(x) for x in theirs["levels"]]]
+                scale = float(np.abs(values[:, j]).max())
+                close(own["condval"], values[:, j], FIT, scale)
+                close(own["condsd"], np.sqrt(variances(theirs, j)), FIT, 1.0)
+                rows += len(own)
+        assert rows == len(table)
+
+
+def variances(ranef: Any, j: int) -> np.ndarray:
+    """Conditional variances of the j-th term, per level."""
+    if isinstance(ranef["condVar"], dict):  # several terms on one factor: one array per term
+        return array(ranef["condVar"][ranef["cols"][j]])[:, 0, 0]
+    return array(ranef["condVar"])[:, j, j]
+
+
+# --- pooled -------------------------------------------------------------------------------------
+
+
+def spread(case: Case) -> np.ndarray:
+    """By how much b, a variance of differences, enlarges a relative error of the estimates."""
+    table = case.pooled.fixed
+    return 1 + 4 * (table["estimate"].abs() / np.sqrt(table["b"])).to_numpy()
+
+
+def test_pooled_coefficients(case: Case) -> None:
+    expected, table = case.oracle["pooled"]["rubin"], case.pooled.fixed
+    assert list(table.columns) == list(TABLES["fixed"])
+    assert list(table["term"]) == case.oracle["fits"][0]["fixef"]["names"]
+    assert case.pooled.dfcom == "residual"
+    assert set(case.pooled.complete_df) == {expected["dfcom"]}
+    own = expected["barnard_rubin"]
+    more = FIT * float(spread(case).max())
+    close(table["estimate"], expected["estimate"], FIT)
+    close(table["ubar"], np.diagonal(array(expected["ubar"])), FIT)
+    close(table["b"], np.diagonal(array(expected["b"])), more)
+    for mine, theirs in (
+        ("t", np.diagonal(array(expected["t"]))), ("std_error", expected["se"]),
+        ("statistic", expected["statistic"]), ("riv", expected["riv"]),
+        ("lambda_", expected["lambda"]), ("df", own["df"]), ("fmi", own["fmi"]),
+        ("conf_low", own["lower"]), ("conf_high", own["upper"]),
+    ):  # fmt: skip
+        # df goes with the square of riv.
+        close(table[mine], theirs, 2 * more)
+    # In the far tail log p goes with the square of the statistic; below 1e-308 there is only 0.
+    shown = array(own["p"]) > 0
+    close(np.log(table["p_value"][shown]), np.log(array(own["p"])[shown]), 2 * more)
+    assert (table["p_value"][~shown] < 1e-300).all()
+    total = array(expected["t"])
+    close(case.pooled.vcov, total, more, scale=float(np.abs(total).max()))
+
+
+def test_pooled_with_endless_df(case: Case) -> None:
+    expected = case.oracle["pooled"]["rubin"]["rubin1987"]
+    table = case.fits.pool(dfcom=math.inf).fixed
+    close(table["df"], expected["df"], 2 * FIT * float(spread(case).max()))
+    close(table["fmi"], expected["fmi"], 2 * FIT * float(spread(case).max()))
+    mitools = case.oracle["pooled"]["mitools"]["value"]
+    close(table["df"], mitools["df"], 2 * FIT * float(spread(case).max()))
+
+
+def test_pooled_random_part(case: Case) -> None:
+    expected = case.oracle["pooled"]["VarCorr"]
+    table = case.pooled.varcorr.set_index(["grp", "var1", "var2"])
+    random = case.pooled.random.set_index(["group", "term"])
+    rows = 0
+    for grp, theirs in expected["terms"].items():
+        cov, cor = array(theirs["mean_cov"]), array(theirs["cor_of_mean_cov"])
+        for i, a in enumerate(theirs["cols"]):
+            close(table.loc[(grp, a, np.nan), "vcov"], cov[i, i], FIT * 10)
+            sd = array(theirs["sd_of_mean_cov"])[i]
+            close(table.loc[(grp, a, np.nan), "sdcor"], sd, FIT * 10)
+            close(random.loc[(grp, f"sd__{a}"), "estimate"], sd, FIT * 10)
+            rows += 1
+            for j in range(i + 1, len(theirs["cols"])):
+                b = theirs["cols"][j]
+                close(table.loc[(grp, a, b), "vcov"], cov[i, j], FIT * 10)
+                close(table.loc[(grp, a, b), "sdcor"], cor[i, j], FIT * 10)
+                close(random.loc[(grp, f"cor__{a}.{b}"), "estimate"], cor[i, j], FIT * 10)
+                rows += 1
+    assert rows == len(table) - 1
+    close(case.pooled.sigma, expected["sigma_sqrt_mean_var"], FIT)
+
+
+def test_pooled_ranef(case: Case) -> None:
+    table = case.pooled.ranef.set_index(["grpvar", "term", "grp"])
+    rows = 0
+    for factor, theirs in case.oracle["pooled"]["ranef"].items():
+        mean, total = array(theirs["mean"]), array(theirs["total"])
+        for j, term in enumerate(theirs["cols"]):
+            own = table.loc[(factor, term)].loc[[str(x) for x in theirs["levels"]]]
+            scale = float(np.abs(mean[:, j]).max())
+            close(own["condval"], mean[:, j], FIT, scale)
+            # The square of a difference of effects: their error, doubled, against the total.
+            close(own["condsd"] ** 2, total[:, j, j], 4 * FIT, scale**2)
+            rows += len(own)
+    assert rows == len(table)
+
+
+def test_mice_pool(case: Case) -> None:
+    """mice's pool() of the same fits."""
+    theirs = case.oracle["pooled"]["mice"]["value"]
+    assert theirs["term"] == list(case.pooled.fixed["term"])
+    for name, mine in {
+        "estimate": "estimate", "std.error": "std_error", "statistic": "statistic", "df": "df",
+        "ubar": "ubar", "b": "b", "t": "t", "riv": "riv", "lambda": "lambda_", "fmi": "fmi",
+    }.items():  # fmt: skip
+        close(case.pooled.fixed[mine], theirs[name], 2 * FIT * float(spread(case).max()))
+
+
+# --- tests --------------------------------------------------------------------------------------
+
+
+def row(table: pd.DataFrame) -> list[float]:
+    assert list(table.columns) == list(TABLES["test"])
+    assert len(table) == 1
+    return [float(table[x].iloc[0]) for x in TABLES["test"][1:]]
+
+
+def mitml(case: Case, test: str) -> np.ndarray:
+    return array(case.oracle["tests"]["mitml"][test]["value"])
+
+
+def test_d1(tested: Case) -> None:
+    assert tested.reduced is not None
+    expected = mitml(tested, "D1")
+    tolerance = 2 * FIT * float(spread(tested).max())
+    extra = [x for x in tested.fits[0].beta.index if x not in tested.reduced[0].beta.index]
+    for table in (
+        rb.compare(tested.fits, tested.reduced, dfcom=math.inf),
+        tested.fits.pool(dfcom=math.inf).test([f"`{x}` = 0" for x in extra]),
+    ):
+        found = row(table)
+        close(found[0], expected[0], tolerance)
+        close(found[4], expected[4], tolerance)
+        assert found[1] == expected[1] == len(extra)
+        if len(extra) > 1:
+            close(found[2], expected[2], tolerance)
+            close(math.log(found[3]), math.log(expected[3]), tolerance)
+    if len(extra) == 1:
+        # mitml's many-coefficient df has no value here, or another than the table's t.
+        alone = tested.pooled.fixed.set_index("term").loc[extra[0]]
+        found = row(tested.pooled.test(extra[0]))
+        close(
+            found, [alone["statistic"] ** 2, 1, alone["df"], alone["p_value"], alone["riv"]], 1e-12
+        )
+
+
+def test_d1_with_dfcom(tested: Case) -> None:
+    assert tested.reduced is not None
+    expected = array(tested.oracle["tests"]["mice"]["D1"]["value"])
+    found = row(rb.compare(tested.fits, tested.reduced))
+    tolerance = 2 * FIT * float(spread(tested).max())
+    close(np.array(found)[[0, 1, 4]], expected[[0, 1, 4]], tolerance)
+    if found[1] > 1:
+        close(found[2], expected[2], tolerance)
+        close(math.log(found[3]), math.log(expected[3]), tolerance)
+
+
+def test_d2_wald(tested: Case) -> None:
+    assert tested.reduced is not None
+    found = row(rb.compare(tested.fits, tested.reduced, "D2"))
+    tolerance = 4 * FIT * float(spread(tested).max())
+    for expected in (
+        mitml(tested, "D2_wald"),
+        array(tested.oracle["tests"]["mice"]["D2_wald"]["value"]),
+    ):
+        close(np.delete(found, 3), np.delete(expected, 3), tolerance)
+        close(math.log(found[3]), math.log(expected[3]), tolerance)
+
+
+@pytest.mark.parametrize(
+    ("test", "arguments"),
+    [
+        ("D2_lik", {"method": "D2", "use": "likelihood"}),
+        ("D3", {"method": "D3"}),
+        ("D4", {"method": "D4"}),
+        ("D4_robust", {"method": "D4", "robust": True}),
+    ],
+)
+def test_likelihoods(tested: Case, test: str, arguments: dict[str, Any]) -> None:
+    assert tested.reduced is not None
+    with pytest.warns(rb.RBridgeWarning, match="refitted by maximum likelihood"):
+        table = rb.compare(tested.fits, tested.reduced, **arguments)
+    expected, found = mitml(tested, test), row(table)
+    close(np.delete(found, 3), np.delete(expected, 3), LIKELIHOOD)
+    close(math.log(found[3]), math.log(expected[3]), LIKELIHOOD)

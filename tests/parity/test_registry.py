@@ -1,0 +1,80 @@
+"""The suite covers what it says that it covers, and allows nothing without a reason."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rbridge_mi.parity import CASES, ImputationCase, ModelCase, Suite
+
+from . import (
+    test_amelia,
+    test_columns,
+    test_datasets,
+    test_estimation,
+    test_random,
+    test_terms,
+)
+
+MODELS = [x for x in CASES if isinstance(x, ModelCase)]
+IMPUTATIONS = [x for x in CASES if isinstance(x, ImputationCase)]
+
+
+def test_there_are_enough_cases_and_each_is_tested_once() -> None:
+    assert len(MODELS) >= 100 and len(IMPUTATIONS) >= 30
+    names = [x.name for x in CASES]
+    assert len(set(names)) == len(names)
+    files = (test_amelia, test_columns, test_datasets, test_estimation, test_random, test_terms)
+    assert sorted(x.name for file in files for x in file.HERE) == sorted(names)
+
+
+def test_no_tolerance_without_its_reason() -> None:
+    for case in CASES:
+        for apart in case.apart.values():
+            assert len(apart.reason) > 40, case.name
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\(1 \| Subject\)", r"Days \| Subject", r"\|\|", r"\(0 \+ Days \| Subject\)",
+        r"batch/cask", r"\(1 \| s\) \+ \(1 \| d\)", r"\(1 \| plate\)",
+        r"\| Subject\) \+ \(0 \+ Days \| Subject\)", "REML = FALSE", "weights = ", "offset = ",
+        r"offset\(", "subset = ", "contr.treatment", "contr.sum", "contr.helmert", "contr.poly",
+        r"poly\(", r"splines::ns\(", r"I\(", r"log\(", r"scale\(", r"^log\(\w+\) ~", "na.omit",
+        "na.exclude", "bobyqa", "Nelder_Mead", "nlminbwrap", "start = ", "optCtrl", "calc.derivs",
+    ],
+)  # fmt: skip
+def test_every_kind_of_model_is_there(pattern: str) -> None:
+    texts = [re.sub(r"^lmer\(", "", x.r_call()) for x in MODELS]
+    assert any(re.search(pattern, text) for text in texts)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["noms", "ords", "logs", "sqrts", "lgstc", "ts", "cs", "polytime", "splinetime", "intercs",
+     "lags", "leads", "priors", "bounds", "empri", "idvars", "overimp"],
+)  # fmt: skip
+def test_every_family_of_amelia_s_arguments_is_there(argument: str) -> None:
+    assert any(x.name == argument for case in IMPUTATIONS for x in case.arguments)
+
+
+def test_what_the_names_promise_is_so(suite: Suite) -> None:
+    """A case that is called singular, or warns, or drops columns, does."""
+    import warnings
+
+    import rbridge_mi as rb
+
+    def fit(name: str) -> rb.MerMod:
+        (case,) = [x for x in MODELS if x.name == name]
+        frame = suite.data(case)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return rb.Lmer(case.formula, **case.python_arguments(frame)).fit(frame)
+
+    assert fit("awkward/singular").is_singular
+    assert fit("awkward/singular_slopes").is_singular
+    assert fit("awkward/rank_deficient").dropped == ("twice",)
+    said = " ".join(fit("awkward/stopped_early").messages + fit("awkward/rescale_slopes").messages)
+    assert "failed to converge" in said and "very different scales" in said
