@@ -10,6 +10,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -186,7 +187,9 @@ def _terminated_cleanly() -> Iterator[None]:
 def _demo(arguments: argparse.Namespace) -> int:
     from . import rdoor
 
-    rdoor.prepare("lme4", "Amelia")  # beside what follows, which takes Python as long
+    # R starts beside Python's own imports, and what pooling needs is loaded while R works.
+    rdoor.prepare("lme4", "Amelia")
+    threading.Thread(target=import_module, args=["scipy.special"], daemon=True).start()
     import pandas as pd
 
     import rbridge_mi as rb

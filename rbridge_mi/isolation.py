@@ -145,8 +145,7 @@ def _run(job: Job, timeout: float | None, held: _Held) -> Any:
         raise RTimeout(
             f"{job.what}: not done after {timeout:g} seconds, and stopped.\n  in: {job.r_call}"
             f"\n  seed: {_seed(job)}\n  This process and its R go on. Give it more time "
-            "(timeout=), or an easier task: fewer columns, a ridge prior (empri), fewer random "
-            "terms.",
+            "(timeout=), or less to do.",
             what=job.what, r_call=job.r_call, seed=job.seed, cause="timeout",
         ) from None  # fmt: skip
     except _Gone:

@@ -145,7 +145,7 @@ class MerMod:
         """
         parts = []
         for grpvar, found in self._ask("mermod_coef").items():
-            part = pd.DataFrame(found["values"], columns=list(found["terms"]))
+            part = pd.DataFrame(found["values"].copy(), columns=list(found["terms"]))
             part.insert(0, "grpvar", grpvar)
             part.insert(1, "grp", found["grp"])
             parts.append(part)

@@ -134,8 +134,8 @@ class Lmer:
             the same bits, later.
         isolate : bool
             Fit in a process of its own, so that a crash of R, or a kill for want of memory, is an
-            `RWorkerLost` here, and no end of this process. Same bits; some 2 s for the first such
-            call, which starts the process, and 50 ms for those that follow it. In a list, the fit
+            `RWorkerLost` here, and no end of this process. Same bits; some 3 s for the first such
+            call, which starts the process, and 0.1 s for those that follow it. In a list, the fit
             that was lost is run once more; lost again it counts as failed, see `errors`.
         timeout : float, optional
             Seconds that one fit may take in such a process; implies `isolate`.

@@ -32,8 +32,8 @@ class Packed:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Packed:
-        """Pack a frame; only columns of pandas' text dtypes change."""
-        text = {name: dtype for name, dtype in frame.dtypes.items() if _is_text(dtype)}
+        """Pack a frame; only columns that hold text change (and None for a missing one)."""
+        text = {name: dtype for name, dtype in frame.dtypes.items() if _is_text(frame[name])}
         return cls(frame.astype(dict.fromkeys(text, "category")) if text else frame, text)
 
     def unpack(self) -> pd.DataFrame:
@@ -41,8 +41,10 @@ class Packed:
         return self.frame.astype(dict(self.dtypes)) if self.dtypes else self.frame
 
 
-def _is_text(dtype: Any) -> bool:
-    return isinstance(dtype, pd.StringDtype)
+def _is_text(column: pd.Series[Any]) -> bool:
+    if isinstance(column.dtype, pd.StringDtype):
+        return True
+    return bool(column.dtype == object and pd.api.types.infer_dtype(column) == "string")
 
 
 def run_each(

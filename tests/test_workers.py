@@ -66,7 +66,7 @@ def test_a_task_that_kills_every_worker_is_named(tmp_path: Path) -> None:
 def test_packing_changes_nothing() -> None:
     frame = pd.DataFrame(
         {
-            "t": pd.Series(["b", None, "a"], dtype="str"),
+            "t": pd.Series(["b", None, "a"], dtype="string"),
             "o": pd.Series(["x", None, 1], dtype=object),
             "c": pd.Categorical(["u", "v", None]),
             "n": pd.array([1, None, 3], dtype="Int64"),

@@ -199,3 +199,13 @@ fill_reducing <- function() {
   factor <- lme4::getME(fit, "L")
   c(factor@type[1L], factor@perm)
 }
+
+# Bit 31 of the address of R's library in this process: where lme4's will be loaded nearby, mostly
+# the same bit. NA where the system doesn't tell.
+address_bit <- function() {
+  maps <- "/proc/self/maps"
+  lines <- if (file.exists(maps)) grep("libR[.]so", readLines(maps), value = TRUE)
+  if (length(lines) == 0L) return(NA)
+  start <- sub("-.*", "", lines[1L])
+  strtoi(substr(start, nchar(start) - 7L, nchar(start) - 7L), 16L) >= 8L
+}

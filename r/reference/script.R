@@ -1,8 +1,9 @@
 # A user's R code, as it would run at R's prompt on these frames.
 
 # Returns the variables that the code assigned, the value of its last expression, what R said, and
-# the stack that it ran on. Stops where the code does.
-run_script <- function(code, frames, packages = character()) {
+# the stack that it ran on; with `order`, and where the code uses lme4, what fill_reducing() gives.
+# Stops where the code does.
+run_script <- function(code, frames, order = FALSE) {
   for (name in names(frames)) assign(name, frames[[name]], globalenv())
   given <- ls(globalenv(), all.names = TRUE)
   expressions <- parse(text = code, keep.source = FALSE, encoding = "UTF-8")
@@ -19,6 +20,7 @@ run_script <- function(code, frames, packages = character()) {
     value = if (length(expressions) > 0L) carry(list(last$value)),
     warnings = heard$warnings,
     messages = heard$messages,
-    stack = stack_of()
+    stack = stack_of(),
+    order = if (order && "lme4" %in% loadedNamespaces()) fill_reducing()
   )
 }

@@ -16,23 +16,35 @@ So a reference process is started until its *order* (not its estimates) is this 
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
 from ..errors import RBridgeError
 from ..models import Lmer
 from ..rdoor import call
+from ..rdoor import session as embedded
 from .rscript import Rscript
 
-__all__ = ["fill_reducing", "steady_rscript"]
+__all__ = ["fill_reducing", "known_order", "steady_rscript"]
 
-_TRIES = 40  # of a fair coin: all wrong once in 10^12
+_TRIES = 60  # of a fair coin: all wrong once in 10^18
 
 
-def fill_reducing() -> list[int]:
+@cache
+def fill_reducing() -> tuple[int, ...]:
     """The method and order that lme4 takes for a crossed design, in this process's R."""
     frame = call("base::getExportedValue", "lme4", "Penicillin").value
     fit = Lmer("diameter ~ 1 + (1 | plate) + (1 | sample)").fit(frame)
     factor = fit.r.call("lme4::getME", "L").value
     method = factor.call("methods::slot", "type").value[0]
-    return [int(method), *(int(x) for x in factor.call("methods::slot", "perm").value)]
+    return (int(method), *(int(x) for x in factor.call("methods::slot", "perm").value))
+
+
+def known_order() -> tuple[int, ...] | None:
+    """`fill_reducing` where this process has its R running and lme4 loaded; else None."""
+    if embedded._session is None or "lme4" not in call("base::loadedNamespaces").value:
+        return None
+    return fill_reducing()
 
 
 def steady_rscript(timeout: float = 600.0) -> Rscript:
@@ -41,15 +53,27 @@ def steady_rscript(timeout: float = 600.0) -> Rscript:
     Raises
     ------
     RBridgeError
-        Where none of forty did: that R is not the one that is embedded here.
+        Where none of sixty did: that R is not the one that is embedded here.
     """
     mine = fill_reducing()
-    for _ in range(_TRIES):
+    bit = _address_bit()
+    for i in range(_TRIES):
         r = Rscript(timeout)
-        if [int(x) for x in r.ask("fill_reducing")] == mine:
+        # Most of the wrong ones are told before they have spent a second on loading lme4.
+        unlikely = i < _TRIES // 2 and bit is not None and r.ask("address_bit")[0] != bit
+        if not unlikely and tuple(int(x) for x in r.ask("fill_reducing")) == mine:
             return r
         r.close()
     raise RBridgeError(
         f"no Rscript of {_TRIES} orders the random effects of a crossed design as the R in this "
         "process does: are they the same R, lme4 and Matrix? `rbridge-mi doctor` shows this one's."
     )
+
+
+def _address_bit() -> bool | None:
+    """Bit 31 of the address of lme4's library in this process, where the system tells it."""
+    maps = Path("/proc/self/maps")
+    if not maps.is_file():
+        return None
+    lines = [x for x in maps.read_text().splitlines() if x.endswith("/lme4.so")]
+    return bool(int(lines[0].split("-")[0], 16) & 1 << 31) if lines else None

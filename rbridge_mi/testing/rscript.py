@@ -143,6 +143,8 @@ class REvaluation(dict[str, Any]):
     warnings, messages : tuple of str
     stack : dict
         r, platform, blas, lapack, collate, and packages: the versions of those that were loaded.
+    order : tuple of int, optional
+        See ``rbridge_mi.testing.ordering``.
     nodes : dict
         The same values as R vectors (`rds.Node`), bit for bit.
     """
@@ -161,13 +163,17 @@ class REvaluation(dict[str, Any]):
         self.warnings = tuple(parts["warnings"].values)
         self.messages = tuple(parts["messages"].values)
         self.stack = stack_from(parts["stack"])
+        order = parts.get("order")
+        self.order = None if order is None else tuple(int(x) for x in order.values)
 
 
 def run_r(code: str, /, **frames: Any) -> REvaluation:
     """Run R code in a separate Rscript, on frames given by name; get what it assigned.
 
     Nothing is shared with the R that this library embeds, and nothing is rounded: values pass in
-    R's own file format.
+    R's own file format. Code that fits with lme4 is run where lme4 orders crossed random effects as
+    it does in this process, once this process has lme4 loaded; why that is not a matter of course
+    is told in ``rbridge_mi.testing.ordering``.
 
     Parameters
     ----------
@@ -197,7 +203,16 @@ def run_r(code: str, /, **frames: Any) -> REvaluation:
     >>> run_r("z <- d$x / 3; n <- nrow(d)", d=pd.DataFrame({"x": [1.0, 2.0]}))["z"]
     array([0.33333333, 0.66666667])
     """
+    # Late, since they start this process's R and want its fits.
+    from .ordering import known_order, steady_rscript
+
+    order = known_order()
     with Rscript() as r:
+        r.submit("run_script", code=code, frames=_frames(frames), order=order is not None)
+        found = REvaluation(*r.result())
+    if order is None or found.order in (None, order):
+        return found
+    with steady_rscript() as r:
         r.submit("run_script", code=code, frames=_frames(frames))
         return REvaluation(*r.result())
 
