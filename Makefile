@@ -5,11 +5,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check r r-test clean image image-trixie
+.PHONY: help demo test fuzz check r r-test clean image image-trixie
 
 help:
 	@echo "make demo          set up, and run the vignette on the hsb data"
 	@echo "make test          set up, and run every test"
+	@echo "make fuzz   10,000 made-up frames to R and back"
 	@echo "make check         ruff, ruff format, mypy"
 	@echo "make image         build the container image (Debian 12, R 4.2), run it, test in it"
 	@echo "make image-trixie  the same on Debian 13, R 4.5"
@@ -20,6 +21,9 @@ demo: $(READY)
 
 test: $(READY) r-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+fuzz: $(READY)
+	RBRIDGE_FUZZ=10000 $(BIN)/python -m pytest tests/test_fuzz.py --timeout 3600
 
 check: $(READY)
 	$(BIN)/ruff check .

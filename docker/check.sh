@@ -35,21 +35,23 @@ engine=
 image=localhost/rbridge-mi:check-$suite
 tests=localhost/rbridge-mi-test:check-$suite
 
+# shellcheck disable=SC2317  # trap calls it
 clean_up() {
     code=$?
+    set +e
     trap - EXIT INT TERM HUP
     case $engine in
-        docker) docker image rm --force "$image" "$tests" >/dev/null 2>&1 || true ;;
+        docker) docker image rm --force "$image" "$image-changed" "$tests" >/dev/null 2>&1 ;;
         podman)
-            podman "${store[@]}" rm --all --force >/dev/null 2>&1 || true
-            buildah "${store[@]}" rm --all >/dev/null 2>&1 || true
-            umount "$work/storage/overlay" 2>/dev/null || true
+            podman "${store[@]}" rm --all --force >/dev/null 2>&1
+            buildah "${store[@]}" rm --all >/dev/null 2>&1
+            umount "$work/storage/overlay" 2>/dev/null
             ;;
     esac
     if [ -z "${KEEP:-}" ]; then
         # A build that was interrupted leaves mounts behind.
         grep -F " $work/" /proc/self/mounts | cut -d' ' -f2 | sort -r |
-            while read -r mount; do umount --lazy "$mount" || true; done
+            while read -r mount; do umount --lazy "$mount"; done
         rm -rf --one-file-system "$work"
     fi
     [ "$code" = 0 ] || printf '\ndocker/check.sh %s: FAILED\n' "$suite" >&2
@@ -134,6 +136,10 @@ base_image() { # what debian:SUITE-slim is, from the archive
 # How pip reaches its index here: what concerns the network, not folders on this disk.
 pip_settings() {
     mkdir -p "$work/pip"
+    if ! command -v python3 >/dev/null; then
+        echo '[global]' >"$work/pip/pip.conf"
+        return
+    fi
     python3 -m pip config list 2>/dev/null | python3 -c '
 import ast, pathlib, re, shutil, sys
 
@@ -142,10 +148,9 @@ for line in sys.stdin:
     match = re.match(r"(?:global|install|wheel|:env:)\.([a-z-]+)=(.*)", line.strip())
     if match and match[1] in ("index-url", "cert", "proxy", "trusted-host", "timeout"):
         found.setdefault(match[1], ast.literal_eval(match[2]))
-(folder / "cert.pem").touch()
 if "cert" in found:
     shutil.copy(found["cert"], folder / "cert.pem")
-    found["cert"] = "/etc/pip-cert.pem"
+    found["cert"] = "/mnt/cert.pem"
 text = "".join(f"{key} = {value}\n" for key, value in found.items())
 (folder / "pip.conf").write_text("[global]\n" + text)
 ' "$work/pip" || fail "this machine's pip settings could not be read"
@@ -175,7 +180,7 @@ CONF
     pip_settings
     # Lent to the build only; nothing of it is in the image.
     export BUILD="buildah ${store[*]} build --pull-never --isolation chroot --format docker --layers
-        --volume $work/pip/pip.conf:/etc/pip.conf:ro --volume $work/pip/cert.pem:/etc/pip-cert.pem:ro"
+        --volume $work/pip:/mnt:ro"
     run=(podman "${store[@]}" run --rm --pull=never)
     inspect=(podman "${store[@]}" image inspect)
     say "no Docker engine: $(buildah --version), $(podman --version)"

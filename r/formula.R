@@ -1,4 +1,5 @@
-# Formulas are data: they are parsed without being evaluated, and name only what is listed here.
+# Formulas are data: they are parsed without being evaluated, and name only what is listed here. So
+# is every other text that R would take for code, or for the name of a function to call.
 
 formula_vocabulary <- c(
   "~", "+", "-", "*", "/", "^", ":", "%in%", "%%", "%/%", "(", "|", "||", "&", "&&", "!",
@@ -10,8 +11,10 @@ formula_vocabulary <- c(
   "contr.poly", "contr.SAS"
 )
 formula_packages <- c("stats", "base", "splines", "lme4")
-formula_constants <- c("pi", "T", "F", "contr.treatment", "contr.sum", "contr.helmert",
-                       "contr.poly", "contr.SAS")
+contrast_functions <- c("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")
+formula_constants <- c("pi", "T", "F", contrast_functions)
+optimizer_functions <- c("nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap", "nmkbw", "optimx")
+na_actions <- c("na.omit", "na.exclude", "na.fail", "na.pass")
 
 # The formula that `text` spells, in `env`; stops with what is wrong before anything is evaluated.
 parse_formula <- function(text, columns, allow, env) {
@@ -22,18 +25,7 @@ parse_formula <- function(text, columns, allow, env) {
   if (length(expr) != 3L) {
     stop("the formula '", text, "' has no response: write 'response ~ terms'", call. = FALSE)
   }
-  used <- formula_calls(expr)
-  refused <- setdiff(used, c(formula_vocabulary, allow))
-  refused <- refused[!vapply(strsplit(refused, "::", fixed = TRUE), function(parts) {
-    length(parts) == 2L && parts[1L] %in% formula_packages && parts[2L] %in% formula_vocabulary
-  }, NA)]
-  if (length(refused) > 0L) {
-    stop("the formula calls ", paste0("'", refused, "'", collapse = ", "), ", which ",
-      if (length(refused) == 1L) "is" else "are",
-      " not on the list of functions that a formula may call; if it is meant, name it in `allow`",
-      call. = FALSE
-    )
-  }
+  used <- check_calls(expr, "the formula", allow)
   unknown <- setdiff(formula_variables(expr), c(columns, formula_constants, "."))
   if (length(unknown) > 0L) {
     stop("the formula names ", paste0("'", unknown, "'", collapse = ", "),
@@ -46,9 +38,111 @@ parse_formula <- function(text, columns, allow, env) {
   structure(expr, class = "formula", .Environment = env)
 }
 
-# What can be checked before a fit: the formula, with the columns that it names, and what
-# lmerControl() takes.
-check_lmer <- function(text, columns, allow) {
+# Stops if `expr` would call what isn't on the list or in `allow`; returns the calls' names.
+check_calls <- function(expr, what, allow = character()) {
+  used <- formula_calls(expr)
+  refused <- setdiff(used, c(formula_vocabulary, allow))
+  refused <- refused[!vapply(strsplit(refused, "::", fixed = TRUE), function(parts) {
+    length(parts) == 2L && parts[1L] %in% formula_packages && parts[2L] %in% formula_vocabulary
+  }, NA)]
+  if (length(refused) > 0L) {
+    stop(what, " calls ", paste0("'", refused, "'", collapse = ", "), ", which ",
+      if (length(refused) == 1L) "is" else "are",
+      " not on the list of functions that a formula may call; if it is meant, name it in `allow`",
+      call. = FALSE
+    )
+  }
+  check_coding(expr, what, allow)
+  used
+}
+
+# C(f, contr) calls what `contr` names: that must be one of R's own, or numbers.
+check_coding <- function(expr, what, allow) {
+  if (!is.call(expr)) return(invisible())
+  if (identical(expr[[1L]], quote(C)) || identical(expr[[1L]], quote(stats::C))) {
+    for (part in as.list(match.call(stats::C, expr))[-(1:2)]) {
+      if (!is_plain_coding(part, allow)) {
+        stop(what, " has ", deparse1(part), " as a coding in ", deparse1(expr), ": it takes ",
+          paste(contrast_functions, collapse = ", "), ", or numbers; name others in `allow`",
+          call. = FALSE
+        )
+      }
+    }
+  }
+  for (part in as.list(expr)[-1L]) if (!identical(part, quote(expr = ))) check_coding(part, what, allow)
+}
+
+is_plain_coding <- function(expr, allow) {
+  if (is.numeric(expr) || is.logical(expr)) return(TRUE)
+  known <- c(contrast_functions, allow)
+  if (is.character(expr)) return(expr %in% known)
+  if (is.name(expr)) return(as.character(expr) %in% known)
+  if (!is.call(expr)) return(FALSE)
+  if (is_namespaced(expr)) return(as.character(expr[[3L]]) %in% known)
+  head <- if (is.name(expr[[1L]])) as.character(expr[[1L]]) else ""
+  head %in% c(known, "c", "cbind", "(", "-", "+", "/", "*", ":") &&
+    all(vapply(as.list(expr)[-1L], is_plain_coding, NA, allow))
+}
+
+# A one-sided formula for random effects (re.form), checked as the model's is.
+parse_re_form <- function(text) {
+  expr <- str2lang(text)
+  if (!is.call(expr) || !identical(expr[[1L]], as.name("~")) || length(expr) != 2L) {
+    stop("re_form must be NULL, NA or a one-sided formula such as ~(1 | group), not '", text, "'",
+      call. = FALSE)
+  }
+  check_calls(expr, "re_form")
+  expr
+}
+
+# Arguments passed on to R's methods. A text could be taken for the name of a function to call, so
+# that texts are taken only where they are choices.
+plain_arguments <- function(arguments, choices = character()) {
+  for (name in names(arguments)) {
+    value <- arguments[[name]]
+    if (name == "na.action" && is.character(value) && length(value) == 1L && value %in% na_actions) {
+      arguments[[name]] <- get(value, asNamespace("stats"))
+    } else if (name == "optimizer" && name %in% choices) {
+      check_optimizer(value, character())
+    } else if (!(name %in% choices) && holds_text(value)) {
+      stop("the argument ", name, " holds text, which R may take for the name of a function to ",
+        "call: it is not passed on", if (length(choices) > 0L) "; texts are taken for ",
+        paste(choices, collapse = ", "), call. = FALSE)
+    }
+  }
+  arguments
+}
+
+holds_text <- function(value) {
+  is.character(value) || (is.list(value) && !is.object(value) && any(vapply(value, holds_text, NA)))
+}
+
+# lme4 looks these up by name, and calls what it finds.
+check_names_of_functions <- function(contrasts, control, allow) {
+  for (name in names(contrasts)) {
+    value <- contrasts[[name]]
+    if (holds_text(value) &&
+          !(is.character(value) && length(value) == 1L && value %in% c(contrast_functions, allow))) {
+      stop("contrasts of '", name, "' must be one of ", paste(contrast_functions, collapse = ", "),
+        ", or a matrix of numbers; if '", paste(value, collapse = " "), "' is meant, name it in `allow`",
+        call. = FALSE)
+    }
+  }
+  check_optimizer(control$optimizer, allow)
+}
+
+check_optimizer <- function(value, allow) {
+  unknown <- setdiff(if (is.character(value)) value, c(optimizer_functions, allow))
+  if (length(unknown) > 0L) {
+    stop("the optimizer '", unknown[1L], "' is none of ", paste(optimizer_functions, collapse = ", "),
+      "; if it is meant, name it in `allow`", call. = FALSE)
+  }
+}
+
+# What can be checked before a fit: the formula, with the columns that it names, the names of
+# functions, and what lmerControl() takes.
+check_lmer <- function(text, columns, allow, contrasts, control) {
+  check_names_of_functions(contrasts, control, allow)
   expr <- parse_formula(text, columns, allow, new.env(parent = baseenv()))
   if (!any(c("|", "||") %in% formula_calls(expr))) {
     stop("the formula '", text, "' has no random term: add one, such as (1 | group), or fit it ",
@@ -66,11 +160,10 @@ formula_calls <- function(expr) {
   head <- expr[[1L]]
   if (is.name(head)) {
     name <- as.character(head)
-    if (name %in% c("::", ":::")) {
-      return(if (name == "::" && is.name(expr[[2L]]) && is.name(expr[[3L]])) character() else name)
-    }
+    # A function that is named and not called may be called by the one that is given it.
+    if (name %in% c("::", ":::")) return(if (is_namespaced(expr)) namespaced(expr) else name)
   } else if (is_namespaced(head)) {
-    name <- paste0(as.character(head[[2L]]), "::", as.character(head[[3L]]))
+    name <- namespaced(head)
   } else {
     name <- paste(deparse(head, nlines = 1L), collapse = " ")
   }
@@ -83,6 +176,8 @@ is_namespaced <- function(head) {
   is.call(head) && length(head) == 3L && identical(head[[1L]], as.name("::")) &&
     is.name(head[[2L]]) && is.name(head[[3L]])
 }
+
+namespaced <- function(expr) paste0(as.character(expr[[2L]]), "::", as.character(expr[[3L]]))
 
 # The variables of an expression; the two names around `::` are none.
 formula_variables <- function(expr) {

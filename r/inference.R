@@ -399,7 +399,6 @@ random_rows <- function(fit, newdata, re_form) {
     terms <- stats::delete.response(stats::terms(fit, random.only = TRUE))
     levels <- factor_levels(fit, terms)
     levels <- levels[names(levels) %in% inside]
-    wanted <- bars
     if (!is.null(re_form)) {
       # Grouping columns that aren't asked for may be absent.
       for (name in setdiff(all.vars(terms), names(newdata))) newdata[[name]] <- NA
@@ -407,14 +406,16 @@ random_rows <- function(fit, newdata, re_form) {
     frame <- stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = levels)
     for (name in names(levels)) {
       frame[[name]] <- factor(frame[[name]], levels = levels[[name]])
-      own <- stats::model.frame(fit)[[name]]
-      if (is.factor(own)) stats::contrasts(frame[[name]]) <- stats::contrasts(own)
+      attr(frame[[name]], "contrasts") <- attr(stats::model.frame(fit)[[name]], "contrasts")
     }
   }
   kept <- NULL
   if (is.character(re_form) && re_form != "none") {
-    kept <- unlist(lapply(find_bars(str2lang(re_form)), function(bar) {
-      paste(deparse1(bar[[3L]]), colnames(bar_columns(bar, frame)))
+    kept <- unlist(lapply(find_bars(parse_re_form(re_form)), function(bar) {
+      columns <- tryCatch(colnames(bar_columns(bar, frame)), error = function(condition) {
+        stop("re_form names (", deparse1(bar), "), which the model hasn't", call. = FALSE)
+      })
+      paste(deparse1(bar[[3L]]), columns)
     }))
   }
   cnms <- lme4::getME(fit, "cnms")
@@ -468,7 +469,7 @@ marginal_means <- function(fit, specs, contrast, at, arguments) {
   needs_package("emmeans", "emmeans")
   call <- c(
     list(fit, specs = specs, lmer.df = "asymptotic", data = environment(stats::formula(fit))$data),
-    arguments
+    plain_arguments(arguments, c("weights", "by", "type", "cov.keep", "submodel"))
   )
   if (!is.null(at)) call$at <- at
   grid <- do.call(emmeans::emmeans, call, quote = TRUE)

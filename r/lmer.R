@@ -2,6 +2,7 @@
 fit_lmer <- function(data, formula, allow, arguments, names, vectors, control) {
   # The call is evaluated, and its formula lives, in an environment of its own, in which `update`,
   # `refit`, `profile` and the like find the data again.
+  check_names_of_functions(arguments$contrasts, control, allow)
   env <- new.env(parent = asNamespace("lme4"))
   env$data <- data
   call <- c(
@@ -10,8 +11,11 @@ fit_lmer <- function(data, formula, allow, arguments, names, vectors, control) {
     lapply(names, as.name)
   )
   for (name in names(vectors)) {
-    env[[name]] <- vectors[[name]]
-    call[[name]] <- as.name(name)
+    # A column of that name would be found before the vector.
+    own <- if (name %in% names(data)) make.unique(c(names(data), paste0(".", name))) else name
+    own <- own[length(own)]
+    env[[own]] <- vectors[[name]]
+    call[[name]] <- as.name(own)
   }
   if (length(control) > 0L) call$control <- as.call(c(list(quote(lmerControl)), control))
   fit <- eval(as.call(call), env)
@@ -93,28 +97,40 @@ mermod_summary <- function(fit) {
 }
 
 mermod_predict <- function(fit, newdata, re_form, allow_new_levels, random_only, ...) {
-  arguments <- list(fit, allow.new.levels = allow_new_levels, ...)
+  arguments <- c(
+    list(fit, allow.new.levels = allow_new_levels), plain_arguments(list(...), "type")
+  )
   if (random_only) arguments$random.only <- TRUE
   if (!is.null(newdata)) arguments$newdata <- newdata
   if (identical(re_form, "none")) {
     arguments$re.form <- NA
   } else if (is.character(re_form)) {
     env <- new.env(parent = environment(stats::formula(fit)))
-    expr <- str2lang(re_form)
-    arguments$re.form <- structure(expr, class = "formula", .Environment = env)
+    arguments$re.form <- structure(parse_re_form(re_form), class = "formula", .Environment = env)
   }
   values <- do.call(stats::predict, arguments, quote = TRUE)
   list(rows = as.integer(names(values)), values = unname(as.numeric(values)))
 }
 
 mermod_simulate <- function(fit, nsim, seed, ...) {
-  values <- stats::simulate(fit, nsim = nsim, seed = seed, ...)
+  arguments <- list(...)
+  if (is.character(arguments$re.form)) {
+    env <- new.env(parent = environment(stats::formula(fit)))
+    arguments$re.form <- structure(
+      parse_re_form(arguments$re.form), class = "formula", .Environment = env
+    )
+  }
+  arguments <- c(list(fit, nsim = nsim, seed = seed), plain_arguments(arguments))
+  values <- do.call(stats::simulate, arguments, quote = TRUE)
   list(rows = as.integer(row.names(values)), names = names(values), values = unname(as.list(values)))
 }
 
 mermod_confint <- function(fit, parm, level, method, seed, ...) {
   if (!is.null(seed)) seed_r(seed)
-  arguments <- list(fit, level = level, method = method, quiet = TRUE, ...)
+  choices <- c("boot.type", "parallel", "startmethod", "prof.scale", "optimizer")
+  arguments <- c(
+    list(fit, level = level, method = method, quiet = TRUE), plain_arguments(list(...), choices)
+  )
   if (!is.null(parm)) arguments$parm <- parm
   table <- do.call(stats::confint, arguments, quote = TRUE)
   list(terms = rownames(table), low = unname(table[, 1L]), high = unname(table[, 2L]))
@@ -129,10 +145,20 @@ mermod_anova <- function(fit, others, refit) {
     order = match(row.names(table), names),
     table = list(
       npar = table$npar, aic = table$AIC, bic = table$BIC, log_lik = table$logLik,
-      deviance = table$deviance, statistic = table$Chisq, df = table$Df,
+      deviance = table[[intersect(c("deviance", "-2*log(L)"), names(table))]], # its newer name
+      statistic = table$Chisq, df = table$Df,
       p_value = table[["Pr(>Chisq)"]]
     )
   )
 }
 
 mermod_anova_terms <- function(fit) as.data.frame(stats::anova(fit))
+
+# How lme4 orders the random effects of a crossed design in this process. Where lme4 and Matrix were
+# compiled with different layouts of CHOLMOD's settings (Debian 12), that depends on the address at
+# which the system loaded lme4's library, and with it the last bits of a fit with several factors.
+crossed_order <- function() {
+  fit <- lme4::lmer(diameter ~ 1 + (1 | plate) + (1 | sample), lme4::Penicillin)
+  factor <- lme4::getME(fit, "L")
+  c(factor@type[1L], factor@perm)
+}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .arguments import check_known
 from .asking import ask, complete_df
-from .contrasts import coefficients, test_row
+from .contrasts import coefficients, one_row
 from .errors import ArgumentError, PoolingError
 from .mermod import MerMod
 from .mermodlist import MerModList
@@ -89,7 +89,7 @@ def compare(
     --------
     >>> import rbridge_mi as rb
     >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
-    >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+    >>> imp = rb.AmeliaImputer(m=4, idvars=["schid", "meanses"]).impute(holes, seed=1)
     >>> full = rb.Lmer("mathach ~ ses + meanses + size + (1 | schid)").fit(imp)
     >>> reduced = rb.Lmer("mathach ~ ses + (1 | schid)").fit(imp)
     >>> rb.compare(full, reduced)[["method", "df1"]]
@@ -106,7 +106,7 @@ def compare(
         tested = pair.wald(method, dfcom)
     else:
         tested = pair.likelihood(method, robust)
-    return test_row(tested, [*pair.notes, tested.note], stacklevel=3)
+    return one_row(tested, [*pair.notes, tested.note], stacklevel=3)
 
 
 @dataclass(frozen=True)
@@ -260,10 +260,10 @@ def compare_estimates(fit: MerMod, fits: MerModList, conf_level: float = 0.95) -
     --------
     >>> import rbridge_mi as rb
     >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
-    >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+    >>> imp = rb.AmeliaImputer(m=4, idvars=["schid", "meanses"]).impute(holes, seed=1)
     >>> model = rb.Lmer("mathach ~ ses + (1 | schid)")
     >>> rb.compare_estimates(model.fit(holes), model.fit(imp))["listwise_nobs"].tolist()
-    [6825, 6825]
+    [6826, 6826]
     """
     if not isinstance(fit, MerMod) or not isinstance(fits, MerModList):
         raise ArgumentError("compare_estimates takes one fit (MerMod) and a list (MerModList).")

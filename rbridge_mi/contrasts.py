@@ -17,7 +17,7 @@ from .mermod import MerMod
 from .pooling import joint, rubin
 from .schemas import checked
 
-__all__ = ["coefficients", "estimate_contrasts", "test_hypothesis", "test_row"]
+__all__ = ["coefficients", "estimate_contrasts", "hypothesis_test", "one_row"]
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ def coefficients(fits: Sequence[MerMod], terms: Sequence[str]) -> tuple[Floats, 
     return estimates, np.array([fit.vcov().loc[names, names].to_numpy() for fit in fits])
 
 
-def test_hypothesis(
+def hypothesis_test(
     fits: Sequence[MerMod], terms: Sequence[str], kind: str, dfcom: Any, hypothesis: Any, rhs: Any
 ) -> pd.DataFrame:
     """See `PooledMerMod.test`."""
@@ -42,10 +42,10 @@ def test_hypothesis(
     q, u = joint.linear_hypothesis(*coefficients(fits, terms), matrix, right)
     complete = complete_df(dfcom, fits, matrix, joint=len(matrix) > 1)
     tested = joint.d1(q, u, dfcom=float(np.max(complete)))
-    return test_row(tested, [tested.note], hypothesis="; ".join(labels))
+    return one_row(tested, [tested.note], hypothesis="; ".join(labels))
 
 
-def test_row(
+def one_row(
     tested: joint.JointTest, notes: Sequence[str], *, stacklevel: int = 4, **attrs: str
 ) -> pd.DataFrame:
     """The test as a table of one row; notes are warned of, and kept in ``attrs["note"]``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,8 @@ class Diagnostics:
             f"{int(self.fits['is_singular'].sum())} singular"
         )
         lines += [f"  imputation {r.imputation}: {r.messages}" for r in bad.itertuples()]
-        lines += [f"Note: {text}" for text in self.advice]
+        for text in self.advice:
+            lines += textwrap.wrap(f"Note: {text}", 100, subsequent_indent="  ")
         return Printed.of(lines)
 
     def __str__(self) -> str:

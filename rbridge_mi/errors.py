@@ -94,7 +94,7 @@ class FitError(RCallError):
     fits: object = None
 
 
-class RWorkerLost(RBridgeError):
+class RWorkerLost(RBridgeError):  # noqa: N818 - says what happened
     """A process that ran R died: killed, crashed, or out of memory.
 
     Attributes
@@ -133,7 +133,7 @@ class RWorkerLost(RBridgeError):
         return (_rebuild, (type(self), self.args[0], self.__dict__))
 
 
-class RTimeout(RWorkerLost, TimeoutError):
+class RTimeout(RWorkerLost, TimeoutError):  # noqa: N818 - as subprocess's TimeoutExpired
     """A fit or an imputation took longer than its `timeout`, and was stopped."""
 
 

@@ -40,6 +40,12 @@ _OTHER = (
     "collect", "arglist", "empri", "autopri", "emburn", "max.resample", "boot.type", "parallel",
     "ncpus", "cl",
 )  # fmt: skip
+# Amelia hands these to compiled code unchecked: a text in place of a number ends the process.
+_NUMBERS = (
+    "p2s", "polytime", "splinetime", "startvals", "tolerance", "empri", "autopri", "emburn",
+    "max.resample", "ncpus",
+)  # fmt: skip
+_TEXTS = {"boot.type": ("ordinary", "none"), "parallel": ("no",)}
 _AMELIA = (*_NAMES, *_NAME, *_TABLES, *_OTHER)
 
 # What helps, by the start of Amelia's own text or its code.
@@ -123,6 +129,7 @@ class AmeliaImputer:
         for name in _NAMES:
             if given.get(name) is not None:
                 given[name] = column_list(given[name], name)
+        _check_kinds(given)
         self.arguments: Mapping[str, Any] = {k: v for k, v in given.items() if v is not None}
 
     def impute(
@@ -520,11 +527,39 @@ def _joined(data: pd.DataFrame, parts: Sequence[Mapping[str, Any]]) -> dict[str,
 def _numbered(table: Any, position: int, data: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:
     """A table of Amelia's with column names turned into R's column numbers."""
     rows = [list(row) for row in np.atleast_2d(np.asarray(table, dtype=object))]
+    wanted = (4, 5) if name == "priors" else (3,) if name == "bounds" else (2,)
+    if any(len(row) not in wanted for row in rows):
+        raise ArgumentError(
+            f"{name} must be a table of {' or '.join(map(str, wanted))} columns, as in R."
+        )
     for row in rows:
         if isinstance(row[position - 1], str):
             check_columns([row[position - 1]], data, name)
             row[position - 1] = list(data.columns).index(row[position - 1]) + 1
-    return np.array(rows, dtype=np.float64)
+    try:
+        return np.array(rows, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} must hold numbers, but for names of columns.") from None
+
+
+def _check_kinds(given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name in _NUMBERS and np.asarray(value).dtype.kind not in "biuf":
+            raise ArgumentError(f"{name} must be a number or numbers, not {value!r}.")
+        if name == "emburn" and np.shape(value) != (2,):
+            raise ArgumentError(
+                f"emburn must be the least and the greatest number of iterations, not {value!r}."
+            )
+        if name in _TEXTS and value not in _TEXTS[name]:
+            raise ArgumentError(f"{name} must be {' or '.join(_TEXTS[name])}, not {value!r}.")
+        if name in ("arglist", "cl") and not hasattr(value, "__rsexp__"):
+            raise ArgumentError(f"{name} must be an R object, not {type(value).__name__}.")
+        if name in ("intercs", "incheck", "collect", "frontend") and not isinstance(
+            value, bool | np.bool_
+        ):
+            raise ArgumentError(f"{name} must be True or False, not {value!r}.")
 
 
 def _restored(data: pd.DataFrame, found: Mapping[str, Any]) -> tuple[dict[str, Cells], list[str]]:

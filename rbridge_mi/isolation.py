@@ -150,29 +150,35 @@ def _run(job: Job, timeout: float | None, held: _Held) -> Any:
         ) from None  # fmt: skip
     except _Gone:
         cause, said = worker.death()
-        raise RWorkerLost(
-            f"{job.what}: the process that ran it was lost: {cause}.\n  in: {job.r_call}"
-            f"\n  seed: {_seed(job)}" + (f"\n  it said: {said}" if said else "") + "\n  This "
-            "process and its R go on. If memory ran out: a smaller task, or fewer at a time "
-            "(n_jobs); if R crashed, the call and the seed above crash it again.",
-            what=job.what, r_call=job.r_call, seed=job.seed, cause=cause,
-        ) from None  # fmt: skip
+        raise _lost(job, cause, said) from None
     finally:
         _pool.put_back(worker, held)
-    if kind == "error":
-        raise value
-    return value
+    if kind == "value":
+        return value
+    if isinstance(value, MemoryError):
+        raise _lost(job, f"it ran out of memory ({value})")
+    raise value
+
+
+def _lost(job: Job, cause: str, said: str = "") -> RWorkerLost:
+    return RWorkerLost(
+        f"{job.what}: the process that ran it was lost: {cause}.\n  in: {job.r_call}"
+        f"\n  seed: {_seed(job)}" + (f"\n  it said: {said}" if said else "") + "\n  This process "
+        "and its R go on. If memory ran out: a smaller task, or fewer at a time (n_jobs); if R "
+        "crashed, the call and the seed above crash it again.",
+        what=job.what, r_call=job.r_call, seed=job.seed, cause=cause,
+    )  # fmt: skip
 
 
 def _seed(job: Job) -> str:
     return "none was given" if job.seed is None else str(job.seed)
 
 
-class _Gone(Exception):
+class _Gone(Exception):  # noqa: N818 - never leaves this module
     """The worker is dead."""
 
 
-class _Late(Exception):
+class _Late(Exception):  # noqa: N818 - never leaves this module
     """The worker isn't done in time."""
 
 
@@ -225,7 +231,7 @@ class _Worker:
             if not self._connection.poll(timeout):
                 raise _Late
             answer: tuple[str, Any] = pickle.loads(self._connection.recv_bytes())
-        self._busy = False
+        self._busy = answer[0] == "error"  # after an error, its memory may be all but used up
         return answer
 
     def kill(self) -> None:
@@ -366,21 +372,28 @@ def serve(fd: int) -> None:
 
 
 def _answer(connection: Connection, request: bytes) -> bytes:
-    begun = False
+    """The job's value or error, pickled."""
+    answer: tuple[str, Any]
     try:
         warm, run = pickle.loads(request)
         warm()
         connection.send_bytes(_STARTED)
-        begun = True
-        return pickle.dumps(("value", run()), protocol=5)
     except BaseException as error:
-        if not begun:
-            connection.send_bytes(_STARTED)
-        with contextlib.suppress(Exception):
-            found = pickle.dumps(("error", error), protocol=5)
-            pickle.loads(found)
-            return found
-        told = RBridgeError(f"{type(error).__name__} in a worker process: {error}")
+        connection.send_bytes(_STARTED)
+        answer = ("error", error)
+    else:
+        try:
+            answer = ("value", run())
+        except BaseException as error:
+            answer = ("error", error)
+    try:
+        found = pickle.dumps(answer, protocol=5)
+        if answer[0] == "error":
+            pickle.loads(found)  # exceptions with arguments of their own may not come back
+        return found
+    except Exception as error:
+        cause = answer[1] if answer[0] == "error" else error
+        told = RBridgeError(f"in a worker process: {type(cause).__name__}: {cause}")
         return pickle.dumps(("error", told), protocol=5)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
@@ -53,7 +53,8 @@ class Lmer:
     verbose : int
         What lme4 then prints goes to the logger ``rbridge_mi.r``.
     allow : sequence of str
-        Further functions that the formula may call; they run with this process' rights.
+        Further functions that the formula may call, or that `contrasts` and the optimizer may
+        name; they run with this process' rights.
 
     Examples
     --------
@@ -190,7 +191,7 @@ class Lmer:
                 what="lmer",
             )
         )
-        outcomes = {i: self._received(found[i], lambda i=i: data[i - 1]) for i in numbers}
+        outcomes = {i: self._received(found[i], partial(data.__getitem__, i - 1)) for i in numbers}
         fits = tuple(x for x in outcomes.values() if isinstance(x, MerMod))
         failed = {i: x for i, x in outcomes.items() if not isinstance(x, MerMod)}
         _warn(fits)
@@ -214,12 +215,12 @@ class Lmer:
                 error.args = (f"imputation {imputation}: {error.args[0]}",)
             return error.with_traceback(None)
 
-    def _received(
-        self, found: Any, data: Callable[[], pd.DataFrame]
-    ) -> MerMod | RBridgeError:
+    def _received(self, found: Any, data: Callable[[], pd.DataFrame]) -> MerMod | RBridgeError:
         """A worker's result as a fit of this process."""
         if isinstance(found, MerMod | RBridgeError):
             return found
+        if found.pop("order", None) not in (None, _crossed_order()):
+            return self._try_one(data(), found["imputation"])  # the worker's R rounds otherwise
         r = found.pop("r") or rdoor.RObject(make=lambda: self._fitted(data()))
         return MerMod(**found, r=r)
 
@@ -267,7 +268,13 @@ class Lmer:
         """What can be said before any fit: the formula, its columns, the control's names."""
         rdoor.require_package("lme4", "Lmer")
         found = rdoor.call(
-            "check_lmer", self.formula, list(data.columns), list(self.allow), error=FormulaError
+            "check_lmer",
+            self.formula,
+            list(data.columns),
+            list(self.allow),
+            dict(self.contrasts or {}),
+            dict(self.control or {}),
+            error=FormulaError,
         ).value
         check_known(self.control or (), found["control"], "control (lmerControl)")
         for name in found["variables"]:
@@ -322,7 +329,16 @@ class _Remote:
 
     def __call__(self, base: Packed, number: int, piece: Piece) -> dict[str, Any] | RBridgeError:
         fit = self.model._try_one(piece.complete(base.unpack()), number)
-        return fit if isinstance(fit, RBridgeError) else fit.shipped(self.with_object)
+        if isinstance(fit, RBridgeError):
+            return fit
+        order = _crossed_order() if fit.n_lvls > 1 else None
+        return {**fit.shipped(self.with_object), "order": order}
+
+
+@cache
+def _crossed_order() -> tuple[int, ...]:
+    """How lme4 orders crossed random effects in this process; see ``crossed_order`` in R."""
+    return tuple(int(x) for x in rdoor.call("crossed_order").value)
 
 
 @dataclass(frozen=True)

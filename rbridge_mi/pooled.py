@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import pandas as pd
 
 from .advice import advise
 from .asking import complete_df
-from .contrasts import coefficients, estimate_contrasts, test_hypothesis
+from .contrasts import coefficients, estimate_contrasts, hypothesis_test
 from .diagnostics import Diagnostics, diagnose
 from .errors import ArgumentError, PoolingError, RBridgeWarning
 from .imputed import ImputedData
@@ -123,7 +124,7 @@ class PooledMerMod:
         >>> pooled.test("ses = meanses").shape
         (1, 6)
         """
-        return test_hypothesis(
+        return hypothesis_test(
             self.fits, list(self.fixed["term"]), self.kind, self.dfcom, hypothesis, rhs
         )
 
@@ -330,7 +331,8 @@ class PooledMerMod:
             columns += ["riv", "fmi"]
         table = shown[columns].to_string(formatters=_FORMATS)
         lines += ["", f"Fixed effects ({100 * self.conf_level:g}% intervals):", *table.split("\n")]
-        lines += [f"Note: {text}" for text in self.advice]
+        for text in self.advice:
+            lines += textwrap.wrap(f"Note: {text}", 100, subsequent_indent="  ")
         return Printed.of([*lines, *self.notes])
 
     def __repr__(self) -> str:

@@ -25,7 +25,7 @@ def complete(groups: int = 24, size: int = 8, seed: int = 1, slope_sd: float = 0
         + np.array([0.0, 0.3, 0.1])[f]
         + rng.normal(scale=0.8, size=groups)[g]
         + rng.normal(scale=slope_sd, size=groups)[g] * x1
-        + rng.normal(scale=0.5, size=size)[h]
+        + rng.normal(scale=0.9, size=size)[h]
         + rng.normal(size=n)
     )
     return pd.DataFrame(

@@ -23,6 +23,9 @@ from rbridge_mi.testing.rscript import run_r
 from .inference_data import complete, fitted, imputed
 
 TESTS = 1e-10
+# Debian's lme4 1.1-31 orders crossed factors by the address at which it is loaded, so that one
+# Rscript's estimates differ from another's at the tenth digit (rdoor/placement.py).
+CROSSED = 1e-7
 
 # full, reduced, whether mitml can do Wald tests of it
 PAIRS = {
@@ -134,7 +137,7 @@ def test_compare_is_mitmls(
         assert found[2] == pooled["df"]
         assert found[3] == pytest.approx(pooled["p_value"], rel=1e-12)
         return
-    assert_row(mine, expected)
+    assert_row(mine, expected, CROSSED if pair == "crossed" else TESTS)
 
 
 @pytest.mark.parametrize("pair", [k for k, x in PAIRS.items() if x[2] and k != "one coefficient"])
@@ -142,8 +145,11 @@ def test_compare_is_mices(
     pair: str, lists: dict[str, rb.MerModList], theirs: dict[str, Any]
 ) -> None:
     full, reduced, _ = PAIRS[pair]
-    assert_row(rb.compare(lists[full], lists[reduced], dfcom=100), theirs[pair]["mice_D1"][:5])
-    assert_row(rb.compare(lists[full], lists[reduced], "D2"), theirs[pair]["mice_D2"][:5])
+    rtol = CROSSED if pair == "crossed" else TESTS
+    mine = rb.compare(lists[full], lists[reduced], dfcom=100)
+    assert_row(mine, theirs[pair]["mice_D1"][:5], rtol)
+    mine = rb.compare(lists[full], lists[reduced], "D2")
+    assert_row(mine, theirs[pair]["mice_D2"][:5], rtol)
 
 
 def test_ml_fits_are_not_refitted_and_nothing_is_said(data: rb.ImputedData) -> None:

@@ -12,7 +12,7 @@ import pytest
 from scipy.special import ndtri
 
 import rbridge_mi as rb
-from rbridge_mi import pooling
+from rbridge_mi import pooling, rdoor
 from rbridge_mi.schemas import TABLES
 from rbridge_mi.testing.rscript import run_r
 
@@ -29,7 +29,7 @@ FORMULAS = {
 
 @pytest.fixture(scope="module")
 def data() -> rb.ImputedData:
-    return imputed(complete(groups=40, slope_sd=0.9), m=4)
+    return imputed(complete(groups=40, slope_sd=0.9), m=4, prop=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,9 @@ answers <- lapply(formulas, function(formula) {
   v <- lmerTest::as_lmerModLmerTest(fit)@vcov_varpar
   link <- function(par) {
     k <- length(par)
-    covs <- VarCorr(fit)
     covs <- lme4::mkVarCorr(par[k], getME(fit, "cnms"), lengths(getME(fit, "cnms")), par[-k],
                             names(getME(fit, "cnms")))
+    covs <- structure(covs, useSc = TRUE, class = "VarCorr.merMod")
     table <- as.data.frame(covs)
     cor <- !is.na(table$var2)
     ifelse(cor, atanh(ifelse(cor, table$sdcor, 0)), log(table$sdcor))
@@ -105,9 +105,9 @@ def test_random_table(name: str, lists: dict[str, rb.MerModList]) -> None:
     tidy = pooled.tidy().query("effect == 'ran_pars'").set_index(["group", "term"])["estimate"]
     own = table[table["term"] != "icc"].set_index(["group", "term"])
     assert set(own.index) == set(tidy.index)
-    pd.testing.assert_series_equal(own["estimate"], tidy.loc[own.index], check_names=False)
+    assert own["estimate"].tolist() == tidy.loc[list(own.index)].tolist()
     icc = table[table["term"] == "icc"].set_index("group")["estimate"]
-    pd.testing.assert_series_equal(icc, pooled.icc, check_names=False)
+    assert icc.to_dict() == pooled.icc.to_dict()
     if any(x.is_singular for x in fits):
         return
     assert (table["n_boundary"] == 0).all()
@@ -138,17 +138,17 @@ def test_random_table(name: str, lists: dict[str, rb.MerModList]) -> None:
             assert row[column] == pytest.approx(float(getattr(expected, column)), rel=1e-10), term
 
 
-def test_interval_is_near_the_profile(data: rb.ImputedData) -> None:
+def test_interval_is_near_the_profile() -> None:
     """m identical data sets: the interval of one fit, beside lme4's profile of it."""
-    same = rb.ImputedData.from_frames([data[0]] * 3)
+    same = rb.ImputedData.from_frames([complete(groups=200)] * 3)
     fits = fitted("y ~ x1 + (1 | g)", same)
     table = fits.pool().random.set_index("term")
     assert (table["fmi"] == 0).all()
     profile = fits[0].confint(parm="theta_", method="profile").set_index("term")
-    # 40 groups: the log scale is nearly quadratic; the profile is of ML, the fit REML.
+    # 200 groups: the log scale is nearly quadratic; the profile is of ML, the fit REML.
     for mine, theirs in (("sd__(Intercept)", ".sig01"), ("sd__Observation", ".sigma")):
         for end in ("conf_low", "conf_high"):
-            assert table.loc[mine, end] == pytest.approx(profile.loc[theirs, end], rel=0.05)
+            assert table.loc[mine, end] == pytest.approx(profile.loc[theirs, end], rel=0.03)
 
 
 def test_icc_variance_by_delta(lists: dict[str, rb.MerModList]) -> None:
@@ -184,7 +184,7 @@ def test_boundary() -> None:
     data = imputed(complete(slope_sd=0.0), m=4)
     fits = fitted("y ~ x1 + (1 | g) + (0 + x2 | g)", data)
     singular = [x.is_singular for x in fits]
-    assert 0 < sum(singular)
+    assert sum(singular) > 0
     table = fits.pool().random.set_index("term")
     row = table.loc["sd__x2"]
     assert row["n_boundary"] == sum(singular)
@@ -199,9 +199,16 @@ def test_boundary() -> None:
 
 def test_correlation_at_the_boundary() -> None:
     """A correlation of 1 or -1 has no z; the SDs beside it keep their intervals."""
+    rng = np.random.default_rng(1)
     frame = complete(groups=30, size=8)
-    frame["y"] = frame["y"] - frame.groupby("g")["y"].transform("mean") * (1 - frame["x1"])
-    frames = [frame.assign(y=frame["y"] + 0.01 * i * frame["x2"]) for i in range(3)]
+    parts = []
+    for _, part in frame.groupby("g", sort=False):
+        design = np.column_stack([np.ones(len(part)), part["x1"]])
+        noise = rng.normal(size=(len(part), 3))
+        noise -= design @ np.linalg.lstsq(design, noise, rcond=None)[0]
+        parts.append((1 + part["x1"].to_numpy()[:, None]) * rng.normal() + noise)
+    values = np.concatenate(parts)  # every group's own coefficients are equal, without noise
+    frames = [frame.assign(y=values[:, i]) for i in range(3)]
     fits = fitted("y ~ x1 + (1 + x1 | g)", rb.ImputedData.from_frames(frames))
     assert all(x.is_singular for x in fits)
     table = fits.pool().random.set_index("term")
@@ -219,7 +226,8 @@ def test_asking_leaves_the_fits_alone(data: rb.ImputedData) -> None:
     names = ("theta", "Lambdat", "b", "RX", "Zt", "fixef", "L")
 
     def state() -> list[Any]:
-        raw = [x.r.call("base::serialize", None).value.tobytes() for x in fits]
+        parts = [rdoor.call_object("lme4::getME", x.r, name) for x in fits for name in names]
+        raw = [x.call("base::serialize", None).value for x in parts]
         return [raw, [x.predict(newdata).tolist() for x in fits]]
 
     before = state()
@@ -232,8 +240,7 @@ def test_asking_leaves_the_fits_alone(data: rb.ImputedData) -> None:
     with pytest.warns(rb.RBridgeWarning):
         rb.compare(fits, fitted("y ~ x1 + x2 + (1 + x1 | g)", data), "D3")
     after = state()
-    assert before[1] == after[1]
-    assert before[0] == after[0], names
+    assert before == after
 
 
 def test_plain_pooling_asks_nothing_of_r(lists: dict[str, rb.MerModList]) -> None:

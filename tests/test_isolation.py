@@ -1,4 +1,4 @@
-"""R in a process that may be lost: real kills, crashes and time limits, in the midst of the work."""
+"""R in a process that may be lost: real kills, crashes and time limits, amid the work."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def test_a_worker_killed_during_amelia(
 def test_r_that_ends_its_own_process(number: int, hsb: pd.DataFrame) -> None:
     """The signal comes out of R code that lmer itself evaluates."""
     model = rb.Lmer(
-        f"mathach ~ ses + tools::pskill(Sys.getpid(), {number}L) + (1 | schid)",
-        allow=["tools::pskill", "Sys.getpid"],
+        f"mathach ~ ses + tools::pskill(Sys.readlink('/proc/self'), {number}L) + (1 | schid)",
+        allow=["tools::pskill", "Sys.readlink"],
     )
     with pytest.raises(rb.RWorkerLost, match=signal.Signals(number).name):
         model.fit(hsb, isolate=True)
@@ -134,7 +134,7 @@ def test_r_that_ends_its_own_process(number: int, hsb: pd.DataFrame) -> None:
 
 
 def test_r_that_quits(hsb: pd.DataFrame) -> None:
-    model = rb.Lmer("mathach ~ ses + quit('no', 3) + (1 | schid)", allow=["quit"])
+    model = rb.Lmer("mathach ~ ses + quit('no', 3L) + (1 | schid)", allow=["quit"])
     with pytest.raises(rb.RBridgeError, match=r"exit code 3|lost|SystemExit|quit"):
         model.fit(hsb, timeout=20)
     assert r_is_well()
@@ -176,18 +176,16 @@ def test_memory_that_runs_out(holes: pd.DataFrame, at_work: Callable[..., list[i
     pids = at_work(limit, after=0.05)
     big = pd.concat([holes] * 40, ignore_index=True)
     imputer = rb.AmeliaImputer(m=20, idvars=["schid", "meanses"])
-    with pytest.raises(
-        (rb.RWorkerLost, rb.ImputationError, rb.RBridgeError, MemoryError)
-    ) as caught:
+    with pytest.raises((rb.RWorkerLost, rb.ImputationError)) as caught:
         imputer.impute(big, seed=1, isolate=True)
+    assert pids[0] not in [worker.pid for worker in isolation._pool._idle]
     assert "memory" in str(caught.value) or "allocat" in str(caught.value), caught.value
-    assert pids
     assert r_is_well()
 
 
 def test_an_endless_amelia(holes: pd.DataFrame, at_work: Callable[..., list[int]]) -> None:
     pids = at_work(lambda pid: None)
-    imputer = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"], tolerance=0, emburn=[10**6, 10**9])
+    imputer = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"], emburn=[10**9, 10**9])
     with pytest.raises(
         rb.RTimeout, match=r"(?s)Amelia: not done after 2 seconds.*seed: 5"
     ) as caught:
@@ -222,9 +220,9 @@ def test_in_a_list_finished_fits_are_kept_and_lost_ones_named(imp: rb.ImputedDat
         [x.assign(die=float(i == 2)) for i, x in enumerate(imp)], kind="bootstrap"
     )
     model = rb.Lmer(
-        "mathach ~ ses + I(ifelse(max(die) > 0, tools::pskill(Sys.getpid(), 11L), ses^2)) "
+        "mathach ~ ses + ifelse(die > 0, tools::pskill(Sys.readlink('/proc/self'), 11L), ses^2) "
         "+ (1 | schid)",
-        allow=["max", "tools::pskill", "Sys.getpid"],
+        allow=["tools::pskill", "Sys.readlink"],
     )
     with pytest.warns(
         rb.RWarning, match=r"imputation 3 was not fitted: lmer, imputation 3.*SIGSEGV"
@@ -290,6 +288,15 @@ def test_errors_pickle() -> None:
     assert (type(again), str(again), again.seed) == (rb.RWorkerLost, str(caught.value), 3)
     late = pickle.loads(pickle.dumps(rb.RTimeout("late", what="lmer", seed=1)))
     assert (type(late), str(late), late.what) == (rb.RTimeout, "late", "lmer")
+
+
+def run_out_of_memory() -> None:
+    raise MemoryError("unable to allocate 1 EiB")
+
+
+def test_pythons_own_lack_of_memory_in_a_worker() -> None:
+    with pytest.raises(rb.RWorkerLost, match=r"it ran out of memory \(unable to allocate 1 EiB\)"):
+        run_isolated(Job(run_out_of_memory, list, "a job", "f()"))
 
 
 def unpicklable() -> Any:
@@ -362,9 +369,9 @@ def test_ctrl_c_ends_the_workers(what: str, tmp_path: Path) -> None:
         return whole(worker, timeout)
     isolation._Worker.answer = answer
     try:
-        rb.Lmer({SLOW!r}).fit(data, isolate=True, **({{"n_jobs": 2}} if {what!r} == "list" else {{}}))
+        jobs = {{"n_jobs": 2}} if {what!r} == "list" else {{}}
+        rb.Lmer({SLOW!r}).fit(data, isolate=True, **jobs)
     except KeyboardInterrupt:
-        t = time.monotonic()
         assert not isolation._pool.busy
         fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(hsb)
         print("stopped, and R is well:", fit.nobs, flush=True)

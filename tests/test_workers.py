@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
+from rbridge_mi import rdoor
 from rbridge_mi.workers import RETRIES, Packed, run_each
 
 from .conftest import VIGNETTE
@@ -131,6 +132,16 @@ def test_objects_come_on_request_with_the_same_bits(
         assert parallel[1].anova(later[2], refit=False).equals(fits[1].anova(fits[2], refit=False))
     assert repr(later[1].r) == "<R object, live>"
     assert repr(later[0].r) == "<R object, on request>"
+
+
+def test_crossed_factors_too_have_the_same_bits() -> None:
+    """Where lme4 orders crossed effects by a coin tossed per process, the wrong ones are redone."""
+    frame = rdoor.call("base::getExportedValue", "lme4", "Penicillin").value
+    data = rb.ImputedData.from_frames(
+        [frame.assign(diameter=frame["diameter"] + 0.01 * i * (frame.index % 7)) for i in range(6)]
+    )
+    model = rb.Lmer("diameter ~ 1 + (1 | plate) + (1 | sample)")
+    assert model.fit(data, n_jobs=2) == model.fit(data)
 
 
 def test_messages_cross_processes(imp: rb.ImputedData) -> None:

@@ -171,7 +171,8 @@ compared <- function(table, fits) {
   data.frame(
     formula = vapply(fits[rownames(table)], function(x) one_line(formula(x)), ""),
     npar = as.numeric(table$npar), aic = table$AIC, bic = table$BIC, log_lik = table$logLik,
-    deviance = table$deviance, statistic = table$Chisq, df = as.numeric(table$Df),
+    deviance = if ("deviance" %in% names(table)) table$deviance else table[["-2*log(L)"]], # lme4 1.1-37
+    statistic = table$Chisq, df = as.numeric(table$Df),
     p_value = table[["Pr(>Chisq)"]], row.names = NULL
   )
 }

@@ -162,13 +162,15 @@ def _encoder(column: pd.Series[Any], name: str) -> Callable[[Any, str], dict[str
         return _factor
     if isinstance(dtype, pd.ArrowDtype):
         return _arrow
+    if isinstance(dtype, pd.SparseDtype):
+        raise EncodingError(f"column {name!r} has dtype {dtype}, {_remedy(dtype)}")
     if isinstance(dtype, pd.DatetimeTZDtype) or dtype.kind == "M":
         return _datetime
     if pd.api.types.is_bool_dtype(dtype):
         return _logical
     if pd.api.types.is_integer_dtype(dtype):
         return _integer
-    if pd.api.types.is_float_dtype(dtype) and not isinstance(dtype, pd.SparseDtype):
+    if pd.api.types.is_float_dtype(dtype):
         return _double
     if isinstance(dtype, pd.StringDtype):
         return _text
@@ -312,20 +314,27 @@ def _datetime(column: pd.Series[Any], name: str) -> dict[str, Any]:
     seconds_of = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
     per_second = seconds_of[np.datetime_data(values.dtype)[0]]
     ticks = np.where(missing, np.int64(0), values.view(np.int64))
+    if per_second > 10**6 and (ticks % 1000 != 0).any():
+        raise EncodingError(
+            f"column {name!r} holds times finer than the microseconds that R's double of seconds "
+            "can tell apart: round it (`.dt.floor('us')`)."
+        )
     whole, part = np.divmod(ticks, per_second)
     seconds = whole + part / per_second
-    # R counts seconds in a double; what comes back must be the same tick.
+    # R counts seconds in a double; what comes back must be the same microsecond.
     back = np.floor(seconds)
-    again = back.astype(np.int64) * per_second + np.rint((seconds - back) * per_second).astype(
-        np.int64
-    )
-    if not np.array_equal(again, ticks):
+    again = np.rint((seconds - back) * 10**6).astype(np.int64) * np.int64(per_second)
+    far = np.abs(whole) > np.iinfo(np.int64).max // 10**6 - 1
+    if far.any() or not (
+        np.array_equal(back.astype(np.int64), whole) and np.array_equal(again, part * 10**6)
+    ):
         raise EncodingError(
-            f"column {name!r} holds times finer than R's double of seconds can tell apart: round "
-            "it (`.dt.floor('us')`)."
+            f"column {name!r} holds times so far from 1970 that R's double of seconds doesn't hold "
+            "their microseconds: round it (`.dt.floor('s')`), or leave them out."
         )
     vector = rinterface.FloatSexpVector.from_memoryview(seconds.data)
-    np.frombuffer(vector.memoryview(), dtype=np.uint64)[missing] = _NA_REAL
+    if missing.any():
+        np.frombuffer(vector.memoryview(), dtype=np.uint64)[missing] = _NA_REAL
     return {"kind": rinterface.StrSexpVector(["datetime"]), "values": vector}
 
 
@@ -349,8 +358,9 @@ def _object(column: pd.Series[Any], name: str) -> dict[str, Any]:
     if kind in ("string", "empty"):
         return _text(column, name)
     if kind == "boolean":
-        return _logical(column.astype("boolean"), name)
-    if kind == "date":
+        return _logical(column.where(column.notna(), None).astype("boolean"), name)
+    # A datetime is a date, too, to Python; as one it would lose its time of day.
+    if kind == "date" and not any(isinstance(x, dt.datetime) for x in held):
         return _date(column, name)
     kinds = sorted({type(x).__name__ for x in held})
     raise EncodingError(
@@ -369,7 +379,9 @@ def _arrow(column: pd.Series[Any], name: str) -> dict[str, Any]:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _text(column, name)
     if pa.types.is_dictionary(kind):
-        return _factor(column.astype("category"), name)
+        # By way of Arrow: pandas' own conversion loses the order and the unused levels.
+        held = pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
+        return _factor(pd.Series(held.to_pandas()), name)
     if pa.types.is_boolean(kind):
         return _logical(column.astype("boolean"), name)
     if pa.types.is_integer(kind):

@@ -153,7 +153,7 @@ def assert_frame_bits_equal(
     >>> assert_frame_bits_equal(frame, frame.copy())
     >>> assert_frame_bits_equal(frame, frame + 1e-15)
     Traceback (most recent call last):
-    AssertionError: 2 differences between left and right, in 2 doubles and 2 other cells; the worst:
+    AssertionError: 2 differences between left and right, in 2 doubles and 4 other cells; the worst:
       at ['x'][0]: 1.0 is not 1.000000000000001 (5 ulp apart)
     others, from the first:
       at ['x'][1]: 2.0 is not 2.000000000000001 (2 ulp apart)

@@ -1,0 +1,28 @@
+"""Parity where text sorts otherwise: the C locale, and a dictionary's order from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "environment", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX", "R_ICU_LOCALE": "en_US"}]
+)
+def test_levels_in_another_locale(environment: dict[str, str]) -> None:
+    program = "import sys; from rbridge_mi.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "parity", "--json", "--case", "levels/[do]*_[co]*"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    found = json.loads(done.stdout)
+    assert found["equal"] and found["cases"] == 3 and found["doubles"] > 5_000
+    assert found["stack"]["collate"] == "C"

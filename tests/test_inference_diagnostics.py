@@ -1,0 +1,261 @@
+"""Diagnostics of imputations, advice with its remedies, listwise beside pooled."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rbridge_mi as rb
+from rbridge_mi import pooling
+from rbridge_mi.schemas import TABLES
+
+from .inference_data import complete, fitted, imputed
+
+
+@pytest.fixture(scope="module")
+def data() -> rb.ImputedData:
+    return imputed(m=5, prop=0.1)
+
+
+@pytest.fixture(scope="module")
+def fits(data: rb.ImputedData) -> rb.MerModList:
+    return fitted("y ~ x1 + x2 + f + (1 | g)", data)
+
+
+def diagnosed(fits: rb.MerModList, **arguments: Any) -> tuple[Any, list[str]]:
+    """The diagnostics, and what was warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = fits.pool().diagnostics(**arguments)
+    return found, [str(x.message) for x in caught if issubclass(x.category, rb.RBridgeWarning)]
+
+
+def test_coefficients(fits: rb.MerModList) -> None:
+    found, _ = diagnosed(fits, cv=0.1, conf_level=0.9)
+    pooled = fits.pool()
+    table = found.coefficients
+    assert list(table.columns) == list(TABLES["diagnostics"])
+    assert list(table["term"]) == list(pooled.fixed["term"])
+    fmi = pooled.fixed["fmi"]
+    assert table["fmi"].tolist() == fmi.tolist()
+    low, high = pooling.fmi_interval(fmi, 5, conf_level=0.9)
+    assert table["fmi_low"].tolist() == low.tolist()
+    assert table["fmi_high"].tolist() == high.tolist()
+    needed = pooling.imputations_needed(fmi, 5, cv=0.1, conf_level=0.9)
+    assert table["m_needed"].tolist() == needed.tolist()
+    q = np.array([x.beta for x in fits])
+    u = np.array([np.diag(x.vcov()) for x in fits])
+    errors = pooling.monte_carlo_errors(q, u, dfcom=float(fits[0].df_residual))
+    for name in ("estimate", "std_error", "df", "p_value"):
+        np.testing.assert_allclose(table[f"mce_{name}"], getattr(errors, name), rtol=1e-9)
+    # The estimate's has a closed form: sqrt(b / m).
+    np.testing.assert_allclose(table["mce_estimate"], np.sqrt(pooled.fixed["b"] / 5), rtol=1e-10)
+
+
+def test_fits_and_report(fits: rb.MerModList) -> None:
+    found, _ = diagnosed(fits)
+    table = found.fits
+    assert list(table.columns) == ["imputation", *TABLES["diagnostics_fits"]]
+    assert table["imputation"].tolist() == [1, 2, 3, 4, 5]
+    assert table["is_singular"].tolist() == [x.is_singular for x in fits]
+    assert table["optimizer"].tolist() == [x.optimizer for x in fits]
+    assert table["converged"].all()
+    text = str(found)
+    assert "5 of 5 converged" in text
+    assert "x2" in text
+    assert found._repr_html_().startswith("<pre>")
+    assert pickle.loads(pickle.dumps(found)).coefficients.equals(found.coefficients)
+
+
+def test_a_fit_that_did_not_converge_is_seen(data: rb.ImputedData) -> None:
+    fits = fitted("y ~ x1 + (1 + x1 | g)", data, control={"optCtrl": {"maxeval": 3}})
+    found, _ = diagnosed(fits)
+    assert not found.fits["converged"].any()
+    assert found.fits["messages"].str.len().gt(0).all()
+    assert "0 of 5 converged" in str(found)
+
+
+def test_two_imputations_have_no_monte_carlo_error(data: rb.ImputedData) -> None:
+    found, _ = diagnosed(fitted("y ~ x1 + (1 | g)", rb.ImputedData.from_frames(list(data)[:2])))
+    assert found.coefficients[["mce_estimate", "mce_p_value"]].isna().all(axis=None)
+    assert found.coefficients["m_needed"].gt(1).all()
+
+
+def test_bootstrap_samples_have_no_fmi() -> None:
+    boot = rb.BootstrapImputer(m=4).impute(complete(), seed=1)
+    found, said = diagnosed(fitted("y ~ x1 + (1 | g)", boot))
+    assert found.coefficients[["fmi", "mce_estimate"]].isna().all(axis=None)
+    assert found.coefficients["m_needed"].isna().all()
+    assert not said
+    assert found.advice == ()
+
+
+# --- advice -------------------------------------------------------------------------------------
+
+
+def test_too_few_imputations() -> None:
+    fits = fitted("y ~ x1 + x2 + (1 | g)", imputed(m=3, prop=0.4))
+    found, said = diagnosed(fits)
+    worst = fits.pool().fixed["fmi"].max()
+    needed = int(np.ceil(1 + 0.5 * (worst / 0.05) ** 2))
+    assert needed > 3
+    text = next(x for x in said if "too few imputations" in x)
+    assert f"m = {needed} or more" in text
+    assert text in found.advice
+    assert "Note: too few imputations" in fits.summary()
+
+
+def test_enough_imputations_are_not_complained_of() -> None:
+    fits = fitted("y ~ x1 + x2 + (1 | g)", imputed(m=30, prop=0.03))
+    _, said = diagnosed(fits)
+    assert not said
+    assert "Note:" not in fits.summary()
+
+
+def amelia(frame: pd.DataFrame, **arguments: Any) -> rb.ImputedData:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rb.RWarning)
+        return rb.AmeliaImputer(m=4, **arguments).impute(frame, seed=1)
+
+
+@pytest.fixture(scope="module")
+def gaps() -> pd.DataFrame:
+    frame = complete(groups=30, size=10)[["y", "x1", "x2", "g"]]
+    rng = np.random.default_rng(5)
+    return frame.assign(x1=frame["x1"].mask(rng.uniform(size=len(frame)) < 0.1))
+
+
+def test_slopes_that_amelia_does_not_know(gaps: pd.DataFrame) -> None:
+    formula = "y ~ x1 + (1 + x1 | g)"
+    _, said = diagnosed(fitted(formula, amelia(gaps, idvars="g")))
+    text = next(x for x in said if "random slopes of x1 over g" in x)
+    assert "too small" in text
+    assert "transform('mean')" in text
+    assert "2l.pan" in text
+    # No slopes; groups that it knows; the remedy taken; complete data: nothing to say.
+    quiet = [
+        ("y ~ x1 + (1 | g)", amelia(gaps, idvars="g")),
+        (formula, amelia(gaps, noms="g")),
+        (formula, amelia(gaps.assign(m=gaps.groupby("g")["x1"].transform("mean")), idvars="g")),
+        (formula, rb.ImputedData.from_frames([complete(), complete()])),
+    ]
+    for own_formula, imp in quiet:
+        _, said = diagnosed(fitted(own_formula, imp))
+        assert not any("random slopes" in x for x in said), own_formula
+
+
+def test_group_level_columns_imputed_row_by_row(gaps: pd.DataFrame) -> None:
+    rng = np.random.default_rng(6)
+    size = dict(zip(gaps["g"].unique(), rng.normal(size=30), strict=True))
+    frame = gaps.assign(size=gaps["g"].map(size))
+    frame["size"] = frame["size"].mask(rng.uniform(size=len(frame)) < 0.2)
+    imp = amelia(frame, idvars="g")
+    formula = "y ~ x1 + size + (1 | g)"
+    _, said = diagnosed(fitted(formula, imp))
+    text = next(x for x in said if "size is a g-level column" in x)
+    assert "imp.assign" in text
+    # The remedy, as the text spells it, silences it.
+    filled = imp.assign(size=lambda d: d.groupby("g")["size"].transform("mean"))
+    _, said = diagnosed(fitted(formula, filled))
+    assert not any("g-level" in x for x in said)
+    # A column that isn't in the model doesn't matter to it.
+    _, said = diagnosed(fitted("y ~ x1 + (1 | g)", imp))
+    assert not any("g-level" in x for x in said)
+
+
+RECIPES: dict[str, tuple[str, Any]] = {
+    "mean": ("the g mean of x1", lambda d: d.groupby("g")["x1"].transform("mean")),
+    "within": ("x1 minus its g mean", lambda d: d["x1"] - d.groupby("g")["x1"].transform("mean")),
+    "square": ("the square of x1", lambda d: d["x1"] ** 2),
+    "product": ("x1 times x2", lambda d: d["x1"] * d["x2"]),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_derived_columns(name: str) -> None:
+    """Computed before the holes came (mean, within) or imputed by themselves (square, product)."""
+    words, recipe = RECIPES[name]
+    frame = complete(groups=40, size=6)[["y", "x1", "x2", "g"]]
+    rng = np.random.default_rng(5)
+    derived = recipe(frame)
+    # Groups with a hole, and groups without.
+    gone = (rng.uniform(size=len(frame)) < 0.3) & (frame["g"] < "g20")
+    holes = frame.assign(x1=frame["x1"].mask(gone))
+    kept = derived if name in ("mean", "within") else recipe(holes)
+    holes = holes.assign(derived=kept)
+    imp = amelia(holes, idvars="g")
+    formula = "y ~ x1 + x2 + derived + (1 | g)"
+    _, said = diagnosed(fitted(formula, imp))
+    text = next(x for x in said if x.startswith("derived looks like"))
+    assert words in text
+    assert "recompute" in text
+    fixed = imp.assign(derived=recipe)
+    _, said = diagnosed(fitted(formula, fixed))
+    assert not any("looks like" in x for x in said)
+
+
+def test_logarithms_are_seen() -> None:
+    frame = complete()[["y", "x1", "g"]].assign(x1=lambda d: np.exp(d["x1"]))
+    rng = np.random.default_rng(5)
+    holes = frame.assign(x1=frame["x1"].mask(rng.uniform(size=len(frame)) < 0.2))
+    holes = holes.assign(lx=np.log(holes["x1"]))
+    _, said = diagnosed(fitted("y ~ lx + x1 + (1 | g)", amelia(holes, idvars="g")))
+    assert any("lx looks like the logarithm of x1" in x for x in said)
+
+
+def test_ordinary_columns_are_no_recipes(fits: rb.MerModList) -> None:
+    found, _ = diagnosed(fits)
+    assert not any("looks like" in x or "level column" in x for x in found.advice)
+
+
+def test_the_vignettes_recipe_is_commented(fits_hsb: rb.MerModList) -> None:
+    _, said = diagnosed(fits_hsb)
+    assert [x.split(":")[0].split(",")[0] for x in said] == [
+        "random slopes of ses over schid",
+        "meanses looks like the schid mean of ses",
+    ]
+
+
+@pytest.fixture(scope="module")
+def fits_hsb(imp: rb.ImputedData) -> rb.MerModList:
+    return fitted("mathach ~ minority + female + ses + meanses + (1 + ses | schid)", imp)
+
+
+# --- listwise beside pooled ------------------------------------------------------------------
+
+
+def test_compare_estimates(fits: rb.MerModList, data: rb.ImputedData) -> None:
+    alone = rb.Lmer("y ~ x1 + x2 + f + (1 | g)").fit(data.original)
+    table = rb.compare_estimates(alone, fits, conf_level=0.9)
+    assert list(table.columns) == list(TABLES["compare_estimates"])
+    pooled = fits.pool(conf_level=0.9).fixed
+    assert table["term"].tolist() == pooled["term"].tolist()
+    for name in ("estimate", "std_error", "conf_low", "conf_high"):
+        assert table[f"pooled_{name}"].tolist() == pooled[name].tolist()
+    assert table["fmi"].tolist() == pooled["fmi"].tolist()
+    assert table["listwise_estimate"].tolist() == alone.beta.tolist()
+    se = np.sqrt(np.diag(alone.vcov()))
+    np.testing.assert_allclose(table["listwise_std_error"], se, rtol=1e-15)
+    single = pooling.pool_scalars(
+        [alone.beta.to_numpy()], [se**2], dfcom=alone.df_residual, conf_level=0.9
+    )
+    np.testing.assert_allclose(table["listwise_conf_low"], single.conf_low, rtol=1e-12)
+    np.testing.assert_allclose(table["listwise_conf_high"], single.conf_high, rtol=1e-12)
+    assert set(table["listwise_nobs"]) == {alone.nobs} == {len(data.original.dropna())}
+    assert set(table["pooled_nobs"]) == {192}
+    difference = pooled["estimate"].to_numpy() - alone.beta.to_numpy()
+    np.testing.assert_allclose(table["difference"], difference, rtol=1e-12)
+    np.testing.assert_allclose(table["se_ratio"], pooled["std_error"] / se, rtol=1e-12)
+
+
+def test_compare_estimates_refuses(fits: rb.MerModList, data: rb.ImputedData) -> None:
+    other = rb.Lmer("y ~ x1 + (1 | g)").fit(data.original)
+    with pytest.raises(rb.ArgumentError, match="differ in fb, fc, x2"):
+        rb.compare_estimates(other, fits)
+    with pytest.raises(rb.ArgumentError, match="MerModList"):
+        rb.compare_estimates(fits, fits)  # type: ignore[arg-type]

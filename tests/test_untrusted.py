@@ -1,0 +1,441 @@
+"""Formulas, names and texts are data: nothing that is smuggled in through them runs.
+
+Each attempt would make a file. It must be refused, or do nothing; and the file isn't there.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rbridge_mi as rb
+
+GOOD = "y ~ x + (1 | g)"
+
+
+@pytest.fixture(scope="module")
+def data() -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    g = np.repeat([f"g{i}" for i in range(12)], 6)
+    f = np.tile(["a", "b", "c"], 24)
+    return pd.DataFrame({"y": rng.normal(size=72), "x": rng.normal(size=72), "g": g, "f": f})
+
+
+@pytest.fixture
+def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The file that an attempt would make, in the working directory, which R shares."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path / "canary"
+    assert not (tmp_path / "canary").exists(), "code ran"
+
+
+PAYLOADS = [
+    "system('touch canary')",
+    "base::system('touch canary')",
+    "base:::system('touch canary')",
+    "`system`('touch canary')",
+    "'system'('touch canary')",
+    "`base`::`system`('touch canary')",
+    "'base'::'system'('touch canary')",
+    "`::`(base, system)('touch canary')",
+    "`::`('base', 'system')('touch canary')",
+    "(system)('touch canary')",
+    "(function(z) system('touch canary'))(1)",
+    "(\\(z) system('touch canary'))(1)",
+    "{system('touch canary'); x}",
+    "{x}",
+    "(x <- system('touch canary'))",
+    "(x <<- 1)",
+    "(system('touch canary') -> x)",
+    "assign('x', system('touch canary'))",
+    "eval(parse(text = 'system(\"touch canary\")'))",
+    "evalq(system('touch canary'))",
+    "eval(quote(system('touch canary')))",
+    "do.call('system', list('touch canary'))",
+    "do.call(system, list('touch canary'))",
+    "Reduce(system, 'touch canary')",
+    "sapply('touch canary', system)",
+    "sapply('touch canary', 'system')",
+    "match.fun('system')('touch canary')",
+    "get('system')('touch canary')",
+    "getFunction('system')('touch canary')",
+    "file.create('canary')",
+    "writeLines('x', 'canary')",
+    "sink('canary')",
+    "log(system('touch canary'))",
+    "I(I(I(system('touch canary'))))",
+    "poly(x, {system('touch canary'); 2})",
+    "ifelse(TRUE, system('touch canary'), x)",
+    "ns(x, knots = system('touch canary'))",
+    "splines::ns(x, df = system('touch canary'))",
+    "splines::system('touch canary')",
+    "if (TRUE) system('touch canary') else x",
+    "for (i in 1) system('touch canary')",
+    "while (TRUE) system('touch canary')",
+    "repeat system('touch canary')",
+    "x[system('touch canary')]",
+    "x[[system('touch canary')]]",
+    "x$system",
+    "x@system",
+    "?system",
+    "x |> system()",
+    "-system('touch canary')",
+    "!system('touch canary')",
+    "(~ system('touch canary'))[[2]]",
+    "local(system('touch canary'))",
+    "with(list(), system('touch canary'))",
+    "tryCatch(system('touch canary'))",
+    "on.exit(system('touch canary'))",
+    "delayedAssign('x', system('touch canary'))",
+    "makeActiveBinding('x', system, environment())",
+    "library(tcltk)",
+    "source('canary')",
+    "readRDS('canary')",
+    ".Internal(system('touch canary', FALSE, 0))",
+    ".Primitive('system')",
+    ".Call('x')",
+    "UseMethod('x')",
+    "Recall()",
+    "C(f, system)",
+    "C(f, 'system')",
+    "C(f, base::system)",
+    "C(f, c('system'))",
+    "C(f, as.character(f))",
+    "C(f, ifelse(TRUE, 'system', ''))",
+    "C(contr = 'system', object = f)",
+    "C(f, co = 'system')",
+    "C(f, 'sys' , 1)",
+    "stats::C(f, 'system')",
+    "I(C(f, 'system'))",
+]
+PLACES: dict[str, Callable[[str], str]] = {
+    "fixed": lambda p: f"y ~ x + {p} + (1 | g)",
+    "response": lambda p: f"{p} ~ x + (1 | g)",
+    "within": lambda p: f"y ~ I(x + {p}) + (1 | g)",
+    "slope": lambda p: f"y ~ x + ({p} | g)",
+    "group": lambda p: f"y ~ x + (1 | {p})",
+    "nested": lambda p: f"y ~ x + (1 | g / {p})",
+    "double bar": lambda p: f"y ~ x + ({p} || g)",
+}
+
+
+def test_the_canary_sings(data: pd.DataFrame, tmp_path: Path, monkeypatch: Any) -> None:
+    """The payloads do make the file where they are let."""
+    monkeypatch.chdir(tmp_path)
+    for i, function in enumerate(("system", "file.create")):
+        text = "'touch canary'" if i == 0 else "'canary'"
+        with refused_or_harmless():
+            rb.Lmer(f"y ~ x + {function}({text}) + (1 | g)", allow=[function]).fit(data)
+        (tmp_path / "canary").unlink()
+
+
+@contextmanager
+def refused_or_harmless() -> Iterator[None]:
+    """Whatever is said: what counts is that nothing ran."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except rb.RBridgeError:
+            pass
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_formulas_run_nothing(payload: str, data: pd.DataFrame, canary: Path) -> None:
+    for place in PLACES.values():
+        with pytest.raises(rb.FormulaError):
+            rb.Lmer(place(payload)).fit(data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "system('touch canary')",
+        "y ~ x + (1 | g); system('touch canary')",
+        "y ~ x + (1 | g)\nsystem('touch canary')",
+        "y <- system('touch canary') ~ x",
+        "y = system('touch canary') ~ x",
+        "system('touch canary'); y ~ x + (1 | g)",
+        "~ x + (1 | g)",
+        "",
+        " ",
+        "NULL",
+        "y ~",
+        "y ~ x + (1 | g",
+        "y ~ x + (1 | g) #\\",
+        "y ~ '",
+        "y ~ `",
+        'y ~ r"(',
+        "y ~ \\u{41}",
+        "y ~ 0x",
+        "y ~ x + (1 | g)" + " + x" * 20_000 + "(",
+        "y ~ " + "(" * 10_000,
+        "y ~ " + "-" * 20_000 + "x + (1 | g)",
+        "y ~ x\0 + (1 | g)",
+        "y ~ \ud800",
+    ],
+    ids=lambda text: repr(text[:24]),
+)  # fmt: skip
+def test_what_is_no_formula_is_refused(text: str, data: pd.DataFrame, canary: Path) -> None:
+    if text.endswith("#\\"):
+        rb.Lmer(text).fit(data)  # a comment is one
+        return
+    with pytest.raises((rb.FormulaError, rb.EncodingError)):
+        rb.Lmer(text).fit(data)
+
+
+def test_the_refusal_names_the_call_and_the_remedy(data: pd.DataFrame) -> None:
+    with pytest.raises(rb.FormulaError, match=r"calls 'eval', 'parse'.*`allow`"):
+        rb.Lmer("y ~ eval(parse(text = 'x')) + (1 | g)").fit(data)
+    with pytest.raises(rb.FormulaError, match=r"calls 'stats::runif'.*`allow`"):
+        rb.Lmer("y ~ stats::runif + (1 | g)").fit(data)
+    with pytest.raises(rb.FormulaError, match=r"\"system\" as a coding in C\(f, \"system\"\)"):
+        rb.Lmer("y ~ C(f, 'system') + (1 | g)").fit(data)
+
+
+def test_what_is_meant_is_allowed(data: pd.DataFrame) -> None:
+    fit = rb.Lmer("y ~ rev(x) + (1 | g)", allow=["rev"]).fit(data)
+    expected = rb.Lmer(GOOD).fit(data.assign(x=data["x"].to_numpy()[::-1]))
+    assert fit.criterion == expected.criterion
+    data = data.assign(f=data["f"].astype("category"))
+    rb.Lmer("y ~ C(f, contr.helmert) + C(f, c(-1, 0, 1), 1) + (1 | g)").fit(data)
+    rb.Lmer("y ~ C(f, stats::contr.sum) + C(f, 'contr.SAS') + (1 | g)").fit(data)
+    rb.Lmer("y ~ C(f, contr.treatment(3, base = 2)) + (1 | g)").fit(data)
+
+
+NAMES = [
+    "system",
+    "base::system",
+    "quit",
+    "eval",
+    "file.create",
+    "print",
+    "function(n) 1",
+    "",
+    "`x`",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_contrasts_call_only_rs_own(name: str, data: pd.DataFrame, canary: Path) -> None:
+    commands = data.assign(f=data["f"].map({"a": "touch canary", "b": "b", "c": "c"}))
+    for value in (name, [name], [name, name], {"x": name}):
+        with pytest.raises(rb.FormulaError, match=r"contrasts of 'f' must be one of contr\.treat"):
+            rb.Lmer("y ~ f + (1 | g)", contrasts={"f": value}).fit(commands)
+        with pytest.raises(rb.RCallError, match=r"contrasts of 'f'"):
+            rb.Lmer("y ~ f + (1 | g)", contrasts={"f": value})._fit_one(commands, None)
+
+
+def test_contrasts_that_are_meant(data: pd.DataFrame) -> None:
+    named = rb.Lmer("y ~ f + (1 | g)", contrasts={"f": "contr.sum"}).fit(data)
+    matrix = rb.Lmer(
+        "y ~ f + (1 | g)", contrasts={"f": np.array([[1.0, 0], [0, 1], [-1, -1]])}
+    ).fit(data)
+    assert named.beta.to_numpy() == pytest.approx(matrix.beta.to_numpy(), rel=1e-6)
+    rb.Lmer("y ~ f + (1 | g)", contrasts={"f": "contrasts"}, allow=["contrasts"])
+
+
+@pytest.mark.parametrize("name", [*NAMES, ["bobyqa", "system"]])
+def test_optimizers_are_those_of_the_list(name: Any, data: pd.DataFrame, canary: Path) -> None:
+    model = rb.Lmer(GOOD, control={"optimizer": name})
+    with pytest.raises(rb.FormulaError, match=r"the optimizer '.*' is none of nloptwrap"):
+        model.fit(data)
+    with pytest.raises(rb.RCallError, match=r"the optimizer '.*' is none of nloptwrap"):
+        model._fit_one(data, None)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_re_form_runs_nothing(payload: str, data: pd.DataFrame, canary: Path) -> None:
+    fit = fits_of(data)[0]
+    for text in (f"~ ({payload} | g)", f"~ (1 | {payload})", f"~ {payload}", payload):
+        with pytest.raises(rb.RCallError):
+            fit.predict(data, re_form=text)
+        with pytest.raises(rb.RBridgeError):
+            fits_of(data).predict(data, re_form=text)
+        with pytest.raises(rb.RCallError):
+            fit.simulate(1, seed=1, **{"re.form": text})
+
+
+_FITS: dict[int, rb.MerModList] = {}
+
+
+def fits_of(data: pd.DataFrame) -> rb.MerModList:
+    if id(data) not in _FITS:
+        frames = [data, data.assign(x=data["x"] + 0.01)]
+        _FITS[id(data)] = rb.Lmer(GOOD).fit(rb.ImputedData.from_frames(frames))
+    return _FITS[id(data)]
+
+
+def test_re_form_that_is_meant(data: pd.DataFrame) -> None:
+    fit = fits_of(data)[0]
+    assert fit.predict(data, re_form="~ (1 | g)").equals(fit.predict(data))
+    assert fit.simulate(2, seed=1, **{"re.form": "~ (1 | g)"}).shape == (72, 2)
+    assert fit.simulate(2, seed=1, **{"use.u": True}).shape == (72, 2)
+
+
+@pytest.mark.parametrize("name", ["na.action", "na.act", "FUN", "family", "terms", "newparams"])
+@pytest.mark.parametrize("text", ["system", "quit", "file.create", ["system"], {"theta": "system"}])
+def test_passed_on_arguments_name_no_functions(
+    name: str, text: Any, data: pd.DataFrame, canary: Path
+) -> None:
+    fit = fits_of(data)[0]
+    for method in (fit.predict, fit.simulate, fit.confint):
+        with pytest.raises(rb.RCallError, match=r"holds text.*not passed on"):
+            method(**{name: text})
+
+
+def test_choices_among_passed_on_arguments(data: pd.DataFrame) -> None:
+    fit = fits_of(data)[0]
+    holes = data.assign(x=data["x"].where(data.index != 3))
+    assert len(fit.predict(holes, type="response", **{"na.action": "na.omit"})) == 71
+    assert len(fit.confint(parm="x", optimizer="bobyqa")) == 1
+    with pytest.raises(rb.RCallError, match="is none of"):
+        fit.confint(parm="x", optimizer="system")
+
+
+EVIL = [
+    "system('touch canary')",
+    "`system('touch canary')`",
+    "x`); system('touch canary'); (`",
+    "x'); system('touch canary'); ('",
+    'x"); system("touch canary"); ("',
+    "x\\`); system('touch canary')",
+    "1 | system('touch canary')",
+    "a + system('touch canary')",
+    "if",
+    "function(x) x",
+    "{}",
+    "x <- 1",
+    "base::system",
+    "a\nb",
+    "...",
+    "..1",
+    "",
+    " ",
+    "TRUE",
+    "(Intercept)",
+    "data",
+    "weights",
+    "formula",
+    "ü 漢",
+]
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_names_of_columns_are_not_code(name: str, data: pd.DataFrame, canary: Path) -> None:
+    quoted = "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+    frame = data.rename(columns={"x": name})
+    group = data.rename(columns={"g": name})
+    with refused_or_harmless():
+        fit = rb.Lmer(f"y ~ {quoted} + ({quoted} || g)").fit(frame)
+        assert fit.nobs == 72
+        fit.predict(frame.head(3))
+        fit.confint(method="Wald")
+        str(fit.summary())
+        fit.anova()
+    with refused_or_harmless():
+        fit = rb.Lmer(f"y ~ x + (1 + x | {quoted})").fit(group)
+        fit.predict(group.head(3)), fit.ranef(), fit.coef()
+    for argument in ("weights", "offset", "subset"):
+        with refused_or_harmless():
+            given = frame.assign(**{name: 1.0}) if argument != "subset" else frame
+            if argument == "subset":
+                given = frame.assign(**{name: True})
+            rb.Lmer("y ~ 1 + (1 | g)", **{argument: name}).fit(given)
+    holes = frame.copy()
+    holes.loc[::7, name] = np.nan
+    with refused_or_harmless():
+        imputer = rb.AmeliaImputer(m=2, idvars=["g"], noms=["f"], logs=[])
+        imp = imputer.impute(holes, seed=1)
+        assert list(imp[0].columns) == list(frame.columns)
+    with refused_or_harmless():
+        rb.AmeliaImputer(m=2, idvars=["g", "f"], lags=name, ts=name).impute(holes, seed=1)
+    with refused_or_harmless():
+        rb.Lmer(f"y ~ {name} + (1 | g)").fit(frame)  # unquoted: a formula of its own
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_levels_are_not_code(name: str, data: pd.DataFrame, canary: Path) -> None:
+    levels = {"a": name, "b": "b", "c": "c"}
+    frame = data.assign(f=pd.Categorical(data["f"].map(levels)), g=data["g"].replace("g3", name))
+    with refused_or_harmless():
+        fit = rb.Lmer("y ~ f * x + (1 + x | g)").fit(frame)
+        assert fit.ngrps == {"g": 12}
+        fit.predict(frame.head(3)), fit.ranef(), fit.coef(), str(fit.summary())
+        fit.confint(method="Wald")
+    holes = frame.copy()
+    holes.loc[::7, "f"] = np.nan
+    with refused_or_harmless():
+        imp = rb.AmeliaImputer(m=2, idvars=["g"], noms=["f"]).impute(holes, seed=1)
+        assert set(imp[0]["f"]) <= {name, "b", "c"}
+        rb.Lmer("y ~ f + (1 | g)").fit(imp).pool()
+
+
+AMELIA: dict[str, list[Any]] = {
+    "priors": ["system('touch canary')", [["system", 1, 2, 3]]],
+    "bounds": ["system('touch canary')", [["system('touch canary')", 1, 2]]],
+    "tolerance": ["system('touch canary')"],
+    "startvals": ["system('touch canary')", ["system"]],
+    "boot.type": ["system('touch canary')"],
+    "arglist": ["system('touch canary')", {"x": "system('touch canary')"}],
+    "emburn": [["system('touch canary')", "quit()"]],
+    "cl": ["system('touch canary')"],
+    "incheck": ["system('touch canary')"],
+    "polytime": ["system('touch canary')"],
+    "empri": ["system('touch canary')"],
+    "max.resample": ["system('touch canary')"],
+    "parallel": ["system('touch canary')"],
+    "frontend": ["system('touch canary')"],
+    "noms": ["system('touch canary')"],
+    "ts": ["system('touch canary')"],
+}
+
+
+@pytest.mark.parametrize(("name", "values"), AMELIA.items(), ids=list(AMELIA))
+def test_amelias_arguments_are_not_code(
+    name: str, values: list[Any], data: pd.DataFrame, canary: Path
+) -> None:
+    holes = data.drop(columns="f")
+    holes.loc[::7, "x"] = np.nan
+    for value in values:  # some of them once ended the process
+        with pytest.raises(rb.ArgumentError, match=name):
+            rb.AmeliaImputer(m=2, idvars=["g"], **{name: value}).impute(holes, seed=1)
+
+
+@pytest.mark.parametrize("value", ["system('touch canary')", ["system"], {"theta": "system()"}])
+def test_other_arguments_of_the_model(value: Any, data: pd.DataFrame, canary: Path) -> None:
+    for arguments in (
+        {"start": value},
+        {"control": {"optCtrl": {"maxfun": value}}},
+        {"control": {"check.conv.grad": value}},
+        {"control": {"check.nobs.vs.nlev": value}},
+        {"control": {"calc.derivs": value}},
+        {"na_action": value},
+        {"verbose": value},
+        {"reml": value},
+        {"weights": value},
+        {"offset": value},
+        {"subset": value},
+    ):
+        try:
+            with refused_or_harmless():
+                rb.Lmer(GOOD, **arguments).fit(data)  # type: ignore[arg-type]
+        except (ValueError, TypeError):
+            pass
+
+
+def test_a_vector_is_not_mistaken_for_a_column_of_its_name(data: pd.DataFrame) -> None:
+    weights = np.linspace(1.0, 2.0, len(data))
+    expected = rb.Lmer(GOOD, weights=weights).fit(data)
+    for name in ("weights", ".weights"):
+        decoy = data.assign(**{"weights": 1.0, name: 1.0})
+        found = rb.Lmer(GOOD, weights=weights).fit(decoy)
+        assert found.criterion == expected.criterion
+    assert expected.criterion != rb.Lmer(GOOD).fit(data).criterion
