@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make demo          set up, and run the vignette on the hsb data"
 	@echo "make test          set up, and run every test"
-	@echo "make fuzz   10,000 made-up frames to R and back"
+	@echo "make fuzz          10,000 made-up frames to R and back"
 	@echo "make check         ruff, ruff format, mypy"
 	@echo "make image         build the container image (Debian 12, R 4.2), run it, test in it"
 	@echo "make image-trixie  the same on Debian 13, R 4.5"

@@ -73,7 +73,7 @@ def run(report: Report, rounds: int) -> None:
                 lambda model=model, mine=mine: all_tables(model.fit(mine)),
                 {
                     "lapply(lmer) in R": lambda frames=frames: inside(bare, frames),
-                    "lapply(lmer) and the tables in R": lambda frames=frames: inside(tabled, frames),
+                    "lapply(lmer) and the tables in R": lambda x=frames: inside(tabled, x),
                 },
                 rounds=rounds,
                 at_most={"lapply(lmer) and the tables in R": 1.05} if count == 20 else None,

@@ -52,7 +52,8 @@ class Report:
                 if turn:
                     times[key].append(time.perf_counter() - start)
         for peer in peers:
-            ratio = statistics.median(a / b for a, b in zip(times["ours"], times[peer], strict=True))
+            pairs = zip(times["ours"], times[peer], strict=True)
+            ratio = statistics.median(a / b for a, b in pairs)
             self.add(
                 name, "s", statistics.median(times["ours"]), peer, statistics.median(times[peer]),
                 ratio=ratio, at_most=(at_most or {}).get(peer), note=note,
@@ -80,8 +81,16 @@ class Report:
     @staticmethod
     def line(row: Row) -> str:
         mark = {None: "", True: "", False: "FALLS SHORT"}[row.ok]
-        cells = [row.name, f"{row.ours:.4g} {row.unit}", row.peer_name, f"{row.peer:.4g} {row.unit}",
-                 f"{row.ratio:.3g}", row.limit, mark or row.note]  # fmt: skip
+        ours, peer = f"{row.ours:.4g} {row.unit}", f"{row.peer:.4g} {row.unit}"
+        cells = [
+            row.name,
+            ours,
+            row.peer_name,
+            peer,
+            f"{row.ratio:.3g}",
+            row.limit,
+            mark or row.note,
+        ]
         return "| " + " | ".join(cells) + " |"
 
     def write(self, out: Path, head: list[str]) -> None:
@@ -93,9 +102,7 @@ class Report:
         (out / "benchmarks.json").write_text(json.dumps(machine, indent=1))
 
 
-HEADER = (
-    "| what | rbridge_mi | against | takes | ratio | limit | |\n|---|---|---|---|---|---|---|"
-)
+HEADER = "| what | rbridge_mi | against | takes | ratio | limit | |\n|---|---|---|---|---|---|---|"
 
 
 def machine() -> list[str]:

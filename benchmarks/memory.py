@@ -32,7 +32,8 @@ from rbridge_mi.imputed import Cells, CellStore
 cells = {}
 for i in range(4):
     rows = np.flatnonzero(holes[f"x{i}"].isna()).astype("int32")
-    cells[f"x{i}"] = Cells(rows, tuple(g.normal(size=len(rows)) for _ in range(m)), np.dtype("float64"))
+    values = tuple(g.normal(size=len(rows)) for _ in range(m))
+    cells[f"x{i}"] = Cells(rows, values, np.dtype("float64"))
 imp = rb.ImputedData(holes, CellStore(holes, cells, m), "made for this measurement")
 total = resident() - before + size
 for frame in imp:

@@ -45,8 +45,10 @@ def main() -> None:
     print("\n".join(head[3:]))
     report.write(arguments.out, head)
     short = [row.name for row in report.rows if row.ok is False]
-    print(f"\n{len(short)} of {sum(row.ok is not None for row in report.rows)} limits not kept: "
-          + ("; ".join(short) or "none"))
+    print(
+        f"\n{len(short)} of {sum(row.ok is not None for row in report.rows)} limits not kept: "
+        + ("; ".join(short) or "none")
+    )
 
 
 if __name__ == "__main__":

@@ -43,14 +43,20 @@ refit_ml <- function(fit) {
   list(object = fit, log_lik = as.numeric(stats::logLik(fit)))
 }
 
-# Coefficients, covariance matrix per random term, residual variance.
+# Coefficients, covariance matrix per random term, residual variance; and what they belong to.
 model_parameters <- function(fit) {
-  covs <- lapply(lme4::VarCorr(fit), function(cov) unname(as.matrix(cov))[, , drop = FALSE])
-  list(beta = unname(lme4::fixef(fit)), covs = unname(lapply(covs, plain_matrix)),
-       sigma2 = stats::sigma(fit)^2)
+  list(
+    beta = unname(lme4::fixef(fit)), covs = unname(lapply(lme4::VarCorr(fit), plain_matrix)),
+    sigma2 = stats::sigma(fit)^2, names = parameter_names(fit)
+  )
 }
 
-plain_matrix <- function(x) matrix(as.numeric(x), nrow(x))
+parameter_names <- function(fit) {
+  cnms <- lme4::getME(fit, "cnms")
+  c(names(lme4::fixef(fit)), paste(rep(names(cnms), lengths(cnms)), unlist(cnms), sep = ": "))
+}
+
+plain_matrix <- function(x) matrix(as.numeric(x), NROW(x))
 
 # The ML log-likelihood of the fit's data at these parameters (a list as above).
 loglik_at <- function(fit, beta, covs, sigma2) {
@@ -112,6 +118,10 @@ deviance_parts <- function(fit, beta = NULL) {
 # The maximised ML log-likelihood of all fits' data under each other, groups apart per fit.
 stacked_loglik <- function(first, others) {
   fits <- c(list(first), others)
+  names <- lapply(fits, parameter_names)
+  if (!all(vapply(names, identical, NA, names[[1L]]))) {
+    stop("the fits differ in their parameters, or in their order", call. = FALSE)
+  }
   of <- function(name) lapply(fits, lme4::getME, name)
   y <- unlist(lapply(fits, function(fit) fit@resp$y))
   weights <- unlist(lapply(fits, function(fit) fit@resp$weights))

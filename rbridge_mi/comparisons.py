@@ -217,6 +217,11 @@ class _Likelihoods:
     def at_pooled(self) -> Floats:
         """Each imputation's log-likelihood at the mean parameters."""
         found = [fit.call("model_parameters").value for fit in self.fits]
+        if any(list(x["names"]) != list(found[0]["names"]) for x in found):
+            raise PoolingError(
+                "the fits differ in their parameters, or in the order of their random terms (which "
+                "lme4 sorts by their number of levels): they have no mean. Use method='D1'."
+            )
         covs = [np.mean(x, axis=0) for x in zip(*(y["covs"] for y in found), strict=True)]
         beta = np.mean([x["beta"] for x in found], axis=0)
         sigma2 = float(np.mean([x["sigma2"] for x in found]))

@@ -93,5 +93,6 @@ def test_r_files_have_no_top_level_effects() -> None:
 
     for path in sorted((PACKAGE.parent / "r").glob("*.R")):
         parsed = rdoor.call_object("base::parse", str(path), **{"keep.source": False})
-        heads = rdoor.call("base::sapply", parsed, rdoor.call_object("find_function", "base::class"))
+        class_of = rdoor.call_object("find_function", "base::class")
+        heads = rdoor.call("base::sapply", parsed, class_of)
         assert set(heads.value) == {"<-"}, path.name

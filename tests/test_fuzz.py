@@ -79,8 +79,8 @@ INTS = st.one_of(
 TEXTS = st.one_of(
     st.text(max_size=8),
     st.sampled_from(["", " ", "NA", "NaN", "None", "<NA>", "TRUE", "1", "1.0", "\\", "`", '"', "'",
-                     "\ufeff", "\ufffe", "\U0010ffff", "é", "e\u0301", "\u202e", "a\nb", "\r", "\x7f",
-                     "\x01", "%s", "{}", "$(x)", "x" * 5000, "🙂", "\x80", "\x85"]),
+                     "\ufeff", "\ufffe", "\U0010ffff", "é", "e\u0301", "\u202e", "a\nb", "\r",
+                     "\x7f", "\x01", "%s", "{}", "$(x)", "x" * 5000, "🙂", "\x80", "\x85"]),
 )  # fmt: skip
 WRONG_TEXTS = st.sampled_from(["a\0b", "\0", "\ud800", "a\udfff"])
 MISSING = [None, float("nan"), pd.NA, pd.NaT, np.float64("nan")]
@@ -236,8 +236,8 @@ def time_column(draw: Any, n: int) -> Column:
     if unit == "ns" and (usual or draw(st.booleans())):
         ticks = [x // 1000 * 1000 for x in ticks]
     gone = holes(draw, n)
-    array = np.array([np.iinfo(np.int64).min if hole else x for x, hole in zip(ticks, gone, strict=True)],
-                     dtype=np.int64).view(f"datetime64[{unit}]")  # fmt: skip
+    marked = [-(2**63) if hole else x for x, hole in zip(ticks, gone, strict=True)]  # NaT
+    array = np.array(marked, dtype=np.int64).view(f"datetime64[{unit}]")
     series = pd.Series(array)
     how = draw(st.sampled_from(["numpy", "zoned", "arrow"]))
     if how == "zoned" and usual:

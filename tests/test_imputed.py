@@ -73,8 +73,8 @@ def test_assign(imp: rb.ImputedData) -> None:
 
 
 def test_transform_keeps_what_is_known_of_the_imputation() -> None:
-    holes = rb.ampute(pd.DataFrame(np.random.default_rng(0).normal(size=(50, 3)), columns=list("abc")),
-                      prop=0.1, seed=1)  # fmt: skip
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 3)), columns=list("abc"))
+    holes = rb.ampute(frame, prop=0.1, seed=1)
     imp = rb.AmeliaImputer(m=2).impute(holes, seed=1).assign(d=lambda x: x["a"] + 1)
     assert (imp.seed, imp.method, imp.chain_lengths != ()) == (1, "amelia", True)
 
@@ -147,8 +147,8 @@ def test_hsb_is_mertools(hsb: pd.DataFrame) -> None:
 def test_ampute_makes_the_holes_asked_for(hsb: pd.DataFrame) -> None:
     before = hsb.copy()
     holes = rb.ampute(hsb, prop=0.05, columns=["ses", "schid"], seed=1)
-    assert holes.isna().sum().to_dict() == {x: round(0.05 * 7185) if x in ("ses", "schid") else 0
-                                            for x in hsb}  # fmt: skip
+    removed = {x: round(0.05 * 7185) if x in ("ses", "schid") else 0 for x in hsb}
+    assert holes.isna().sum().to_dict() == removed
     pd.testing.assert_frame_equal(hsb, before)
     assert holes.equals(rb.ampute(hsb, prop=0.05, columns=["ses", "schid"], seed=1))
     assert not holes.equals(rb.ampute(hsb, prop=0.05, columns=["ses", "schid"], seed=2))
@@ -157,8 +157,14 @@ def test_ampute_makes_the_holes_asked_for(hsb: pd.DataFrame) -> None:
 
 
 def test_ampute_keeps_integers_and_booleans() -> None:
-    frame = pd.DataFrame({"i": np.arange(20, dtype="int32"), "u": np.arange(20, dtype="uint8"),
-                          "b": [True, False] * 10, "c": pd.Categorical(["a", "b"] * 10)})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "i": np.arange(20, dtype="int32"),
+            "u": np.arange(20, dtype="uint8"),
+            "b": [True, False] * 10,
+            "c": pd.Categorical(["a", "b"] * 10),
+        }
+    )
     holes = rb.ampute(frame, prop=0.2, seed=1)
     assert [str(x) for x in holes.dtypes] == ["Int32", "UInt8", "boolean", "category"]
     assert holes.isna().sum().tolist() == [4] * 4

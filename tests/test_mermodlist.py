@@ -67,7 +67,8 @@ def test_pooled_by_hand(fits: rb.MerModList) -> None:
     groups = ranef.groupby(["grpvar", "term", "grp"], sort=False)
     total = groups["condsd"].agg(lambda s: (s**2).mean()) + (1 + 1 / m) * groups["condval"].var()
     mine = fits.ranef().set_index(["grpvar", "term", "grp"])
-    np.testing.assert_allclose(mine["condval"], groups["condval"].mean().loc[mine.index], atol=1e-14)
+    means = groups["condval"].mean().loc[mine.index]
+    np.testing.assert_allclose(mine["condval"], means, atol=1e-14)
     np.testing.assert_allclose(mine["condsd"] ** 2, total.loc[mine.index], rtol=1e-12)
 
     varcorr = fits.varcorr(by_imputation=True)
@@ -172,7 +173,8 @@ def test_messages_are_tagged_with_their_imputation(imp: rb.ImputedData) -> None:
 
 def test_fits_that_differ_in_terms_are_not_pooled_by_position() -> None:
     g = np.random.default_rng(0)
-    frame = pd.DataFrame({"y": g.normal(size=60), "f": ["a", "b", "c"] * 20, "g": list("uvwxyz") * 10})
+    columns = {"y": g.normal(size=60), "f": ["a", "b", "c"] * 20, "g": list("uvwxyz") * 10}
+    frame = pd.DataFrame(columns)
     other = frame.assign(f=["a", "b"] * 30)
     data = rb.ImputedData.from_frames([frame, other])
     with warnings.catch_warnings():
@@ -193,7 +195,9 @@ def test_levels_that_only_some_imputations_have(imp: rb.ImputedData) -> None:
     assert ranef.loc["1288", "condsd"] == pytest.approx(alone["condsd"], rel=1e-15)
 
 
-def test_results_live_where_rpy2_cannot(fits: rb.MerModList, fit: rb.MerMod, tmp_path: Path) -> None:
+def test_results_live_where_rpy2_cannot(
+    fits: rb.MerModList, fit: rb.MerMod, tmp_path: Path
+) -> None:
     (tmp_path / "fits.pickle").write_bytes(pickle.dumps((fit, fits, fits.pool(), fits.data)))
     expected = {
         "fixed": fits.pool().fixed, "ranef": fits.ranef(), "varcorr": fits.varcorr(),

@@ -172,8 +172,9 @@ def test_simulate_confint_anova(simple: rb.MerMod) -> None:
     wald = simple.confint(method="Wald").set_index("term")
     se = simple.tidy().set_index("term")["std_error"]
     estimate = simple.fixef().set_index("term")["estimate"]
-    np.testing.assert_allclose(wald.loc["x", "conf_high"], estimate["x"] + 1.959964 * se["x"],
-                               rtol=1e-6)  # the normal quantile, as written here
+    np.testing.assert_allclose(
+        wald.loc["x", "conf_high"], estimate["x"] + 1.959964 * se["x"], rtol=1e-6
+    )  # the normal quantile, as written here
     smaller = rb.Lmer("y ~ x + (1 | g)").fit(groups())
     table = simple.anova(smaller)
     assert list(table.index) == [smaller.formula, simple.formula]

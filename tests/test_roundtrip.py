@@ -37,8 +37,9 @@ def test_float_nan_is_rs_na() -> None:
 
 
 def test_nullable_float_tells_na_from_nan() -> None:
-    column = pd.Series(pd.arrays.FloatingArray(np.array([1.0, np.nan, 0.0]),
-                                               np.array([False, False, True])))
+    column = pd.Series(
+        pd.arrays.FloatingArray(np.array([1.0, np.nan, 0.0]), np.array([False, False, True]))
+    )
     assert r_says(column, "base::is.nan").tolist() == [False, True, False]
     assert r_says(column, "base::is.na").tolist() == [False, True, True]
 
@@ -196,8 +197,13 @@ def test_any_index_is_fine_and_rows_keep_their_order(index: Any) -> None:
 
 
 def test_frames_without_rows() -> None:
-    frame = pd.DataFrame({"x": pd.Series([], dtype=float), "t": pd.Series([], dtype="str"),
-                          "c": pd.Categorical([], categories=["a"])})
+    frame = pd.DataFrame(
+        {
+            "x": pd.Series([], dtype=float),
+            "t": pd.Series([], dtype="str"),
+            "c": pd.Categorical([], categories=["a"]),
+        }
+    )
     back = rdoor.call("base::identity", frame).value
     assert back.shape == (0, 3)
     assert list(back["c"].cat.categories) == ["a"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -141,10 +141,8 @@ def refused_or_harmless() -> Iterator[None]:
     """Whatever is said: what counts is that nothing ran."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
+        with suppress(rb.RBridgeError):
             yield
-        except rb.RBridgeError:
-            pass
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
