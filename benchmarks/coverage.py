@@ -183,6 +183,8 @@ def slope_variances(rows: pd.DataFrame) -> pd.DataFrame:
                 "mean": part["slope_variance"].mean(),
                 "mean_error": part["slope_variance"].std() / np.sqrt(len(part)),
                 "with_interval": len(bounded) / len(part),
+                "low": bounded["sd_low"].median(),
+                "high": bounded["sd_high"].median(),
                 "coverage": covered,
                 "coverage_error": np.sqrt(covered * (1 - covered) / max(len(bounded), 1)),
             }
@@ -219,18 +221,19 @@ def report(rows: pd.DataFrame, m: int, seed: int) -> str:
     lines += [
         "",
         f"The variance of the slopes, which is {SDS['slope'] ** 2:.2f}, and the 95% intervals of "
-        "their SD (`pooled.random`); a fit on the boundary (a variance of 0) in any imputation "
-        "leaves no interval.",
+        f"their SD, {SDS['slope']:.3f} (`pooled.random`). They are made on the log scale, and "
+        "reach far up where the SD is small: so they cover though the estimates are too small. A "
+        "fit on the boundary (a variance of 0) in any imputation leaves no interval.",
         "",
-        "| imputation | mean variance | replications with an interval | its coverage |",
-        "|---|---|---|---|",
+        "| imputation | mean variance | with an interval | its median | its coverage |",
+        "|---|---|---|---|---|",
     ]
     for r in slope_variances(rows).itertuples():
         covered = "-" if np.isnan(r.coverage) else f"{r.coverage:.3f} ({r.coverage_error:.3f})"
         share = "-" if np.isnan(r.coverage) else f"{100 * r.with_interval:.0f}%"
-        lines.append(
-            f"| {r.imputation} | {r.mean:.3f} ({r.mean_error:.3f}) | {share} | {covered} |"
-        )
+        median = "-" if np.isnan(r.coverage) else f"{r.low:.3f} to {r.high:.3f}"
+        mean = f"{r.mean:.3f} ({r.mean_error:.3f})"
+        lines.append(f"| {r.imputation} | {mean} | {share} | {median} | {covered} |")
     return "\n".join(lines) + "\n"
 
 

@@ -2,8 +2,8 @@
 # Functions here and in the sibling files are sourced once, into an environment of their own.
 
 # Calls a function, by its name, with `args`; returns its value, the error if there was one, and
-# every warning and message, in order, as plain vectors. Options, working directory and the state
-# of the random number generator are afterwards as they were.
+# every warning and message, in order, as plain vectors. Options, working directory, search path,
+# locale, time zone and the state of the random number generator are afterwards as they were.
 run <- function(name, args) {
   kind <- text <- where <- character()
   note <- function(what, condition) {
@@ -11,13 +11,11 @@ run <- function(name, args) {
     text <<- c(text, conditionMessage(condition))
     where <<- c(where, call_text(conditionCall(condition)))
   }
-  before <- options()
-  directory <- getwd()
+  restore <- session_state()
   had_seed <- exists(".Random.seed", globalenv(), inherits = FALSE)
   seed <- if (had_seed) get(".Random.seed", globalenv(), inherits = FALSE)
   on.exit({
-    options(before)
-    if (!is.null(directory)) setwd(directory)
+    restore()
     if (had_seed) {
       assign(".Random.seed", seed, globalenv())
     } else if (exists(".Random.seed", globalenv(), inherits = FALSE)) {
@@ -48,6 +46,41 @@ run <- function(name, args) {
     }
   )
   list(status = status, value = value, kind = kind, text = text, where = where)
+}
+
+# A function that puts this session's settings back.
+session_state <- function() {
+  before <- options()
+  loaded <- loadedNamespaces()
+  directory <- getwd()
+  path <- search()
+  locale <- Sys.getlocale()
+  zone <- Sys.getenv("TZ", NA)
+  function() {
+    options(before)
+    # Options that are new, unless a package that was loaded meanwhile may have brought them.
+    if (length(loadedNamespaces()) == length(loaded)) {
+      added <- setdiff(names(options()), names(before))
+      if (length(added) > 0L) options(structure(vector("list", length(added)), names = added))
+    }
+    if (!is.null(directory)) setwd(directory)
+    for (name in setdiff(search(), path)) detach(name, character.only = TRUE)
+    if (!identical(Sys.getlocale(), locale)) restore_locale(locale)
+    if (!identical(Sys.getenv("TZ", NA), zone)) {
+      if (is.na(zone)) Sys.unsetenv("TZ") else Sys.setenv(TZ = zone)
+    }
+  }
+}
+
+# `locale` as Sys.getlocale() has it: one name, or "LC_CTYPE=...;LC_NUMERIC=...;...".
+restore_locale <- function(locale) {
+  for (part in strsplit(locale, ";", fixed = TRUE)[[1L]]) {
+    pair <- strsplit(part, "=", fixed = TRUE)[[1L]]
+    category <- if (length(pair) == 2L) pair[1L] else "LC_ALL"
+    known <- c("LC_ALL", "LC_CTYPE", "LC_COLLATE", "LC_TIME", "LC_MONETARY", "LC_NUMERIC",
+               "LC_MESSAGES")
+    if (category %in% known) suppressWarnings(Sys.setlocale(category, pair[length(pair)]))
+  }
 }
 
 call_text <- function(call) {

@@ -69,7 +69,9 @@ check_coding <- function(expr, what, allow) {
       }
     }
   }
-  for (part in as.list(expr)[-1L]) if (!identical(part, quote(expr = ))) check_coding(part, what, allow)
+  for (part in as.list(expr)[-1L]) {
+    if (!identical(part, quote(expr = ))) check_coding(part, what, allow)
+  }
 }
 
 is_plain_coding <- function(expr, allow) {
@@ -100,7 +102,7 @@ parse_re_form <- function(text) {
 plain_arguments <- function(arguments, choices = character()) {
   for (name in names(arguments)) {
     value <- arguments[[name]]
-    if (name == "na.action" && is.character(value) && length(value) == 1L && value %in% na_actions) {
+    if (name == "na.action" && is_one_of(value, na_actions)) {
       arguments[[name]] <- get(value, asNamespace("stats"))
     } else if (name == "optimizer" && name %in% choices) {
       check_optimizer(value, character())
@@ -117,15 +119,18 @@ holds_text <- function(value) {
   is.character(value) || (is.list(value) && !is.object(value) && any(vapply(value, holds_text, NA)))
 }
 
+is_one_of <- function(value, known) {
+  is.character(value) && length(value) == 1L && value %in% known
+}
+
 # lme4 looks these up by name, and calls what it finds.
 check_names_of_functions <- function(contrasts, control, allow) {
   for (name in names(contrasts)) {
     value <- contrasts[[name]]
-    if (holds_text(value) &&
-          !(is.character(value) && length(value) == 1L && value %in% c(contrast_functions, allow))) {
+    if (holds_text(value) && !is_one_of(value, c(contrast_functions, allow))) {
       stop("contrasts of '", name, "' must be one of ", paste(contrast_functions, collapse = ", "),
-        ", or a matrix of numbers; if '", paste(value, collapse = " "), "' is meant, name it in `allow`",
-        call. = FALSE)
+        ", or a matrix of numbers; if '", paste(value, collapse = " "),
+        "' is meant, name it in `allow`", call. = FALSE)
     }
   }
   check_optimizer(control$optimizer, allow)
@@ -134,8 +139,9 @@ check_names_of_functions <- function(contrasts, control, allow) {
 check_optimizer <- function(value, allow) {
   unknown <- setdiff(if (is.character(value)) value, c(optimizer_functions, allow))
   if (length(unknown) > 0L) {
-    stop("the optimizer '", unknown[1L], "' is none of ", paste(optimizer_functions, collapse = ", "),
-      "; if it is meant, name it in `allow`", call. = FALSE)
+    stop("the optimizer '", unknown[1L], "' is none of ",
+      paste(optimizer_functions, collapse = ", "), "; if it is meant, name it in `allow`",
+      call. = FALSE)
   }
 }
 

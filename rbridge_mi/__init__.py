@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .mermodlist import MerModList
     from .models import Lmer
     from .pooled import PooledMerMod
+    from .saving import load, save
 
 __version__ = "0.1.0"
 
@@ -66,6 +67,7 @@ _HOMES = {
     "mermodlist": ("MerModList",),
     "models": ("Lmer",),
     "pooled": ("PooledMerMod",),
+    "saving": ("load", "save"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -96,7 +98,9 @@ __all__ = [
     "compare",
     "compare_estimates",
     "impute",
+    "load",
     "load_hsb",
+    "save",
 ]
 
 

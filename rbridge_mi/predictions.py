@@ -35,6 +35,10 @@ def predict_fits(
     check_level(conf_level)
     if newdata is not None and not isinstance(newdata, pd.DataFrame):
         raise ArgumentError(f"newdata must be a DataFrame, not {type(newdata).__name__}.")
+    if isinstance(dfcom, str) and dfcom != "residual":
+        raise ArgumentError(
+            f"dfcom={dfcom!r} is for coefficients: predictions take 'residual' or a number."
+        )
     if newdata is None and kind == "bootstrap":
         raise ArgumentError("each bootstrap sample has other rows: give newdata to predict for.")
     form = "none" if re_form in ("NA", "~0", "~ 0") else re_form

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "rbridge_mi"
 # The door to R stands beside: only those of DOOR go through it.
 LAYERS = [
     {"errors", "printed"},
-    {"schemas", "arguments", "dtypes", "rprint", "hypothesis", "workers"},
+    {"schemas", "arguments", "dtypes", "columns", "rprint", "hypothesis", "workers"},
     {"pooling", "isolation"},
     {"imputed", "mermod"},
     {"asking"},
@@ -21,10 +21,10 @@ LAYERS = [
     {"pooled", "mertools"},
     {"mermodlist"},
     {"comparisons"},
-    {"datasets", "imputers", "models", "doctor"},
+    {"datasets", "imputers", "models", "doctor", "saving"},
     {"__init__"},
 ]
-DOOR = {"datasets", "imputers", "models", "doctor"}
+DOOR = {"datasets", "imputers", "models", "doctor", "saving"}
 DOOR_NEEDS = {"errors", "dtypes"}
 # Faces: nothing but the command line imports them, and they may import anything.
 FACES = {"__main__", "cli", "testing", "parity", "jobs"}

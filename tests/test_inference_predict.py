@@ -216,6 +216,8 @@ def test_refused(fits: rb.MerModList, newdata: pd.DataFrame) -> None:
         fits.predict(newdata, conf_level=95)
     with pytest.raises(rb.ArgumentError, match="DataFrame"):
         fits.predict([1, 2])  # type: ignore[arg-type]
+    with pytest.raises(rb.ArgumentError, match="for coefficients"):
+        fits.predict(newdata, dfcom="satterthwaite")  # type: ignore[arg-type]
     with pytest.raises(rb.RCallError, match="x9"):
         fits.predict(newdata, re_form="~(x9 | g)")
     with pytest.raises(rb.RCallError, match=r"re_form names f \(Intercept\), which the model has"):

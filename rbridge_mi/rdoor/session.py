@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import threading
+import time
 import traceback
 import warnings
 from collections import deque
@@ -56,6 +58,7 @@ class Session:
         self.functions: Any = None  # the R environment that holds r/*.R
         self._garbage: deque[Any] = deque()
         self._running: object = None
+        self._ending = False
         self._home = ""
         self._state = threading.Lock()
         before = threading.stack_size(_STACK_BYTES)
@@ -65,6 +68,11 @@ class Session:
         finally:
             threading.stack_size(before)
         started.result()
+        # Python waits for its threads when it ends, R's among them. After Ctrl-C in the main thread
+        # nobody wants what R does for others. Private, but all that comes before that wait.
+        register = getattr(threading, "_register_atexit", None)
+        if register is not None:
+            register(self._end)
 
     def run(self, job: Callable[[], T]) -> T:
         """Run `job` on R's thread and wait. Ctrl-C stops R, leaves it usable, and is raised."""
@@ -97,6 +105,18 @@ class Session:
             with contextlib.suppress(KeyboardInterrupt):
                 wait([future], timeout=1.0)
 
+    def _end(self) -> None:
+        """Python ends: if it does so for Ctrl-C, R is interrupted, and takes no more work."""
+        if os.getpid() != self.pid or getattr(sys, "last_type", None) is not KeyboardInterrupt:
+            return
+        self._ending = True
+        while True:
+            with self._state:
+                if self._running is None:
+                    return
+                self._set_interrupt(1)
+            time.sleep(0.05)
+
     def _work(self, ticket: object, job: Callable[[], T]) -> T:
         from rpy2.rinterface_lib import openrlib
 
@@ -104,6 +124,8 @@ class Session:
         with openrlib.rlock, _r_home(self._home):
             self._garbage.clear()
             with self._state:
+                if self._ending:
+                    raise KeyboardInterrupt
                 self._running = ticket
             try:
                 return job()

@@ -1,0 +1,131 @@
+"""Ctrl-C, wherever R is called from: it stops soon, nothing stays behind, R goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+BEGIN = """
+    import os, signal, sys, threading, time, pandas as pd, rbridge_mi as rb
+    hsb = rb.load_hsb()
+    long = pd.concat([hsb.assign(schid=hsb["schid"] + f"-{i}") for i in range(60)])
+    slow = rb.Lmer("mathach ~ ses + (1 + ses + female + minority | schid)")
+    small = rb.Lmer("mathach ~ ses + (1 | schid)")
+    endless = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"], emburn=[10**9, 10**9])
+    holes = rb.ampute(hsb, prop=0.05, columns=["ses", "size"], seed=1)
+    handlers = [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)]
+"""
+AFTER = """
+        took = time.monotonic() - float(sys.stdin.readline())
+        now = [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)]
+        assert now == handlers
+        assert small.fit(hsb).nobs == 7185
+        print("well", took)
+"""
+
+
+def pressed(tmp_path: Path, text: str, wait: float) -> tuple[str, str, int, float]:
+    """Run a program, press Ctrl-C some time after it said "go"; its output and how long it took."""
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(text))
+    with subprocess.Popen(
+        [sys.executable, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline().strip() == "go"
+        time.sleep(wait)
+        begun = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        process.stdin.write(f"{begun}\n")
+        process.stdin.flush()
+        out, err = process.communicate(timeout=60)
+        return out, err, process.returncode, time.monotonic() - begun
+
+
+@pytest.mark.parametrize("what", ["slow.fit(long)", "endless.impute(holes, seed=1)"])
+def test_r_stops_within_a_second_and_goes_on(what: str, tmp_path: Path) -> None:
+    text = BEGIN + f"""
+    print("go", flush=True)
+    try:
+        {what}
+    except KeyboardInterrupt:""" + AFTER  # fmt: skip
+    out, err, _, _ = pressed(tmp_path, text, 3.0 if "fit" in what else 1.5)
+    assert out.startswith("well"), err
+    assert float(out.split()[1]) < 1, out
+
+
+def test_ctrl_c_while_another_thread_computes(tmp_path: Path) -> None:
+    """The main thread takes the Ctrl-C; at its end R is stopped for the others too."""
+    text = BEGIN + """
+    def work():
+        try:
+            while True:
+                endless.impute(holes, seed=1)
+        except KeyboardInterrupt:
+            print("thread stopped", flush=True)
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    print("go", flush=True)
+    threads[0].join()
+    """  # fmt: skip
+    out, err, code, took = pressed(tmp_path, text, 2.0)
+    assert out.split("\n").count("thread stopped") == 3, (out, err)
+    assert "KeyboardInterrupt" in err
+    assert code in (-signal.SIGINT, 130)
+    assert took < 2
+
+
+def test_a_program_that_ends_waits_for_its_threads(tmp_path: Path) -> None:
+    """Without Ctrl-C a fit under way in a thread is finished, as Python does with its threads."""
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(BEGIN + """
+    def work():
+        time.sleep(0.1)
+        print(small.fit(long).nobs)
+    fit = threading.Thread(target=lambda: print(small.fit(long.head(5000)).nobs))
+    fit.start()
+    """))  # fmt: skip
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, "5000"), done.stderr
+
+
+def test_ctrl_c_ends_rbridge_mi_run(tmp_path: Path) -> None:
+    """The command, its code 130, and no process left of its group."""
+    pd_frame = (
+        "import rbridge_mi as rb; "
+        "rb.ampute(rb.load_hsb(), prop=0.05, columns=['ses', 'size'], seed=1)"
+        ".to_csv('data.csv', index=False)"
+    )
+    subprocess.run([sys.executable, "-c", pd_frame], cwd=tmp_path, check=True, timeout=120)
+    (tmp_path / "job.toml").write_text(
+        '[data]\npath = "data.csv"\n[data.columns]\nschid = "text"\nmathach = "number"\n'
+        'ses = "number"\nsize = "number"\n'
+        '[imputation]\nengine = "amelia"\nm = 2\nseed = 1\nidvars = ["schid"]\n'
+        "emburn = [1000000000, 1000000000]\n"
+        '[model]\nformula = "mathach ~ ses + (1 | schid)"\n[output]\nfolder = "out"\n'
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "rbridge_mi", "run", "job.toml"], cwd=tmp_path,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        time.sleep(9)
+        assert process.poll() is None, process.communicate()
+        begun = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert time.monotonic() - begun < 2
+    assert process.returncode == 130, err
+    left = subprocess.run(
+        ["ps", "-o", "pid=,args=", "-g", str(process.pid)], capture_output=True, text=True
+    )
+    assert left.stdout == ""
