@@ -12,6 +12,7 @@ run <- function(name, args) {
     where <<- c(where, call_text(conditionCall(condition)))
   }
   restore <- session_state()
+  kinds <- RNGkind()
   had_seed <- exists(".Random.seed", globalenv(), inherits = FALSE)
   seed <- if (had_seed) get(".Random.seed", globalenv(), inherits = FALSE)
   on.exit({
@@ -19,6 +20,7 @@ run <- function(name, args) {
     if (had_seed) {
       assign(".Random.seed", seed, globalenv())
     } else if (exists(".Random.seed", globalenv(), inherits = FALSE)) {
+      suppressWarnings(RNGkind(kinds[1L], kinds[2L], kinds[3L]))  # R keeps them beside the seed
       rm(".Random.seed", envir = globalenv())
     }
   })

@@ -45,8 +45,8 @@ def to_cells(column: Any, name: str) -> tuple[dict[str, Any], list[str]]:
         return known, ["" if x is None or pd.isna(x) else str(x) for x in array]
     if isinstance(dtype, pd.DatetimeTZDtype):
         known |= {"dtype": f"datetime64[{dtype.unit}]", "zone": str(dtype.tz)}
-        return known, _blanked(map(str, column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()),
-                               missing)  # fmt: skip
+        instants = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        return known, _blanked(map(str, instants), missing)
     if isinstance(dtype, pd.ArrowDtype):
         return _arrow_cells(array, dtype, known, name)
     if _MASKED.fullmatch(known["dtype"]):
@@ -54,7 +54,7 @@ def to_cells(column: Any, name: str) -> tuple[dict[str, Any], list[str]]:
         return known, _blanked(map(_number, array._data), known["missing"])
     if isinstance(dtype, np.dtype) and _PLAIN.fullmatch(known["dtype"]):
         return known, _blanked(map(_number, column.to_numpy()), missing)
-    if dtype == object:
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
         known["marks"] = [_mark(x) for x in array if _is_gone(x)]
         return known, ["" if _is_gone(x) else _json_cell(x, name) for x in array]
     raise EncodingError(

@@ -43,6 +43,7 @@ class _Withheld:
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
         """Refused, with the remedy."""
+        del args, kwargs
         raise RBridgeError(
             f"{function} asks the fit's R object, which wasn't loaded: if you trust where the file "
             "comes from, rb.load(path, allow_r_object=True)."

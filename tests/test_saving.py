@@ -70,7 +70,7 @@ def test_fits_pooled_and_imputed(fits: rb.MerModList, tmp_path: Path) -> None:
     identical(loaded.test("ses = 0"), pooled.test("ses = 0"))
     assert str(loaded.summary()) == str(pooled.summary())
     assert loaded.data == fits.data
-    with pytest.raises(rb.RBridgeError, match="not loaded|wasn't loaded"):
+    with pytest.raises(rb.RBridgeError, match=r"wasn't loaded"):
         rb.load(tmp_path / "pooled.zip", allow_r_object=True).fits[0].predict()  # none was saved
 
 
@@ -184,11 +184,11 @@ def test_deep_nesting_is_refused(fit: rb.MerMod, tmp_path: Path) -> None:
 def test_pickles_are_no_saved_files(fit: rb.MerMod, tmp_path: Path) -> None:
     path = tmp_path / "fit.zip"
     path.write_bytes(pickle.dumps(fit))
-    with pytest.raises(rb.RBridgeError, match="not a file that rb.save wrote"):
+    with pytest.raises(rb.RBridgeError, match=r"not a file that rb\.save wrote"):
         rb.load(path)
     with pytest.raises(FileNotFoundError):
         rb.load(tmp_path / "nothing.zip")
-    with pytest.raises(rb.ArgumentError, match="save takes MerMod, .*, not DataFrame"):
+    with pytest.raises(rb.ArgumentError, match=r"save takes MerMod, .*, not DataFrame"):
         rb.save(pd.DataFrame(), path)
 
 
@@ -201,7 +201,9 @@ def test_a_later_format_is_named(fit: rb.MerMod, tmp_path: Path) -> None:
 COLUMNS = {
     "float": pd.Series([0.1, -0.0, 5e-324, np.inf, -np.inf, np.nan, 1.7976931348623157e308]),
     "float32": pd.Series([0.1, np.nan], dtype="float32"),
-    "Float64": pd.Series(pd.arrays.FloatingArray(np.array([1.0, np.nan, 0]), np.array([0, 0, 1], bool))),
+    "Float64": pd.Series(
+        pd.arrays.FloatingArray(np.array([1.0, np.nan, 0]), np.array([0, 0, 1], bool))
+    ),
     "int64": pd.Series([2**63 - 1, -(2**63)]),
     "uint64": pd.Series([2**64 - 1], dtype="uint64"),
     "Int8": pd.Series([1, None, -128], dtype="Int8"),
@@ -221,7 +223,9 @@ COLUMNS = {
     "arrow int": pd.Series([1, None], dtype=pd.ArrowDtype(pa.int64())),
     "arrow float": pd.Series([0.1, None], dtype=pd.ArrowDtype(pa.float64())),
     "arrow bool": pd.Series([True, None], dtype=pd.ArrowDtype(pa.bool_())),
-    "arrow time": pd.Series([dt.datetime(2020, 1, 1), None], dtype=pd.ArrowDtype(pa.timestamp("us"))),
+    "arrow time": pd.Series(
+        [dt.datetime(2020, 1, 1), None], dtype=pd.ArrowDtype(pa.timestamp("us"))
+    ),
     "arrow date": pd.Series([dt.date(2020, 1, 1), None], dtype=pd.ArrowDtype(pa.date32())),
     "nothing": pd.Series([], dtype="Int64"),
 }  # fmt: skip

@@ -112,7 +112,8 @@ class RObject:
 
     def __del__(self) -> None:
         sexp = self.__dict__.get("_sexp")
-        if sexp is not None:
+        # When Python ends it empties its modules first: R's memory goes with the process then.
+        if sexp is not None and session is not None:
             session().discard(sexp)
 
     def __repr__(self) -> str:

@@ -300,8 +300,12 @@ def _factor(column: pd.Series[Any], name: str) -> dict[str, Any]:
 
 
 def _codes(codes: Any) -> Any:
-    """R's codes start at 1; pandas' -1 is NA."""
-    return _int_vector(codes.astype(np.int32) + 1, codes < 0)
+    """R's codes start at 1; pandas' -1 is NA. In place: a column may have 10^7 of them."""
+    ours = codes.astype(np.int32)
+    missing = ours < 0
+    ours += 1
+    ours[missing] = _NA_INT
+    return _int_vector(ours)
 
 
 def _datetime(column: pd.Series[Any], name: str) -> dict[str, Any]:

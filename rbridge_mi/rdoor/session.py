@@ -183,7 +183,10 @@ def _check_r_exists() -> None:
 def _init_r() -> Any:
     """Start R through rpy2, unless the user's own rpy2 did already; return R's base."""
     try:
-        from rpy2 import rinterface
+        from rpy2 import situation
+
+        with _replaced(situation, "r_ld_library_path_from_subprocess", lambda _: ""):
+            from rpy2 import rinterface
         from rpy2.rinterface_lib import embedded
     except Exception as error:  # what fails here is a broken build: OSError, ImportError, ...
         raise RNotFoundError(
@@ -197,8 +200,24 @@ def _init_r() -> Any:
         with warnings.catch_warnings():
             # rpy2 warns that Ctrl-C can't interrupt an R started off the main thread; `run` does.
             warnings.filterwarnings("ignore", message=r"(?s).*not initialized by the main")
-            rinterface.initr(interactive=False)
+            with _replaced(rinterface, "_getrenvvars", tuple):
+                rinterface.initr(interactive=False)
     return rinterface.baseenv
+
+
+@contextlib.contextmanager
+def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Spare rpy2 an Rscript, a sixth of a second each: what it asks for the environment's sake is
+    put back after the start anyway, and R reads its own Renviron."""
+    before = getattr(module, name, None)
+    if before is None:  # another rpy2: leave it alone
+        yield
+        return
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
 
 
 def _restore_environment(before: dict[str, str], names: list[str]) -> None:
