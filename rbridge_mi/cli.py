@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -187,7 +188,9 @@ def _terminated_cleanly() -> Iterator[None]:
 def _demo(arguments: argparse.Namespace) -> int:
     from . import rdoor
 
-    # R starts beside Python's own imports, and what pooling needs is loaded while R works.
+    # Compiling R functions that run a few times costs more than it gains; lme4's come compiled.
+    os.environ.setdefault("R_ENABLE_JIT", "0")
+    # R loads its packages beside Python's own imports, and what pooling needs while R works.
     rdoor.prepare("lme4", "Amelia")
     threading.Thread(target=import_module, args=["scipy.special"], daemon=True).start()
     import pandas as pd

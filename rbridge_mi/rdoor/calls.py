@@ -154,20 +154,22 @@ def call_object(
 
 
 def prepare(*packages: str) -> None:
-    """Start R and load packages in the background, while the caller goes on.
+    """Start R, and have it load packages while the caller goes on.
 
-    Errors are left to the first call, which meets them again.
+    R's start is Python's work in good part, and would only wait for the caller's; loading is R's.
+    Errors of loading are left to the first call, which meets them again.
     """
+    r = session()
 
     def load() -> None:
         for name in packages:
-            session().functions["has_package"](name)
+            r.functions["has_package"](name)
 
-    def start() -> None:
+    def wait() -> None:
         with contextlib.suppress(Exception):
-            session().run(load)
+            r.run(load)
 
-    threading.Thread(target=start, name="prepare R", daemon=True).start()
+    threading.Thread(target=wait, name="load R packages", daemon=True).start()
 
 
 def interface_mode() -> str:
