@@ -63,7 +63,8 @@ def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
         Of the file, a zip archive; one that is there is replaced, once the new one is complete.
     r_objects : bool
         Keep the fitted R objects too, so that `load` can be asked for them: predictions,
-        simulations and the like need them. They are most of the file (0.5 of 0.7 MB for a fit to hsb).
+        simulations and the like need them. They are most of the file (0.5 of 0.7 MB for a fit to
+        the hsb data).
 
     Returns
     -------
