@@ -212,7 +212,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     )
     model = rb.Lmer(_FORMULA)
     fit, fits = model.fit(holes), model.fit(imp)
-    pooled = fits.pool()
+    pooled = fits._pooled  # the one that the summary shows: not pooled twice
 
     missing = imp.missing().rename_axis("column").reset_index()
     listwise = fit.tidy()[lambda d: d["effect"] == "fixed"]
