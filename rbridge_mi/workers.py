@@ -7,6 +7,7 @@ dies takes nothing with it but the task it had: that one is run again, a few tim
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -79,15 +80,15 @@ def run_each(
     RWorkerLost
         Workers died with the same task, retries included: names the data sets.
     """
-    import joblib  # a tenth of the package's import time, needed here alone
-
     left = dict.fromkeys(numbers)
     with tqdm(desc=what, total=len(left), disable=None, leave=False) as bar:
-        if joblib.effective_n_jobs(n_jobs) == 1:
+        if _one_process(n_jobs):
             for number in left:
                 yield number, here(number)
                 bar.update()
             return
+        import joblib
+
         common = shared()
         lost: BaseException | None = None
         for _ in range(1 + RETRIES):
@@ -109,6 +110,15 @@ def run_each(
             f"{', '.join(map(str, left))} are not done ({lost}). They may have run out of memory, "
             "or R may have crashed: try fewer processes (n_jobs), or one of these alone."
         ) from lost
+
+
+def _one_process(n_jobs: int | None) -> bool:
+    # Who hasn't loaded joblib can't have set it to more: its import is spared (0.05 s).
+    if n_jobs == 1 or (n_jobs is None and "joblib" not in sys.modules):
+        return True
+    import joblib
+
+    return bool(joblib.effective_n_jobs(n_jobs) == 1)
 
 
 def _numbered(
