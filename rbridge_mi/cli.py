@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -190,6 +191,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     # Compiling R functions that run a few times costs more than it gains; lme4's come compiled.
     os.environ.setdefault("R_ENABLE_JIT", "0")
+    gc.disable()  # likewise Python's search for cycles: this process lives for seconds
     # R loads its packages beside Python's own imports, and what pooling needs while R works.
     rdoor.prepare("lme4", "Amelia")
     threading.Thread(target=import_module, args=["scipy.special"], daemon=True).start()
@@ -248,6 +250,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         tables |= {"ranef": pooled.ranef, "fixef_by_imputation": fits.fixef(by_imputation=True)}
         tables |= {"varcorr_by_imputation": fits.varcorr(by_imputation=True)}
         _write(arguments.out, tables)
+    gc.freeze()
     return 0
 
 
