@@ -177,9 +177,11 @@ def test_memory_that_runs_out(holes: pd.DataFrame, at_work: Callable[..., list[i
     big = pd.concat([holes] * 40, ignore_index=True)
     imputer = rb.AmeliaImputer(m=20, idvars=["schid", "meanses"])
     with pytest.raises((rb.RWorkerLost, rb.ImputationError)) as caught:
-        imputer.impute(big, seed=1, isolate=True)
+        imputer.impute(big, seed=1, timeout=60)
     assert pids[0] not in [worker.pid for worker in isolation._pool._idle]
-    assert "memory" in str(caught.value) or "allocat" in str(caught.value), caught.value
+    # OpenBLAS asks for memory over and over instead of failing: there the time limit ends it.
+    told = str(caught.value)
+    assert "memory" in told or "allocat" in told or isinstance(caught.value, rb.RTimeout), told
     assert r_is_well()
 
 
