@@ -96,7 +96,7 @@ seed_r <- function(seed) {
   set.seed(seed, kind = "Mersenne-Twister", normal.kind = "Inversion", sample.kind = "Rejection")
 }
 
-# A data frame from carried columns: each is list(kind, values, ...), see encode.py.
+# A data frame from carried columns: a vector, or list(kind, values, ...); see encode.py.
 assemble_frame <- function(columns, names, nrow) {
   frame <- lapply(columns, assemble_column)
   attr(frame, "names") <- names
@@ -106,8 +106,8 @@ assemble_frame <- function(columns, names, nrow) {
 }
 
 assemble_column <- function(column) {
+  if (!is.list(column)) return(column)
   switch(column$kind,
-    plain = column$values,
     text = column$levels[column$values],
     factor = structure(column$values,
       levels = column$levels,
@@ -116,6 +116,15 @@ assemble_column <- function(column) {
     datetime = structure(column$values, class = c("POSIXct", "POSIXt"), tzone = "UTC"),
     date = structure(column$values, class = "Date")
   )
+}
+
+# The columns of two frames with the same rows as one frame, in the order of `names`.
+joined_frame <- function(base, own, names) {
+  columns <- c(unclass(base), unclass(own))
+  frame <- columns[match(names, names(columns))]
+  attr(frame, "row.names") <- .set_row_names(.row_names_info(base, 2L))
+  class(frame) <- "data.frame"
+  frame
 }
 
 # A function by its name: "package::function", or one of this library's own.

@@ -1,27 +1,32 @@
-# Fits one model and extracts what is cheap; the fit itself stays in R for the rest.
-fit_lmer <- function(data, formula, allow, arguments, names, vectors, control) {
+# Fits one model: list(formula, allow, arguments, names, vectors, control). The data are `data`;
+# or, of several data sets, what this one has of its own beside what they share.
+fit_lmer <- function(data, model, shared = NULL) {
+  if (!is.null(shared)) data <- joined_frame(shared$frame, data, shared$columns)
+  arguments <- model$arguments
+  control <- model$control
+  allow <- model$allow
   # The call is evaluated, and its formula lives, in an environment of its own, in which `update`,
   # `refit`, `profile` and the like find the data again.
   check_names_of_functions(arguments$contrasts, control, allow)
   env <- new.env(parent = asNamespace("lme4"))
   env$data <- data
   call <- c(
-    list(quote(lmer), formula = parse_formula(formula, names(data), allow, env), data = quote(data)),
+    list(quote(lmer), formula = parse_formula(model$formula, names(data), allow, env), data = quote(data)),
     arguments,
-    lapply(names, as.name)
+    lapply(model$names, as.name)
   )
-  for (name in names(vectors)) {
+  for (name in names(model$vectors)) {
     # A column of that name would be found before the vector.
     own <- if (name %in% names(data)) make.unique(c(names(data), paste0(".", name))) else name
     own <- own[length(own)]
-    env[[own]] <- vectors[[name]]
+    env[[own]] <- model$vectors[[name]]
     call[[name]] <- as.name(own)
   }
   if (length(control) > 0L) call$control <- as.call(c(list(quote(lmerControl)), control))
-  fit <- eval(as.call(call), env)
-  list(object = fit, core = mermod_core(fit))
+  eval(as.call(call), env)
 }
 
+# What is cheap to say.
 mermod_core <- function(fit) {
   beta <- lme4::fixef(fit)
   theta <- lme4::getME(fit, "theta")
@@ -45,8 +50,8 @@ mermod_core <- function(fit) {
     criterion = unname(fit@devcomp$cmp[[if (reml) "REML" else "dev"]]),
     log_lik = as.numeric(likelihood),
     npar = as.integer(attr(likelihood, "df")),
-    aic = stats::AIC(fit),
-    bic = stats::BIC(fit),
+    aic = stats::AIC(likelihood),
+    bic = stats::BIC(likelihood),
     df_residual = stats::df.residual(fit),
     singular = lme4::isSingular(fit),
     optimizer = fit@optinfo$optimizer,
@@ -56,12 +61,12 @@ mermod_core <- function(fit) {
 }
 
 mermod_vcov <- function(fit) {
-  v <- stats::vcov(fit)
-  list(terms = as.character(rownames(v)), vcov = as.matrix(unname(v)))
+  v <- stats::vcov(fit, correlation = FALSE) # the same numbers, without their correlations
+  list(terms = as.character(rownames(v)), vcov = unname(as.matrix(v)))
 }
 
 mermod_varcorr <- function(fit) {
-  as.data.frame(lme4::VarCorr(fit))[c("grp", "var1", "var2", "vcov", "sdcor")]
+  as.list(as.data.frame(lme4::VarCorr(fit)))[c("grp", "var1", "var2", "vcov", "sdcor")]
 }
 
 mermod_ranef <- function(fit) {
@@ -83,10 +88,22 @@ mermod_coef <- function(fit) {
 mermod_cases <- function(fit) {
   values <- stats::fitted(fit)
   residuals <- stats::residuals(fit)
+  rows <- as.integer(names(values))
+  same <- identical(names(values), names(residuals))
   list(
-    rows = as.integer(names(values)), fitted = unname(values),
-    residual_rows = as.integer(names(residuals)), residuals = unname(residuals)
+    rows = rows, fitted = unname(values),
+    residual_rows = if (same) rows else as.integer(names(residuals)),
+    residuals = unname(residuals)
   )
+}
+
+# What several of these functions say of a fit; one that R refuses is left out.
+mermod_answers <- function(fit, functions) {
+  answers <- lapply(functions, function(name) {
+    tryCatch(list(find_function(name)(fit)), error = function(condition) NULL)
+  })
+  names(answers) <- functions
+  lapply(answers[lengths(answers) > 0L], `[[`, 1L)
 }
 
 mermod_print <- function(fit) utils::capture.output(print(fit))

@@ -25,6 +25,10 @@ class Piece(Protocol):
         """A frame of its own, from the one that all share."""
         ...
 
+    def own(self, base: pd.DataFrame) -> pd.DataFrame:
+        """Of that frame, the columns in which data sets differ."""
+        ...
+
 
 class Store(Protocol):
     """Where the data sets are: a frame that all share, and what each has of its own."""
@@ -34,7 +38,20 @@ class Store(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def differing(self) -> tuple[str, ...] | None:
+        """The columns in which data sets differ; None if their rows do."""
+        ...
+
     def piece(self, i: int) -> Piece: ...
+
+
+def own_copy(frame: pd.DataFrame) -> pd.DataFrame:
+    """A copy that changes of the frame don't reach; pandas 3 copies when one is made."""
+    return frame.copy(deep=_PANDAS < 3)
+
+
+_PANDAS = int(pd.__version__.split(".")[0])
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,11 @@ class CellStore:
     def __len__(self) -> int:
         return self.m
 
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """The columns that have cells of their own."""
+        return tuple(self.cells)
+
     def piece(self, i: int) -> CellPiece:
         """The i-th imputation's cells."""
         return CellPiece({k: (x.rows, x.values[i], x.dtype) for k, x in self.cells.items()})
@@ -70,12 +92,19 @@ class CellPiece:
 
     def complete(self, base: pd.DataFrame) -> pd.DataFrame:
         """The base, with the cells filled in."""
-        frame = base.copy()
-        for name, (rows, filled, dtype) in self.cells.items():
-            values = frame[name].array.astype(dtype)
-            values[rows] = filled
-            frame[name] = pd.Series(values, index=frame.index, name=name)
+        frame = own_copy(base)
+        for name, column in self.own(base).items():
+            frame[name] = column
         return frame
+
+    def own(self, base: pd.DataFrame) -> pd.DataFrame:
+        """The columns that have cells of their own."""
+        columns = {}
+        for name, (rows, filled, dtype) in self.cells.items():
+            values = base[name].array.astype(dtype)
+            values[rows] = filled
+            columns[name] = values
+        return pd.DataFrame(columns, index=base.index, copy=False)
 
 
 @dataclass(frozen=True)
@@ -89,6 +118,10 @@ class RowStore:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def differing(self) -> None:
+        """Each sample has other rows."""
 
     def piece(self, i: int) -> RowPiece:
         """The i-th sample's rows."""
@@ -110,6 +143,8 @@ class RowPiece:
             frame[self.cluster] = self.labels
         return frame
 
+    own = complete
+
 
 @dataclass(frozen=True)
 class FrameStore:
@@ -125,6 +160,10 @@ class FrameStore:
     def __len__(self) -> int:
         return len(self.frames)
 
+    @property
+    def differing(self) -> None:
+        """They may differ in everything."""
+
     def piece(self, i: int) -> FramePiece:
         """The i-th frame."""
         return FramePiece(self.frames[i])
@@ -139,7 +178,9 @@ class FramePiece:
     def complete(self, base: pd.DataFrame) -> pd.DataFrame:
         """The frame itself, as a copy."""
         del base
-        return self.frame.copy()
+        return own_copy(self.frame)
+
+    own = complete
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +289,7 @@ class ImputedData(Sequence[pd.DataFrame]):
             raise ArgumentError("frames is empty: give at least one completed data set.")
         if kind == "bootstrap":
             base = frames[0] if original is None else original
-            return cls(base.copy(), FrameStore(tuple(x.copy() for x in frames)), method, kind)
+            return cls(own_copy(base), FrameStore(tuple(map(own_copy, frames))), method, kind)
         for i, frame in enumerate(frames[1:], start=1):
             if not frame.columns.equals(frames[0].columns):
                 raise ArgumentError(f"frames[{i}] has other columns than frames[0].")
@@ -264,8 +305,8 @@ class ImputedData(Sequence[pd.DataFrame]):
             if (found := _differing(base[name], [x[name] for x in frames])) is not None
         }
         return cls(
-            base if original is None else original.copy(),
-            CellStore(base, cells, len(frames)),
+            own_copy(base if original is None else original),
+            CellStore(own_copy(base), cells, len(frames)),
             method,
         )
 

@@ -25,7 +25,7 @@ from .arguments import (
 )
 from .dtypes import restore
 from .errors import ArgumentError, ImputationError, RBridgeWarning, RWarning, RWorkerLost
-from .imputed import Cells, CellStore, ImputedData, RowStore
+from .imputed import Cells, CellStore, ImputedData, RowStore, own_copy
 from .isolation import Job, run_each_isolated, run_isolated
 from .workers import Packed, run_each
 
@@ -193,8 +193,8 @@ class AmeliaImputer:
         for text in notes:
             warnings.warn(f"AmeliaImputer: {text}", RBridgeWarning, stacklevel=2)
         return ImputedData(
-            original=data.copy(),
-            store=CellStore(data.copy(), cells, self.m),
+            original=own_copy(data),
+            store=CellStore(own_copy(data), cells, self.m),
             method="amelia",
             seed=seed,
             settings={"m": self.m, "rng": self.rng, **self.arguments},
@@ -336,11 +336,11 @@ class BootstrapImputer:
         check_frame(data)
         seed = check_seed(seed)
         if self.cluster is None:
-            store = RowStore(data.copy(), tuple(self._draw(len(data), seed)))
+            store = RowStore(own_copy(data), tuple(self._draw(len(data), seed)))
         else:
             store = self._clusters(data, self.cluster, seed)
         return ImputedData(
-            original=data.copy(),
+            original=own_copy(data),
             store=store,
             method="bootstrap",
             kind="bootstrap",
@@ -366,7 +366,7 @@ class BootstrapImputer:
             labels.append(
                 np.array([f"{a}#{b}" for a, b in zip(names, number, strict=True)], object)
             )
-        return RowStore(data.copy(), tuple(rows), cluster, tuple(labels))
+        return RowStore(own_copy(data), tuple(rows), cluster, tuple(labels))
 
     def __repr__(self) -> str:
         return f"BootstrapImputer(m={self.m}, cluster={self.cluster!r})"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar, overload
 
 import numpy as np
 import pandas as pd
 
-from .errors import ArgumentError, RCallError
+from .errors import ArgumentError
 from .printed import Printed
 from .schemas import checked
 
 __all__ = ["MerMod"]
 
 RFunction = Literal[
+    "mermod_core",
     "mermod_vcov",
     "mermod_varcorr",
     "mermod_ranef",
@@ -26,16 +26,23 @@ RFunction = Literal[
     "mermod_summary",
     "variance_shares",
 ]
-# What is asked of R when first needed, and before a fit leaves this process.
-_LATER: tuple[RFunction, ...] = (
+# What a fit keeps of R before it leaves this process.
+_TABLES: tuple[RFunction, ...] = (
+    "mermod_core",
     "mermod_vcov",
     "mermod_varcorr",
     "mermod_ranef",
     "mermod_coef",
     "mermod_cases",
-    "mermod_print",
-    "mermod_summary",
 )
+_PRINTED: tuple[RFunction, ...] = ("mermod_print", "mermod_summary")
+# What comes along with a first question, since it costs little beside the call.
+_TOGETHER: dict[RFunction, tuple[RFunction, ...]] = {
+    **dict.fromkeys(_TABLES[:3], _TABLES[:3]),
+    "mermod_ranef": ("mermod_ranef", "mermod_coef"),
+}
+
+T = TypeVar("T")
 
 
 class Asked(Protocol):
@@ -48,12 +55,26 @@ class Askable(Protocol):
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any: ...
 
 
+class _Core(Generic[T]):
+    """An attribute that is read from what `mermod_core` in R says of the fit."""
+
+    def __init__(self, read: Callable[[Mapping[str, Any]], T]) -> None:
+        self._read = read
+
+    @overload
+    def __get__(self, fit: None, owner: type) -> _Core[T]: ...
+    @overload
+    def __get__(self, fit: MerMod, owner: type) -> T: ...
+    def __get__(self, fit: MerMod | None, owner: type) -> _Core[T] | T:
+        return self if fit is None else self._read(fit._ask("mermod_core"))
+
+
 @dataclass(frozen=True, eq=False)
 class MerMod:
     """A model fitted by ``lme4::lmer``; every number has the 64 bits that R gave it.
 
-    Tables that cost R time are fetched when first asked for, and kept. A pickled fit holds all of
-    them, so that they can be read where there is no R.
+    What costs R time is fetched when first asked for, and kept. A pickled fit holds all of it, so
+    that it can be read where there is no R.
 
     Attributes
     ----------
@@ -84,37 +105,42 @@ class MerMod:
         The R object: ``fit.r.call("pkg::function", ...)`` asks R anything of it.
     """
 
-    formula: str
-    reml: bool
-    nobs: int
-    npar: int
-    df_residual: int
-    ngrps: Mapping[str, int]
-    n_lvls: int
-    sigma: float
-    theta: pd.Series[float]
-    log_lik: float
-    aic: float
-    bic: float
-    criterion: float
-    is_singular: bool
-    messages: tuple[str, ...]
-    optimizer: str
-    optimizer_message: str
-    dropped: tuple[str, ...]
     r: Askable = field(repr=False)
-    beta: pd.Series[float] = field(repr=False)
     index: pd.Index = field(repr=False)
+    messages: tuple[str, ...] = ()
     imputation: int | None = None
     _known: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    formula = _Core(lambda core: str(core["formula"][0]))
+    reml = _Core(lambda core: bool(core["reml"][0]))
+    nobs = _Core(lambda core: int(core["nobs"][0]))
+    npar = _Core(lambda core: int(core["npar"][0]))
+    df_residual = _Core(lambda core: int(core["df_residual"][0]))
+    ngrps = _Core(
+        lambda core: {
+            str(name): int(n)
+            for name, n in zip(core["group_names"], core["group_counts"], strict=True)
+        }
+    )
+    n_lvls = _Core(lambda core: int(core["n_flist"][0]))
+    sigma = _Core(lambda core: float(core["sigma"][0]))
+    theta = _Core(lambda core: _series(core["theta"], core["theta_names"], "theta"))
+    beta = _Core(lambda core: _series(core["beta"], core["terms"], "estimate"))
+    log_lik = _Core(lambda core: float(core["log_lik"][0]))
+    aic = _Core(lambda core: float(core["aic"][0]))
+    bic = _Core(lambda core: float(core["bic"][0]))
+    criterion = _Core(lambda core: float(core["criterion"][0]))
+    is_singular = _Core(lambda core: bool(core["singular"][0]))
+    optimizer = _Core(lambda core: str(core["optimizer"][0]))
+    optimizer_message = _Core(lambda core: " ".join(core["optimizer_message"]))
+    dropped = _Core(lambda core: tuple(core["dropped"] if core["dropped"] is not None else ()))
 
     # -- the tables of DESIGN.md ------------------------------------------------------------
 
     def fixef(self) -> pd.DataFrame:
         """Fixed effects: term, estimate. In R: ``fixef(m)``."""
-        return checked(
-            pd.DataFrame({"term": list(self.beta.index), "estimate": self.beta.to_numpy()}), "fixef"
-        )
+        core = self._ask("mermod_core")
+        return checked(pd.DataFrame({"term": core["terms"], "estimate": core["beta"]}), "fixef")
 
     def ranef(self) -> pd.DataFrame:
         """Conditional modes of the random effects, one row per grouping factor, term and level.
@@ -122,7 +148,7 @@ class MerMod:
         Columns grpvar, term, grp, condval, condsd; in R:
         ``as.data.frame(ranef(m, condVar = TRUE))``.
         """
-        return checked(pd.DataFrame(self._ask("mermod_ranef")), "ranef")
+        return checked(pd.DataFrame(dict(self._ask("mermod_ranef"))), "ranef")
 
     def varcorr(self) -> pd.DataFrame:
         """Variances and covariances of the random effects, and sigma squared.
@@ -130,7 +156,7 @@ class MerMod:
         Columns grp, var1, var2, vcov, sdcor; var2 is missing for a variance, both for the
         residual. In R: ``as.data.frame(VarCorr(m))``.
         """
-        return checked(self._ask("mermod_varcorr").copy(), "varcorr")
+        return checked(pd.DataFrame(dict(self._ask("mermod_varcorr"))), "varcorr")
 
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects, terms x terms. In R: ``vcov(m)``."""
@@ -145,11 +171,11 @@ class MerMod:
         """
         parts = []
         for grpvar, found in self._ask("mermod_coef").items():
-            part = pd.DataFrame(found["values"].copy(), columns=list(found["terms"]))
-            part.insert(0, "grpvar", grpvar)
-            part.insert(1, "grp", found["grp"])
+            columns = [grpvar, found["grp"], *found["values"].T]
+            part = pd.DataFrame(dict(enumerate(columns)))
+            part.columns = pd.Index(["grpvar", "grp", *found["terms"]])
             parts.append(part)
-        return pd.concat(parts, ignore_index=True)
+        return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
 
     def model_info(self) -> pd.DataFrame:
         """One row: n_obs, n_lvls, aic, sigma; as merTools' ``modelInfo(m)``."""
@@ -167,30 +193,22 @@ class MerMod:
         Columns effect, group, term, estimate, std_error, statistic: the fixed effects, then
         standard deviations (``sd__term``) and correlations (``cor__a.b``) of the random ones.
         """
-        beta = self.beta.to_numpy()
-        std_error = np.sqrt(np.diag(self.vcov().to_numpy()))
-        fixed = pd.DataFrame(
+        core = self._ask("mermod_core")
+        beta = core["beta"]
+        std_error = np.sqrt(np.diag(self._ask("mermod_vcov")["vcov"]))
+        random = random_terms(self._ask("mermod_varcorr"))
+        none = np.full(len(random), np.nan)
+        frame = pd.DataFrame(
             {
-                "effect": "fixed",
-                "group": None,
-                "term": list(self.beta.index),
-                "estimate": beta,
-                "std_error": std_error,
-                "statistic": beta / std_error,
+                "effect": ["fixed"] * len(beta) + ["ran_pars"] * len(random),
+                "group": [None] * len(beta) + [x[0] for x in random],
+                "term": [*core["terms"], *(x[1] for x in random)],
+                "estimate": np.concatenate([beta, [x[2] for x in random]]),
+                "std_error": np.concatenate([std_error, none]),
+                "statistic": np.concatenate([beta / std_error, none]),
             }
         )
-        rows = random_terms(self.varcorr())
-        random = pd.DataFrame(
-            {
-                "effect": "ran_pars",
-                "group": [x[0] for x in rows],
-                "term": [x[1] for x in rows],
-                "estimate": [x[2] for x in rows],
-                "std_error": np.nan,
-                "statistic": np.nan,
-            }
-        )
-        return checked(pd.concat([fixed, random], ignore_index=True), "tidy")
+        return checked(frame, "tidy")
 
     def glance(self) -> pd.DataFrame:
         """One row on the whole model, as broom.mixed's ``glance(m)``.
@@ -360,8 +378,16 @@ class MerMod:
 
     def _ask(self, function: RFunction) -> Any:
         if function not in self._known:
+            self._ask_all(_TOGETHER.get(function, ()))
+        if function not in self._known:  # alone, then, for R's own words where R refuses it
             self._known[function] = self.r.call(function).value
         return self._known[function]
+
+    def _ask_all(self, functions: Iterable[RFunction]) -> None:
+        """In one call; what R refuses here, it refuses wherever it is asked."""
+        left = [x for x in functions if x not in self._known]
+        if left:
+            self._known.update(self.r.call("mermod_answers", left).value)
 
     def _cases(self, rows: Any, values: Any, name: str) -> pd.Series[float]:
         return pd.Series(values.copy(), index=self.index[rows - 1], name=name)
@@ -372,16 +398,11 @@ class MerMod:
         What R prints stays behind: the receiver can ask for it, and it costs as much as all
         tables.
         """
-        for function in _LATER:
-            if function not in ("mermod_print", "mermod_summary"):
-                with suppress(RCallError):
-                    self._ask(function)
+        self._ask_all(_TABLES)
         return {**self.__dict__, "r": self.r if with_object else None}
 
     def __getstate__(self) -> dict[str, Any]:
-        for function in _LATER:
-            with suppress(RCallError):  # what R refuses here, it refuses wherever it is asked
-                self._ask(function)
+        self._ask_all(_TABLES + _PRINTED)
         return self.__dict__
 
     def __eq__(self, other: object) -> bool:
@@ -410,23 +431,26 @@ class MerMod:
         return self.summary()._repr_html_()
 
 
-def random_terms(varcorr: pd.DataFrame) -> list[tuple[str, str, float]]:
+def _series(values: Any, names: Any, name: str) -> pd.Series[float]:
+    return pd.Series(values.copy(), index=list(names), name=name)
+
+
+def random_terms(varcorr: Mapping[str, Any] | pd.DataFrame) -> list[tuple[str, str, float]]:
     """(group, term, value) of each SD and correlation, in the order of the lower triangle."""
     rows: list[tuple[str, str, float]] = []
-    for grp, part in varcorr.groupby("grp", sort=False):
-        if part["var1"].isna().all():
-            rows.append((str(grp), "sd__Observation", float(part["sdcor"].iloc[0])))
+    groups: dict[str, dict[tuple[Any, Any], float]] = {}
+    columns = (varcorr[x] for x in ("grp", "var1", "var2", "sdcor"))
+    for grp, a, b, value in zip(*columns, strict=True):
+        pair = (None if pd.isna(a) else a, None if pd.isna(b) else b)
+        groups.setdefault(grp, {})[pair] = float(value)
+    for grp, pairs in groups.items():
+        if (None, None) in pairs:
+            rows.append((grp, "sd__Observation", pairs[None, None]))
             continue
-        cells = zip(part["var1"], part["var2"], part["sdcor"], strict=True)
-        pairs = {(a, None if pd.isna(b) else b): x for a, b, x in cells}
         terms = [a for a, b in pairs if b is None]
         for j, a in enumerate(terms):
-            rows.append((str(grp), f"sd__{a}", float(pairs[a, None])))
-            rows += [
-                (str(grp), f"cor__{a}.{b}", float(pairs[a, b]))
-                for b in terms[j + 1 :]
-                if (a, b) in pairs
-            ]
+            rows.append((grp, f"sd__{a}", pairs[a, None]))
+            rows += [(grp, f"cor__{a}.{b}", pairs[a, b]) for b in terms[j + 1 :] if (a, b) in pairs]
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
@@ -179,12 +179,13 @@ class Lmer:
         check_known([errors], ("raise", "keep"), "errors")
         self._check(data[0])
         numbers = range(1, data.m + 1)
+        fitter = _Fitter(self, data.store.base, data.store.differing)
         found = dict(
             isolated
             or run_each(
                 numbers,
-                lambda i: self._try_one(data[i - 1], i),
-                _Remote(self, return_objects),
+                lambda i: fitter.fit(data.store.piece(i - 1), i),
+                _Remote(self, data.store.differing, return_objects),
                 shared=lambda: Packed.of(data.store.base),
                 own=lambda i: data.store.piece(i - 1),
                 n_jobs=n_jobs,
@@ -207,13 +208,7 @@ class Lmer:
         return kept
 
     def _try_one(self, data: pd.DataFrame, imputation: int) -> MerMod | RBridgeError:
-        try:
-            return self._fit_one(data, imputation)
-        except RBridgeError as error:
-            if isinstance(error, FitError):
-                error.imputation = imputation
-                error.args = (f"imputation {imputation}: {error.args[0]}",)
-            return error.with_traceback(None)
+        return _tried(partial(self._fit_one, data, imputation), imputation)
 
     def _received(self, found: Any, data: Callable[[], pd.DataFrame]) -> MerMod | RBridgeError:
         """A worker's result as a fit of this process."""
@@ -250,19 +245,22 @@ class Lmer:
         return held
 
     def _fit_one(self, data: pd.DataFrame, imputation: int | None) -> MerMod:
-        arguments, names, vectors = self._arguments(check_frame(data))
-        reply = rdoor.call(
-            "fit_lmer",
-            data,
-            formula=self.formula,
-            allow=list(self.allow),
-            arguments=arguments,
-            names=names,
-            vectors=vectors,
-            control=dict(self.control or {}),
-            error=FitError,
+        found = rdoor.call(
+            "fit_lmer", check_frame(data), model=self._in_words(data), error=FitError
         )
-        return _mermod(reply, data.index, imputation)
+        return _fit_of(found, data.index, imputation)
+
+    def _in_words(self, data: pd.DataFrame) -> dict[str, Any]:
+        """What R has to know beside the data."""
+        arguments, names, vectors = self._arguments(data)
+        return {
+            "formula": self.formula,
+            "allow": list(self.allow),
+            "arguments": arguments,
+            "names": names,
+            "vectors": vectors,
+            "control": dict(self.control or {}),
+        }
 
     def _check(self, data: pd.DataFrame) -> None:
         """What can be said before any fit: the formula, its columns, the control's names."""
@@ -320,19 +318,64 @@ class Lmer:
         return arguments, names, vectors
 
 
+def _fit_of(reply: rdoor.Reply, index: pd.Index, imputation: int | None) -> MerMod:
+    said = tuple(text.strip() for text in reply.warnings + reply.messages)
+    return MerMod(reply.value, index, said, imputation)
+
+
+def _tried(fit: Callable[[], MerMod], imputation: int) -> MerMod | RBridgeError:
+    try:
+        return fit()
+    except RBridgeError as error:
+        if isinstance(error, FitError):
+            error.imputation = imputation
+            error.args = (f"imputation {imputation}: {error.args[0]}",)
+        return error.with_traceback(None)
+
+
+@dataclass(frozen=True)
+class _Fitter:
+    """Fits a model to data sets that have a frame in common: R is told once of what is the same."""
+
+    model: Lmer
+    base: pd.DataFrame
+    differing: tuple[str, ...] | None
+
+    def fit(self, piece: Piece, imputation: int) -> MerMod | RBridgeError:
+        """To one of the data sets."""
+        if self.differing is None:
+            return self.model._try_one(piece.complete(self.base), imputation)
+        return _tried(partial(self._fit_own, piece, imputation), imputation)
+
+    def _fit_own(self, piece: Piece, imputation: int) -> MerMod:
+        model, shared = self._in_r
+        reply = rdoor.call("fit_lmer", piece.own(self.base), model, shared, error=FitError)
+        return _fit_of(reply, self.base.index, imputation)
+
+    @cached_property
+    def _in_r(self) -> tuple[rdoor.RObject, rdoor.RObject]:
+        shared = self.base.drop(columns=list(self.differing or ()))
+        return (
+            rdoor.call_object("base::list", **self.model._in_words(self.base)),
+            rdoor.call_object("base::list", frame=shared, columns=list(self.base.columns)),
+        )
+
+
 @dataclass(frozen=True)
 class _Remote:
     """One fit in a worker process; its tables come back as plain data."""
 
     model: Lmer
+    differing: tuple[str, ...] | None
     with_object: bool
 
     def __call__(self, base: Packed, number: int, piece: Piece) -> dict[str, Any] | RBridgeError:
-        fit = self.model._try_one(piece.complete(base.unpack()), number)
+        fitter = base.once(lambda frame: _Fitter(self.model, frame, self.differing))
+        fit = fitter.fit(piece, number)
         if isinstance(fit, RBridgeError):
             return fit
-        order = _crossed_order() if fit.n_lvls > 1 else None
-        return {**fit.shipped(self.with_object), "order": order}
+        shipped = fit.shipped(self.with_object)
+        return {**shipped, "order": _crossed_order() if fit.n_lvls > 1 else None}
 
 
 @cache
@@ -371,35 +414,6 @@ def _per_row(given: Any, data: pd.DataFrame, name: str) -> Any:
             f"{name} has shape {array.shape}: it needs one value for each of the {len(data)} rows."
         )
     return array
-
-
-def _mermod(reply: rdoor.Reply, index: pd.Index, imputation: int | None) -> MerMod:
-    core = reply.value["core"]
-    groups = zip(core["group_names"], core["group_counts"], strict=True)
-    return MerMod(
-        formula=str(core["formula"][0]),
-        reml=bool(core["reml"][0]),
-        nobs=int(core["nobs"][0]),
-        npar=int(core["npar"][0]),
-        df_residual=int(core["df_residual"][0]),
-        ngrps={str(name): int(n) for name, n in groups},
-        n_lvls=int(core["n_flist"][0]),
-        sigma=float(core["sigma"][0]),
-        theta=pd.Series(core["theta"], index=list(core["theta_names"]), name="theta"),
-        log_lik=float(core["log_lik"][0]),
-        aic=float(core["aic"][0]),
-        bic=float(core["bic"][0]),
-        criterion=float(core["criterion"][0]),
-        is_singular=bool(core["singular"][0]),
-        messages=tuple(x.strip() for x in reply.warnings + reply.messages),
-        optimizer=str(core["optimizer"][0]),
-        optimizer_message=" ".join(core["optimizer_message"]),
-        dropped=tuple(core["dropped"]) if core["dropped"] is not None else (),
-        r=reply.value["object"],
-        beta=pd.Series(core["beta"], index=list(core["terms"]), name="estimate"),
-        index=index,
-        imputation=imputation,
-    )
 
 
 def _warn(fits: Sequence[MerMod]) -> None:

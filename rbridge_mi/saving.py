@@ -35,6 +35,7 @@ _CLASSES: dict[str, Any] = {
     x.__name__: x
     for x in (MerMod, MerModList, PooledMerMod, ImputedData, CellStore, Cells, RowStore, FrameStore)
 }
+_TABLES = ("mermod_ranef", "mermod_varcorr")  # of a fit's answers, those to be CSV
 _RESULTS = (MerMod, MerModList, PooledMerMod, ImputedData)
 
 
@@ -201,6 +202,10 @@ class _Writer:
         found = {x.name: held[x.name] for x in fields(value)}
         if isinstance(value, MerMod):
             found["r"] = self._r(value)
+            found["_known"] = {
+                name: pd.DataFrame(x) if name in _TABLES else x
+                for name, x in held["_known"].items()
+            }
         return {name: self.node(x) for name, x in found.items()}
 
     def _r(self, fit: MerMod) -> str | None:

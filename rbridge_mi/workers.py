@@ -8,10 +8,11 @@ dies takes nothing with it but the task it had: that one is run again, a few tim
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import pandas as pd
 from tqdm import tqdm
@@ -20,16 +21,22 @@ from .errors import RWorkerLost
 
 __all__ = ["Packed", "run_each"]
 
+T = TypeVar("T")
+
 RETRIES = 2  # after the first try
 _MAPPED_FROM = "64K"  # arrays of this size and more are memory-mapped, smaller ones sent along
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A frame whose blocks joblib can memory-map: text travels as codes and its distinct values."""
+    """A frame whose blocks joblib can memory-map: text travels as codes and its distinct values.
+
+    It travels with every task; by its token a worker knows it again.
+    """
 
     frame: pd.DataFrame
     dtypes: Mapping[str, Any]
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Packed:
@@ -40,6 +47,17 @@ class Packed:
     def unpack(self) -> pd.DataFrame:
         """The frame again."""
         return self.frame.astype(dict(self.dtypes)) if self.dtypes else self.frame
+
+    def once(self, make: Callable[[pd.DataFrame], T]) -> T:
+        """What `make` makes of the frame: made for a worker's first task, kept for the others."""
+        if self.token not in _made:
+            _made.clear()
+            _made[self.token] = make(self.unpack())
+        made: T = _made[self.token]
+        return made
+
+
+_made: dict[str, Any] = {}  # of the last frame alone
 
 
 def _is_text(column: pd.Series[Any]) -> bool:

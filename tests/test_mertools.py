@@ -329,18 +329,24 @@ def vignette(printed: dict[str, Any], fit: rb.MerMod) -> MerToolsTables:
             columns=["grp", "var1", "var2", "sdcor"],
         ).assign(vcov=np.nan)
         se = np.array(list(part["std_error"].values()))
+        info = part["model_info"]
         known = {
+            "mermod_core": {
+                "formula": [VIGNETTE],
+                "terms": terms,
+                "beta": np.array(list(part["fixef"].values())),
+                "nobs": [info["n_obs"]],
+                "aic": [info["aic"]],
+                "sigma": [info["sigma"]],
+                "n_flist": [1],
+                "group_names": ["schid"],
+                "group_counts": [160],
+                "reml": [True],
+            },
             "mermod_varcorr": varcorr[["grp", "var1", "var2", "vcov", "sdcor"]],
             "mermod_vcov": {"terms": terms, "vcov": np.diag(se**2)},
         }
-        beta = pd.Series(part["fixef"], name="estimate")
-        info = part["model_info"]
-        numbers = {"nobs": info["n_obs"], "aic": info["aic"], "sigma": info["sigma"]}
-        fits.append(
-            replace(
-                fit, imputation=i, beta=beta, r=NoR(), formula=VIGNETTE, _known=known, **numbers
-            )
-        )
+        fits.append(replace(fit, imputation=i, r=NoR(), _known=known))
     return MerToolsTables(fits)
 
 

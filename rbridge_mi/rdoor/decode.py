@@ -112,14 +112,19 @@ def _strings(sexp: Any) -> np.ndarray[Any, Any]:
     rlib, ffi = openrlib.rlib, openrlib.ffi
     cdata = sexp.__sexp__._cdata
     block = ffi.buffer(ffi.cast("char *", openrlib.DATAPTR(cdata)), len(sexp) * 8)
-    codes, addresses = pd.factorize(np.frombuffer(block, np.int64))
-    texts = np.empty(len(addresses), object)
-    for i, address in enumerate(addresses):
-        charsxp = ffi.cast("SEXP", int(address))
+    addresses = np.frombuffer(block, np.int64)
+    few = len(addresses) <= _FEW
+    codes, distinct = (slice(None), addresses) if few else pd.factorize(addresses)
+    texts = np.empty(len(distinct), object)
+    for i, address in enumerate(distinct.tolist()):
+        charsxp = ffi.cast("SEXP", address)
         if charsxp != rlib.R_NaString:
             texts[i] = ffi.string(rlib.Rf_translateCharUTF8(charsxp)).decode("utf-8")
     decoded: np.ndarray[Any, Any] = texts[codes]
     return decoded
+
+
+_FEW = 64  # so many texts are decoded sooner than sorted out
 
 
 def _classed(sexp: Any, values: Any, classes: Any) -> Any:
@@ -149,6 +154,8 @@ def _attribute(sexp: Any, name: str) -> Any:
     from rpy2.rinterface_lib import conversion, memorymanagement, openrlib
 
     rlib = openrlib.rlib
+    if rlib.ATTRIB(sexp.__sexp__._cdata) == rlib.R_NilValue:  # most have none: spares the asking
+        return None
     with memorymanagement.rmemory() as keep:
         symbol = rlib.Rf_install(name.encode())
         cdata = keep.protect(rlib.Rf_getAttrib(sexp.__sexp__._cdata, symbol))

@@ -50,7 +50,11 @@ def to_r(value: Any) -> Any:
         return _column(value, "value")
     if isinstance(value, np.ndarray):
         return _array(value)
-    if isinstance(value, bool | np.bool_ | int | np.integer | float | np.floating | str):
+    if isinstance(value, str):
+        return _strings([value])
+    if isinstance(value, bool | np.bool_):
+        return rinterface.BoolSexpVector([bool(value)])
+    if isinstance(value, int | np.integer | float | np.floating):
         return _atomic([value])
     if isinstance(value, Mapping):
         return _list(value.values(), value.keys())
@@ -132,7 +136,7 @@ def _frame(frame: pd.DataFrame) -> Any:
     from .session import session
 
     check_frame_names(frame)
-    columns = [_described(frame.iloc[:, i], str(name)) for i, name in enumerate(frame.columns)]
+    columns = [_encoded(column, str(name)) for name, column in frame.items()]
     return session().functions["assemble_frame"](
         rinterface.ListSexpVector(columns),
         _strings(list(frame.columns)),
@@ -141,22 +145,31 @@ def _frame(frame: pd.DataFrame) -> Any:
 
 
 def _column(column: pd.Series[Any], name: str) -> Any:
-    from .session import session
-
-    return session().functions["assemble_column"](_described(column, name))
-
-
-def _described(column: pd.Series[Any], name: str) -> Any:
-    """list(kind, values, ...) for R's assemble_column."""
     from rpy2 import rinterface
 
-    parts = _encoder(column, name)(column, name)
+    from .session import session
+
+    encoded = _encoded(column, name)
+    if isinstance(encoded, rinterface.ListSexpVector):
+        return session().functions["assemble_column"](encoded)
+    return encoded
+
+
+def _encoded(column: pd.Series[Any], name: str) -> Any:
+    """A vector, or list(kind, values, ...): what R's assemble_column makes a column of."""
+    return _encoder(column, name)(column, name)
+
+
+def _described(kind: str, values: Any, **more: Any) -> Any:
+    from rpy2 import rinterface
+
+    parts = {"kind": rinterface.StrSexpVector([kind]), "values": values, **more}
     described = rinterface.ListSexpVector(list(parts.values()))
     described.names = rinterface.StrSexpVector(list(parts))
     return described
 
 
-def _encoder(column: pd.Series[Any], name: str) -> Callable[[Any, str], dict[str, Any]]:
+def _encoder(column: pd.Series[Any], name: str) -> Callable[[Any, str], Any]:
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return _factor
@@ -194,7 +207,7 @@ def _remedy(dtype: Any) -> str:
     return "which has no R equivalent: convert it to numbers, text, booleans or categories."
 
 
-def _double(column: pd.Series[Any], name: str) -> dict[str, Any]:
+def _double(column: pd.Series[Any], name: str) -> Any:
     from rpy2 import rinterface
 
     nullable = pd.api.types.is_extension_array_dtype(column.dtype)
@@ -214,18 +227,17 @@ def _double(column: pd.Series[Any], name: str) -> dict[str, Any]:
     vector = rinterface.FloatSexpVector.from_memoryview(values.data)
     if missing.any():
         np.frombuffer(vector.memoryview(), dtype=np.uint64)[missing] = _NA_REAL
-    return {"kind": rinterface.StrSexpVector(["plain"]), "values": vector}
+    return vector
 
 
-def _integer(column: pd.Series[Any], name: str) -> dict[str, Any]:
+def _integer(column: pd.Series[Any], name: str) -> Any:
     from rpy2 import rinterface
 
-    plain = rinterface.StrSexpVector(["plain"])
     values, missing = _values_and_mask(column)
     held = values if missing is None else values[~missing]
     low, high = (int(held.min()), int(held.max())) if held.size else (0, 0)
     if low >= -_MAX_INT and high <= _MAX_INT:
-        return {"kind": plain, "values": _int_vector(values, missing)}
+        return _int_vector(values, missing)
     if low < -_MAX_EXACT or high > _MAX_EXACT:
         worst = high if high > _MAX_EXACT else low
         raise EncodingError(
@@ -236,15 +248,14 @@ def _integer(column: pd.Series[Any], name: str) -> dict[str, Any]:
     vector = rinterface.FloatSexpVector.from_memoryview(doubles.data)
     if missing is not None:
         np.frombuffer(vector.memoryview(), dtype=np.uint64)[missing] = _NA_REAL
-    return {"kind": plain, "values": vector}
+    return vector
 
 
-def _logical(column: pd.Series[Any], name: str) -> dict[str, Any]:
+def _logical(column: pd.Series[Any], name: str) -> Any:
     from rpy2 import rinterface
 
     values, missing = _values_and_mask(column)
-    vector = rinterface.BoolSexpVector.from_memoryview(_int_array(values, missing).data)
-    return {"kind": rinterface.StrSexpVector(["plain"]), "values": vector}
+    return rinterface.BoolSexpVector.from_memoryview(_int_array(values, missing).data)
 
 
 def _values_and_mask(column: pd.Series[Any]) -> tuple[Any, Any]:
@@ -269,18 +280,12 @@ def _int_vector(values: Any, missing: Any = None) -> Any:
     return rinterface.IntSexpVector.from_memoryview(_int_array(values, missing).data)
 
 
-def _text(column: pd.Series[Any], name: str) -> dict[str, Any]:
-    from rpy2 import rinterface
-
+def _text(column: pd.Series[Any], name: str) -> Any:
     codes, levels = pd.factorize(column)
-    return {
-        "kind": rinterface.StrSexpVector(["text"]),
-        "values": _codes(codes),
-        "levels": _strings(list(levels), f"column {name!r}"),
-    }
+    return _described("text", _codes(codes), levels=_strings(list(levels), f"column {name!r}"))
 
 
-def _factor(column: pd.Series[Any], name: str) -> dict[str, Any]:
+def _factor(column: pd.Series[Any], name: str) -> Any:
     from rpy2 import rinterface
 
     categories = column.cat.categories
@@ -291,12 +296,12 @@ def _factor(column: pd.Series[Any], name: str) -> dict[str, Any]:
             f"column {name!r} has categories that read the same as text: {twice}. R's levels are "
             "text: rename them (`.cat.rename_categories`)."
         )
-    return {
-        "kind": rinterface.StrSexpVector(["factor"]),
-        "values": _codes(column.cat.codes.to_numpy()),
-        "levels": _strings(labels, f"column {name!r}"),
-        "ordered": rinterface.BoolSexpVector([bool(column.cat.ordered)]),
-    }
+    return _described(
+        "factor",
+        _codes(column.cat.codes.to_numpy()),
+        levels=_strings(labels, f"column {name!r}"),
+        ordered=rinterface.BoolSexpVector([bool(column.cat.ordered)]),
+    )
 
 
 def _codes(codes: Any) -> Any:
@@ -308,7 +313,7 @@ def _codes(codes: Any) -> Any:
     return _int_vector(ours)
 
 
-def _datetime(column: pd.Series[Any], name: str) -> dict[str, Any]:
+def _datetime(column: pd.Series[Any], name: str) -> Any:
     from rpy2 import rinterface
 
     if isinstance(column.dtype, pd.DatetimeTZDtype):
@@ -339,23 +344,20 @@ def _datetime(column: pd.Series[Any], name: str) -> dict[str, Any]:
     vector = rinterface.FloatSexpVector.from_memoryview(seconds.data)
     if missing.any():
         np.frombuffer(vector.memoryview(), dtype=np.uint64)[missing] = _NA_REAL
-    return {"kind": rinterface.StrSexpVector(["datetime"]), "values": vector}
+    return _described("datetime", vector)
 
 
-def _date(column: pd.Series[Any], name: str) -> dict[str, Any]:
-    from rpy2 import rinterface
-
+def _date(column: pd.Series[Any], name: str) -> Any:
     days = np.array(
         [np.nan if pd.isna(x) else x.toordinal() - _EPOCH for x in column], dtype=np.float64
     )
-    parts = _double(pd.Series(days), name)
-    return {"kind": rinterface.StrSexpVector(["date"]), "values": parts["values"]}
+    return _described("date", _double(pd.Series(days), name))
 
 
 _EPOCH = dt.date(1970, 1, 1).toordinal()
 
 
-def _object(column: pd.Series[Any], name: str) -> dict[str, Any]:
+def _object(column: pd.Series[Any], name: str) -> Any:
     """An object column is carried when all that it holds, but for the missing, is of one kind."""
     held = column.dropna()
     kind = pd.api.types.infer_dtype(held)
@@ -373,7 +375,7 @@ def _object(column: pd.Series[Any], name: str) -> dict[str, Any]:
     )
 
 
-def _arrow(column: pd.Series[Any], name: str) -> dict[str, Any]:
+def _arrow(column: pd.Series[Any], name: str) -> Any:
     """Arrow-backed columns go by way of the pandas type that holds the same values."""
     import pyarrow as pa
 
