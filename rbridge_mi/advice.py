@@ -140,7 +140,7 @@ def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -
         if recipe.group is not None:
             by = original[recipe.group]
             touched |= by.isna() | by.isin(by[touched].unique())
-        made, remade = recipe.make(original), recipe.make(first)
+        made = recipe.make(original)
         for name, target in targets.items():
             whole = ~touched & target.notna()
             if name in recipe.sources or name in found or not spreads[name] > 0:
@@ -148,7 +148,7 @@ def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -
             units = original.loc[whole, recipe.group].nunique() if recipe.group else whole.sum()
             if units < 5 or not _equal(made[whole], target[whole], spreads[name]):
                 continue
-            if _equal(remade[touched], _numbers(first[name])[touched], spreads[name]):
+            if _equal(recipe.make(first)[touched], _numbers(first[name])[touched], spreads[name]):
                 continue
             found.add(name)
             yield (

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
 from .arguments import check_frame
-from .errors import ArgumentError
+from .errors import ArgumentError, RBridgeWarning
+from .filed import Filed
 from .printed import Printed
 
 __all__ = ["CellStore", "Cells", "FrameStore", "ImputedData", "RowStore"]
@@ -59,17 +61,39 @@ class Cells:
     """The cells of one column that imputations fill: rows, and per imputation the values there."""
 
     rows: np.ndarray[Any, np.dtype[np.int32]]
-    values: tuple[Any, ...]
+    values: Sequence[Any]
     dtype: Any
+
+
+_IN_MEMORY = 64 * 2**20  # bytes of cells that are always kept there
 
 
 @dataclass(frozen=True)
 class CellStore:
-    """The frame once, and per imputation only the cells that differ."""
+    """The frame once, and per imputation only the cells that differ.
+
+    Cells that together are larger than the frame, and than 64 MB, lie in a temporary file.
+    """
 
     base: pd.DataFrame
     cells: Mapping[str, Cells]
     m: int
+
+    def __post_init__(self) -> None:
+        size = sum(part.nbytes for x in self.cells.values() for part in x.values)
+        if size <= max(_IN_MEMORY, int(self.base.memory_usage().sum())):
+            return
+        try:
+            filed = {k: replace(x, values=Filed(x.values)) for k, x in self.cells.items()}
+        except OSError as error:
+            warnings.warn(
+                f"the imputed cells ({size / 1e6:.0f} MB) are kept in memory: a temporary file for "
+                f"them could not be written ({error}). TMPDIR names another folder.",
+                RBridgeWarning,
+                stacklevel=4,
+            )
+        else:
+            object.__setattr__(self, "cells", filed)
 
     def __len__(self) -> int:
         return self.m
@@ -188,7 +212,8 @@ class ImputedData(Sequence[pd.DataFrame]):
     """m completed data sets, and what is known of how they were made.
 
     ``imp[i]`` (or iteration) completes one frame, with the original's dtypes, categories and
-    index. The base frame is stored once, with only the cells that differ per imputation.
+    index. The base frame is stored once, with only the cells that differ per imputation; where
+    these are larger than the frame, and than 64 MB, they lie in a temporary file (in TMPDIR).
 
     Attributes
     ----------
@@ -342,8 +367,6 @@ class ImputedData(Sequence[pd.DataFrame]):
         return self.transform(lambda frame: frame.assign(**columns))
 
     def _with(self, **changes: Any) -> ImputedData:
-        from dataclasses import replace
-
         return replace(self, **changes)
 
     # -- long form -------------------------------------------------------------------------

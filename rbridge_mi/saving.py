@@ -22,6 +22,7 @@ import pandas as pd
 from . import rdoor
 from .columns import from_cells, to_cells
 from .errors import ArgumentError, EncodingError, RBridgeError
+from .filed import Filed
 from .imputed import Cells, CellStore, FrameStore, ImputedData, RowStore
 from .mermod import MerMod
 from .mermodlist import MerModList
@@ -166,7 +167,7 @@ class _Writer:
             return {"float": repr(value)}
         if isinstance(value, list):
             return [self.node(x) for x in value]
-        if isinstance(value, tuple):
+        if isinstance(value, tuple | Filed):
             return {"tuple": [self.node(x) for x in value]}
         if isinstance(value, Mapping):
             return {"map": [[self.node(k), self.node(v)] for k, v in value.items()]}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import rbridge_mi as rb
+from rbridge_mi import imputed
+from rbridge_mi.filed import Filed
 
 
 @pytest.fixture
@@ -123,6 +126,61 @@ def test_pickles_and_compares(imp: rb.ImputedData) -> None:
     again = pickle.loads(pickle.dumps(imp))
     assert again == imp
     assert again != imp.assign(x=lambda d: d["x"] + 1)
+
+
+@pytest.fixture
+def filed(
+    imp: rb.ImputedData, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> rb.ImputedData:
+    """The same data sets, their cells in a file."""
+    monkeypatch.setattr(imputed, "_IN_MEMORY", 0)
+    monkeypatch.setattr(pd.DataFrame, "memory_usage", lambda _: pd.Series([0]))
+    made = rb.ImputedData.from_frames(list(imp), original=frame)
+    assert all(isinstance(x.values, Filed) for x in made.store.cells.values())
+    return made
+
+
+def test_cells_in_a_file_are_the_same(filed: rb.ImputedData, imp: rb.ImputedData) -> None:
+    assert filed == imp
+    for a, b in zip(filed, imp, strict=True):
+        pd.testing.assert_frame_equal(a, b)
+    again = pickle.loads(pickle.dumps(filed))
+    assert again == imp
+    assert isinstance(again.store.cells["x"].values, Filed)
+    assert filed.assign(y=lambda d: d["x"] + 1) == imp.assign(y=lambda d: d["x"] + 1)
+
+
+def test_cells_in_a_file_are_saved(
+    filed: rb.ImputedData, imp: rb.ImputedData, tmp_path: Path
+) -> None:
+    assert rb.load(rb.save(filed, tmp_path / "imp.zip")) == imp
+
+
+def test_a_filed_sequence() -> None:
+    values = Filed([np.arange(3.0), pd.array([1, None], dtype="Int64"), "text"])
+    assert len(values) == 3
+    assert values[0].tolist() == [0.0, 1.0, 2.0]
+    assert values[1].dtype == "Int64"
+    assert values[-1] == values[2] == "text"
+    assert values[1:][1] == "text"
+    with pytest.raises(IndexError):
+        values[3]
+    file = values._file
+    del values
+    assert file.closed
+
+
+def test_without_room_for_a_file_cells_stay_in_memory(
+    imp: rb.ImputedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(values: object) -> Filed:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(imputed, "_IN_MEMORY", -1)
+    monkeypatch.setattr(pd.DataFrame, "memory_usage", lambda _: pd.Series([0]))
+    monkeypatch.setattr(imputed, "Filed", full)
+    with pytest.warns(rb.RBridgeWarning, match=r"kept in memory.*No space left.*TMPDIR"):
+        assert rb.ImputedData.from_frames(list(imp), original=imp.original) == imp
 
 
 def test_derived_column_of_a_bootstrap() -> None:
