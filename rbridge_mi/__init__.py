@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .imputers import AmeliaImputer, BootstrapImputer, impute
     from .mermod import MerMod
     from .mermodlist import MerModList
-    from .models import Lmer
+    from .models import Lmer, start_workers
     from .pooled import PooledMerMod
     from .saving import load, save
 
@@ -65,7 +65,7 @@ _HOMES = {
     "imputers": ("AmeliaImputer", "BootstrapImputer", "impute"),
     "mermod": ("MerMod",),
     "mermodlist": ("MerModList",),
-    "models": ("Lmer",),
+    "models": ("Lmer", "start_workers"),
     "pooled": ("PooledMerMod",),
     "saving": ("load", "save"),
 }
@@ -101,6 +101,7 @@ __all__ = [
     "load",
     "load_hsb",
     "save",
+    "start_workers",
 ]
 
 

@@ -18,9 +18,9 @@ from .imputed import ImputedData, Piece
 from .isolation import Job, run_each_isolated, run_isolated
 from .mermod import MerMod
 from .mermodlist import MerModList
-from .workers import Packed, run_each
+from .workers import Packed, run_each, wake
 
-__all__ = ["Lmer"]
+__all__ = ["Lmer", "start_workers"]
 
 _NA_ACTIONS = ("na.omit", "na.exclude", "na.fail", "na.pass")
 Column: TypeAlias = (
@@ -316,6 +316,29 @@ class Lmer:
             elif given is not None:
                 vectors[name] = _per_row(given, data, name)
         return arguments, names, vectors
+
+
+def start_workers(n_jobs: int = -1) -> None:
+    """Start the processes of later ``n_jobs=`` calls now, each loading R and lme4, and go on.
+
+    They take some 3 s to start: time that reading, or imputing, the data may as well use. They
+    end when idle for five minutes, and with this process.
+
+    Parameters
+    ----------
+    n_jobs : int
+        As joblib counts them: the number that the later calls give; -1 for all cores.
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> rb.start_workers(2)
+    >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+    >>> imp = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"]).impute(holes, seed=1)
+    >>> len(rb.Lmer("mathach ~ ses + (1 | schid)").fit(imp, n_jobs=2))
+    2
+    """
+    wake(n_jobs, partial(rdoor.has_package, "lme4"))
 
 
 def _fit_of(reply: rdoor.Reply, index: pd.Index, imputation: int | None) -> MerMod:

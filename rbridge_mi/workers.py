@@ -7,7 +7,9 @@ dies takes nothing with it but the task it had: that one is run again, a few tim
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
@@ -19,7 +21,7 @@ from tqdm import tqdm
 
 from .errors import RWorkerLost
 
-__all__ = ["Packed", "run_each"]
+__all__ = ["Packed", "run_each", "wake"]
 
 T = TypeVar("T")
 
@@ -105,15 +107,13 @@ def run_each(
                 yield number, here(number)
                 bar.update()
             return
-        import joblib
+        from joblib import delayed
 
         common = shared()
         lost: BaseException | None = None
         for _ in range(1 + RETRIES):
-            pool = joblib.Parallel(
-                n_jobs=n_jobs, return_as="generator_unordered", max_nbytes=_MAPPED_FROM
-            )
-            tasks = [joblib.delayed(_numbered)(there, common, k, own(k)) for k in left]
+            pool = _parallel(n_jobs, return_as="generator_unordered")
+            tasks = [delayed(_numbered)(there, common, k, own(k)) for k in left]
             try:
                 for number, result in pool(tasks):
                     del left[number]
@@ -128,6 +128,32 @@ def run_each(
             f"{', '.join(map(str, left))} are not done ({lost}). They may have run out of memory, "
             "or R may have crashed: try fewer processes (n_jobs), or one of these alone."
         ) from lost
+
+
+def wake(n_jobs: int | None, load: Callable[[], object]) -> None:
+    """Start the worker processes of later calls, and have each call `load`, while this one returns.
+
+    Of this machine's processes (joblib's loky); another backend's are for others to start.
+    """
+    import joblib
+
+    processes = joblib.effective_n_jobs(n_jobs)
+    if processes == 1:
+        return
+
+    def run() -> None:
+        # The first task that needs a worker meets again what goes wrong here.
+        with contextlib.suppress(*_death()):
+            _parallel(processes)(joblib.delayed(load)() for _ in range(processes))
+
+    threading.Thread(target=run, name="start workers", daemon=True).start()
+
+
+def _parallel(n_jobs: int | None, **settings: Any) -> Any:
+    """joblib keeps its workers from one call to the next if both ask for them alike."""
+    import joblib
+
+    return joblib.Parallel(n_jobs=n_jobs, max_nbytes=_MAPPED_FROM, **settings)
 
 
 def _one_process(n_jobs: int | None) -> bool:

@@ -109,6 +109,41 @@ def is_mapped(base: Packed, number: int, own: Any) -> tuple[bool, bool]:
     return mapped(base.frame["x"].to_numpy()), mapped(base.frame["t"].array.codes)
 
 
+def has_r(common: Any, number: int, own: Any) -> tuple[int, bool]:
+    time.sleep(0.2)  # so that one worker doesn't do it all
+    return os.getpid(), sys.modules["rbridge_mi.rdoor.session"]._session is not None
+
+
+def test_workers_start_while_the_caller_goes_on(tmp_path: Path) -> None:
+    """In a process of its own, whose workers are not there yet."""
+    program = textwrap.dedent(
+        """
+        import sys, threading
+        sys.path.insert(0, sys.argv[1])
+        import rbridge_mi as rb
+        from rbridge_mi.workers import run_each
+        from tests.test_workers import has_r
+        rb.start_workers(2)
+        waiting = [x for x in threading.enumerate() if x.name == "start workers"]
+        assert len(waiting) == 1  # it is still at it
+        waiting[0].join()
+        run = lambda: dict(run_each(range(4), None, has_r, shared=int, own=int, n_jobs=2, what="t"))
+        first, second = run(), run()
+        assert all(loaded for _, loaded in first.values()), first
+        pids = {pid for pid, _ in first.values()}
+        assert len(pids) == 2
+        assert {pid for pid, _ in second.values()} == pids, "workers are kept between calls"
+        assert sys.modules["rbridge_mi.rdoor.session"]._session is None, "no R was needed here"
+        """
+    )
+    root = str(Path(__file__).resolve().parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", program, root], capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": root},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def test_joblibs_setting_is_followed(imp: rb.ImputedData, fits: rb.MerModList) -> None:
     with joblib.parallel_config(backend="loky", n_jobs=2):
         parallel = rb.Lmer(VIGNETTE).fit(imp)
