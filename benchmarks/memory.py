@@ -27,6 +27,7 @@ for i in range(4):
     holes.loc[g.random(n) < 0.05, f"x{i}"] = np.nan
 del frame
 size = int(holes.memory_usage(deep=True).sum())
+ctypes.CDLL(None).malloc_trim(0)
 before = resident()
 from rbridge_mi.imputed import Cells, CellStore
 cells = {}
@@ -36,7 +37,7 @@ for i in range(4):
     cells[f"x{i}"] = Cells(rows, values, np.dtype("float64"))
 imp = rb.ImputedData(holes, CellStore(holes, cells, m), "made for this measurement")
 del cells, values
-ctypes.CDLL(None).malloc_trim(0)  # what the making of these cells left to the allocator
+ctypes.CDLL(None).malloc_trim(0)  # what the making of the cells left to the allocator
 total = resident() - before + size
 during = max(resident() for frame in imp) - before + size
 print(json.dumps([size, total, during]))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import statistics
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import joblib
-from fitting import VIGNETTE, vignette_data
+from fitting import VIGNETTE, collect, vignette_data
 from harness import Report
 
 import rbridge_mi as rb
@@ -19,42 +19,62 @@ import rbridge_mi as rb
 M = 20
 
 
-def mertools(data: rb.ImputedData, rounds: int) -> dict[str, float]:
-    """Median seconds of lmerModList over the same frames, sequential and with future."""
+class MerTools:
+    """An Rscript with the same frames, that runs merTools when told to."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._wait()
+
+    def run(self, name: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(name + "\n")
+        self._process.stdin.flush()
+        self._wait()
+
+    def _wait(self) -> None:
+        assert self._process.stdout is not None
+        if self._process.stdout.readline().strip() not in ("ready", "done"):
+            raise SystemExit("mertools_parallel.R stopped")
+
+
+@contextmanager
+def mertools(data: rb.ImputedData) -> Iterator[MerTools]:
     with tempfile.TemporaryDirectory() as folder:
         for i, frame in enumerate(data):
-            frame.to_csv(Path(folder) / f"{i}.csv", index=False)
+            frame.to_csv(Path(folder) / f"{i:02}.csv", index=False)
         program = Path(__file__).with_name("mertools_parallel.R")
-        done = subprocess.run(
-            [shutil.which("Rscript") or "Rscript", str(program), folder, VIGNETTE, str(rounds)],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    found: dict[str, list[float]] = {}
-    for name, seconds in re.findall(r"^(\w+) ([\d.]+)$", done.stdout, re.MULTILINE):
-        found.setdefault(name, []).append(float(seconds))
-    return {name: statistics.median(x) for name, x in found.items()}
+        with subprocess.Popen(
+            [shutil.which("Rscript") or "Rscript", str(program), folder, VIGNETTE],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            yield MerTools(process)
+
+
+def tables(fits: rb.MerModList) -> None:
+    for fit in fits:
+        fit.ranef(), fit.vcov(), fit.varcorr(), fit.coef()
 
 
 def run(report: Report, rounds: int) -> None:
     data = vignette_data(M)
     model = rb.Lmer(VIGNETTE)
 
-    def tables(fits: rb.MerModList) -> None:
-        for fit in fits:
-            fit.ranef(), fit.vcov(), fit.varcorr(), fit.coef()
+    def single() -> None:
+        tables(model.fit(data))
 
-    report.race(
-        f"{M} hsb fits with tables, n_jobs=2", lambda: tables(model.fit(data, n_jobs=2)),
-        {"n_jobs=1": lambda: tables(model.fit(data))}, rounds=rounds,
-        at_most={"n_jobs=1": 1 / 1.7},
-    )  # fmt: skip
-    ours = next(row.ours for row in reversed(report.rows))
-    single = next(row.peer for row in reversed(report.rows))
-    peers = mertools(data, rounds)
-    report.add(f"{M} hsb fits, n_jobs=1", "s", single, "merTools, sequential", peers["sequential"])
-    if "future" in peers:
-        report.add(f"{M} hsb fits, n_jobs=2", "s", ours, "future.apply, two workers",
-                   peers["future"])  # fmt: skip
+    with mertools(data) as peer:
+        report.race(
+            f"{M} hsb fits with tables, n_jobs=1", single,
+            {"merTools, sequential": lambda: peer.run("sequential")},
+            rounds=rounds, before=lambda: (collect(), peer.run("gc")),
+        )  # fmt: skip
+        report.race(
+            f"{M} hsb fits with tables, n_jobs=2", lambda: tables(model.fit(data, n_jobs=2)),
+            {"n_jobs=1": single, "future.apply, 2 workers": lambda: peer.run("future")},
+            rounds=rounds, before=lambda: (collect(), peer.run("gc")),
+            at_most={"n_jobs=1": 1 / 1.7},
+        )  # fmt: skip
 
     from distributed import Client, LocalCluster
 
@@ -70,6 +90,6 @@ def run(report: Report, rounds: int) -> None:
                     tables(model.fit(data))
 
             report.race(
-                f"{M} hsb fits with tables, Dask, 2 workers", on_dask,
-                {"n_jobs=1": lambda: tables(model.fit(data))}, rounds=rounds,
+                f"{M} hsb fits with tables, Dask, 2 workers", on_dask, {"n_jobs=1": single},
+                rounds=rounds, before=collect,
             )  # fmt: skip

@@ -14,11 +14,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import blas  # noqa: E402
 import carrying  # noqa: E402
 import cold  # noqa: E402
 import fitting  # noqa: E402
 import memory  # noqa: E402
 import processes  # noqa: E402
+import sizing  # noqa: E402
 from harness import HEADER, Report, machine  # noqa: E402
 
 
@@ -38,12 +40,10 @@ def main() -> None:
     processes.run(report, rounds)
     memory.run(report)
     fitting.choices(report, rounds)
-    steps = fitting.profile()
-    whole = sum(x for name, x in steps.items() if name not in ("tables", "printed summary"))
-    head += ["", "One hsb fit, step by step (ms, share of the fit):"]
-    head += [f"  {name:<26} {1000 * x:6.1f}  {100 * x / whole:4.0f}%" for name, x in steps.items()]
-    print("\n".join(head[3:]))
-    report.write(arguments.out, head)
+    blas.run(report, rounds)
+    pages = [fitting.profile(), sizing.measure(rounds)]
+    print("\n".join(["", *pages]))
+    report.write(arguments.out, head, pages)
     short = [row.name for row in report.rows if row.ok is False]
     print(
         f"\n{len(short)} of {sum(row.ok is not None for row in report.rows)} limits not kept: "
