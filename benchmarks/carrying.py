@@ -83,6 +83,7 @@ def run(report: Report, sizes: list[int]) -> None:
                 report.race(to, lambda f=frame: rdoor.call_object("base::identity", f),
                             {"pandas2ri": lambda f=frame: theirs(f)},
                             rounds=rounds, at_most=limits)  # fmt: skip
+                other = theirs(frame)
                 report.race(back, lambda h=held: rdoor.call("base::identity", h),
-                            {"pandas2ri": lambda o=theirs(frame): theirs_back(o)},
+                            {"pandas2ri": lambda o=other: theirs_back(o)},
                             rounds=rounds, at_most=limits)  # fmt: skip
