@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import __version__, imputers
+from .. import __version__, imputers, rdoor
 from ..doctor import Diagnosis, diagnose
 from ..errors import (
     ArgumentError,
@@ -41,6 +41,8 @@ from .values import JobError, Mistakes, shown
 __all__ = ["JobResult", "check_job", "run_job"]
 
 Say = Callable[[str], None]
+
+_DFCOM_NEEDS = {"satterthwaite": "lmerTest", "kenward-roger": "pbkrtest"}
 
 
 @dataclass(frozen=True)
@@ -280,6 +282,13 @@ def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) 
         if not mistakes:
             raise
         # Without R the formula can't be checked; the mistakes found are told all the same.
+        return
+    dfcom = job.pooling.dfcom
+    if isinstance(dfcom, str) and dfcom in _DFCOM_NEEDS:
+        try:
+            rdoor.require_package(_DFCOM_NEEDS[dfcom], f'"{dfcom}"')
+        except RPackageError as error:
+            mistakes.add("pooling.dfcom", str(error))
 
 
 def _check_names(job: Job, frame: pd.DataFrame, mistakes: Mistakes) -> None:
