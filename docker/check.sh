@@ -72,11 +72,12 @@ end_leftovers() {
 # shellcheck disable=SC2317  # a trap calls it
 stop() {
     trap '' INT TERM HUP
+    set +e
     if [ -n "$group" ]; then
-        kill -TERM -- "-$group"
+        kill -TERM -- "-$group" 2>/dev/null
         sleep 2
-        kill -KILL -- "-$group"
-    fi 2>/dev/null
+        kill -KILL -- "-$group" 2>/dev/null
+    fi
     exit "$1"
 }
 group= # of the processes that do the work; see the end
