@@ -197,8 +197,8 @@ else
     [ "$(id -u)" = 0 ] || fail "no Docker engine answers; buildah and podman are used as root: run this as root"
     export CONTAINERS_CONF=$work/containers.conf
     export BASE=docker.io/library/debian:$suite-slim
-    # Lent to the build only; nothing of it is in the image.
-    export BUILD="buildah ${store[*]} build --pull-never --isolation chroot --format docker --layers
+    # pip's settings are lent to the build only; nothing of them is in the image.
+    export BUILD="env TMPDIR=$work buildah ${store[*]} build --pull-never --isolation chroot --format docker --layers
         --volume $work/pip:/mnt:ro"
     run=(podman "${store[@]}" run --rm --pull=never)
     inspect=(podman "${store[@]}" image inspect)
