@@ -15,3 +15,9 @@ describe_stack <- function(packages) {
     }, "")
   )
 }
+
+# The file of a package's compiled code; "" if there is none, or R has it loaded already.
+unloaded_library <- function(package) {
+  if (isNamespaceLoaded(package)) "" else
+    system.file("libs", paste0(package, .Platform$dynlib.ext), package = package)
+}

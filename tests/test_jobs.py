@@ -365,6 +365,18 @@ def test_all_that_the_data_say_of_a_job_is_told_at_once_before_imputing(place: P
     assert not (place / "out").exists()
 
 
+def test_mistakes_of_the_data_are_told_with_those_of_the_file(place: Path) -> None:
+    columns = {"g": "integer", "x": "integer", "nope": "float"}
+    job = changed(data={"columns": columns}, imputation={"m": 1.5}, output={"folder": ".."})
+    found = mistakes_of(write(place, job))
+    assert set(found) == {
+        "imputation.m", "output.folder", "data.columns.x", "data.columns.nope",
+    }  # fmt: skip
+    assert set(mistakes_of(write(place, changed(model=None)))) == {"model"}
+    found = mistakes_of(write(place, changed(data={"colums": 1}, imputation={"m": 1})))
+    assert set(found) == {"data.colums", "imputation.m"}
+
+
 @pytest.mark.parametrize(
     ("formula", "said"),
     [("y ~ x", "no random term"), ("y ~ (x | g", "unexpected"), ("~ x + (1 | g)", "no response")],
@@ -373,6 +385,16 @@ def test_all_that_the_data_say_of_a_job_is_told_at_once_before_imputing(place: P
 def test_formulas_are_checked_by_r_before_any_work(place: Path, formula: str, said: str) -> None:
     found = mistakes_of(write(place, changed(model={"formula": formula})))
     assert said in found["model.formula"]
+
+
+def test_what_this_r_lacks_for_the_pooling_is_told_before_any_work(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = write(place, changed(pooling={"dfcom": "kenward-roger"}))
+    monkeypatch.setattr("rbridge_mi.rdoor.calls.has_package", lambda name: name != "pbkrtest")
+    found = mistakes_of(job)
+    assert set(found) == {"pooling.dfcom"}
+    assert "needs the R package pbkrtest" in found["pooling.dfcom"]
 
 
 # -- a job can't run code, nor read or write elsewhere -------------------------------------

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import __version__, imputers
+from .. import __version__, imputers, rdoor
 from ..doctor import Diagnosis, diagnose
 from ..errors import (
     ArgumentError,
@@ -35,12 +35,14 @@ from ..pooled import PooledMerMod
 from . import outputs
 from .data import DataFile, read_data
 from .places import data_file, output_folder
-from .spec import Job, column_key, parse_job, parse_toml
+from .spec import Job, column_key, parse_data, parse_job, parse_toml
 from .values import JobError, Mistakes, shown
 
 __all__ = ["JobResult", "check_job", "run_job"]
 
 Say = Callable[[str], None]
+
+_DFCOM_NEEDS = {"satterthwaite": "lmerTest", "kenward-roger": "pbkrtest"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def check_job(
     Raises
     ------
     JobError
-        With all mistakes: of the whole file, or, where there are none, of it with its data.
+        With all mistakes of the file, and of its data as far as [data] can be understood.
     """
     job_path = Path(path)
     name = job_path.name
@@ -123,14 +125,17 @@ def check_job(
             mistakes.add(
                 "data.path", "lies in the output folder, which the run replaces as a whole"
             )
+    data_spec = job.data if job is not None else parse_data(given)
+    data = None
+    if data_spec is not None and file is not None:
+        data = read_data(data_spec, file, mistakes)
+    model = None
+    if job is not None:
+        model = Lmer(job.model.formula, **_model_arguments(job))
+        if data is not None:
+            _check_with_data(job, model, data, mistakes)
     mistakes.stop(name)
-    assert job is not None and file is not None and folder is not None
-    data = read_data(job.data, file, mistakes)
-    model = Lmer(job.model.formula, **_model_arguments(job))
-    if data is not None:
-        _check_with_data(job, model, data, mistakes)
-    mistakes.stop(name)
-    assert data is not None
+    assert job is not None and data is not None and model is not None and folder is not None
     return Checked(name, hashlib.sha256(raw).hexdigest(), job, data, model, folder)
 
 
@@ -280,6 +285,13 @@ def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) 
         if not mistakes:
             raise
         # Without R the formula can't be checked; the mistakes found are told all the same.
+        return
+    dfcom = job.pooling.dfcom
+    if isinstance(dfcom, str) and dfcom in _DFCOM_NEEDS:
+        try:
+            rdoor.require_package(_DFCOM_NEEDS[dfcom], f'"{dfcom}"')
+        except RPackageError as error:
+            mistakes.add("pooling.dfcom", str(error))
 
 
 def _check_names(job: Job, frame: pd.DataFrame, mistakes: Mistakes) -> None:

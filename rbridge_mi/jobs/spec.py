@@ -55,6 +55,7 @@ __all__ = [
     "OutputSpec",
     "PoolingSpec",
     "column_key",
+    "parse_data",
     "parse_job",
     "parse_toml",
 ]
@@ -182,6 +183,13 @@ def parse_job(given: Mapping[str, Any], mistakes: Mistakes) -> Job | None:
     if len(mistakes) > before:
         return None
     return Job(data, imputation, model, pooling, output)
+
+
+def parse_data(given: Mapping[str, Any]) -> DataSpec | None:
+    """The [data] of a job that may have mistakes elsewhere; None if it has some of its own."""
+    found = Mistakes()
+    spec = _data(Table("data", given.get("data"), found))
+    return None if found else spec
 
 
 _STARTS = {

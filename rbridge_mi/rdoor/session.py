@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import RForkError, RNotFoundError
+from .placing import load_steadily
 
 __all__ = ["MIN_R", "Session", "session", "source_dir"]
 
@@ -166,6 +167,9 @@ class Session:
         functions = base["new.env"](parent=base["baseenv"]())
         for path in sorted(source_dir().glob("*.R")):
             base["sys.source"](str(path), envir=functions, **{"keep.source": False})
+        library = str(functions["unloaded_library"]("lme4")[0])
+        if library:
+            load_steadily(library)
         self.functions = functions
 
 
