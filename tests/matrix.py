@@ -22,8 +22,12 @@ HEADER = "| Python | pandas | numpy | R | lme4 | Amelia | passed | failed | skip
     "|---|---|---|---|---|---|---|---|---|---|"
 )
 
-# What --core leaves out: it is about R, processes and packaging, not about pandas and numpy.
-ABOUT_R = ("parity", "test_coverage_study.py", "test_parity_mutations.py", "test_wheel.py")
+# What --core leaves out: it is about R and processes, and what of pandas and numpy it meets, the
+# other tests meet too.
+ABOUT_R = ("parity", *(f"test_{x}.py" for x in (
+    "coverage_study", "dask", "isolation", "memory", "mertools", "parity_mutations", "server",
+    "signals", "testing", "untrusted", "wheel", "workers",
+)))  # fmt: skip
 
 VERSIONS = """
 from rbridge_mi.doctor import diagnose
@@ -100,7 +104,7 @@ def run(python: Path, wanted: list[str], tests: list[str], log: Path, folder: Pa
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--core", action="store_true", help=f"leave out {', '.join(ABOUT_R)}")
+    parser.add_argument("--core", action="store_true", help=f"leave out {' '.join(ABOUT_R)}")
     parser.add_argument("--python", nargs="+", default=[], help="versions, such as 3.12 or 3.11.2")
     parser.add_argument("--pairing", choices=["oldest", "newest"], help="only that one")
     parser.add_argument("--logs", type=Path, default=ROOT / "build" / "matrix")

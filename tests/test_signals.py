@@ -71,7 +71,7 @@ def test_ctrl_c_while_another_thread_computes(tmp_path: Path) -> None:
             while True:
                 endless.impute(holes, seed=1)
         except KeyboardInterrupt:
-            print("thread stopped", flush=True)
+            print("thread stopped\\n", end="", flush=True)  # at once: others print too
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
