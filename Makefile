@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test fuzz bench check r r-test clean image image-trixie
+.PHONY: help demo test fuzz matrix bench check r r-test clean image image-trixie
 
 help:
 	@echo "make demo          set up, and run the vignette on the hsb data"
 	@echo "make test          set up, and run every test"
 	@echo "make fuzz          10,000 made-up frames to R and back"
+	@echo "make matrix        the tests under every Python here, with old and new pandas and numpy"
 	@echo "make bench         every benchmark, side by side with its peers"
 	@echo "make check         ruff, ruff format, mypy"
 	@echo "make image         build the container image (Debian 12, R 4.2), run it, test in it"
@@ -25,6 +26,9 @@ test: $(READY) r-test
 
 fuzz: $(READY)
 	RBRIDGE_FUZZ=10000 $(BIN)/python -m pytest tests/test_fuzz.py --timeout 3600
+
+matrix: $(READY) r-test
+	$(BIN)/python tests/matrix.py
 
 bench: $(READY) r-test
 	$(BIN)/python benchmarks/run.py

@@ -71,7 +71,7 @@ def test_ctrl_c_while_another_thread_computes(tmp_path: Path) -> None:
             while True:
                 endless.impute(holes, seed=1)
         except KeyboardInterrupt:
-            print("thread stopped", flush=True)
+            print("thread stopped\\n", end="", flush=True)  # at once: others print too
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -115,3 +115,45 @@ def test_ctrl_c_ends_rbridge_mi_run(tmp_path: Path) -> None:
         ["ps", "-o", "pid=,args=", "-g", str(process.pid)], capture_output=True, text=True
     )
     assert left.stdout == ""
+
+
+@pytest.mark.parametrize("first", ["before", "after"])
+def test_threads_go_on_when_the_main_thread_has_ended(first: str, tmp_path: Path) -> None:
+    """Python waits for them, so that R must still start, and work, for them."""
+    text = f"""
+    import threading, rbridge_mi as rb
+    hsb = rb.load_hsb()
+    small = rb.Lmer("mathach ~ ses + (1 | schid)")
+    def work():
+        threading.main_thread().join()
+        print(small.fit(hsb).nobs, small.fit(hsb).nobs, flush=True)
+    if {first!r} == "before":
+        small.fit(hsb)
+    threading.Thread(target=work).start()
+    """
+    done = ran(tmp_path, text)
+    assert (done.stdout, done.stderr, done.returncode) == ("7185 7185\n", "", 0)
+
+
+def test_daemon_threads_do_not_keep_python_from_ending(tmp_path: Path) -> None:
+    """Nobody waits for them: R is stopped, and they end unheard."""
+    text = BEGIN + """
+    begun = threading.Event()
+    def work():
+        while True:
+            begun.set()
+            endless.impute(holes, seed=1)
+    for _ in range(3):
+        threading.Thread(target=work, daemon=True).start()
+    begun.wait()
+    time.sleep(1)
+    print("main thread ends", flush=True)
+    """  # fmt: skip
+    done = ran(tmp_path, text)
+    assert (done.stdout, done.stderr, done.returncode) == ("main thread ends\n", "", 0)
+
+
+def ran(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(text))
+    return subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60)

@@ -7,8 +7,10 @@ R is never entered by two threads or released by the garbage collector of anothe
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import queue
 import shutil
 import sys
 import threading
@@ -17,7 +19,8 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,22 +61,28 @@ class Session:
         self.pid = os.getpid()
         self.functions: Any = None  # the R environment that holds r/*.R
         self._garbage: deque[Any] = deque()
-        self._running: object = None
-        self._ending = False
+        self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._running: Future[Any] | None = None
+        self._ending: type[BaseException] | None = None
         self._home = ""
         self._state = threading.Lock()
+        started: Future[None] = Future()
+        self._jobs.put((started, self._start))
         before = threading.stack_size(_STACK_BYTES)
         try:
-            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="R")
-            started = self._thread.submit(self._start)
+            # A daemon, not an executor's: those take no work once the main thread has ended, though
+            # Python waits for threads that may have some.
+            threading.Thread(target=self._serve, name="R", daemon=True).start()
         finally:
             threading.stack_size(before)
         started.result()
-        # Python waits for its threads when it ends, R's among them. After Ctrl-C in the main thread
-        # nobody wants what R does for others. Private, but all that comes before that wait.
+        # After Ctrl-C in the main thread nobody wants what R does for the other threads, which
+        # Python waits for next. Private, but all that comes before that wait.
         register = getattr(threading, "_register_atexit", None)
         if register is not None:
-            register(self._end)
+            with contextlib.suppress(RuntimeError):  # the main thread has ended already
+                register(self._end)
+        atexit.register(self._stop, SystemExit)  # only daemons are left: they end unheard
 
     def run(self, job: Callable[[], T]) -> T:
         """Run `job` on R's thread and wait. Ctrl-C stops R, leaves it usable, and is raised."""
@@ -83,34 +92,39 @@ class Session:
                 "workers with 'spawn', 'forkserver' or joblib's loky backend, or let the first R "
                 "call come after the fork."
             )
-        ticket = object()
-        future = self._thread.submit(self._work, ticket, job)
+        future: Future[T] = Future()
+        self._jobs.put((future, partial(self._work, future, job)))
         try:
             return future.result()
         except BaseException:
             if not future.done():  # KeyboardInterrupt, or the like, came while waiting
-                self._abandon(ticket, future)
+                self._abandon(future)
             raise
 
     def discard(self, sexp: Any) -> None:
         """Let go of an R object; R's thread releases it, since no other may touch R's heap."""
         self._garbage.append(sexp)
 
-    def _abandon(self, ticket: object, future: Future[Any]) -> None:
+    def _abandon(self, future: Future[Any]) -> None:
         """Take a job out of the queue, or interrupt R until it has stopped."""
         while not (future.cancel() or future.done()):
             with self._state:
-                if self._running is ticket:
+                if self._running is future:
                     self._set_interrupt(1)
             # A second Ctrl-C finds R stopping already: nothing more to do than to wait.
             with contextlib.suppress(KeyboardInterrupt):
                 wait([future], timeout=1.0)
 
     def _end(self) -> None:
-        """Python ends: if it does so for Ctrl-C, R is interrupted, and takes no more work."""
-        if os.getpid() != self.pid or getattr(sys, "last_type", None) is not KeyboardInterrupt:
+        """The main thread has ended; if it did so for Ctrl-C, the others' work ends with it."""
+        if getattr(sys, "last_type", None) is KeyboardInterrupt:
+            self._stop(KeyboardInterrupt)
+
+    def _stop(self, error: type[BaseException]) -> None:
+        """Interrupt R until it has stopped; it takes no more work, but raises the error."""
+        if os.getpid() != self.pid:
             return
-        self._ending = True
+        self._ending = error
         while True:
             with self._state:
                 if self._running is None:
@@ -118,7 +132,21 @@ class Session:
                 self._set_interrupt(1)
             time.sleep(0.05)
 
-    def _work(self, ticket: object, job: Callable[[], T]) -> T:
+    def _serve(self) -> None:
+        while True:
+            self._do(*self._jobs.get())
+
+    @staticmethod
+    def _do(future: Future[T], job: Callable[[], T]) -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(job())
+        except BaseException as error:
+            future.set_exception(error)
+            del future  # which holds the error, which holds this frame
+
+    def _work(self, ticket: Future[T], job: Callable[[], T]) -> T:
         from rpy2.rinterface_lib import openrlib
 
         # rpy2's own lock too: a user's rpy2 code in another thread keeps out while this runs.
@@ -126,10 +154,13 @@ class Session:
             self._garbage.clear()
             with self._state:
                 if self._ending:
-                    raise KeyboardInterrupt
+                    raise self._ending
                 self._running = ticket
             try:
-                return job()
+                value = job()
+                if self._ending:
+                    raise self._ending
+                return value
             except BaseException as error:
                 # A traceback keeps its frames' variables: R objects that would be released by
                 # whichever thread drops the exception. Release them here.
