@@ -52,10 +52,11 @@ class Packed:
 
     def once(self, make: Callable[[pd.DataFrame], T]) -> T:
         """What `make` makes of the frame: made for a worker's first task, kept for the others."""
-        if self.token not in _made:
+        made: T | None = _made.get(self.token)
+        if made is None:
+            made = make(self.unpack())
             _made.clear()
-            _made[self.token] = make(self.unpack())
-        made: T = _made[self.token]
+            _made[self.token] = made
         return made
 
 
