@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
+from rbridge_mi import isolation
 from rbridge_mi.cli import main
 from rbridge_mi.jobs import JobError, check_job, parse_job, run_job
 from rbridge_mi.jobs import outputs as job_outputs
@@ -128,11 +129,15 @@ def test_every_mistake_of_the_file_is_told_at_once_with_its_key() -> None:
             boot_type = "x"
             idvars = ["a", "a"]
             parallel = "snow"
+            isolate = 1
+            timeout = 0
             empri = true
             bounds = [["ses", 1]]
             [model]
             reml = "yes"
             formulla = "y ~ x"
+            isolate = "no"
+            timeout = inf
             control.foo = 1
             control.check.conv.grad = "shout"
             control.optCtrl = {maxfun = [1]}
@@ -157,7 +162,8 @@ def test_every_mistake_of_the_file_is_told_at_once_with_its_key() -> None:
         "data.columns.b.levels", "data.columns.c.levels", "data.columns.c.format",
         'data.columns."d.e".type', 'data.columns."d.e".typ', "data.columns.f", "imputation.m",
         "imputation.seed", "imputation.max.resample", "imputation.boot.type", "imputation.idvars",
-        "imputation.parallel", "imputation.empri", "imputation.bounds", "model.reml",
+        "imputation.parallel", "imputation.isolate", "imputation.timeout", "imputation.empri",
+        "imputation.bounds", "model.reml", "model.isolate", "model.timeout",
         "model.formula", "model.formulla", "model.control.foo", "model.control.check.conv.grad",
         "model.control.optCtrl", "pooling.dfcom", "pooling.conf_level", "output.formats",
         "output.tables", "output.imputed",
@@ -655,6 +661,46 @@ def test_other_engines(place: Path, keys: dict[str, Any], tables: str) -> None:
         assert record["imputation"]["kind"] == (
             "bootstrap" if keys["engine"] == "bootstrap" else "imputation"
         )
+
+
+def test_a_job_may_ask_for_processes_that_may_be_lost(place: Path) -> None:
+    """The same tables; and the record says so."""
+    here = run_job(write(place, JOB))
+    asked = {"isolate": True, "timeout": 300}
+    there = run_job(write(place, changed(imputation=asked, model=asked, output={"folder": "b"})))
+    for name in set(here.files) - {"run.json"}:
+        assert (here.folder / name).read_bytes() == (there.folder / name).read_bytes(), name
+    job = json.loads((there.folder / "run.json").read_text())["job"]
+    assert (job["imputation"]["isolate"], job["imputation"]["timeout"]) == (True, 300.0)
+    assert (job["model"]["isolate"], job["model"]["timeout"]) == (True, 300.0)
+    _, found = parsed(toml(changed(imputation={"engine": "bootstrap", "idvars": None, **asked})))
+    assert set(found) == {"imputation.isolate", "imputation.timeout"}
+
+
+@pytest.mark.parametrize("stage", ["imputation", "model"])
+def test_a_lost_process_ends_the_job_and_nothing_else(
+    place: Path, stage: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, what was lost and with which call; of the results, not even a half."""
+    whole = isolation._Worker.answer
+
+    def answer(worker: isolation._Worker, timeout: float | None) -> Any:
+        os.kill(worker.pid, signal.SIGKILL)
+        return whole(worker, timeout)
+
+    monkeypatch.setattr(isolation._Worker, "answer", answer)
+    assert main(["run", str(write(place, changed(**{stage: {"isolate": True}})))]) == 2
+    said = capsys.readouterr().err
+    assert "the process that ran it was lost: it died of SIGKILL" in said
+    assert ("seed: 1" if stage == "imputation" else "lmer, imputation 1") in said
+    assert sorted(x.name for x in place.iterdir()) == ["d.csv", "job.toml"]
+
+
+def test_a_job_that_takes_too_long(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    endless = {"emburn": [10**9, 10**9], "timeout": 1}
+    assert main(["run", str(write(place, changed(imputation=endless)))]) == 2
+    assert "Amelia: not done after 1 seconds" in capsys.readouterr().err
+    assert sorted(x.name for x in place.iterdir()) == ["d.csv", "job.toml"]
 
 
 def test_every_argument_of_the_model_reaches_r(place: Path) -> None:

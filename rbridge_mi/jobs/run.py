@@ -212,7 +212,11 @@ def run_job(
                 imp = _impute(checked, tell)
         tell(f"fitting: {'1 model' if imp is None else f'{imp.m} models'}, {job.model.formula}")
         with clock.stage("fit"):
-            fitted = checked.model.fit(data.frame if imp is None else imp)
+            fitted = checked.model.fit(
+                data.frame if imp is None else imp,
+                isolate=job.model.isolate,
+                timeout=job.model.timeout,
+            )
         with clock.stage("pool"):
             pooled = None
             if isinstance(fitted, MerModList):
@@ -371,7 +375,15 @@ def _impute(checked: Checked, tell: Say) -> ImputedData:
     frame.index = pd.RangeIndex(1, len(frame) + 1)  # rows are numbered as R numbers them
     try:
         engine: Any = spec.engine
-        return imputers.impute(frame, spec.m, engine, spec.seed, **spec.arguments)
+        return imputers.impute(
+            frame,
+            spec.m,
+            engine,
+            spec.seed,
+            isolate=spec.isolate,
+            timeout=spec.timeout,
+            **spec.arguments,
+        )
     except (ArgumentError, EncodingError) as error:
         raise JobError(checked.name, [("imputation", str(error))]) from error
 

@@ -2,8 +2,9 @@
 
 ========== ==============================================================================
 [data]     path, format, columns (name = type), missing, delimiter, decimal, encoding
-[imputation] engine, m, seed, and the engine's arguments under R's names
-[model]    formula, reml, control, start, weights, offset, subset, na_action, contrasts
+[imputation] engine, m, seed, isolate, timeout, and the engine's arguments under R's names
+[model]    formula, reml, control, start, weights, offset, subset, na_action, contrasts,
+           isolate, timeout
 [pooling]  dfcom, conf_level
 [output]   folder, formats, tables, imputed
 ========== ==============================================================================
@@ -106,20 +107,24 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class ImputationSpec:
-    """The engine, and its arguments under R's names."""
+    """The engine, its arguments under R's names, and whether it runs in a process of its own."""
 
     engine: str
     m: int = 5
     seed: int = 0
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    isolate: bool = False
+    timeout: float | None = None
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The arguments of `Lmer`."""
+    """The arguments of `Lmer`, and whether it is fitted in a process of its own."""
 
     formula: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    isolate: bool = False
+    timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -357,9 +362,10 @@ def _imputation(table: Table | None) -> ImputationSpec:
         return ImputationSpec("")
     engine = table.take("engine", one_of(*ENGINES), None, required=f"one of {', '.join(ENGINES)}")
     if engine is None:  # without it nobody can say which of the other keys have a place
-        table.flatten(["engine", "m", "seed", "cluster", *_AMELIA])
+        table.flatten(["engine", "m", "seed", "isolate", "timeout", "cluster", *_AMELIA])
         table.take("m", whole(2))
         table.take("seed", whole())
+        _isolation(table)
         table.finish("cluster", *_AMELIA, *_AMELIA_REFUSED)
         return ImputationSpec("")
     if engine == "none":
@@ -378,8 +384,13 @@ def _imputation(table: Table | None) -> ImputationSpec:
         required="a whole number, such as 1, so that the job gives the same bytes each time",
     )
     checks: dict[str, Check] = {"cluster": text} if engine == "bootstrap" else _AMELIA
-    table.flatten(["engine", "m", "seed", *checks])
-    if engine != "bootstrap":
+    table.flatten(["engine", "m", "seed", "isolate", "timeout", *checks])
+    isolation: dict[str, Any] = {}
+    if engine == "bootstrap":
+        for name in ("isolate", "timeout"):
+            table.refuse(name, 'has no meaning with engine = "bootstrap", which only draws rows')
+    else:
+        isolation = _isolation(table)
         for name, why in _AMELIA_REFUSED.items():
             table.refuse(name, why)
     arguments = {}
@@ -388,7 +399,15 @@ def _imputation(table: Table | None) -> ImputationSpec:
         if value is not None:
             arguments[name] = value
     table.done()
-    return ImputationSpec(engine, m, seed, arguments)
+    return ImputationSpec(engine, m, seed, arguments, **isolation)
+
+
+def _isolation(table: Table) -> dict[str, Any]:
+    seconds = number("a number of seconds above 0", lambda x: 0 < x < math.inf)
+    return {
+        "isolate": table.take("isolate", boolean, False),
+        "timeout": table.take("timeout", seconds),
+    }
 
 
 # -- [model] -------------------------------------------------------------------------------
@@ -482,20 +501,22 @@ def _model(table: Table | None) -> ModelSpec:
         "contrasts": _contrasts,
         "verbose": whole(0),
     }
-    table.flatten(["formula", *checks, "control", "na.action"])
+    table.flatten(["formula", *checks, "control", "na.action", "isolate", "timeout"])
     if "na.action" in table.given:
         table.given.setdefault("na_action", table.given.pop("na.action"))
     if "REML" in table.given:
         table.given.setdefault("reml", table.given.pop("REML"))
     arguments = {name: table.take(name, check) for name, check in checks.items()}
     arguments["control"] = _control(table)
+    isolation = _isolation(table)
     table.refuse("data", "is what [data] reads")
     table.refuse(
         "allow",
         "is not for job files, which run no code of their own: use `Lmer(..., allow=...)`",
     )
     table.done()
-    return ModelSpec(formula, {k: v for k, v in arguments.items() if v is not None})
+    given = {k: v for k, v in arguments.items() if v is not None}
+    return ModelSpec(formula, given, **isolation)
 
 
 def _control(table: Table) -> dict[str, Any] | None:
