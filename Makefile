@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test fuzz matrix bench check r r-test clean image image-trixie
+.PHONY: help demo test fuzz matrix bench check audit r r-test clean image image-trixie
 
 help:
 	@echo "make demo          set up, and run the vignette on the hsb data"
@@ -14,6 +14,7 @@ help:
 	@echo "make matrix        the tests under every Python here, with old and new pandas and numpy"
 	@echo "make bench         every benchmark, side by side with its peers"
 	@echo "make check         ruff, ruff format, mypy"
+	@echo "make audit         ask the package index for known holes in what the image has locked"
 	@echo "make image         build the container image (Debian 12, R 4.2), run it, test in it"
 	@echo "make image-trixie  the same on Debian 13, R 4.5"
 	@echo "make r             R and the R packages that the library needs"
@@ -37,6 +38,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# --strict: what the index can't answer for is a failure, not a pass.
+audit: $(READY)
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r docker/requirements.txt
 
 r:
 	r/install.sh
