@@ -97,8 +97,8 @@ class AmeliaImputer:
     >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns=["ses", "female"], seed=1)
     >>> imputer = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"], noms="female")
     >>> imp = imputer.impute(holes, seed=1)
-    >>> imp[0].isna().sum().sum()
-    np.int64(0)
+    >>> int(imp[0].isna().sum().sum())
+    0
     """
 
     def __init__(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pandas as pd
 import pytest
 
@@ -9,6 +11,12 @@ import rbridge_mi as rb
 
 VIGNETTE = "mathach ~ minority + female + ses + meanses + (1 + ses | schid)"
 HOLED = ["minority", "female", "ses", "size"]
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests in the background has Ctrl-C ignored, here and in children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
