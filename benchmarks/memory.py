@@ -46,7 +46,7 @@ print(json.dumps([size, total, during]))
 LIST_PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from fitting import VIGNETTE, vignette_data
+from fitting import VIGNETTE, collect, vignette_data
 import rbridge_mi as rb
 
 def resident():
@@ -54,12 +54,14 @@ def resident():
         if line.startswith("VmRSS"):
             return int(line.split()[1]) * 1024
 
-data = vignette_data(20)
+data = vignette_data(int(sys.argv[2]))
 model = rb.Lmer(VIGNETTE)
-kept = [model.fit(data)]
+model.fit(data[0])
+collect()
 before = resident()
-kept.append(model.fit(data))
-print(json.dumps((resident() - before) / 20))
+fits = model.fit(data)
+collect()
+print(json.dumps(resident() - before))
 """
 
 
@@ -75,9 +77,12 @@ def run(report: Report) -> None:
             total / 1e6, "the frame", size / 1e6, at_most=2.0 if m == 100 else None,
             note=f"{during / 1e6:.0f} MB while every frame is completed in turn",
         )  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-c", LIST_PROGRAM, str(Path(__file__).parent)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    report.add("a fit to hsb, kept in a list", "MB", json.loads(done.stdout) / 1e6,
-               "its frame", 7185 * 8 * 8 / 1e6)  # fmt: skip
+    frame = 7185 * 8 * 8 / 1e6
+    for m in (5, 20, 80):
+        done = subprocess.run(
+            [sys.executable, "-c", LIST_PROGRAM, str(Path(__file__).parent), str(m)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        size = json.loads(done.stdout) / 1e6
+        report.add(f"fits to hsb and their R objects, m={m}", "MB", size, "m frames", m * frame,
+                   note=f"{size / m:.1f} MB a fit")  # fmt: skip

@@ -83,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="the folder that data.path is in, instead of the job file's",
     )
+    run.add_argument(
+        "--n-jobs",
+        type=int,
+        metavar="N",
+        help="processes for the fits (-1: one for each core); no byte of the results depends on it",
+    )
     run.add_argument("--check", action="store_true", help="check the job and its data, and stop")
     run.set_defaults(run=_run)
     parity = commands.add_parser(
@@ -155,7 +161,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 checked = check_job(arguments.job, **places)
                 print(f"{checked.name}: no mistakes; it would write {checked.folder}")
                 return 0
-            done = run_job(arguments.job, **places, say=say)
+            done = run_job(arguments.job, **places, n_jobs=arguments.n_jobs, say=say)
     except JobError as error:
         print(f"rbridge-mi: {error}", file=sys.stderr)
         return 1

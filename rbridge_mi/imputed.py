@@ -347,9 +347,9 @@ class ImputedData(Sequence[pd.DataFrame]):
         --------
         >>> frame = pd.DataFrame({"g": ["a", "a"], "x": [1.0, None]})
         >>> imp = ImputedData.from_frames([frame.fillna(3.0), frame.fillna(5.0)], original=frame)
-        >>> imp.transform(lambda d: d.assign(xbar=d.groupby("g").x.transform("mean")))[1].xbar[:1]
-        0    3.0
-        Name: xbar, dtype: float64
+        >>> means = imp.transform(lambda d: d.assign(xbar=d.groupby("g").x.transform("mean")))
+        >>> means[1].xbar.tolist()
+        [3.0, 3.0]
         """
         frames = [
             check_frame(f(frame), f"what f gave for imputation {i}")

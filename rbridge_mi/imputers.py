@@ -27,7 +27,7 @@ from .dtypes import restore
 from .errors import ArgumentError, ImputationError, RBridgeWarning, RWarning, RWorkerLost
 from .imputed import Cells, CellStore, ImputedData, RowStore, own_copy
 from .isolation import Job, run_each_isolated, run_isolated
-from .workers import Packed, run_each
+from .workers import Later, Packed, run_each
 
 __all__ = ["AmeliaImputer", "BootstrapImputer", "impute"]
 
@@ -216,7 +216,7 @@ class AmeliaImputer:
         made = dict(
             run_each(
                 range(1, self.m + 1),
-                lambda i: _made("impute_amelia_stream", data, i, seed, quiet),
+                lambda i: Later(partial(_made, "impute_amelia_stream", data, i, seed, quiet)),
                 _Stream(seed, quiet),
                 shared=lambda: Packed.of(data),
                 own=lambda _: None,

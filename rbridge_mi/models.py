@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ from .mermodlist import MerModList
 from .workers import Packed, run_each, wake
 
 __all__ = ["Lmer", "start_workers"]
+
+T = TypeVar("T")
 
 _NA_ACTIONS = ("na.omit", "na.exclude", "na.fail", "na.pass")
 Column: TypeAlias = (
@@ -184,7 +186,7 @@ class Lmer:
             isolated
             or run_each(
                 numbers,
-                lambda i: fitter.fit(data.store.piece(i - 1), i),
+                lambda i: fitter.begin(data.store.piece(i - 1), i),
                 _Remote(self, data.store.differing, return_objects),
                 shared=lambda: Packed.of(data.store.base),
                 own=lambda i: data.store.piece(i - 1),
@@ -208,7 +210,7 @@ class Lmer:
         return kept
 
     def _try_one(self, data: pd.DataFrame, imputation: int) -> MerMod | RBridgeError:
-        return _tried(partial(self._fit_one, data, imputation), imputation)
+        return _Begun(partial(self._begin, data), data.index, imputation).result()
 
     def _received(self, found: Any, data: Callable[[], pd.DataFrame]) -> MerMod | RBridgeError:
         """A worker's result as a fit of this process."""
@@ -245,10 +247,11 @@ class Lmer:
         return held
 
     def _fit_one(self, data: pd.DataFrame, imputation: int | None) -> MerMod:
-        found = rdoor.call(
-            "fit_lmer", check_frame(data), model=self._in_words(data), error=FitError
-        )
-        return _fit_of(found, data.index, imputation)
+        return _fit_of(self._begin(data).reply(), data.index, imputation)
+
+    def _begin(self, data: pd.DataFrame) -> rdoor.Pending:
+        words = self._in_words(check_frame(data))
+        return rdoor.begin_call("fit_lmer", data, words, error=FitError)
 
     def _in_words(self, data: pd.DataFrame) -> dict[str, Any]:
         """What R has to know beside the data."""
@@ -346,14 +349,36 @@ def _fit_of(reply: rdoor.Reply, index: pd.Index, imputation: int | None) -> MerM
     return MerMod(reply.value, index, said, imputation)
 
 
-def _tried(fit: Callable[[], MerMod], imputation: int) -> MerMod | RBridgeError:
-    try:
-        return fit()
-    except RBridgeError as error:
-        if isinstance(error, FitError):
-            error.imputation = imputation
-            error.args = (f"imputation {imputation}: {error.args[0]}",)
-        return error.with_traceback(None)
+class _Begun:
+    """A fit that R was given; an error is its result, and says which data set it was."""
+
+    def __init__(
+        self, begin: Callable[[], rdoor.Pending], index: pd.Index, imputation: int
+    ) -> None:
+        self._index = index
+        self._imputation = imputation
+        self._pending = self._tried(begin)
+
+    def result(self) -> MerMod | RBridgeError:
+        """Wait for it."""
+        pending = self._pending
+        if isinstance(pending, RBridgeError):
+            return pending
+        return self._tried(lambda: _fit_of(pending.reply(), self._index, self._imputation))
+
+    def withdraw(self) -> None:
+        """Stop R, if it is at it."""
+        if isinstance(self._pending, rdoor.Pending):
+            self._pending.withdraw()
+
+    def _tried(self, step: Callable[[], T]) -> T | RBridgeError:
+        try:
+            return step()
+        except RBridgeError as error:
+            if isinstance(error, FitError):
+                error.imputation = self._imputation
+                error.args = (f"imputation {self._imputation}: {error.args[0]}",)
+            return error.with_traceback(None)
 
 
 @dataclass(frozen=True)
@@ -364,16 +389,16 @@ class _Fitter:
     base: pd.DataFrame
     differing: tuple[str, ...] | None
 
-    def fit(self, piece: Piece, imputation: int) -> MerMod | RBridgeError:
+    def begin(self, piece: Piece, imputation: int) -> _Begun:
         """To one of the data sets."""
         if self.differing is None:
-            return self.model._try_one(piece.complete(self.base), imputation)
-        return _tried(partial(self._fit_own, piece, imputation), imputation)
+            frame = piece.complete(self.base)
+            return _Begun(partial(self.model._begin, frame), frame.index, imputation)
+        return _Begun(partial(self._begin_own, piece), self.base.index, imputation)
 
-    def _fit_own(self, piece: Piece, imputation: int) -> MerMod:
-        model, shared = self._in_r
-        reply = rdoor.call("fit_lmer", piece.own(self.base), model, shared, error=FitError)
-        return _fit_of(reply, self.base.index, imputation)
+    def _begin_own(self, piece: Piece) -> rdoor.Pending:
+        words, shared = self._in_r
+        return rdoor.begin_call("fit_lmer", piece.own(self.base), words, shared, error=FitError)
 
     @cached_property
     def _in_r(self) -> tuple[rdoor.RObject, rdoor.RObject]:
@@ -394,7 +419,7 @@ class _Remote:
 
     def __call__(self, base: Packed, number: int, piece: Piece) -> dict[str, Any] | RBridgeError:
         fitter = base.once(lambda frame: _Fitter(self.model, frame, self.differing))
-        fit = fitter.fit(piece, number)
+        fit = fitter.begin(piece, number).result()
         if isinstance(fit, RBridgeError):
             return fit
         shipped = fit.shipped(self.with_object)

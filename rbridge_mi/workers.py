@@ -11,17 +11,18 @@ import contextlib
 import sys
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 from tqdm import tqdm
 
 from .errors import RWorkerLost
 
-__all__ = ["Packed", "run_each", "wake"]
+__all__ = ["Begun", "Later", "Packed", "run_each", "wake"]
 
 T = TypeVar("T")
 
@@ -52,10 +53,11 @@ class Packed:
 
     def once(self, make: Callable[[pd.DataFrame], T]) -> T:
         """What `make` makes of the frame: made for a worker's first task, kept for the others."""
-        if self.token not in _made:
+        made: T | None = _made.get(self.token)
+        if made is None:
+            made = make(self.unpack())
             _made.clear()
-            _made[self.token] = make(self.unpack())
-        made: T = _made[self.token]
+            _made[self.token] = made
         return made
 
 
@@ -68,9 +70,31 @@ def _is_text(column: pd.Series[Any]) -> bool:
     return bool(column.dtype == object and pd.api.types.infer_dtype(column) == "string")
 
 
+class Begun(Protocol):
+    """A task that this process has begun, or will do when its result is asked for."""
+
+    def result(self) -> Any:
+        """Wait for it."""
+        ...
+
+    def withdraw(self) -> None:
+        """Stop it: nobody wants its result any more."""
+        ...
+
+
+@dataclass(frozen=True)
+class Later:
+    """A task that is done when its result is asked for."""
+
+    result: Callable[[], Any]
+
+    def withdraw(self) -> None:
+        """There is nothing to stop."""
+
+
 def run_each(
     numbers: Iterable[int],
-    here: Callable[[int], Any],
+    here: Callable[[int], Begun],
     there: Callable[[Any, int, Any], Any],
     *,
     shared: Callable[[], Any],
@@ -85,7 +109,8 @@ def run_each(
     numbers : iterable of int
         Of the data sets.
     here : callable
-        ``here(number)``: run in this process, where joblib's setting is one process.
+        ``here(number)`` begins the task in this process, where joblib's setting is one process:
+        one is begun ahead of the one that is waited for.
     there : callable
         ``there(shared, number, own)``: run in a worker, so a thing that pickles.
     shared, own : callable
@@ -103,8 +128,8 @@ def run_each(
     left = dict.fromkeys(numbers)
     with tqdm(desc=what, total=len(left), disable=None, leave=False) as bar:
         if _one_process(n_jobs):
-            for number in left:
-                yield number, here(number)
+            for number, result in _one_ahead(left, here):
+                yield number, result
                 bar.update()
             return
         from joblib import delayed
@@ -128,6 +153,23 @@ def run_each(
             f"{', '.join(map(str, left))} are not done ({lost}). They may have run out of memory, "
             "or R may have crashed: try fewer processes (n_jobs), or one of these alone."
         ) from lost
+
+
+def _one_ahead(numbers: Iterable[int], here: Callable[[int], Begun]) -> Iterator[tuple[int, Any]]:
+    """R is given the next task before it is done with the last: it doesn't wait for Python."""
+    begun: deque[tuple[int, Begun]] = deque()
+    try:
+        for number in numbers:
+            begun.append((number, here(number)))
+            if len(begun) > 1:
+                yield begun[0][0], begun[0][1].result()
+                begun.popleft()
+        while begun:
+            yield begun[0][0], begun[0][1].result()
+            begun.popleft()
+    finally:  # Ctrl-C, or the caller has heard enough
+        for _, task in begun:
+            task.withdraw()
 
 
 def wake(n_jobs: int | None, load: Callable[[], object]) -> None:

@@ -18,6 +18,12 @@ VIGNETTE = "mathach ~ minority + female + ses + meanses + (1 + ses | schid)"
 HOLED = ["minority", "female", "ses", "size"]
 
 
+def pytest_configure() -> None:
+    """A shell that starts the tests in the background has Ctrl-C ignored, here and in children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def hsb() -> pd.DataFrame:
     return rb.load_hsb()

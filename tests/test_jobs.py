@@ -677,6 +677,17 @@ def test_a_job_may_ask_for_processes_that_may_be_lost(place: Path) -> None:
     assert set(found) == {"imputation.isolate", "imputation.timeout"}
 
 
+def test_no_byte_depends_on_the_number_of_processes(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = write(place, JOB)
+    here = run_job(job)
+    assert main(["run", str(job), "--out", str(place / "parallel"), "--n-jobs", "2"]) == 0
+    assert str(place / "parallel") in capsys.readouterr().out
+    for name in set(here.files) - {"run.json"}:
+        assert (here.folder / name).read_bytes() == (place / "parallel" / name).read_bytes(), name
+
+
 @pytest.mark.parametrize("stage", ["imputation", "model"])
 def test_a_lost_process_ends_the_job_and_nothing_else(
     place: Path, stage: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -18,7 +18,7 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi import rdoor
-from rbridge_mi.workers import RETRIES, Packed, run_each
+from rbridge_mi.workers import RETRIES, Later, Packed, run_each
 
 from .conftest import VIGNETTE
 
@@ -42,7 +42,7 @@ def each(task: Any, folder: Path) -> dict[int, int]:
     return dict(
         run_each(
             range(5),
-            lambda i: i,
+            lambda i: Later(lambda: i),
             task,
             shared=lambda: str(folder),
             own=lambda i: i,
@@ -55,6 +55,37 @@ def each(task: Any, folder: Path) -> dict[int, int]:
 def test_a_dead_workers_task_is_run_again(tmp_path: Path) -> None:
     assert each(dies_once, tmp_path) == {i: i**2 for i in range(5)}
     assert (tmp_path / "died").exists()
+
+
+class Task:
+    """Says what happens to it."""
+
+    def __init__(self, number: int, heard: list[str]) -> None:
+        self._number, self._heard = number, heard
+        heard.append(f"begin {number}")
+
+    def result(self) -> int:
+        self._heard.append(f"result {self._number}")
+        if self._number == 3:
+            raise KeyboardInterrupt
+        return self._number
+
+    def withdraw(self) -> None:
+        self._heard.append(f"withdraw {self._number}")
+
+
+def test_one_task_is_begun_ahead_and_withdrawn_if_not_wanted() -> None:
+    heard: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        for number, result in run_each(
+            [1, 2, 3, 4, 5], lambda i: Task(i, heard), int, shared=int, own=int, n_jobs=1, what="t"
+        ):
+            heard.append(f"have {number}")
+            assert result == number
+    assert heard == [
+        "begin 1", "begin 2", "result 1", "have 1", "begin 3", "result 2", "have 2", "begin 4",
+        "result 3", "withdraw 3", "withdraw 4",
+    ]  # fmt: skip
 
 
 def test_a_task_that_kills_every_worker_is_named(tmp_path: Path) -> None:
@@ -89,7 +120,7 @@ def test_the_base_frame_is_memory_mapped_in_workers() -> None:
     found = dict(
         run_each(
             [1, 2],
-            lambda i: "",
+            lambda i: Later(str),
             is_mapped,
             shared=lambda: Packed.of(frame),
             own=lambda i: i,

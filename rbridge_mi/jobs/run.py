@@ -30,7 +30,7 @@ from ..imputed import ImputedData
 from ..imputers import AmeliaImputer
 from ..mermod import MerMod
 from ..mermodlist import MerModList
-from ..models import Lmer
+from ..models import Lmer, start_workers
 from ..pooled import PooledMerMod
 from . import outputs
 from .data import DataFile, read_data
@@ -144,6 +144,7 @@ def run_job(
     *,
     out: str | Path | None = None,
     data_root: str | Path | None = None,
+    n_jobs: int | None = None,
     say: Say | None = None,
 ) -> JobResult:
     """Do what a job file says: ``rbridge-mi run job.toml``.
@@ -160,6 +161,8 @@ def run_job(
         written; one that is there is replaced only if an earlier run wrote all that is in it.
     data_root : path, optional
         The folder that ``data.path`` is relative to and must stay in: by default the job file's.
+    n_jobs : int, optional
+        Processes for the fits, as `Lmer.fit` has it. No byte depends on it.
     say : callable, optional
         Gets a line at each step.
 
@@ -209,14 +212,21 @@ def run_job(
         imp = None
         if job.imputation.engine != "none":
             with clock.stage("impute"):
+                isolated = job.model.isolate or job.model.timeout is not None
+                if n_jobs is not None and not isolated:  # those start their own
+                    start_workers(n_jobs)
                 imp = _impute(checked, tell)
         tell(f"fitting: {'1 model' if imp is None else f'{imp.m} models'}, {job.model.formula}")
         with clock.stage("fit"):
-            fitted = checked.model.fit(
-                data.frame if imp is None else imp,
-                isolate=job.model.isolate,
-                timeout=job.model.timeout,
-            )
+            fitted: MerMod | MerModList
+            if imp is None:
+                fitted = checked.model.fit(
+                    data.frame, isolate=job.model.isolate, timeout=job.model.timeout
+                )
+            else:
+                fitted = checked.model.fit(
+                    imp, n_jobs=n_jobs, isolate=job.model.isolate, timeout=job.model.timeout
+                )
         with clock.stage("pool"):
             pooled = None
             if isinstance(fitted, MerModList):

@@ -11,8 +11,10 @@ memory blocks, conditions come back as data.
 """
 
 from .calls import (
+    Pending,
     Reply,
     RObject,
+    begin_call,
     call,
     call_object,
     has_package,
@@ -22,8 +24,10 @@ from .calls import (
 )
 
 __all__ = [
+    "Pending",
     "RObject",
     "Reply",
+    "begin_call",
     "call",
     "call_object",
     "has_package",

@@ -13,8 +13,10 @@ from ..errors import EncodingError, RCallError, RPackageError
 from .session import session
 
 __all__ = [
+    "Pending",
     "RObject",
     "Reply",
+    "begin_call",
     "call",
     "call_object",
     "has_package",
@@ -142,14 +144,21 @@ def call(
     error : subclass of RCallError
         What to raise when R stops.
     """
-    return _call(function, args, kwargs, on_output, error, decode=True)
+    return _begin(function, args, kwargs, on_output, error, decode=True).reply()
+
+
+def begin_call(
+    function: str, *args: Any, error: type[RCallError] = RCallError, **kwargs: Any
+) -> Pending:
+    """`call`, but go on while R works; one more call may wait behind the one that R has."""
+    return _begin(function, args, kwargs, None, error, decode=True)
 
 
 def call_object(
     function: str, *args: Any, error: type[RCallError] = RCallError, **kwargs: Any
 ) -> RObject:
     """Call an R function and keep what it returns in R."""
-    value: RObject = _call(function, args, kwargs, None, error, decode=False).value
+    value: RObject = _begin(function, args, kwargs, None, error, decode=False).reply().value
     return value
 
 
@@ -198,14 +207,30 @@ def require_package(name: str, what: str) -> None:
         )
 
 
-def _call(
+@dataclass(frozen=True)
+class Pending:
+    """A call that was handed to R."""
+
+    _wait: Callable[[], Reply]
+    _abandon: Callable[[], None]
+
+    def reply(self) -> Reply:
+        """Wait for it; Ctrl-C meanwhile stops R, and is raised."""
+        return self._wait()
+
+    def withdraw(self) -> None:
+        """Its reply isn't wanted any more: R stops, if it is at it."""
+        self._abandon()
+
+
+def _begin(
     function: str,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     on_output: Callable[[str], None] | None,
     error: type[RCallError],
     decode: bool,
-) -> Reply:
+) -> Pending:
     r = session()
     for value in _held((*args, *kwargs.values())):
         value.ready()
@@ -221,7 +246,7 @@ def _call(
         ]
         arguments = rinterface.ListSexpVector(values)
         arguments.names = rinterface.StrSexpVector(names)
-        with _console(on_output) as output:
+        with _console(on_output) as output, _no_events():
             result = r.functions["run"](function, arguments)
         status, value, kinds, texts, wheres = result
         said = list(zip(_strings(kinds), _strings(texts), _strings(wheres), strict=True))
@@ -229,26 +254,31 @@ def _call(
             return status[0], None, said, "".join(output)
         return "ok", from_r(value, RObject) if decode else RObject(value), said, "".join(output)
 
-    status, value, said, output = r.run(job)
-    if output and on_output is None:
-        _log.info("%s", output)
-    if status == "interrupt":
-        raise KeyboardInterrupt
-    if status == "error":
-        _, text, where = said[-1]
-        heard = "".join(f"\n  {kind}: {text.strip()}" for kind, text, _ in said[:-1])
-        raise error(
-            f"R: {text.strip()}" + (f"\n  in: {where}" if where else "") + heard,
-            r_message=text,
-            r_call=where,
-            output=output,
+    future = r.begin(job)
+
+    def reply() -> Reply:
+        status, value, said, output = r.wait(future)
+        if output and on_output is None:
+            _log.info("%s", output)
+        if status == "interrupt":
+            raise KeyboardInterrupt
+        if status == "error":
+            _, text, where = said[-1]
+            heard = "".join(f"\n  {kind}: {text.strip()}" for kind, text, _ in said[:-1])
+            raise error(
+                f"R: {text.strip()}" + (f"\n  in: {where}" if where else "") + heard,
+                r_message=text,
+                r_call=where,
+                output=output,
+            )
+        return Reply(
+            value,
+            tuple(text for kind, text, _ in said if kind == "warning"),
+            tuple(text.rstrip("\n") for kind, text, _ in said if kind == "message"),
+            output,
         )
-    return Reply(
-        value,
-        tuple(text for kind, text, _ in said if kind == "warning"),
-        tuple(text.rstrip("\n") for kind, text, _ in said if kind == "message"),
-        output,
-    )
+
+    return Pending(reply, lambda: r.abandon(future))
 
 
 def _held(values: Iterable[Any]) -> Iterator[RObject]:
@@ -279,6 +309,20 @@ def _raw_vector(raw: bytes | None) -> Any:
     from rpy2 import rinterface
 
     return rinterface.ByteSexpVector.from_memoryview(memoryview(raw or b""))
+
+
+@contextlib.contextmanager
+def _no_events() -> Iterator[None]:
+    """R asks for the user's events some 5,000 times a second: rpy2 answers in Python, with Python's
+    lock, for windows that no call from here has. Ctrl-C doesn't need it."""
+    from rpy2.rinterface_lib import openrlib
+
+    before = openrlib.rlib.ptr_R_ProcessEvents
+    openrlib.rlib.ptr_R_ProcessEvents = openrlib.ffi.NULL
+    try:
+        yield
+    finally:
+        openrlib.rlib.ptr_R_ProcessEvents = before
 
 
 @contextlib.contextmanager

@@ -86,6 +86,10 @@ class Session:
 
     def run(self, job: Callable[[], T]) -> T:
         """Run `job` on R's thread and wait. Ctrl-C stops R, leaves it usable, and is raised."""
+        return self.wait(self.begin(job))
+
+    def begin(self, job: Callable[[], T]) -> Future[T]:
+        """Have R's thread run `job` when it is done with those before it."""
         if os.getpid() != self.pid:
             raise RForkError(
                 "R was started in the parent of this forked process and can't be used here. Start "
@@ -94,20 +98,23 @@ class Session:
             )
         future: Future[T] = Future()
         self._jobs.put((future, partial(self._work, future, job)))
+        return future
+
+    def wait(self, future: Future[T]) -> T:
+        """What the job gave, or the error that it raised; on Ctrl-C it is abandoned."""
         try:
             return future.result()
         except BaseException:
-            if not future.done():  # KeyboardInterrupt, or the like, came while waiting
-                self._abandon(future)
+            self.abandon(future)  # KeyboardInterrupt, or the like, came while waiting
             raise
 
     def discard(self, sexp: Any) -> None:
         """Let go of an R object; R's thread releases it, since no other may touch R's heap."""
         self._garbage.append(sexp)
 
-    def _abandon(self, future: Future[Any]) -> None:
+    def abandon(self, future: Future[Any]) -> None:
         """Take a job out of the queue, or interrupt R until it has stopped."""
-        while not (future.cancel() or future.done()):
+        while not (future.done() or future.cancel()):
             with self._state:
                 if self._running is future:
                     self._set_interrupt(1)
