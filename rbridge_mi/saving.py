@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -38,6 +39,12 @@ _CLASSES: dict[str, Any] = {
 }
 _TABLES = ("mermod_ranef", "mermod_varcorr")  # of a fit's answers, those to be CSV
 _RESULTS = (MerMod, MerModList, PooledMerMod, ImputedData)
+
+# What reading an archive raises when it is none, was cut short, or was tampered with.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, KeyError,
+    ValueError, TypeError, IndexError, AttributeError, OverflowError, csv.Error,
+)  # fmt: skip
 
 
 class _Withheld:
@@ -126,25 +133,23 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
     --------
     See `save`.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            tree = json.loads(archive.read("result.json"))
-            if tree["format"] > _FORMAT:
-                raise RBridgeError(
-                    f"{path} has format {tree['format']}, this version reads up to {_FORMAT}: "
-                    "install a newer rbridge_mi."
-                )
-            result = _Reader(archive, allow_r_object).value(tree["result"])
-    except RBridgeError:
-        raise
-    except FileNotFoundError:
-        raise
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, AttributeError,
-            RecursionError, OverflowError, csv.Error) as error:  # fmt: skip
-        raise RBridgeError(
-            f"{path} is not a file that rb.save wrote, or it is damaged ({type(error).__name__}: "
-            f"{error})."
-        ) from error
+    with Path(path).open("rb") as file:  # what fails here is no matter of what the file holds
+        try:
+            with zipfile.ZipFile(file) as archive:
+                tree = json.loads(archive.read("result.json"))
+                if tree["format"] > _FORMAT:
+                    raise RBridgeError(
+                        f"{path} has format {tree['format']}, this version reads up to {_FORMAT}: "
+                        "install a newer rbridge_mi."
+                    )
+                result = _Reader(archive, allow_r_object).value(tree["result"])
+        except RBridgeError:
+            raise
+        except _DAMAGE as error:
+            raise RBridgeError(
+                f"{path} is not a file that rb.save wrote, or it is damaged "
+                f"({type(error).__name__}: {error})."
+            ) from error
     if not isinstance(result, _RESULTS):
         raise RBridgeError(f"{path} holds no result.")
     return result

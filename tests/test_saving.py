@@ -171,6 +171,22 @@ def test_files_that_were_tampered_with(change: Any, fit: rb.MerMod, tmp_path: Pa
         rb.load(path)
 
 
+def test_damaged_files_are_refused_or_read(fits: rb.MerModList, tmp_path: Path) -> None:
+    """Bytes changed at random, and files cut short: never another error than ours."""
+    whole = rb.save(fits.pool(), tmp_path / "fits.zip", r_objects=False).read_bytes()
+    path, random = tmp_path / "damaged.zip", np.random.default_rng(1)
+    refused = 0
+    for i in range(150):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        damaged[random.integers(0, len(whole), 1 + i % 20)] = random.integers(0, 256)
+        path.write_bytes(damaged[: len(whole) if i % 5 else random.integers(0, len(whole))])
+        try:
+            rb.load(path)
+        except rb.RBridgeError:
+            refused += 1
+    assert refused > 100
+
+
 def test_deep_nesting_is_refused(fit: rb.MerMod, tmp_path: Path) -> None:
     path = rb.save(fit, tmp_path / "fit.zip")
     with zipfile.ZipFile(path, "w") as archive:
