@@ -9,6 +9,11 @@ import pytest
 
 import rbridge_mi as rb
 
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start there:
+# they press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 VIGNETTE = "mathach ~ minority + female + ses + meanses + (1 + ses | schid)"
 HOLED = ["minority", "female", "ses", "size"]
 

@@ -90,7 +90,7 @@ def run(python: Path, wanted: list[str], tests: list[str], log: Path, folder: Pa
     row = done(inner, "-c", VERSIONS).strip().split(",")
     results = folder / "results.xml"
     command = [inner, "-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile",
-               "-q", f"--junitxml={results}", *tests]  # fmt: skip
+               "-q", "--durations=20", f"--junitxml={results}", *tests]  # fmt: skip
     with log.open("a") as told:
         subprocess.run(
             command, cwd=ROOT, stdout=told, stderr=told, env={**os.environ, "CI": "true"}
