@@ -32,6 +32,7 @@ parse_formula <- function(text, columns, allow, env) {
       ", not among the columns ", paste0("'", columns, "'", collapse = ", "), call. = FALSE
     )
   }
+  refuse_shadowed(expr, columns)
   # lme4 evaluates its formula here: splines' two bases are found without being attached.
   if ("ns" %in% used) env$ns <- splines::ns
   if ("bs" %in% used) env$bs <- splines::bs
@@ -59,7 +60,8 @@ check_calls <- function(expr, what, allow = character()) {
 # C(f, contr) calls what `contr` names: that must be one of R's own, or numbers.
 check_coding <- function(expr, what, allow) {
   if (!is.call(expr)) return(invisible())
-  if (identical(expr[[1L]], quote(C)) || identical(expr[[1L]], quote(stats::C))) {
+  head <- expr[[1L]]
+  if (identical(if (is_namespaced(head)) head[[3L]] else head, quote(C))) {
     for (part in as.list(match.call(stats::C, expr))[-(1:2)]) {
       if (!is_plain_coding(part, allow)) {
         stop(what, " has ", deparse1(part), " as a coding in ", deparse1(expr), ": it takes ",
@@ -69,9 +71,27 @@ check_coding <- function(expr, what, allow) {
       }
     }
   }
-  for (part in as.list(expr)[-1L]) {
-    if (!identical(part, quote(expr = ))) check_coding(part, what, allow)
+  for (part in call_arguments(expr)) check_coding(part, what, allow)
+}
+
+# In C(f, contr.sum) a column `contr.sum` would stand before the function, and a text in it be called
+# by its name.
+refuse_shadowed <- function(expr, columns) {
+  shadowed <- intersect(coding_names(expr), columns)
+  if (length(shadowed) > 0L) {
+    stop("'", shadowed[1L], "' is a coding in C(), and a column of the data, too: rename the column",
+      call. = FALSE)
   }
+}
+
+# The variables in the codings of C(f, ...).
+coding_names <- function(expr) {
+  if (!is.call(expr)) return(character())
+  head <- expr[[1L]]
+  if (identical(if (is_namespaced(head)) head[[3L]] else head, quote(C))) {
+    return(unlist(lapply(call_arguments(match.call(stats::C, expr))[-1L], formula_variables)))
+  }
+  unlist(lapply(call_arguments(expr), coding_names))
 }
 
 is_plain_coding <- function(expr, allow) {
@@ -87,13 +107,14 @@ is_plain_coding <- function(expr, allow) {
 }
 
 # A one-sided formula for random effects (re.form), checked as the model's is.
-parse_re_form <- function(text) {
+parse_re_form <- function(text, columns) {
   expr <- str2lang(text)
   if (!is.call(expr) || !identical(expr[[1L]], as.name("~")) || length(expr) != 2L) {
     stop("re_form must be NULL, NA or a one-sided formula such as ~(1 | group), not '", text, "'",
       call. = FALSE)
   }
   check_calls(expr, "re_form")
+  refuse_shadowed(expr, columns)
   expr
 }
 
@@ -173,9 +194,7 @@ formula_calls <- function(expr) {
   } else {
     name <- paste(deparse(head, nlines = 1L), collapse = " ")
   }
-  arguments <- as.list(expr)[-1L]
-  arguments <- arguments[!vapply(arguments, identical, NA, quote(expr = ))]
-  unique(c(name, unlist(lapply(arguments, formula_calls))))
+  unique(c(name, unlist(lapply(call_arguments(expr), formula_calls))))
 }
 
 is_namespaced <- function(head) {
@@ -189,8 +208,12 @@ namespaced <- function(expr) paste0(as.character(expr[[2L]]), "::", as.character
 formula_variables <- function(expr) {
   if (is.name(expr)) return(as.character(expr))
   if (!is.call(expr)) return(character())
-  arguments <- as.list(expr)[-1L]
-  arguments <- arguments[!vapply(arguments, identical, NA, quote(expr = ))]
   if (is.name(expr[[1L]]) && as.character(expr[[1L]]) %in% c("::", ":::")) return(character())
-  unique(unlist(lapply(arguments, formula_variables)))
+  unique(unlist(lapply(call_arguments(expr), formula_variables)))
+}
+
+# The arguments of a call, but for those that are left empty.
+call_arguments <- function(expr) {
+  arguments <- as.list(expr)[-1L]
+  arguments[!vapply(arguments, identical, NA, quote(expr = ))]
 }

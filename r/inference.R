@@ -319,6 +319,7 @@ variance_shares <- function(fit) {
 # parameters (Henderson's mixed model equations, through lme4's factors), and the variance of the
 # random effects that `re_form` leaves out. `re_form`: NULL for all, "none", or a formula as text.
 prediction_parts <- function(fit, newdata, re_form, allow_new_levels) {
+  refuse_shadowed(stats::formula(fit), names(newdata))
   fixed <- fixed_rows(fit, newdata)
   n <- nrow(fixed$X)
   q <- length(lme4::getME(fit, "b"))
@@ -421,7 +422,7 @@ random_rows <- function(fit, newdata, re_form) {
   }
   kept <- NULL
   if (is.character(re_form) && re_form != "none") {
-    kept <- unlist(lapply(find_bars(parse_re_form(re_form)), function(bar) {
+    kept <- unlist(lapply(find_bars(parse_re_form(re_form, names(frame))), function(bar) {
       columns <- tryCatch(colnames(bar_columns(bar, frame)), error = function(condition) {
         stop("re_form names (", deparse1(bar), "), which the model hasn't", call. = FALSE)
       })

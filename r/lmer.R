@@ -119,11 +119,13 @@ mermod_predict <- function(fit, newdata, re_form, allow_new_levels, random_only,
   )
   if (random_only) arguments$random.only <- TRUE
   if (!is.null(newdata)) arguments$newdata <- newdata
+  columns <- c(names(newdata), names(stats::model.frame(fit)))
+  refuse_shadowed(stats::formula(fit), columns)
   if (identical(re_form, "none")) {
     arguments$re.form <- NA
   } else if (is.character(re_form)) {
     env <- new.env(parent = environment(stats::formula(fit)))
-    arguments$re.form <- structure(parse_re_form(re_form), class = "formula", .Environment = env)
+    arguments$re.form <- structure(parse_re_form(re_form, columns), class = "formula", .Environment = env)
   }
   values <- do.call(stats::predict, arguments, quote = TRUE)
   list(rows = as.integer(names(values)), values = unname(as.numeric(values)))
@@ -131,10 +133,12 @@ mermod_predict <- function(fit, newdata, re_form, allow_new_levels, random_only,
 
 mermod_simulate <- function(fit, nsim, seed, ...) {
   arguments <- list(...)
+  columns <- c(names(arguments$newdata), names(stats::model.frame(fit)))
+  refuse_shadowed(stats::formula(fit), columns)
   if (is.character(arguments$re.form)) {
     env <- new.env(parent = environment(stats::formula(fit)))
     arguments$re.form <- structure(
-      parse_re_form(arguments$re.form), class = "formula", .Environment = env
+      parse_re_form(arguments$re.form, columns), class = "formula", .Environment = env
     )
   }
   arguments <- c(list(fit, nsim = nsim, seed = seed), plain_arguments(arguments))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,34 @@ PAYLOADS = [
     "C(f, 'sys' , 1)",
     "stats::C(f, 'system')",
     "I(C(f, 'system'))",
+    # Other spellings of the same.
+    "system(r'(touch canary)')",
+    "sy\\u0073tem('touch canary')",
+    "`sy\\u0073tem`('touch canary')",
+    "'\\x73ystem'('touch canary')",
+    "x |> base::system()",
+    "'touch canary' |> system()",
+    "c('touch canary') |> (\\(z) system(z))()",
+    "base::`system`('touch canary')",
+    "`:::`(base, system)('touch canary')",
+    "`if`(TRUE, system('touch canary'))",
+    "`for`(i, 1, system('touch canary'))",
+    "`{`(system('touch canary'))",
+    "`(`(system('touch canary'))",
+    "`%in%`(x, system('touch canary'))",
+    "x %in% system('touch canary')",
+    "x %o% system('touch canary')",
+    "`<-`(x, system('touch canary'))",
+    "`$`(x, system('touch canary'))",
+    "dummy(f, system('touch canary'))",
+    "cut(x, breaks = system('touch canary'))",
+    "poly(x, 2, coefs = system('touch canary'))",
+    "C(f, r'(system)')",
+    "C(f, 'sy\\u0073tem')",
+    "C(f, contr.treatment(system('touch canary')))",
+    "C(f, contr.sum, contrasts = 'system')",
+    "stats::`C`(f, 'system')",
+    "splines::C(f, 'system')",
 ]
 PLACES: dict[str, Callable[[str], str]] = {
     "fixed": lambda p: f"y ~ x + {p} + (1 | g)",
@@ -231,6 +260,39 @@ def test_contrasts_call_only_rs_own(name: str, data: pd.DataFrame, canary: Path)
             rb.Lmer("y ~ f + (1 | g)", contrasts={"f": value})._fit_one(commands, None)
 
 
+@pytest.mark.parametrize("name", ["contr.sum", "system", "C", "T", "if", "~", "(weights)", "NA"])
+@pytest.mark.parametrize("value", ["system", "touch canary"])
+def test_columns_that_bear_the_name_of_a_function(
+    name: str, value: str, data: pd.DataFrame, canary: Path
+) -> None:
+    """R looks a function up by name; a text that stands there instead must not be called."""
+    data = data.assign(f=data["f"].astype("category"))
+    decoy = data.assign(**{name: value})
+    for term in (f"C(f, `{name}`)", f"C(f, `{name}`, 1)", f"`{name}`(x)", f"log(abs(`{name}`))"):
+        with pytest.raises(rb.RBridgeError):
+            rb.Lmer(f"y ~ {term} + (1 | g)").fit(decoy)
+    expected = rb.Lmer("y ~ C(f, contr.sum) + I(x) + (1 | g)").fit(data)
+    if name != "contr.sum":
+        again = rb.Lmer("y ~ C(f, contr.sum) + I(x) + (1 | g)").fit(decoy)
+        assert again.criterion == expected.criterion
+
+
+def test_new_data_do_not_name_functions(data: pd.DataFrame, canary: Path) -> None:
+    """One row with a text for the coding: R would call what it names."""
+    data = data.assign(f=data["f"].astype("category"))
+    row = data.head(1).assign(**{"contr.sum": "stop"})
+    frames = [data, data.assign(x=data["x"] + 0.01)]
+    fits = rb.Lmer("y ~ x + C(f, contr.sum, 1) + (1 | g)").fit(rb.ImputedData.from_frames(frames))
+    plain = fits[0].predict(data.head(1))
+    assert len(plain) == 1
+    for call in (fits[0].predict, fits.predict, partial(fits[0].simulate, 1, seed=1)):
+        with pytest.raises(
+            rb.RBridgeError, match=r"'contr\.sum' is a coding in C\(\), and a column"
+        ):
+            call(newdata=row)
+    assert fits[0].predict(row.rename(columns={"contr.sum": "other"})).equals(plain)
+
+
 def test_contrasts_that_are_meant(data: pd.DataFrame) -> None:
     named = rb.Lmer("y ~ f + (1 | g)", contrasts={"f": "contr.sum"}).fit(data)
     matrix = rb.Lmer(
@@ -287,6 +349,26 @@ def test_passed_on_arguments_name_no_functions(
     for method in (fit.predict, fit.simulate, fit.confint):
         with pytest.raises(rb.RCallError, match=r"holds text.*not passed on"):
             method(**{name: text})
+
+
+@pytest.mark.parametrize(
+    "text", ["system('touch canary')", "f; system('touch canary')", "system", "pairwise ~ f"]
+)
+def test_marginal_means_run_nothing(text: str, data: pd.DataFrame, canary: Path) -> None:
+    frame = data.assign(f=data["f"].astype("category"))
+    frames = [frame, frame.assign(x=frame["x"] + 0.01)]
+    pooled = rb.Lmer("y ~ x + f + (1 | g)").fit(rb.ImputedData.from_frames(frames)).pool()
+    for arguments in ({"specs": text}, {"specs": "f", "contrast": text}):
+        with pytest.raises(rb.RBridgeError):
+            pooled.emmeans(**arguments)
+    for name in ("cov.reduce", "data", "vcov.", "nesting", "tran", "regrid", "mode", "options"):
+        with pytest.raises(rb.RBridgeError, match="holds text"):
+            pooled.emmeans("f", **{name: text})
+    for name in ("weights", "by", "type", "cov.keep", "submodel"):
+        with refused_or_harmless():
+            pooled.emmeans("f", **{name: text})
+    with pytest.raises(rb.RBridgeError):
+        pooled.test(f"{text} = 0")
 
 
 def test_choices_among_passed_on_arguments(data: pd.DataFrame) -> None:
