@@ -41,20 +41,23 @@ class Report:
         at_most: dict[str, float] | None = None,
         note: str = "",
         before: Callable[[], object] = gc.collect,
+        less: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """Time ours and each peer in turn, `rounds` times after one warm-up.
 
-        `before` runs before each, outside the time: nobody is to clean up behind another.
+        `before` runs before each, outside the time: nobody is to clean up behind another. `less`
+        is a clock of seconds that don't count.
         """
         runners = {"ours": ours, **peers}
         times: dict[str, list[float]] = {key: [] for key in runners}
         for turn in range(rounds + 1):
             for key, run in runners.items():
                 before()
-                start = time.perf_counter()
+                start, uncounted = time.perf_counter(), less()
                 run()
+                taken = time.perf_counter() - start
                 if turn:
-                    times[key].append(time.perf_counter() - start)
+                    times[key].append(taken - (less() - uncounted))
         for peer in peers:
             pairs = zip(times["ours"], times[peer], strict=True)
             ratio = statistics.median(a / b for a, b in pairs)

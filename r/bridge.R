@@ -118,9 +118,9 @@ assemble_column <- function(column) {
   )
 }
 
-# The columns of two frames with the same rows as one frame, in the order of `names`.
+# A frame of the columns `names`: those of `base`, and others of the same length, a list.
 joined_frame <- function(base, own, names) {
-  columns <- c(unclass(base), unclass(own))
+  columns <- c(unclass(base), own)
   frame <- columns[match(names, names(columns))]
   attr(frame, "row.names") <- .set_row_names(.row_names_info(base, 2L))
   class(frame) <- "data.frame"

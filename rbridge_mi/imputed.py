@@ -27,7 +27,7 @@ class Piece(Protocol):
         """A frame of its own, from the one that all share."""
         ...
 
-    def own(self, base: pd.DataFrame) -> pd.DataFrame:
+    def own(self, base: pd.DataFrame) -> dict[str, pd.Series[Any]]:
         """Of that frame, the columns in which data sets differ."""
         ...
 
@@ -121,14 +121,14 @@ class CellPiece:
             frame[name] = column
         return frame
 
-    def own(self, base: pd.DataFrame) -> pd.DataFrame:
+    def own(self, base: pd.DataFrame) -> dict[str, pd.Series[Any]]:
         """The columns that have cells of their own."""
         columns = {}
         for name, (rows, filled, dtype) in self.cells.items():
             values = base[name].array.astype(dtype)
             values[rows] = filled
-            columns[name] = values
-        return pd.DataFrame(columns, index=base.index, copy=False)
+            columns[name] = pd.Series(values, index=base.index, name=name, copy=False)
+        return columns
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,9 @@ class RowPiece:
             frame[self.cluster] = self.labels
         return frame
 
-    own = complete
+    def own(self, base: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+        """Every column."""
+        return dict(self.complete(base).items())
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,9 @@ class FramePiece:
         del base
         return own_copy(self.frame)
 
-    own = complete
+    def own(self, base: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+        """Every column."""
+        return dict(self.complete(base).items())
 
 
 @dataclass(frozen=True, eq=False)

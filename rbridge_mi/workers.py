@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,6 +28,7 @@ __all__ = ["Begun", "Later", "Packed", "run_each", "wake"]
 T = TypeVar("T")
 
 RETRIES = 2  # after the first try
+_GRACE = 0.001  # seconds
 _MAPPED_FROM = "64K"  # arrays of this size and more are memory-mapped, smaller ones sent along
 
 
@@ -164,6 +166,8 @@ def _one_ahead(numbers: Iterable[int], here: Callable[[int], Begun]) -> Iterator
             if len(begun) > 1:
                 yield begun[0][0], begun[0][1].result()
                 begun.popleft()
+                # R's thread is taking the other up: not to be kept waiting for Python's lock.
+                time.sleep(_GRACE)
         while begun:
             yield begun[0][0], begun[0][1].result()
             begun.popleft()

@@ -47,7 +47,7 @@ def to_r(value: Any) -> Any:
     if isinstance(value, pd.DataFrame):
         return _frame(value)
     if isinstance(value, pd.Series):
-        return _column(value, "value")
+        return _column(value, "value" if value.name is None else str(value.name))
     if isinstance(value, np.ndarray):
         return _array(value)
     if isinstance(value, str):
