@@ -343,6 +343,16 @@ labels() {
     done
 }
 
+bill_of_materials() {
+    say "bill of materials"
+    local format
+    format=$("${run[@]}" "${safe[@]}" --entrypoint python "$tests" docker/sbom.py --format)
+    "${run[@]}" "${safe[@]}" --entrypoint dpkg-query "$image" --show --showformat="$format" >"$work/dpkg.txt"
+    "${run[@]}" "${safe[@]}" --interactive --entrypoint python "$tests" docker/sbom.py "$suite" \
+        <"$work/dpkg.txt" >"$work/sbom.json" || fail "no bill of materials could be written"
+    echo "CycloneDX, $(grep -c '"purl":' "$work/sbom.json") components"
+}
+
 parity_suite() {
     say "rbridge-mi parity"
     "${run[@]}" "${safe[@]}" "$image" parity | tee "$work/parity.txt" | grep -v ' 0$'
@@ -411,6 +421,7 @@ check() {
     limits
     doctor_and_demo
     labels
+    bill_of_materials
     jobs_twice
     jobs_of_every_stack
     parity_suite
