@@ -224,14 +224,19 @@ def test_fits_and_imputations_leave_rs_state_alone(holes: pd.DataFrame) -> None:
 
 
 def test_a_users_rpy2_with_its_conversions_is_not_disturbed() -> None:
-    """robjects in the same process, its own converters active, in two threads at once."""
+    """robjects in the same process, its own converters active, in two threads at once.
+
+    Under rpy2's lock, since rpy2 has R keep and release objects without it: two threads would be in
+    R's memory manager at once.
+    """
     program = """
-        import threading, warnings
+        import threading, time, warnings
         warnings.simplefilter("ignore")
         import numpy as np, pandas as pd
         import rpy2.robjects as ro
         from rpy2.robjects import default_converter, numpy2ri
         from rpy2.robjects.conversion import localconverter, get_conversion
+        from rpy2.rinterface_lib.openrlib import rlock
         import rbridge_mi as rb
         hsb = rb.load_hsb()
         model = rb.Lmer("mathach ~ ses + (1 | schid)")
@@ -252,9 +257,14 @@ def test_a_users_rpy2_with_its_conversions_is_not_disturbed() -> None:
                         wrong.append(1)
             thread = threading.Thread(target=work)
             thread.start()
+            turns = 0
             while thread.is_alive():
-                if float(ro.r("theirs + 1")[0]) != 42:
-                    wrong.append(2)
+                with rlock:
+                    if float(ro.r("theirs + 1")[0]) != 42:
+                        wrong.append(2)
+                turns += 1
+                time.sleep(0.001)  # Python's locks are not fair
+            assert turns > 1
             assert not wrong
         assert list(ro.r("runif(2)")) == first
         assert list(ro.r("getOption('digits')")) == [4]
