@@ -33,7 +33,7 @@ def gone(pid: int) -> bool:
     """No such process, or one that only waits for its parent to notice."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it goes while it is read
         return True
 
 
