@@ -421,11 +421,13 @@ check() {
     limits
     doctor_and_demo
     labels
-    bill_of_materials
     jobs_twice
     jobs_of_every_stack
     parity_suite
-    if [ "${TESTS:-}" != no ]; then test_suite; fi
+    if [ "${TESTS:-}" != no ]; then # both in the image with the test packages
+        bill_of_materials
+        test_suite
+    fi
     result
 }
 
