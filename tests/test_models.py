@@ -299,3 +299,22 @@ def test_r_state_is_untouched_by_fits() -> None:
     before = rdoor.call("base::search").value.tolist()
     rb.Lmer("y ~ x + (1 | g)").fit(groups())
     assert rdoor.call("base::search").value.tolist() == before
+
+
+def test_a_shared_column_that_r_cannot_hold_is_named(hsb: pd.DataFrame) -> None:
+    """In a list of fits, what all data sets share goes to R once, by a call of its own."""
+    frame = hsb.head(300).assign(when=pd.period_range("2000", periods=300, freq="D"))
+    data = rb.ImputedData.from_frames([frame, frame.assign(ses=frame["ses"] + 1)])
+    with pytest.raises(rb.EncodingError, match=r"^column 'when' has dtype period"):
+        rb.Lmer("mathach ~ ses + (1 | schid)").fit(data)
+
+
+def test_the_users_event_callback_is_put_back_after_a_fit(hsb: pd.DataFrame) -> None:
+    from rpy2.rinterface_lib import openrlib
+
+    rb.load_hsb()  # R has been started
+    before = openrlib.rlib.ptr_R_ProcessEvents
+    assert before != openrlib.ffi.NULL
+    with pytest.raises(rb.FitError):
+        rb.Lmer("mathach ~ ses + (1 | constant)").fit(hsb.assign(constant=1))
+    assert openrlib.rlib.ptr_R_ProcessEvents == before

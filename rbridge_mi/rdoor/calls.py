@@ -297,7 +297,7 @@ def _argument(value: Any, name: str) -> Any:
     try:
         return to_r(value)
     except EncodingError as error:
-        if name in ("", "data", "newdata"):
+        if name in ("", "data", "newdata", "frame"):
             raise
         raise EncodingError(f"argument {name!r}: {error}") from None
 
