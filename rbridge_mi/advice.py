@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from .imputed import ImputedData
@@ -16,6 +18,7 @@ from .mermod import MerMod
 __all__ = ["advise"]
 
 _NAME = re.compile(r"`([^`]+)`|([^\W\d][\w.]*|\.[\w.]*)")
+Numbers: TypeAlias = npt.NDArray[np.float64]
 _SAME = 2e-2  # of a standard deviation: derived columns are often stored rounded
 
 
@@ -87,7 +90,7 @@ def _has_mean(data: pd.DataFrame, slope: str, group: str, seen: Sequence[str]) -
     """Whether a column that the imputation saw holds (nearly) the slope variable's group means."""
     if slope not in data.columns or not pd.api.types.is_numeric_dtype(data[slope].dtype):
         return False
-    means = _numbers(data[slope]).groupby(data[group]).transform("mean")
+    means = pd.Series(_group_mean(data, slope, group), index=data.index)
     for name in seen:
         if name == slope or not pd.api.types.is_numeric_dtype(data[name].dtype):
             continue
@@ -126,27 +129,29 @@ class _Recipe:
     code: str
     sources: tuple[str, ...]
     group: str | None
-    make: Callable[[pd.DataFrame], pd.Series[float]]
+    make: Callable[[pd.DataFrame], Numbers]
 
 
 def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -> Iterator[str]:
     original, first = data.original, data[0]
     numeric = [c for c in original.columns if _is_number(original[c])]
     targets = {c: _numbers(original[c]) for c in columns if c in numeric}
-    spreads = {c: float(target.std()) for c, target in targets.items()}
+    spreads = {c: float(pd.Series(target).std()) for c, target in targets.items()}
     found: set[str] = set()
     for recipe in _recipes(columns, numeric, original, groups):
-        touched = original[list(recipe.sources)].isna().any(axis=1)
+        touched = original[list(recipe.sources)].isna().any(axis=1).to_numpy()
         if recipe.group is not None:
             by = original[recipe.group]
-            touched |= by.isna() | by.isin(by[touched].unique())
+            touched = touched | (by.isna() | by.isin(by[touched].unique())).to_numpy()
         made = recipe.make(original)
         for name, target in targets.items():
-            whole = ~touched & target.notna()
             if name in recipe.sources or name in found or not spreads[name] > 0:
                 continue
+            whole = ~touched & ~np.isnan(target)
+            if not _equal(made[whole], target[whole], spreads[name]):
+                continue
             units = original.loc[whole, recipe.group].nunique() if recipe.group else whole.sum()
-            if units < 5 or not _equal(made[whole], target[whole], spreads[name]):
+            if units < 5:
                 continue
             if _equal(recipe.make(first)[touched], _numbers(first[name])[touched], spreads[name]):
                 continue
@@ -185,22 +190,22 @@ def _recipes(
                 yield _Recipe(f"{x} times {z}", code, (x, z), None, partial(_product, x=x, z=z))
 
 
-def _group_mean(d: pd.DataFrame, x: str, g: str) -> pd.Series[float]:
-    return _numbers(d[x]).groupby(d[g], observed=True).transform("mean")
+def _group_mean(d: pd.DataFrame, x: str, g: str) -> Numbers:
+    values = pd.Series(_numbers(d[x]), index=d.index)
+    return _numbers(values.groupby(d[g], observed=True).transform("mean"))
 
 
-def _deviation(d: pd.DataFrame, x: str, g: str) -> pd.Series[float]:
+def _deviation(d: pd.DataFrame, x: str, g: str) -> Numbers:
     return _numbers(d[x]) - _group_mean(d, x, g)
 
 
-def _product(d: pd.DataFrame, x: str, z: str) -> pd.Series[float]:
+def _product(d: pd.DataFrame, x: str, z: str) -> Numbers:
     return _numbers(d[x]) * _numbers(d[z])
 
 
-def _log(d: pd.DataFrame, x: str) -> pd.Series[float]:
+def _log(d: pd.DataFrame, x: str) -> Numbers:
     values = _numbers(d[x])
-    logs: pd.Series[float] = np.log(values.where(values > 0))
-    return logs
+    return np.log(values, out=np.full(len(values), np.nan), where=values > 0)
 
 
 def _is_number(column: pd.Series[float]) -> bool:
@@ -208,15 +213,16 @@ def _is_number(column: pd.Series[float]) -> bool:
     return kind.is_numeric_dtype(column.dtype) and not kind.is_bool_dtype(column.dtype)
 
 
-def _equal(a: pd.Series[float], b: pd.Series[float], spread: float) -> bool:
-    gap = (a - b).abs() / spread
-    if gap.isna().any():
+def _equal(a: Numbers, b: Numbers, spread: float) -> bool:
+    gap = np.abs(a - b) / spread
+    if not gap.size or not gap.max() <= 5 * _SAME:  # a missing one isn't, either
         return False
-    return float((gap**2).mean()) ** 0.5 <= _SAME and float(gap.max()) <= 5 * _SAME
+    return bool(np.sqrt(np.mean(gap**2)) <= _SAME)
 
 
-def _numbers(column: pd.Series[float]) -> pd.Series[float]:
-    return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan), index=column.index)
+def _numbers(column: pd.Series[Any]) -> Numbers:
+    values: Numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
 
 
 def _correlation(a: pd.Series[float], b: pd.Series[float]) -> float:

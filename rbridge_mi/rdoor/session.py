@@ -244,7 +244,21 @@ def _init_r() -> Any:
             warnings.filterwarnings("ignore", message=r"(?s).*not initialized by the main")
             with _replaced(rinterface, "_getrenvvars", tuple):
                 rinterface.initr(interactive=False)
+        # rpy2's way to end R has it collect all garbage first: 0.2 s that nobody waits for.
+        atexit.unregister(rinterface.endr)
+        atexit.register(_end_r, os.getpid())
     return rinterface.baseenv
+
+
+def _end_r(pid: int) -> None:
+    """What R's own quit() does; nothing in a fork, since R's temporary folder is the parent's."""
+    from rpy2.rinterface_lib import embedded, openrlib
+
+    with openrlib.rlock:
+        if os.getpid() == pid and embedded.isready():
+            openrlib.rlib.R_dot_Last()
+            openrlib.rlib.Rf_endEmbeddedR(0)
+            embedded.rpy2_embeddedR_isinitialized |= embedded.RPY_R_Status.ENDED.value
 
 
 @contextlib.contextmanager
