@@ -1,7 +1,7 @@
 # The harness in which every R function of this library runs, and the assembly of data frames.
 # Functions here and in the sibling files are sourced once, into an environment of their own.
 
-# Calls a function, by its name, with `args`; returns its value, the error if there was one, and
+# Calls a function, by its name, with `args`; returns its value and, if there were any, the error and
 # every warning and message, in order, as plain vectors. Options, working directory, search path,
 # locale, time zone and the state of the random number generator are afterwards as they were.
 run <- function(name, args) {
@@ -47,23 +47,25 @@ run <- function(name, args) {
       NULL
     }
   )
-  list(status = status, value = value, kind = kind, text = text, where = where)
+  c(list(status, value), if (length(kind) > 0L) list(kind, text, where))
 }
 
 # A function that puts this session's settings back.
 session_state <- function() {
-  before <- options()
+  before <- as.list(.Options) # options() would sort them first
   loaded <- loadedNamespaces()
   directory <- getwd()
   path <- search()
   locale <- Sys.getlocale()
   zone <- Sys.getenv("TZ", NA)
   function() {
-    options(before)
-    # Options that are new, unless a package that was loaded meanwhile may have brought them.
-    if (length(loadedNamespaces()) == length(loaded)) {
-      added <- setdiff(names(options()), names(before))
-      if (length(added) > 0L) options(structure(vector("list", length(added)), names = added))
+    if (!identical(as.list(.Options), before)) {
+      options(before)
+      # Options that are new, unless a package that was loaded meanwhile may have brought them.
+      if (length(loadedNamespaces()) == length(loaded)) {
+        added <- setdiff(names(.Options), names(before))
+        if (length(added) > 0L) options(structure(vector("list", length(added)), names = added))
+      }
     }
     if (!is.null(directory)) setwd(directory)
     for (name in setdiff(search(), path)) detach(name, character.only = TRUE)

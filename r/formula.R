@@ -16,8 +16,8 @@ formula_constants <- c("pi", "T", "F", contrast_functions)
 optimizer_functions <- c("nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap", "nmkbw", "optimx")
 na_actions <- c("na.omit", "na.exclude", "na.fail", "na.pass")
 
-# The formula that `text` spells, in `env`; stops with what is wrong before anything is evaluated.
-parse_formula <- function(text, columns, allow, env) {
+# The formula that `text` spells; stops with what is wrong before anything is evaluated.
+parse_formula <- function(text, columns, allow) {
   expr <- str2lang(text)
   if (!is.call(expr) || !identical(expr[[1L]], as.name("~"))) {
     stop("this is not a formula: '", text, "' has no '~' at its top", call. = FALSE)
@@ -25,7 +25,7 @@ parse_formula <- function(text, columns, allow, env) {
   if (length(expr) != 3L) {
     stop("the formula '", text, "' has no response: write 'response ~ terms'", call. = FALSE)
   }
-  used <- check_calls(expr, "the formula", allow)
+  check_calls(expr, "the formula", allow)
   unknown <- setdiff(formula_variables(expr), c(columns, formula_constants, "."))
   if (length(unknown) > 0L) {
     stop("the formula names ", paste0("'", unknown, "'", collapse = ", "),
@@ -33,10 +33,7 @@ parse_formula <- function(text, columns, allow, env) {
     )
   }
   refuse_shadowed(expr, columns)
-  # lme4 evaluates its formula here: splines' two bases are found without being attached.
-  if ("ns" %in% used) env$ns <- splines::ns
-  if ("bs" %in% used) env$bs <- splines::bs
-  structure(expr, class = "formula", .Environment = env)
+  expr
 }
 
 # Stops if `expr` would call what isn't on the list or in `allow`; returns the calls' names.
@@ -164,21 +161,6 @@ check_optimizer <- function(value, allow) {
       paste(optimizer_functions, collapse = ", "), "; if it is meant, name it in `allow`",
       call. = FALSE)
   }
-}
-
-# What can be checked before a fit: the formula, with the columns that it names, the names of
-# functions, and what lmerControl() takes.
-check_lmer <- function(text, columns, allow, contrasts, control) {
-  check_names_of_functions(contrasts, control, allow)
-  expr <- parse_formula(text, columns, allow, new.env(parent = baseenv()))
-  if (!any(c("|", "||") %in% formula_calls(expr))) {
-    stop("the formula '", text, "' has no random term: add one, such as (1 | group), or fit it ",
-      "without lme4", call. = FALSE)
-  }
-  list(
-    variables = intersect(formula_variables(expr), columns),
-    control = names(formals(lme4::lmerControl))
-  )
 }
 
 # The functions that an expression would call, "pkg::name" where it says so.

@@ -1,29 +1,62 @@
-# Fits one model: list(formula, allow, arguments, names, vectors, control). The data are `data`;
-# or, of several data sets, what this one has of its own beside what they share.
-fit_lmer <- function(data, model, shared = NULL) {
-  if (!is.null(shared)) data <- joined_frame(shared$frame, data, shared$columns)
-  arguments <- model$arguments
-  control <- model$control
-  allow <- model$allow
-  # The call is evaluated, and its formula lives, in an environment of its own, in which `update`,
-  # `refit`, `profile` and the like find the data again.
-  check_names_of_functions(arguments$contrasts, control, allow)
-  env <- new.env(parent = asNamespace("lme4"))
-  env$data <- data
+# A model, list(formula, allow, arguments, names, vectors, control), as a call that waits for data of
+# these columns; nothing of it is evaluated.
+plan_lmer <- function(model, columns) {
+  check_names_of_functions(model$arguments$contrasts, model$control, model$allow)
+  formula <- parse_formula(model$formula, columns, model$allow)
   call <- c(
-    list(quote(lmer), formula = parse_formula(model$formula, names(data), allow, env), data = quote(data)),
-    arguments,
+    list(quote(lmer), formula = formula, data = quote(data)), model$arguments,
     lapply(model$names, as.name)
   )
-  for (name in names(model$vectors)) {
+  vectors <- model$vectors
+  for (name in names(vectors)) {
     # A column of that name would be found before the vector.
-    own <- if (name %in% names(data)) make.unique(c(names(data), paste0(".", name))) else name
+    own <- if (name %in% columns) make.unique(c(columns, paste0(".", name))) else name
     own <- own[length(own)]
-    env[[own]] <- model$vectors[[name]]
+    names(vectors)[names(vectors) == name] <- own
     call[[name]] <- as.name(own)
   }
-  if (length(control) > 0L) call$control <- as.call(c(list(quote(lmerControl)), control))
+  if (length(model$control) > 0L) {
+    call$control <- as.call(c(list(quote(lmerControl)), model$control))
+  }
+  bases <- intersect(c("ns", "bs"), formula_calls(formula))
+  structure(list(call = call, vectors = vectors, bases = bases), class = "lmer_plan")
+}
+
+# What can be checked before a fit: the formula, with the columns that it names, the names of
+# functions, and what lmerControl() takes.
+check_lmer <- function(model, columns) {
+  plan <- plan_lmer(model, columns)
+  formula <- plan$call$formula
+  if (!any(c("|", "||") %in% formula_calls(formula))) {
+    stop("the formula '", model$formula, "' has no random term: add one, such as (1 | group), or ",
+      "fit it without lme4", call. = FALSE)
+  }
+  list(
+    variables = intersect(formula_variables(formula), columns),
+    control = names(formals(lme4::lmerControl)),
+    plan = plan
+  )
+}
+
+# The call is evaluated, and its formula lives, in an environment of its own, in which `update`,
+# `refit`, `profile` and the like find the data again.
+fit_planned <- function(plan, data) {
+  env <- new.env(parent = asNamespace("lme4"))
+  env$data <- data
+  list2env(plan$vectors, env)
+  # splines' two bases are found without being attached.
+  for (name in plan$bases) env[[name]] <- getExportedValue("splines", name)
+  call <- plan$call
+  call$formula <- structure(call$formula, class = "formula", .Environment = env)
   eval(as.call(call), env)
+}
+
+fit_lmer <- function(data, model) fit_planned(plan_lmer(model, names(data)), data)
+
+# To one of several data sets, which has `own` columns beside what they share: plan, frame, and the
+# names of all columns.
+fit_shared <- function(shared, own) {
+  fit_planned(shared$plan, joined_frame(shared$frame, own, shared$columns))
 }
 
 # What is cheap to say.

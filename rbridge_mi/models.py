@@ -159,14 +159,15 @@ class Lmer:
         if isinstance(data, ImputedData):
             each = self._isolated(data, n_jobs, timeout) if isolate else None
             return self._fit_each(data, n_jobs, errors, return_objects, each)
-        self._check(check_frame(data))
+        plan = self._check(check_frame(data))
         if isolate:
             found = run_isolated(self._job(data, None), timeout)
             fit = self._received(found, lambda: data)
             if not isinstance(fit, MerMod):
                 raise fit
         else:
-            fit = self._fit_one(data, None)
+            begun = rdoor.begin_call_object("fit_planned", plan, data, error=FitError)
+            fit = _fit_of(begun.reply(), data.index, None)
         _warn([fit])
         return fit
 
@@ -179,9 +180,9 @@ class Lmer:
         isolated: Iterator[tuple[int, Any]] | None,
     ) -> MerModList:
         check_known([errors], ("raise", "keep"), "errors")
-        self._check(data[0])
+        plan = self._check(data[0])
         numbers = range(1, data.m + 1)
-        fitter = _Fitter(self, data.store.base, data.store.differing)
+        fitter = _Fitter(self, data.store.base, data.store.differing, plan)
         found = dict(
             isolated
             or run_each(
@@ -251,7 +252,7 @@ class Lmer:
 
     def _begin(self, data: pd.DataFrame) -> rdoor.Pending:
         words = self._in_words(check_frame(data))
-        return rdoor.begin_call("fit_lmer", data, words, error=FitError)
+        return rdoor.begin_call_object("fit_lmer", data, words, error=FitError)
 
     def _in_words(self, data: pd.DataFrame) -> dict[str, Any]:
         """What R has to know beside the data."""
@@ -265,18 +266,14 @@ class Lmer:
             "control": dict(self.control or {}),
         }
 
-    def _check(self, data: pd.DataFrame) -> None:
-        """What can be said before any fit: the formula, its columns, the control's names."""
+    def _check(self, data: pd.DataFrame) -> rdoor.RObject:
+        """What can be said before any fit: the formula, its columns, the control's names.
+
+        Returns the call that R will make, once it has data with these columns.
+        """
         rdoor.require_package("lme4", "Lmer")
-        found = rdoor.call(
-            "check_lmer",
-            self.formula,
-            list(data.columns),
-            list(self.allow),
-            dict(self.contrasts or {}),
-            dict(self.control or {}),
-            error=FormulaError,
-        ).value
+        words, columns = self._in_words(data), list(data.columns)
+        found = rdoor.call("check_lmer", words, columns, error=FormulaError).value
         check_known(self.control or (), found["control"], "control (lmerControl)")
         for name in found["variables"]:
             column = data[name]
@@ -289,7 +286,8 @@ class Lmer:
                 raise ArgumentError(
                     f"column {name!r} holds infinite values: make them missing, or drop those rows."
                 )
-        self._arguments(data)
+        plan: rdoor.RObject = found["plan"]
+        return plan
 
     def _arguments(
         self, data: pd.DataFrame
@@ -388,6 +386,7 @@ class _Fitter:
     model: Lmer
     base: pd.DataFrame
     differing: tuple[str, ...] | None
+    plan: rdoor.RObject | None = None  # made here, if it wasn't yet
 
     def begin(self, piece: Piece, imputation: int) -> _Begun:
         """To one of the data sets."""
@@ -397,15 +396,18 @@ class _Fitter:
         return _Begun(partial(self._begin_own, piece), self.base.index, imputation)
 
     def _begin_own(self, piece: Piece) -> rdoor.Pending:
-        words, shared = self._in_r
-        return rdoor.begin_call("fit_lmer", piece.own(self.base), words, shared, error=FitError)
+        own = piece.own(self.base)
+        return rdoor.begin_call_object("fit_shared", self._shared, own, error=FitError)
 
     @cached_property
-    def _in_r(self) -> tuple[rdoor.RObject, rdoor.RObject]:
-        shared = self.base.drop(columns=list(self.differing or ()))
-        return (
-            rdoor.call_object("base::list", **self.model._in_words(self.base)),
-            rdoor.call_object("base::list", frame=shared, columns=list(self.base.columns)),
+    def _shared(self) -> rdoor.RObject:
+        """What R keeps between the fits."""
+        columns, words = list(self.base.columns), self.model._in_words
+        return rdoor.call_object(
+            "base::list",
+            plan=self.plan or rdoor.call_object("plan_lmer", words(self.base), columns),
+            frame=self.base.drop(columns=list(self.differing or ())),
+            columns=columns,
         )
 
 

@@ -16,7 +16,7 @@ __all__ = [
     "Pending",
     "RObject",
     "Reply",
-    "begin_call",
+    "begin_call_object",
     "call",
     "call_object",
     "has_package",
@@ -147,19 +147,19 @@ def call(
     return _begin(function, args, kwargs, on_output, error, decode=True).reply()
 
 
-def begin_call(
-    function: str, *args: Any, error: type[RCallError] = RCallError, **kwargs: Any
-) -> Pending:
-    """`call`, but go on while R works; one more call may wait behind the one that R has."""
-    return _begin(function, args, kwargs, None, error, decode=True)
-
-
 def call_object(
     function: str, *args: Any, error: type[RCallError] = RCallError, **kwargs: Any
 ) -> RObject:
     """Call an R function and keep what it returns in R."""
-    value: RObject = _begin(function, args, kwargs, None, error, decode=False).reply().value
+    value: RObject = begin_call_object(function, *args, error=error, **kwargs).reply().value
     return value
+
+
+def begin_call_object(
+    function: str, *args: Any, error: type[RCallError] = RCallError, **kwargs: Any
+) -> Pending:
+    """`call_object`, but go on while R works; more calls may wait behind the one that R has."""
+    return _begin(function, args, kwargs, None, error, decode=False)
 
 
 def prepare(*packages: str) -> None:
@@ -194,8 +194,13 @@ def interface_mode() -> str:
 
 
 def has_package(name: str) -> bool:
-    """Whether R can load the package."""
-    return bool(call("has_package", name).value[0])
+    """Whether R can load the package: it is loaded, and not asked for again."""
+    if name not in _loaded and call("has_package", name).value[0]:
+        _loaded.add(name)
+    return name in _loaded
+
+
+_loaded: set[str] = set()
 
 
 def require_package(name: str, what: str) -> None:
@@ -236,7 +241,7 @@ def _begin(
     for value in _held((*args, *kwargs.values())):
         value.ready()
 
-    def job() -> tuple[str, Any, list[tuple[str, str, str]], str]:
+    def job() -> tuple[str, Any, list[tuple[str, ...]], str]:
         from rpy2 import rinterface
 
         from .decode import from_r
@@ -249,8 +254,8 @@ def _begin(
         arguments.names = rinterface.StrSexpVector(names)
         with _console(on_output) as output, _no_events():
             result = r.functions["run"](function, arguments)
-        status, value, kinds, texts, wheres = result
-        said = list(zip(_strings(kinds), _strings(texts), _strings(wheres), strict=True))
+        status, value, *heard = result
+        said = list(zip(*map(_strings, heard), strict=True))
         if status[0] != "ok":
             return status[0], None, said, "".join(output)
         return "ok", from_r(value, RObject) if decode else RObject(value), said, "".join(output)
