@@ -196,10 +196,14 @@ def wake(n_jobs: int | None, load: Callable[[], object]) -> None:
 
 
 def _parallel(n_jobs: int | None, **settings: Any) -> Any:
-    """joblib keeps its workers from one call to the next if both ask for them alike."""
+    """joblib keeps its workers from one call to the next if both ask for them alike.
+
+    Tasks go one by one: of joblib's own batches, made for tasks of milliseconds, the last ones leave
+    a worker idle while another has two fits to do.
+    """
     import joblib
 
-    return joblib.Parallel(n_jobs=n_jobs, max_nbytes=_MAPPED_FROM, **settings)
+    return joblib.Parallel(n_jobs=n_jobs, max_nbytes=_MAPPED_FROM, batch_size=1, **settings)
 
 
 def _one_process(n_jobs: int | None) -> bool:
