@@ -50,6 +50,17 @@ run <- function(name, args) {
   c(list(status, value), if (length(kind) > 0L) list(kind, text, where))
 }
 
+# `run` of a function with `shared` and each of `own`, one after the other; an interrupt ends it.
+run_each <- function(name, shared, own) {
+  done <- list()
+  for (value in own) {
+    found <- run(name, list(shared, value))
+    done[[length(done) + 1L]] <- found
+    if (found[[1L]] == "interrupt") break
+  }
+  done
+}
+
 # A function that puts this session's settings back.
 session_state <- function() {
   before <- as.list(.Options) # options() would sort them first

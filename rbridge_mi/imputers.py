@@ -216,7 +216,10 @@ class AmeliaImputer:
         made = dict(
             run_each(
                 range(1, self.m + 1),
-                lambda i: Later(partial(_made, "impute_amelia_stream", data, i, seed, quiet)),
+                lambda numbers: [
+                    Later(partial(_made, "impute_amelia_stream", data, i, seed, quiet))
+                    for i in numbers
+                ],
                 _Stream(seed, quiet),
                 shared=lambda: Packed.of(data),
                 own=lambda _: None,

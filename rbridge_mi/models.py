@@ -18,7 +18,7 @@ from .imputed import ImputedData, Piece
 from .isolation import Job, run_each_isolated, run_isolated
 from .mermod import MerMod
 from .mermodlist import MerModList
-from .workers import Packed, run_each, wake
+from .workers import Begun, Later, Packed, run_each, wake
 
 __all__ = ["Lmer", "start_workers"]
 
@@ -187,7 +187,7 @@ class Lmer:
             isolated
             or run_each(
                 numbers,
-                lambda i: fitter.begin(data.store.piece(i - 1), i),
+                lambda numbers: fitter.begin({i: data.store.piece(i - 1) for i in numbers}),
                 _Remote(self, data.store.differing, return_objects),
                 shared=lambda: Packed.of(data.store.base),
                 own=lambda i: data.store.piece(i - 1),
@@ -211,7 +211,8 @@ class Lmer:
         return kept
 
     def _try_one(self, data: pd.DataFrame, imputation: int) -> MerMod | RBridgeError:
-        return _Begun(partial(self._begin, data), data.index, imputation).result()
+        found: MerMod | RBridgeError = self._begun(data, imputation).result()
+        return found
 
     def _received(self, found: Any, data: Callable[[], pd.DataFrame]) -> MerMod | RBridgeError:
         """A worker's result as a fit of this process."""
@@ -249,6 +250,12 @@ class Lmer:
 
     def _fit_one(self, data: pd.DataFrame, imputation: int | None) -> MerMod:
         return _fit_of(self._begin(data).reply(), data.index, imputation)
+
+    def _begun(self, data: pd.DataFrame, imputation: int) -> Begun:
+        try:
+            return _Begun(self._begin(data), data.index, imputation)
+        except RBridgeError as error:
+            return _refused(error)
 
     def _begin(self, data: pd.DataFrame) -> rdoor.Pending:
         words = self._in_words(check_frame(data))
@@ -347,36 +354,31 @@ def _fit_of(reply: rdoor.Reply, index: pd.Index, imputation: int | None) -> MerM
     return MerMod(reply.value, index, said, imputation)
 
 
+@dataclass(frozen=True)
 class _Begun:
     """A fit that R was given; an error is its result, and says which data set it was."""
 
-    def __init__(
-        self, begin: Callable[[], rdoor.Pending], index: pd.Index, imputation: int
-    ) -> None:
-        self._index = index
-        self._imputation = imputation
-        self._pending = self._tried(begin)
+    pending: rdoor.Pending
+    index: pd.Index
+    imputation: int
 
     def result(self) -> MerMod | RBridgeError:
         """Wait for it."""
-        pending = self._pending
-        if isinstance(pending, RBridgeError):
-            return pending
-        return self._tried(lambda: _fit_of(pending.reply(), self._index, self._imputation))
+        try:
+            return _fit_of(self.pending.reply(), self.index, self.imputation)
+        except RBridgeError as error:
+            if isinstance(error, FitError):
+                error.imputation = self.imputation
+                error.args = (f"imputation {self.imputation}: {error.args[0]}",)
+            return error.with_traceback(None)
 
     def withdraw(self) -> None:
         """Stop R, if it is at it."""
-        if isinstance(self._pending, rdoor.Pending):
-            self._pending.withdraw()
+        self.pending.withdraw()
 
-    def _tried(self, step: Callable[[], T]) -> T | RBridgeError:
-        try:
-            return step()
-        except RBridgeError as error:
-            if isinstance(error, FitError):
-                error.imputation = self._imputation
-                error.args = (f"imputation {self._imputation}: {error.args[0]}",)
-            return error.with_traceback(None)
+
+def _refused(error: RBridgeError) -> Later:
+    return Later(partial(error.with_traceback, None))
 
 
 @dataclass(frozen=True)
@@ -388,16 +390,17 @@ class _Fitter:
     differing: tuple[str, ...] | None
     plan: rdoor.RObject | None = None  # made here, if it wasn't yet
 
-    def begin(self, piece: Piece, imputation: int) -> _Begun:
-        """To one of the data sets."""
+    def begin(self, pieces: Mapping[int, Piece]) -> list[Begun]:
+        """To some of the data sets, by their numbers."""
         if self.differing is None:
-            frame = piece.complete(self.base)
-            return _Begun(partial(self.model._begin, frame), frame.index, imputation)
-        return _Begun(partial(self._begin_own, piece), self.base.index, imputation)
-
-    def _begin_own(self, piece: Piece) -> rdoor.Pending:
-        own = piece.own(self.base)
-        return rdoor.begin_call_object("fit_shared", self._shared, own, error=FitError)
+            frames = {i: piece.complete(self.base) for i, piece in pieces.items()}
+            return [self.model._begun(frame, i) for i, frame in frames.items()]
+        own = [piece.own(self.base) for piece in pieces.values()]
+        try:
+            begun = rdoor.begin_each("fit_shared", self._shared, own, error=FitError)
+        except RBridgeError as error:  # of what they share: each one's answer
+            return [_refused(error) for _ in pieces]
+        return [_Begun(x, self.base.index, i) for x, i in zip(begun, pieces, strict=True)]
 
     @cached_property
     def _shared(self) -> rdoor.RObject:
@@ -421,7 +424,8 @@ class _Remote:
 
     def __call__(self, base: Packed, number: int, piece: Piece) -> dict[str, Any] | RBridgeError:
         fitter = base.once(lambda frame: _Fitter(self.model, frame, self.differing))
-        fit = fitter.begin(piece, number).result()
+        [begun] = fitter.begin({number: piece})
+        fit: MerMod | RBridgeError = begun.result()
         if isinstance(fit, RBridgeError):
             return fit
         shipped = fit.shipped(self.with_object)

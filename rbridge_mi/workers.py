@@ -13,9 +13,10 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol, TypeVar
 
 import pandas as pd
@@ -28,6 +29,7 @@ __all__ = ["Begun", "Later", "Packed", "run_each", "wake"]
 T = TypeVar("T")
 
 RETRIES = 2  # after the first try
+_TURN = 0.5  # seconds that R may work on several tasks before any of them is told of
 _GRACE = 0.001  # seconds
 _MAPPED_FROM = "64K"  # arrays of this size and more are memory-mapped, smaller ones sent along
 
@@ -96,7 +98,7 @@ class Later:
 
 def run_each(
     numbers: Iterable[int],
-    here: Callable[[int], Begun],
+    here: Callable[[Sequence[int]], Sequence[Begun]],
     there: Callable[[Any, int, Any], Any],
     *,
     shared: Callable[[], Any],
@@ -111,8 +113,8 @@ def run_each(
     numbers : iterable of int
         Of the data sets.
     here : callable
-        ``here(number)`` begins the task in this process, where joblib's setting is one process:
-        one is begun ahead of the one that is waited for.
+        ``here(numbers)`` begins tasks in this process, where joblib's setting is one process; some
+        are begun ahead of those that are waited for.
     there : callable
         ``there(shared, number, own)``: run in a worker, so a thing that pickles.
     shared, own : callable
@@ -157,22 +159,31 @@ def run_each(
         ) from lost
 
 
-def _one_ahead(numbers: Iterable[int], here: Callable[[int], Begun]) -> Iterator[tuple[int, Any]]:
-    """R is given the next task before it is done with the last: it doesn't wait for Python."""
-    begun: deque[tuple[int, Begun]] = deque()
+def _one_ahead(
+    numbers: Iterable[int], here: Callable[[Sequence[int]], Sequence[Begun]]
+) -> Iterator[tuple[int, Any]]:
+    """R is given its next turn before it is done with the last: it doesn't wait for Python.
+
+    Short tasks share a turn, since the start of each costs R a millisecond or two.
+    """
+    left = list(numbers)
+    turns: deque[list[tuple[int, Begun]]] = deque()
+    size, since = 1, time.perf_counter()
     try:
-        for number in numbers:
-            begun.append((number, here(number)))
-            if len(begun) > 1:
-                yield begun[0][0], begun[0][1].result()
-                begun.popleft()
-                # R's thread is taking the other up: not to be kept waiting for Python's lock.
+        while left or turns:
+            while left and len(turns) < 2:
+                turns.append(list(zip(left[:size], here(left[:size]), strict=True)))
+                del left[:size]
+            for number, task in turns[0]:
+                yield number, task.result()
+            now = time.perf_counter()
+            size = max(1, int(_TURN * len(turns[0]) / (now - since)))
+            since = now
+            turns.popleft()
+            if turns:  # R's thread is taking the next up: not to be kept waiting for Python's lock
                 time.sleep(_GRACE)
-        while begun:
-            yield begun[0][0], begun[0][1].result()
-            begun.popleft()
     finally:  # Ctrl-C, or the caller has heard enough
-        for _, task in begun:
+        for _, task in chain.from_iterable(turns):
             task.withdraw()
 
 
@@ -198,8 +209,8 @@ def wake(n_jobs: int | None, load: Callable[[], object]) -> None:
 def _parallel(n_jobs: int | None, **settings: Any) -> Any:
     """joblib keeps its workers from one call to the next if both ask for them alike.
 
-    Tasks go one by one: of joblib's own batches, made for tasks of milliseconds, the last ones leave
-    a worker idle while another has two fits to do.
+    Tasks go one by one: joblib's own batches are made for tasks of milliseconds, and leave one
+    worker idle at the end while another has two fits to do.
     """
     import joblib
 

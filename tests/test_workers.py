@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
-from rbridge_mi import rdoor
+from rbridge_mi import rdoor, workers
 from rbridge_mi.workers import RETRIES, Later, Packed, run_each
 
 from .conftest import VIGNETTE
@@ -42,7 +44,7 @@ def each(task: Any, folder: Path) -> dict[int, int]:
     return dict(
         run_each(
             range(5),
-            lambda i: Later(lambda: i),
+            lambda numbers: [Later(partial(int, i)) for i in numbers],
             task,
             shared=lambda: str(folder),
             own=lambda i: i,
@@ -74,18 +76,68 @@ class Task:
         self._heard.append(f"withdraw {self._number}")
 
 
-def test_one_task_is_begun_ahead_and_withdrawn_if_not_wanted() -> None:
+def events(numbers: list[int]) -> list[str]:
+    """What happens to tasks of this process, until the third is interrupted."""
     heard: list[str] = []
+
+    def here(some: Sequence[int]) -> list[Task]:
+        return [Task(i, heard) for i in some]
+
     with pytest.raises(KeyboardInterrupt):
-        for number, result in run_each(
-            [1, 2, 3, 4, 5], lambda i: Task(i, heard), int, shared=int, own=int, n_jobs=1, what="t"
-        ):
+        for number, result in run_each(numbers, here, int, shared=int, own=int, n_jobs=1, what="t"):
             heard.append(f"have {number}")
             assert result == number
-    assert heard == [
+    return heard
+
+
+def test_one_task_is_begun_ahead_and_withdrawn_if_not_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "_TURN", 0.0)
+    assert events([1, 2, 3, 4, 5]) == [
         "begin 1", "begin 2", "result 1", "have 1", "begin 3", "result 2", "have 2", "begin 4",
         "result 3", "withdraw 3", "withdraw 4",
     ]  # fmt: skip
+
+
+def test_short_tasks_share_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_TURN", 1e6)
+    assert events([1, 2, 4, 5, 3]) == [
+        "begin 1", "begin 2", "result 1", "have 1", "begin 4", "begin 5", "begin 3", "result 2",
+        "have 2", "result 4", "have 4", "result 5", "have 5", "result 3", "withdraw 4",
+        "withdraw 5", "withdraw 3",
+    ]  # fmt: skip
+
+
+def test_what_goes_wrong_in_a_shared_turn_is_its_own_data_sets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "_TURN", 1e6)
+    g = np.random.default_rng(1)
+    frames = []
+    for i in range(1, 7):
+        y = np.zeros(60) if i == 4 else g.normal(size=60)
+        label = np.where(np.arange(60) % 2 == 0, f"a{i}", "b\0b" if i == 5 else "b")
+        frames.append(pd.DataFrame({"y": y, "label": label, "g": np.repeat(list("uvwxyz"), 10)}))
+    frames[3]["y"] = np.nan
+    frames[3].loc[0, "y"] = 1.0
+    imp = rb.ImputedData.from_frames(frames)
+    with pytest.warns(rb.RWarning, match="was not fitted") as heard:
+        fits = rb.Lmer("y ~ label + (1 | g)", control={"calc.derivs": False}).fit(
+            imp, errors="keep"
+        )
+    assert [fit.imputation for fit in fits] == [1, 2, 3, 6]
+    assert len([w for w in heard if "was not fitted" in str(w.message)]) == 2
+    assert isinstance(fits.failed[4], rb.FitError)
+    assert fits.failed[4].imputation == 4 and "imputation 4: R: " in str(fits.failed[4])
+    assert isinstance(fits.failed[5], rb.EncodingError)
+    assert "column 'label'" in str(fits.failed[5])
+    for fit in fits:  # the same bits as alone
+        assert fit.imputation is not None
+        alone = rb.Lmer("y ~ label + (1 | g)", control={"calc.derivs": False}).fit(
+            imp[fit.imputation - 1]
+        )
+        pd.testing.assert_frame_equal(alone.fixef(), fit.fixef(), check_exact=True)
 
 
 def test_a_task_that_kills_every_worker_is_named(tmp_path: Path) -> None:
@@ -120,7 +172,7 @@ def test_the_base_frame_is_memory_mapped_in_workers() -> None:
     found = dict(
         run_each(
             [1, 2],
-            lambda i: Later(str),
+            lambda numbers: [Later(str) for _ in numbers],
             is_mapped,
             shared=lambda: Packed.of(frame),
             own=lambda i: i,

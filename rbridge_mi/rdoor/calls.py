@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from ..errors import EncodingError, RCallError, RPackageError
 from .session import session
@@ -17,6 +18,7 @@ __all__ = [
     "RObject",
     "Reply",
     "begin_call_object",
+    "begin_each",
     "call",
     "call_object",
     "has_package",
@@ -162,6 +164,41 @@ def begin_call_object(
     return _begin(function, args, kwargs, None, error, decode=False)
 
 
+def begin_each(
+    function: str, shared: RObject, each: Sequence[Any], *, error: type[RCallError] = RCallError
+) -> list[Pending]:
+    """`begin_call_object` of ``function(shared, x)`` for each x, all in one turn of R's.
+
+    What R prints is kept for the whole turn.
+    """
+    r = session()
+    shared.ready()
+
+    def job() -> list[_Outcome | EncodingError]:
+        from rpy2 import rinterface
+
+        carried: list[Any] = [_carried(x) for x in each]
+        ready = [x for x in carried if not isinstance(x, EncodingError)]
+        with _console(None) as output, _no_events():
+            done = r.functions["run_each"](
+                function, shared.__rsexp__(), rinterface.ListSexpVector(ready)
+            )
+        outcomes = [_outcome(result, False, "".join(output)) for result in done]
+        outcomes += [outcomes[-1]] * (len(ready) - len(outcomes))  # after an interrupt
+        left = iter(outcomes)
+        return [x if isinstance(x, EncodingError) else next(left) for x in carried]
+
+    future = r.begin(job)
+
+    def reply(i: int) -> Reply:
+        outcome = r.wait(future)[i]
+        if isinstance(outcome, EncodingError):
+            raise outcome
+        return _reply(outcome, error)
+
+    return [Pending(partial(reply, i), lambda: r.abandon(future)) for i in range(len(each))]
+
+
 def prepare(*packages: str) -> None:
     """Start R, and have it load packages while the caller goes on.
 
@@ -229,6 +266,9 @@ class Pending:
         self._abandon()
 
 
+_Outcome: TypeAlias = tuple[str, Any, list[tuple[str, ...]], str]  # status, value, said, printed
+
+
 def _begin(
     function: str,
     args: tuple[Any, ...],
@@ -241,10 +281,8 @@ def _begin(
     for value in _held((*args, *kwargs.values())):
         value.ready()
 
-    def job() -> tuple[str, Any, list[tuple[str, ...]], str]:
+    def job() -> _Outcome:
         from rpy2 import rinterface
-
-        from .decode import from_r
 
         names = ["" for _ in args] + list(kwargs)
         values = [
@@ -254,37 +292,54 @@ def _begin(
         arguments.names = rinterface.StrSexpVector(names)
         with _console(on_output) as output, _no_events():
             result = r.functions["run"](function, arguments)
-        status, value, *heard = result
-        said = list(zip(*map(_strings, heard), strict=True))
-        if status[0] != "ok":
-            return status[0], None, said, "".join(output)
-        return "ok", from_r(value, RObject) if decode else RObject(value), said, "".join(output)
+        return _outcome(result, decode, "".join(output))
 
     future = r.begin(job)
+    return Pending(
+        lambda: _reply(r.wait(future), error, log=on_output is None), lambda: r.abandon(future)
+    )
 
-    def reply() -> Reply:
-        status, value, said, output = r.wait(future)
-        if output and on_output is None:
-            _log.info("%s", output)
-        if status == "interrupt":
-            raise KeyboardInterrupt
-        if status == "error":
-            _, text, where = said[-1]
-            heard = "".join(f"\n  {kind}: {text.strip()}" for kind, text, _ in said[:-1])
-            raise error(
-                f"R: {text.strip()}" + (f"\n  in: {where}" if where else "") + heard,
-                r_message=text,
-                r_call=where,
-                output=output,
-            )
-        return Reply(
-            value,
-            tuple(text for kind, text, _ in said if kind == "warning"),
-            tuple(text.rstrip("\n") for kind, text, _ in said if kind == "message"),
-            output,
+
+def _outcome(result: Any, decode: bool, output: str) -> _Outcome:
+    """What R's `run` found, on R's thread."""
+    from .decode import from_r
+
+    status, value, *heard = result
+    said = list(zip(*map(_strings, heard), strict=True))
+    if status[0] != "ok":
+        return status[0], None, said, output
+    return "ok", from_r(value, RObject) if decode else RObject(value), said, output
+
+
+def _reply(outcome: _Outcome, error: type[RCallError], log: bool = True) -> Reply:
+    status, value, said, output = outcome
+    if output and log:
+        _log.info("%s", output)
+    if status == "interrupt":
+        raise KeyboardInterrupt
+    if status == "error":
+        _, text, where = said[-1]
+        heard = "".join(f"\n  {kind}: {text.strip()}" for kind, text, _ in said[:-1])
+        raise error(
+            f"R: {text.strip()}" + (f"\n  in: {where}" if where else "") + heard,
+            r_message=text,
+            r_call=where,
+            output=output,
         )
+    return Reply(
+        value,
+        tuple(text for kind, text, _ in said if kind == "warning"),
+        tuple(text.rstrip("\n") for kind, text, _ in said if kind == "message"),
+        output,
+    )
 
-    return Pending(reply, lambda: r.abandon(future))
+
+def _carried(value: Any) -> Any:
+    """R's object, or why there is none."""
+    try:
+        return _argument(value, "")
+    except EncodingError as error:
+        return error
 
 
 def _held(values: Iterable[Any]) -> Iterator[RObject]:
