@@ -29,7 +29,7 @@ __all__ = ["Begun", "Later", "Packed", "run_each", "wake"]
 T = TypeVar("T")
 
 RETRIES = 2  # after the first try
-_TURN = 0.5  # seconds that R may work on several tasks before any of them is told of
+_TURN = 1.0  # seconds that R may work on several tasks before any of them is told of
 _GRACE = 0.001  # seconds
 _MAPPED_FROM = "64K"  # arrays of this size and more are memory-mapped, smaller ones sent along
 
