@@ -58,7 +58,9 @@ def _frame(sexp: Any, hold: Callable[[Any], Any]) -> pd.DataFrame:
     index = None if rows is None or rows.dtype.kind == "i" else pd.Index(rows)
     length = 0 if rows is None else len(rows)
     frame = pd.DataFrame(
-        dict(enumerate(columns)), index=pd.RangeIndex(length) if index is None else index
+        dict(enumerate(columns)),
+        index=pd.RangeIndex(length) if index is None else index,
+        copy=False,  # they are copies of R's memory already
     )
     frame.columns = pd.Index(names)
     return frame
