@@ -99,17 +99,49 @@ mermod_vcov <- function(fit) {
   list(terms = as.character(rownames(v)), vcov = unname(as.matrix(v)))
 }
 
+# As as.data.frame(VarCorr(fit)) has it: variances, then covariances, of one group after another.
 mermod_varcorr <- function(fit) {
-  as.list(as.data.frame(lme4::VarCorr(fit)))[c("grp", "var1", "var2", "vcov", "sdcor")]
+  found <- lme4::VarCorr(fit)
+  parts <- lapply(found, function(v) {
+    below <- lower.tri(v)
+    terms <- rownames(v)
+    list(
+      var1 = c(terms, terms[col(v)[below]]), var2 = c(rep(NA, nrow(v)), terms[row(v)[below]]),
+      vcov = c(diag(v), v[below]),
+      sdcor = c(attr(v, "stddev"), attr(v, "correlation")[below])
+    )
+  })
+  scale <- attr(found, "sc")
+  whole <- function(name, last) c(unlist(lapply(parts, `[[`, name), use.names = FALSE), last)
+  list(
+    grp = c(rep(names(found), lengths(lapply(parts, `[[`, "vcov"))), "Residual"),
+    var1 = whole("var1", NA_character_), var2 = whole("var2", NA_character_),
+    vcov = whole("vcov", scale^2), sdcor = whole("sdcor", scale)
+  )
 }
 
+# As as.data.frame(ranef(fit, condVar = TRUE)) has it, in half the time: that one makes factors.
 mermod_ranef <- function(fit) {
-  modes <- as.data.frame(lme4::ranef(fit, condVar = TRUE))
+  tables <- lme4::ranef(fit, condVar = TRUE)
+  sizes <- lengths(tables) * vapply(tables, nrow, 1L) # terms x levels
   list(
-    grpvar = as.character(modes$grpvar), term = as.character(modes$term),
-    grp = as.character(modes$grp), condval = modes$condval,
-    condsd = if (is.null(modes$condsd)) rep(NA_real_, nrow(modes)) else modes$condsd
+    grpvar = rep(names(tables), sizes),
+    term = unlist(lapply(tables, function(x) rep(names(x), each = nrow(x))), use.names = FALSE),
+    grp = unlist(lapply(tables, function(x) rep(row.names(x), length(x))), use.names = FALSE),
+    condval = unlist(tables, use.names = FALSE),
+    condsd = unlist(lapply(tables, condsd_of), use.names = FALSE)
   )
+}
+
+# The conditional standard deviations of a table of ranef(): its terms' variances come as one array,
+# terms x terms x levels, or, where the terms were written apart, as a list of such arrays.
+condsd_of <- function(table) {
+  variances <- attr(table, "postVar")
+  if (is.null(variances)) return(rep(NA_real_, length(table) * nrow(table)))
+  if (!is.list(variances)) variances <- list(variances)
+  lapply(variances, function(block) {
+    lapply(seq_len(nrow(block)), function(i) sqrt(block[i, i, ]))
+  })
 }
 
 mermod_coef <- function(fit) {
