@@ -79,7 +79,7 @@ def run(report: Report, sizes: list[int]) -> None:
             if n <= PATIENCE or kind == "float64":
                 fast = numeric or "Int64" in kind or kind == "bool"
                 limits = {"pandas2ri": 1 / 100 if fast else 1 / 30} if large else {}
-                rounds = 5 if n < PATIENCE else 2 if n == PATIENCE else 1
+                rounds = 5 if n < PATIENCE else 3
                 report.race(to, lambda f=frame: rdoor.call_object("base::identity", f),
                             {"pandas2ri": lambda f=frame: theirs(f)},
                             rounds=rounds, at_most=limits)  # fmt: skip

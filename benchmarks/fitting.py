@@ -75,12 +75,16 @@ def run(report: Report, rounds: int) -> None:
         def inside(function: Any, frames: Any, formula: str = formula) -> None:
             rdoor.call_object("base::do.call", function, [frames, formula])
 
-        for count, mine, frames in ((1, one, held_one), (20, data, held)):
+        # A percent is what is asked about, and what chance adds to one round.
+        for count, mine, frames, turns in (
+            (1, one, held_one, rounds),
+            (20, data, held, 3 * rounds),
+        ):
             report.race(
                 f"{name}: {count} fits, tables not yet asked for",
                 lambda model=model, mine=mine: model.fit(mine),
                 {"lapply(lmer) in R": lambda frames=frames: inside(bare, frames)},
-                rounds=rounds, before=collect, less=collecting,
+                rounds=turns, before=collect, less=collecting,
                 at_most={"lapply(lmer) in R": 1.02} if count == 20 else None,
             )  # fmt: skip
             report.race(
@@ -90,7 +94,7 @@ def run(report: Report, rounds: int) -> None:
                     "lapply(lmer) in R": lambda frames=frames: inside(bare, frames),
                     "lapply(lmer) and the tables in R": lambda x=frames: inside(tabled, x),
                 },
-                rounds=rounds, before=collect, less=collecting,
+                rounds=turns, before=collect, less=collecting,
                 at_most={"lapply(lmer) and the tables in R": 1.05} if count == 20 else None,
             )  # fmt: skip
 

@@ -35,13 +35,13 @@ def main() -> None:
     report, head = Report(), machine()
     print("\n".join([*head, "", HEADER]))
     cold.run(report, rounds)
-    carrying.run(report, sizes)
     fitting.run(report, rounds)
     processes.run(report, rounds)
     memory.run(report)
     fitting.choices(report, rounds)
     blas.run(report, rounds)
     pages = [fitting.profile(), sizing.measure(rounds)]
+    carrying.run(report, sizes)  # last: pandas2ri leaves this process larger, and slower
     print("\n".join(["", *pages]))
     report.write(arguments.out, head, pages)
     short = [row.name for row in report.rows if row.ok is False]

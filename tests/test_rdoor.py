@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -140,6 +141,29 @@ def test_fork_before_r_starts_is_fine() -> None:
         """
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_r_ends_with_its_process_and_not_with_a_fork(tmp_path: Path) -> None:
+    done = python(
+        """
+        import os, sys
+        from rbridge_mi import rdoor
+        folder = rdoor.call("base::tempdir").value[0]
+        said = 'function(e) cat("ended", file = Sys.getenv("SAID"), append = TRUE)'
+        said = rdoor.call_object("base::eval", rdoor.call_object("base::str2lang", said))
+        rdoor.call("base::reg.finalizer", rdoor.call_object("base::globalenv"), said, True)
+        child = os.fork()
+        if child == 0:
+            sys.exit(0)  # with the handlers that the parent had registered
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert os.path.isdir(folder)
+        print(folder)
+        """,
+        SAID=str(tmp_path / "said"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "said").read_text() == "ended"  # once: by the parent
+    assert not os.path.exists(done.stdout.strip())
 
 
 def test_console_is_captured(capfd: pytest.CaptureFixture[str]) -> None:

@@ -254,8 +254,10 @@ def _end_r(pid: int) -> None:
     """What R's own quit() does; nothing in a fork, since R's temporary folder is the parent's."""
     from rpy2.rinterface_lib import embedded, openrlib
 
+    if os.getpid() != pid:
+        return
     with openrlib.rlock:
-        if os.getpid() == pid and embedded.isready():
+        if embedded.isready():
             openrlib.rlib.R_dot_Last()
             openrlib.rlib.Rf_endEmbeddedR(0)
             embedded.rpy2_embeddedR_isinitialized |= embedded.RPY_R_Status.ENDED.value
