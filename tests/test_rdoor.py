@@ -163,7 +163,7 @@ def test_r_ends_with_its_process_and_not_with_a_fork(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "said").read_text() == "ended"  # once: by the parent
-    assert not os.path.exists(done.stdout.strip())
+    assert not Path(done.stdout.strip()).exists()
 
 
 def test_console_is_captured(capfd: pytest.CaptureFixture[str]) -> None:
