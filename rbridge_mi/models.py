@@ -396,11 +396,16 @@ class _Fitter:
             frames = {i: piece.complete(self.base) for i, piece in pieces.items()}
             return [self.model._begun(frame, i) for i, frame in frames.items()]
         own = [piece.own(self.base) for piece in pieces.values()]
+        # What a fit prints, and few do, is heard of the whole turn.
+        turns = [[x] for x in own] if self.model.verbose else [own]
         try:
-            begun = rdoor.begin_each("fit_shared", self._shared, own, error=FitError)
+            begun = [x for turn in turns for x in self._begin_each(turn)]
         except RBridgeError as error:  # of what they share: each one's answer
             return [_refused(error) for _ in pieces]
         return [_Begun(x, self.base.index, i) for x, i in zip(begun, pieces, strict=True)]
+
+    def _begin_each(self, own: Sequence[Mapping[str, Any]]) -> list[rdoor.Pending]:
+        return rdoor.begin_each("fit_shared", self._shared, own, error=FitError)
 
     @cached_property
     def _shared(self) -> rdoor.RObject:

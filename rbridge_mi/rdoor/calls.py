@@ -169,7 +169,7 @@ def begin_each(
 ) -> list[Pending]:
     """`begin_call_object` of ``function(shared, x)`` for each x, all in one turn of R's.
 
-    What R prints is kept for the whole turn.
+    What R prints is heard, and logged, of the whole turn.
     """
     r = session()
     shared.ready()
@@ -194,7 +194,7 @@ def begin_each(
         outcome = r.wait(future)[i]
         if isinstance(outcome, EncodingError):
             raise outcome
-        return _reply(outcome, error)
+        return _reply(outcome, error, log=i == 0)
 
     return [Pending(partial(reply, i), lambda: r.abandon(future)) for i in range(len(each))]
 
