@@ -197,6 +197,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     # Compiling R functions that run a few times costs more than it gains; lme4's come compiled.
     os.environ.setdefault("R_ENABLE_JIT", "0")
+    # Room for the cells that lme4 fills: without, R collects garbage some twenty times while it
+    # loads. Not for every process: R's heap would keep the 100 MB.
+    os.environ.setdefault("R_NSIZE", "3M")
     gc.disable()  # likewise Python's search for cycles: this process lives for seconds
     # R loads its packages beside Python's own imports, and what pooling needs while R works.
     rdoor.prepare("lme4", "Amelia")

@@ -8,6 +8,7 @@ dies takes nothing with it but the task it had: that one is run again, a few tim
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import threading
 import time
@@ -229,7 +230,16 @@ def _one_process(n_jobs: int | None) -> bool:
 def _numbered(
     there: Callable[[Any, int, Any], Any], common: Any, number: int, own: Any
 ) -> tuple[int, Any]:
+    _allow_growth()
     return number, there(common, number, own)
+
+
+def _allow_growth() -> None:
+    """loky takes a worker that has grown by 300 MB for a leaking one, and ends it, with a warning
+    and the R that it holds: a model of some size is no leak."""
+    loky = sys.modules.get("joblib.externals.loky.process_executor")
+    if loky is not None:
+        vars(loky)["_MAX_MEMORY_LEAK_SIZE"] = math.inf
 
 
 def _death() -> tuple[type[BaseException], ...]:

@@ -147,6 +147,34 @@ def test_a_task_that_kills_every_worker_is_named(tmp_path: Path) -> None:
         each(always_dies, tmp_path)
 
 
+held: list[Any] = []  # of a worker
+
+
+def grows(common: int, number: int, own: Any) -> tuple[int, int]:
+    if number:  # the first task's size is what loky compares with
+        held.append(np.ones(common // 8))
+        time.sleep(1.1)  # so often it looks
+    return os.getpid(), sum(x.nbytes for x in held)
+
+
+def test_a_worker_that_grows_is_kept() -> None:
+    def run(numbers: list[int]) -> dict[int, tuple[int, int]]:
+        return dict(
+            run_each(
+                numbers, lambda _: [], grows, shared=lambda: 3 * 10**8, own=int, n_jobs=2, what="t"
+            )
+        )
+
+    # Workers of its own: those that other tests left have a size already.
+    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+    before = {pid for pid, _ in run([0]).values()}
+    after = run([1, 2, 3, 4, 5])
+    assert before <= {pid for pid, _ in after.values()}
+    assert len({pid for pid, _ in after.values()}) == 2
+    assert max(size for _, size in after.values()) >= 6 * 10**8
+    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+
+
 def test_packing_changes_nothing() -> None:
     frame = pd.DataFrame(
         {

@@ -41,10 +41,6 @@ _STACK_BYTES = 256 * 1024 * 1024
 # Profiles are read, as Rscript reads them, since they say where packages are.
 _R_OPTIONS = ("rpy2", "--quiet", "--no-save", "--no-restore")
 
-# Room for the cells that lme4 and what it imports fill. R grows to it in any case, but collects
-# garbage some twenty times while it loads them: a quarter of a second. R_NSIZE says otherwise.
-_R_ROOM = "--min-nsize=3M"
-
 
 def source_dir() -> Path:
     """Where the R sources are: inside the installed package, or beside it in a checkout."""
@@ -242,8 +238,7 @@ def _init_r() -> Any:
             "`rbridge-mi doctor` shows the details."
         ) from error
     if not embedded.isinitialized():
-        room = () if "R_NSIZE" in os.environ else (_R_ROOM,)
-        embedded.set_initoptions((*_R_OPTIONS, *room))
+        embedded.set_initoptions(_R_OPTIONS)
         with warnings.catch_warnings():
             # rpy2 warns that Ctrl-C can't interrupt an R started off the main thread; `run` does.
             warnings.filterwarnings("ignore", message=r"(?s).*not initialized by the main")
