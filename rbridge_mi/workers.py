@@ -178,7 +178,7 @@ def _one_ahead(
             for number, task in turns[0]:
                 yield number, task.result()
             now = time.perf_counter()
-            size = max(1, int(_TURN * len(turns[0]) / (now - since)))
+            size = max(1, int(_TURN * len(turns[0]) / max(now - since, 1e-6)))
             since = now
             turns.popleft()
             if turns:  # R's thread is taking the next up: not to be kept waiting for Python's lock

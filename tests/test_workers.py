@@ -109,10 +109,11 @@ def test_short_tasks_share_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     ]  # fmt: skip
 
 
-def test_what_goes_wrong_in_a_shared_turn_is_its_own_data_sets(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("turn", [0.0, 1e6])
+def test_what_goes_wrong_in_a_turn_is_its_own_data_sets(
+    turn: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "_TURN", 1e6)
+    monkeypatch.setattr(workers, "_TURN", turn)
     g = np.random.default_rng(1)
     frames = []
     for i in range(1, 7):

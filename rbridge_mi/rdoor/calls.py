@@ -184,7 +184,7 @@ def begin_each(
                 function, shared.__rsexp__(), rinterface.ListSexpVector(ready)
             )
         outcomes = [_outcome(result, False, "".join(output)) for result in done]
-        outcomes += [outcomes[-1]] * (len(ready) - len(outcomes))  # after an interrupt
+        outcomes += outcomes[-1:] * (len(ready) - len(outcomes))  # after an interrupt
         left = iter(outcomes)
         return [x if isinstance(x, EncodingError) else next(left) for x in carried]
 
