@@ -16,6 +16,7 @@ from fitting import VIGNETTE, collect, vignette_data
 from harness import Report
 
 import rbridge_mi as rb
+from rbridge_mi.workers import run_each
 
 M = 20
 
@@ -52,7 +53,7 @@ def mertools(data: rb.ImputedData) -> Iterator[MerTools]:
             yield MerTools(process)
 
 
-def _collect_there() -> None:
+def _collect_there(*_: int) -> None:
     collect()
     time.sleep(0.1)  # the other worker is to take the other task
 
@@ -60,8 +61,10 @@ def _collect_there() -> None:
 def collect_everywhere() -> None:
     """The garbage of this process, and of its two workers: a full collection takes 0.2 s."""
     collect()
-    joblib.Parallel(n_jobs=2, max_nbytes="64K", batch_size=1)(
-        joblib.delayed(_collect_there)() for _ in range(2)
+    list(
+        run_each(
+            range(2), lambda _: [], _collect_there, shared=int, own=int, n_jobs=2, what="collect"
+        )
     )
 
 

@@ -18,7 +18,7 @@ from .mermod import MerMod
 __all__ = ["advise"]
 
 _NAME = re.compile(r"`([^`]+)`|([^\W\d][\w.]*|\.[\w.]*)")
-Numbers: TypeAlias = npt.NDArray[np.float64]
+Floats: TypeAlias = npt.NDArray[np.float64]
 _SAME = 2e-2  # of a standard deviation: derived columns are often stored rounded
 
 
@@ -129,7 +129,7 @@ class _Recipe:
     code: str
     sources: tuple[str, ...]
     group: str | None
-    make: Callable[[pd.DataFrame], Numbers]
+    make: Callable[[pd.DataFrame], Floats]
 
 
 def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -> Iterator[str]:
@@ -190,20 +190,20 @@ def _recipes(
                 yield _Recipe(f"{x} times {z}", code, (x, z), None, partial(_product, x=x, z=z))
 
 
-def _group_mean(d: pd.DataFrame, x: str, g: str) -> Numbers:
+def _group_mean(d: pd.DataFrame, x: str, g: str) -> Floats:
     values = pd.Series(_numbers(d[x]), index=d.index)
     return _numbers(values.groupby(d[g], observed=True).transform("mean"))
 
 
-def _deviation(d: pd.DataFrame, x: str, g: str) -> Numbers:
+def _deviation(d: pd.DataFrame, x: str, g: str) -> Floats:
     return _numbers(d[x]) - _group_mean(d, x, g)
 
 
-def _product(d: pd.DataFrame, x: str, z: str) -> Numbers:
+def _product(d: pd.DataFrame, x: str, z: str) -> Floats:
     return _numbers(d[x]) * _numbers(d[z])
 
 
-def _log(d: pd.DataFrame, x: str) -> Numbers:
+def _log(d: pd.DataFrame, x: str) -> Floats:
     values = _numbers(d[x])
     return np.log(values, out=np.full(len(values), np.nan), where=values > 0)
 
@@ -213,15 +213,15 @@ def _is_number(column: pd.Series[float]) -> bool:
     return kind.is_numeric_dtype(column.dtype) and not kind.is_bool_dtype(column.dtype)
 
 
-def _equal(a: Numbers, b: Numbers, spread: float) -> bool:
+def _equal(a: Floats, b: Floats, spread: float) -> bool:
     gap = np.abs(a - b) / spread
     if not gap.size or not gap.max() <= 5 * _SAME:  # a missing one isn't, either
         return False
     return bool(np.sqrt(np.mean(gap**2)) <= _SAME)
 
 
-def _numbers(column: pd.Series[Any]) -> Numbers:
-    values: Numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+def _numbers(column: pd.Series[Any]) -> Floats:
+    values: Floats = column.to_numpy(dtype=np.float64, na_value=np.nan)
     return values
 
 

@@ -133,7 +133,7 @@ def run_each(
     left = dict.fromkeys(numbers)
     with tqdm(desc=what, total=len(left), disable=None, leave=False) as bar:
         if _one_process(n_jobs):
-            for number, result in _one_ahead(left, here):
+            for number, result in _one_turn_ahead(left, here):
                 yield number, result
                 bar.update()
             return
@@ -160,7 +160,7 @@ def run_each(
         ) from lost
 
 
-def _one_ahead(
+def _one_turn_ahead(
     numbers: Iterable[int], here: Callable[[Sequence[int]], Sequence[Begun]]
 ) -> Iterator[tuple[int, Any]]:
     """R is given its next turn before it is done with the last: it doesn't wait for Python.

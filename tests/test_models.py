@@ -286,6 +286,20 @@ def test_verbose_goes_to_the_log(
     assert capfd.readouterr().out == ""
 
 
+def test_verbose_fits_of_a_list_are_logged_apart(caplog: pytest.LogCaptureFixture) -> None:
+    imp = rb.ImputedData.from_frames([groups(seed=i).assign(g=groups()["g"]) for i in range(5)])
+    model = rb.Lmer("y ~ x + (1 | g)", verbose=1, control={"optimizer": "bobyqa"})
+    with caplog.at_level("INFO", logger="rbridge_mi.r"):
+        model.fit(imp)
+        together = [record.getMessage() for record in caplog.records]
+        caplog.clear()
+        for frame in imp:
+            model.fit(frame)
+    # The list's short fits share a turn of R's; what each printed is still its own.
+    assert len(set(together)) == 5
+    assert together == [record.getMessage() for record in caplog.records]
+
+
 def test_a_fit_does_not_hold_r_hostage_to_the_frame() -> None:
     """The frame may change after the fit: R has its own copy."""
     data = groups()
