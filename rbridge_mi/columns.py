@@ -17,7 +17,7 @@ import pandas as pd
 
 from .errors import EncodingError
 
-__all__ = ["from_cells", "to_cells"]
+__all__ = ["from_cells", "index_from_cells", "to_cells"]
 
 _PLAIN = re.compile(
     r"(bool|float(16|32|64)|u?int(8|16|32|64)|(datetime|timedelta)64\[(s|ms|us|ns)\])"
@@ -32,7 +32,8 @@ _MARKS = {"None": None, "nan": float("nan"), "NA": pd.NA, "NaT": pd.NaT}
 
 def to_cells(column: Any, name: str) -> tuple[dict[str, Any], list[str]]:
     """What JSON has to know of a column, and a text for each of its cells."""
-    column = pd.Series(column) if not isinstance(column, pd.Series) else column
+    if not isinstance(column, pd.Series):
+        column = pd.Series(column, dtype=column.dtype)  # pandas would infer text where it is object
     array, dtype = column.array, column.dtype
     missing = np.flatnonzero(column.isna().to_numpy())
     known: dict[str, Any] = {"dtype": str(dtype), "missing": missing.tolist()}
@@ -67,7 +68,7 @@ def from_cells(known: dict[str, Any], cells: Sequence[str]) -> pd.Series:
     dtype, gone = str(known["dtype"]), set(known["missing"])
     if dtype == "category":
         spec, level_cells = known["levels"]
-        levels = pd.Index(from_cells(spec, level_cells).array, tupleize_cols=False)
+        levels = index_from_cells(spec, level_cells)
         codes = [-1 if i in gone else int(x) for i, x in enumerate(cells)]
         return pd.Series(pd.Categorical.from_codes(codes, levels, ordered=bool(known["ordered"])))
     if dtype == "text":
@@ -94,6 +95,12 @@ def from_cells(known: dict[str, Any], cells: Sequence[str]) -> pd.Series:
     if "zone" in known:
         return series.dt.tz_localize("UTC").dt.tz_convert(str(known["zone"]))
     return series
+
+
+def index_from_cells(known: dict[str, Any], cells: Sequence[str]) -> pd.Index:
+    """The labels again, in their own dtype: pandas would infer text where it was object."""
+    labels = from_cells(known, cells)
+    return pd.Index(labels.array, dtype=labels.dtype, tupleize_cols=False)
 
 
 def _blanked(cells: Any, missing: Any) -> list[str]:

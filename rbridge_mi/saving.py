@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from . import rdoor
-from .columns import from_cells, to_cells
+from .columns import from_cells, index_from_cells, to_cells
 from .errors import ArgumentError, EncodingError, RBridgeError
 from .filed import Filed
 from .imputed import Cells, CellStore, FrameStore, ImputedData, RowStore
@@ -269,7 +269,7 @@ class _Reader:
             "map": lambda x: {self.value(k): self.value(v) for k, v in x},
             "frame": self._frame,
             "series": self._series,
-            "index": lambda x: self._named(pd.Index(from_cells(*x[:2]), tupleize_cols=False), x[2]),
+            "index": lambda x: self._named(index_from_cells(*x[:2]), x[2]),
             "range": lambda x: self._named(pd.RangeIndex(*x[:3]), x[3]),
             "multi": self._multi,
             "array": lambda x: from_cells(*x[:2]).to_numpy().reshape(x[2]),

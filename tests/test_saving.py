@@ -231,6 +231,7 @@ COLUMNS = {
                         dtype=object),
     "category": pd.Series(pd.Categorical(["b", None], categories=["z", "b"], ordered=True)),
     "categories of numbers": pd.Series(pd.Categorical([2.5, 1], categories=[1, 2.5, 9])),
+    "object categories": pd.Series(pd.Categorical(["b"], pd.Index(["z", "b"], dtype=object))),
     "mixed categories": pd.Series(pd.Categorical([1, "1"])),
     "times": pd.Series(pd.to_datetime(["2020-01-01 00:00:00.123456789", None])),
     "zoned": pd.Series(pd.to_datetime(["2020-07-01 12:00"]).tz_localize("Europe/Berlin")),
@@ -267,6 +268,7 @@ def test_columns_of_every_dtype(column: pd.Series, tmp_path: Path) -> None:
     [
         pd.RangeIndex(3, 5, name="n"),
         pd.Index(["a", "b"], name="ü"),
+        pd.Index(["a", "b"], dtype=object),
         pd.Index([7, 7]),
         pd.MultiIndex.from_tuples([(1, "a"), (1, None)], names=["p", None]),
         pd.date_range("2020", periods=2, tz="UTC"),
