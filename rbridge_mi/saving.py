@@ -218,8 +218,7 @@ class _Writer:
         if not (self._r_objects and isinstance(fit.r, rdoor.RObject)):
             return None
         name = f"r/{len(self.members)}.bin"
-        raw = fit.r.__getstate__()["raw"]
-        self.members[name] = raw
+        self.members[name] = fit.r.to_bytes()
         return name
 
     def _frame(self, frame: pd.DataFrame) -> Any:

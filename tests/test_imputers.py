@@ -295,7 +295,7 @@ def test_impute_takes_amelia_where_r_has_it() -> None:
 
 def test_impute_falls_back_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     has = rdoor.has_package
-    for place in (rdoor, rdoor.calls):
+    for place in (rdoor, rdoor.packages):
         monkeypatch.setattr(place, "has_package", lambda name: name != "Amelia" and has(name))
     frame = holed(small())
     with pytest.warns(rb.RBridgeWarning, match=r"bootstrap samples, not imputations.*biased"):

@@ -397,7 +397,7 @@ def test_what_this_r_lacks_for_the_pooling_is_told_before_any_work(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = write(place, changed(pooling={"dfcom": "kenward-roger"}))
-    monkeypatch.setattr("rbridge_mi.rdoor.calls.has_package", lambda name: name != "pbkrtest")
+    monkeypatch.setattr("rbridge_mi.rdoor.packages.has_package", lambda name: name != "pbkrtest")
     found = mistakes_of(job)
     assert set(found) == {"pooling.dfcom"}
     assert "needs the R package pbkrtest" in found["pooling.dfcom"]

@@ -4,25 +4,21 @@ R starts at the first call and lives on a thread of its own, so that any thread 
 at a time, and Ctrl-C reaches the thread that waits. Frames and vectors are carried as R's own
 memory blocks, conditions come back as data.
 
-``session``   starts R, owns its thread, interrupts it, refuses forks
-``encode``    Python values to R objects
-``decode``    R objects to Python values
-``calls``     calls a function of ``r/*.R`` or of a package, and holds R objects for later
+``session``       starts R, owns its thread, interrupts it, refuses forks
+``encode``        Python values to R objects
+``decode``        R objects to Python values
+``console``       what R prints, and R's event loop, for the length of a turn
+``turns``         one call, or several in one go: arguments in, value and conditions back
+``objects``       R objects that Python holds for later
+``calls``         calls of the functions of ``r/`` and of packages
+``packages``      which packages R has
+``lme4_library``  where the system loads lme4's compiled code
 """
 
-from .calls import (
-    Pending,
-    Reply,
-    RObject,
-    begin_call_object,
-    begin_each,
-    call,
-    call_object,
-    has_package,
-    interface_mode,
-    prepare,
-    require_package,
-)
+from .calls import begin_call_object, begin_each, call, call_object
+from .objects import RObject
+from .packages import has_package, interface_mode, prepare, require_package
+from .turns import Pending, Reply
 
 __all__ = [
     "Pending",

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import RForkError, RNotFoundError
-from .placing import load_steadily
+from .lme4_library import load_steadily
 
 __all__ = ["MIN_R", "Session", "session", "source_dir"]
 

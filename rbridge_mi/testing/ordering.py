@@ -11,8 +11,8 @@ For models with crossed factors the order, hence the rounding, hence the optimiz
 differ, so that two Rscripts that fit ``diameter ~ 1 + (1 | plate) + (1 | sample)`` to the same data
 agree to ten digits and no more (measured: 5 of 10 processes gave each answer; all the same with
 address randomization switched off). Parity can only be told among processes whose coin fell alike.
-Processes of this library don't toss it (``rbridge_mi.rdoor.placing``); a plain Rscript does. So a
-reference process is started until its *order* (not its estimates) is this process's.
+Processes of this library don't toss it (``rbridge_mi.rdoor.lme4_library``); a plain Rscript does.
+So a reference process is started until its *order* (not its estimates) is this process's.
 """
 
 from __future__ import annotations
