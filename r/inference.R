@@ -182,12 +182,15 @@ groups_apart <- function(formula, frame, imputation) {
   own <- make.unique(c(names(frame), ".imputation"))
   own <- own[length(own)]
   frame[[own]] <- imputation[as.integer(row.names(frame))]
-  bars <- lapply(find_bars(formula), function(bar) {
+  bars <- find_bars(formula)
+  apart <- lapply(bars, function(bar) {
     bar[[3L]] <- call(":", as.name(own), bar[[3L]])
     bar
   })
-  terms <- make_random_terms(bars, frame)
-  names(terms$cnms) <- sub(paste0(own, ":"), "", names(terms$cnms), fixed = TRUE)
+  label <- function(bar) deparse1(bar[[3L]])
+  terms <- make_random_terms(apart, frame)
+  renamed <- stats::setNames(vapply(bars, label, ""), vapply(apart, label, ""))
+  names(terms$cnms) <- renamed[names(terms$cnms)]
   terms
 }
 

@@ -352,7 +352,8 @@ def compare_estimates(fit: MerMod, fits: MerModList, conf_level: float = 0.95) -
     if responses[0] != responses[1]:
         raise ArgumentError(
             f"the response of the single fit is {responses[0]!r}, that of the list "
-            f"{responses[1]!r}: fit the same formula to the data with holes and to the imputed ones."
+            f"{responses[1]!r}: fit the same formula to the data with holes and to the imputed "
+            "ones."
         )
     if set(table["term"]) != set(fit.beta.index):
         odd = sorted(set(table["term"]) ^ set(fit.beta.index))

@@ -98,7 +98,8 @@ _ESTIMATION = [
           "Subject", prelude="offset <- data$off",
           arguments=[Argument("offset", Column("off"), "offset = offset")]),
     _case("estimation", "offset_in_formula", "sleepstudy_plus",
-          "Reaction ~ Days + offset(off) + (1 | Subject)", "Subject"),
+          "Reaction ~ Days + offset(off) + (1 | Subject)", "Subject",
+          against="Reaction ~ offset(off) + (1 | Subject)"),
     _case("estimation", "subset", "sleepstudy_plus", "Reaction ~ Days + (Days | Subject)",
           "Subject", arguments=[Argument("subset", "keep", "subset = keep")]),
     _case("estimation", "subset_array", "sleepstudy_plus", "Reaction ~ Days + (1 | Subject)",
@@ -188,19 +189,21 @@ _TYPES = [
 _MISSING = [
     _case("missing", "omit", "types_holes",
           "y ~ number + count + flag + kind + dose + (1 | group)", "group",
-          against="y ~ number + (1 | group)",
+          against="y ~ number + count + flag + kind + dose + (number | group)",
           arguments=[Argument("na_action", "na.omit", "na.action = na.omit")]),
     _case("missing", "default", "types_holes", "y ~ number + text + (1 | group)", "group",
           against="y ~ text + number + (number | group)"),
     _case("missing", "exclude", "types_holes", "y ~ number + kind + (number | group)", "group",
+          against="y ~ number + kind + (1 | group)",
           arguments=[Argument("na_action", "na.exclude", "na.action = na.exclude")]),
     _case("missing", "exclude_labels", "types_holes", "y ~ number + (1 | group)", "group",
+          against="y ~ number + (0 + number | group)",
           arguments=[Argument("na_action", "na.exclude", "na.action = na.exclude")], labels=True),
     _case("missing", "fail", "types_holes", "y ~ number + (1 | group)", "group",
           arguments=[Argument("na_action", "na.fail", "na.action = na.fail")]),
     _case("missing", "vignette_holes", "hsb_holes",
           "mathach ~ minority + female + ses + meanses + (1 + ses | schid)", "schid",
-          against="mathach ~ ses + (1 | schid)"),
+          against="mathach ~ minority + female + ses + meanses + (1 | schid)"),
 ]  # fmt: skip
 
 _AWKWARD = [
