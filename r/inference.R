@@ -13,11 +13,14 @@ needs_package <- function(name, what) {
 # -- degrees of freedom -----------------------------------------------------------------------
 
 # Denominator degrees of freedom of each row of L (one-row hypotheses), or, if `joint`, of all rows
-# tested together.
+# tested together. Kenward and Roger's are made for the REML covariance: fits by ML are refitted.
 coefficient_df <- function(fit, L, method, joint) {
   what <- paste0("dfcom = \"", method, "\"")
   if (method == "satterthwaite" || joint) needs_package("lmerTest", what)
-  if (method == "kenward-roger") needs_package("pbkrtest", what)
+  if (method == "kenward-roger") {
+    needs_package("pbkrtest", what)
+    fit <- refitted(fit, REML = TRUE)
+  }
   if (method == "kenward-roger" && !joint) {
     adjusted <- pbkrtest::vcovAdj(fit)
     v <- stats::vcov(fit)
@@ -35,12 +38,16 @@ coefficient_df <- function(fit, L, method, joint) {
 
 # The fit by maximum likelihood, from the same call; itself if it is one.
 refit_ml <- function(fit) {
-  if (lme4::isREML(fit)) {
-    call <- stats::getCall(fit)
-    call$REML <- FALSE
-    fit <- eval(call, environment(stats::formula(fit)))
-  }
+  fit <- refitted(fit, REML = FALSE)
   list(object = fit, log_lik = as.numeric(stats::logLik(fit)))
+}
+
+# The same call by restricted, or by maximum likelihood; the fit itself if it is one.
+refitted <- function(fit, REML) {
+  if (lme4::isREML(fit) == REML) return(fit)
+  call <- stats::getCall(fit)
+  call$REML <- REML
+  eval(call, environment(stats::formula(fit)))
 }
 
 # Coefficients, covariance matrix per random term, residual variance; and what they belong to.
@@ -52,8 +59,11 @@ model_parameters <- function(fit) {
 }
 
 parameter_names <- function(fit) {
-  cnms <- lme4::getME(fit, "cnms")
-  c(names(lme4::fixef(fit)), paste(rep(names(cnms), lengths(cnms)), unlist(cnms), sep = ": "))
+  c(names(lme4::fixef(fit)), random_names(lme4::getME(fit, "cnms")))
+}
+
+random_names <- function(cnms) {
+  paste(rep(names(cnms), lengths(cnms)), unlist(cnms), sep = ": ")
 }
 
 plain_matrix <- function(x) matrix(as.numeric(x), NROW(x))
@@ -115,42 +125,82 @@ deviance_parts <- function(fit, beta = NULL) {
   }
 }
 
-# The maximised ML log-likelihood of all fits' data under each other, groups apart per fit.
+# The maximised ML log-likelihood of the model on all fits' data under each other, groups apart per
+# fit: what the formula computes of its variables (scale(x), poly(x, 2)), it computes of the stacked
+# ones.
 stacked_loglik <- function(first, others) {
   fits <- c(list(first), others)
-  names <- lapply(fits, parameter_names)
-  if (!all(vapply(names, identical, NA, names[[1L]]))) {
-    stop("the fits differ in their parameters, or in their order", call. = FALSE)
+  stacked <- stacked_call(fits)
+  parts <- eval(stacked$call, stacked$env)
+  parts$reTrms <- groups_apart(parts$formula, parts$fr, stacked$imputation)
+  expected <- lapply(fits, parameter_names)
+  found <- c(colnames(parts$X), random_names(parts$reTrms$cnms))
+  if (!all(vapply(expected, setequal, NA, found))) {
+    stop("the models differ in their parameters: ", describe_difference(c(expected, list(found))),
+      call. = FALSE)
   }
-  of <- function(name) lapply(fits, lme4::getME, name)
-  y <- unlist(lapply(fits, function(fit) fit@resp$y))
-  weights <- unlist(lapply(fits, function(fit) fit@resp$weights))
-  offset <- unlist(lapply(fits, function(fit) fit@resp$offset))
-  frame <- stats::model.frame(y ~ 1, list(y = y), weights = weights, offset = offset)
-  factors <- lapply(fits, function(fit) as.list(lme4::getME(fit, "flist")))
-  flist <- lapply(stats::setNames(nm = names(factors[[1L]])), function(name) {
-    factor(unlist(lapply(seq_along(factors), function(i) {
-      paste(i, as.character(factors[[i]][[name]]), sep = ":")
-    })))
-  })
-  theta <- unname(ifelse(lme4::getME(first, "lower") == 0, 1, 0))
-  Lambdat <- Matrix::bdiag(of("Lambdat"))
-  Lind <- unlist(of("Lind"))
-  Lambdat@x <- theta[Lind]
-  terms <- list(
-    Zt = Matrix::bdiag(of("Zt")), theta = theta, Lambdat = Lambdat, Lind = Lind,
-    lower = lme4::getME(first, "lower"), cnms = lme4::getME(first, "cnms"), flist = flist
-  )
-  X <- do.call(rbind, of("X"))
-  devfun <- lme4::mkLmerDevfun(frame, X, terms, REML = FALSE)
-  env <- environment(stats::formula(first))
-  control <- stats::getCall(first)$control
-  control <- if (is.null(control)) lme4::lmerControl() else eval(control, env)
+  control <- eval(stacked$call$control, stacked$env)
+  if (is.null(control)) control <- lme4::lmerControl()
+  devfun <- lme4::mkLmerDevfun(parts$fr, parts$X, parts$reTrms, REML = FALSE, control = control)
   opt <- lme4::optimizeLmer(devfun,
     optimizer = control$optimizer, restart_edge = control$restart_edge,
     boundary.tol = control$boundary.tol, control = control$optCtrl, calc.derivs = FALSE
   )
   list(log_lik = -opt$fval / 2, conv = as.integer(opt$conv), message = as.character(opt$msg))
+}
+
+# What lmer() is asked of the stacked data before it fits: the first fit's call, in an environment
+# that holds the rows of all fits, and their weights, offsets and subsets.
+stacked_call <- function(fits) {
+  envs <- lapply(fits, function(fit) environment(stats::formula(fit)))
+  frames <- lapply(envs, function(env) env$data)
+  sizes <- vapply(frames, nrow, 1L)
+  before <- cumsum(c(0L, sizes))
+  env <- new.env(parent = envs[[1L]])
+  env$data <- do.call(rbind, frames)
+  row.names(env$data) <- NULL
+  call <- stats::getCall(fits[[1L]])
+  for (name in intersect(c("weights", "offset", "subset"), names(call))) {
+    values <- lapply(seq_along(fits), function(i) {
+      value <- eval(call[[name]], frames[[i]], envs[[i]])
+      if (name == "subset" && is.numeric(value)) value + sign(value) * before[i] else value
+    })
+    own <- make.unique(c(names(env$data), paste0(".", name)))
+    own <- own[length(own)]
+    env[[own]] <- unlist(values, use.names = FALSE)
+    call[[name]] <- as.name(own)
+  }
+  call[[1L]] <- quote(lme4::lFormula)
+  call$start <- call$verbose <- NULL
+  call$REML <- FALSE
+  environment(call$formula) <- env
+  list(call = call, env = env, imputation = factor(rep(seq_along(fits), times = sizes)))
+}
+
+# lme4's random terms for the rows of a stacked frame, a group of each imputation for itself.
+groups_apart <- function(formula, frame, imputation) {
+  own <- make.unique(c(names(frame), ".imputation"))
+  own <- own[length(own)]
+  frame[[own]] <- imputation[as.integer(row.names(frame))]
+  bars <- find_bars(formula)
+  apart <- lapply(bars, function(bar) {
+    bar[[3L]] <- call(":", as.name(own), bar[[3L]])
+    bar
+  })
+  label <- function(bar) deparse1(bar[[3L]])
+  terms <- make_random_terms(apart, frame)
+  renamed <- stats::setNames(vapply(bars, label, ""), vapply(apart, label, ""))
+  names(terms$cnms) <- renamed[names(terms$cnms)]
+  terms
+}
+
+make_random_terms <- function(bars, frame) {
+  if (has_package("reformulas")) reformulas::mkReTrms(bars, frame) else lme4::mkReTrms(bars, frame)
+}
+
+describe_difference <- function(names) {
+  common <- Reduce(intersect, names)
+  paste0("not all have ", paste(setdiff(unique(unlist(names)), common), collapse = ", "))
 }
 
 # -- the random part --------------------------------------------------------------------------
@@ -162,8 +212,8 @@ stacked_loglik <- function(first, others) {
 random_curvature <- function(fit) {
   table <- as.data.frame(lme4::VarCorr(fit))
   sigma <- stats::sigma(fit)
-  sizes <- lapply(lme4::getME(fit, "mmList"), function(z) colMeans(as.matrix(z)^2))
-  factors <- mapply(canonical_factor, lme4::getME(fit, "Tlist"), sizes, SIMPLIFY = FALSE)
+  tol <- singular_tolerance()
+  factors <- lapply(lme4::getME(fit, "Tlist"), canonical_factor, tol)
   theta <- unlist(lapply(factors, function(factor) factor[lower.tri(factor, diag = TRUE)]))
   free <- which(unlist(lapply(factors, function(factor) {
     open <- lower.tri(factor, diag = TRUE) & rep(diag(factor) > 0, each = nrow(factor))
@@ -177,19 +227,33 @@ random_curvature <- function(fit) {
   link[slopes$boundary, ] <- link[, slopes$boundary] <- NA
   list(
     grp = table$grp, var1 = table$var1, var2 = table$var2,
-    value = slopes$value, link_vcov = link,
+    value = slopes$value, boundary = slopes$boundary, link_vcov = link,
     definite = !anyNA(covariance)
   )
 }
 
-# A term's relative Cholesky factor with exact zeros where it lies on the boundary: a standard
-# deviation that adds less than 1e-4 of sigma to the response, or a correlation that the other
-# terms determine to 1e-8 (lme4's own 1e-4, squared).
-canonical_factor <- function(factor, size) {
-  cov <- factor %*% t(factor)
-  gone <- diag(cov) * size < 1e-8
-  cov[gone, ] <- cov[, gone] <- 0
-  lower_factor(cov, tol = 1e-8)
+# Below which lme4's isSingular() counts a diagonal theta as 0.
+singular_tolerance <- function() eval(formals(lme4::isSingular)$tol, asNamespace("lme4"))
+
+# A term's relative Cholesky factor of the same covariance matrix, in which every diagonal theta that
+# isSingular() counts as 0 is 0, and its column, too: plane rotations carry what stands below it into
+# the columns behind. A row of zeros is a standard deviation of 0; any other row with a 0 on the
+# diagonal belongs to an effect that the earlier ones determine.
+canonical_factor <- function(factor, tol) {
+  factor[sqrt(rowSums(factor^2)) < tol, ] <- 0
+  k <- nrow(factor)
+  for (j in seq_len(k)) {
+    if (factor[j, j] >= tol) next
+    factor[j, j] <- 0
+    for (i in seq_len(k)[seq_len(k) > j]) {
+      length <- sqrt(factor[i, i]^2 + factor[i, j]^2)
+      if (length == 0) next
+      turn <- rbind(c(factor[i, i], -factor[i, j]), c(factor[i, j], factor[i, i])) / length
+      factor[, c(i, j)] <- factor[, c(i, j)] %*% turn
+      factor[i, j] <- 0
+    }
+  }
+  factor
 }
 
 # Per row of as.data.frame(VarCorr(fit)): the value, whether it lies on the boundary, and the
@@ -222,8 +286,8 @@ random_slopes <- function(factors, sigma) {
         slope <- numeric(total + 1L)
         slope[position[i, seq_len(i)]] <- ((b - cor * a) / norm[i])[seq_len(i)]
         slope[position[j, seq_len(j)]] <- ((a - cor * b) / norm[j])[seq_len(j)]
-        edge <- is.na(cor) || 1 - cor^2 < 1e-8
-        add(if (edge && !is.na(cor)) sign(cor) else cor, edge, slope / (1 - cor^2))
+        # The later effect, or either's standard deviation, has a theta that counts as 0.
+        add(cor, factor[i, i] == 0 || norm[j] == 0, slope / (1 - cor^2))
       }
     }
   }
@@ -305,7 +369,7 @@ variance_shares <- function(fit) {
   random <- mapply(function(cov, z) {
     z <- as.matrix(z)
     sum(plain_matrix(cov) * crossprod(z)) / nrow(z)
-  }, covs, lme4::getME(fit, "mmList"))
+  }, covs, term_columns(fit))
   list(
     fixed = stats::var(as.vector(lme4::getME(fit, "X") %*% lme4::fixef(fit))),
     random = sum(random),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ArgumentError, RCallError, RPackageError, RWarning
+from .errors import ArgumentError, RBridgeWarning, RCallError, RPackageError, RWarning
 from .mermod import MerMod
 
 __all__ = ["SMALL_SAMPLE", "ask", "complete_df"]
@@ -43,7 +43,8 @@ def complete_df(
     dfcom : {"residual", "satterthwaite", "kenward-roger"}, float, or None
         None is "residual": the fits' own (nobs minus all parameters), the least of them, as mice
         does. The small-sample ones are computed by R for each fit (lmerTest's ``contest1D``,
-        pbkrtest's ``ddf_Lb``; for a joint test lmerTest's ``contestMD``) and averaged.
+        pbkrtest's ``ddf_Lb``; for a joint test lmerTest's ``contestMD``) and averaged. Kenward and
+        Roger's are made for REML: fits by ML are refitted by it, as pbkrtest does, with a warning.
     fits : sequence of MerMod
     matrix : (k, p) array
         Linear combinations of the coefficients.
@@ -60,6 +61,14 @@ def complete_df(
     if dfcom is None or (isinstance(dfcom, str) and dfcom == "residual"):
         return float(min(fit.df_residual for fit in fits))
     if isinstance(dfcom, str) and dfcom in SMALL_SAMPLE:
+        if dfcom == "kenward-roger" and not all(fit.reml for fit in fits):
+            warnings.warn(
+                "dfcom='kenward-roger': the degrees of freedom are those of refits by REML, for "
+                "which they are made; estimates and standard errors stay those of the fits by "
+                "maximum likelihood.",
+                RBridgeWarning,
+                stacklevel=4,
+            )
         found = np.array([ask(fit, "coefficient_df", matrix, dfcom, joint) for fit in fits])
         mean = np.asarray(found.mean(axis=0), dtype=np.float64)
         return float(mean[0]) if joint else mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from .arguments import check_known
 from .asking import ask, complete_df
+from .comparable import check_comparable
 from .contrasts import coefficients, one_row
-from .errors import ArgumentError, PoolingError
+from .errors import ArgumentError, PoolingError, RBridgeWarning
 from .mermod import MerMod
 from .mermodlist import MerModList
 from .pooling import joint, rubin
@@ -46,12 +48,18 @@ def compare(
 
     Likelihood ratios need maximum likelihood: fits by REML are refitted by it from the same call,
     with a warning. D3's mean parameters are those of coefficients, random-effect covariances and
-    residual variance; D4's stacked data keep the groups of different imputations apart.
+    residual variance. D4's stacked model is that of the same formula on all imputations' rows under
+    each other, so that ``scale(x)`` is computed from all of them; a group of one imputation is
+    another group than that of the next.
 
     Parameters
     ----------
     full, reduced : MerModList
-        Of the same `ImputedData`; every model of `reduced` is nested in that of `full`.
+        Of the same `ImputedData`, response, rows, weights and offset; every model of `reduced` is
+        nested in that of `full`: the columns of its design lie in the space of the full model's
+        (whatever their names: ``f*x`` and ``x*f`` are the same), and each of its random terms in
+        one of the full model's, of the same groups: ``(1 | g)`` in ``(1 + x | g)``, that in none of
+        ``(1 + x || g)``, and ``(1 | g/f)`` in ``(0 + f | g)``.
     method : {"D1", "D2", "D3", "D4"}
     use : {"wald", "likelihood"}, optional
         For D2: by default Wald where only fixed parts differ, else likelihood ratios.
@@ -70,14 +78,15 @@ def compare(
     Raises
     ------
     ArgumentError
-        Models that aren't nested, or not on the same imputations; a method that can't compare them.
+        Models that aren't nested, or of other data, rows, response, weights or offset, naming
+        which; a method that can't compare them.
 
     Notes
     -----
-    In R: ``mitml::testModels(full, reduced, method)``; D1 with a finite dfcom ``mice::D1``. With
-    one coefficient D1 is the squared t of the pooled table (mitml keeps the many-coefficient df). A
-    variance that is 0 in the reduced model lies on the boundary: its p value is conservative (Self
-    and Liang 1987).
+    In R: ``mitml::testModels(full, reduced, method)``, which checks none of this; D1 with a finite
+    dfcom ``mice::D1``. With one coefficient D1 is the squared t of the pooled table (mitml keeps
+    the many-coefficient df). A variance that is 0 in the reduced model lies on the boundary: its p
+    value is conservative (Self and Liang 1987).
 
     References
     ----------
@@ -111,12 +120,12 @@ def compare(
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two lists of fits that can be compared."""
+    """Two lists of fits, the one's models nested in the other's; `made`: R's `nesting` of each."""
 
     full: tuple[MerMod, ...]
     reduced: tuple[MerMod, ...]
     k: int
-    same_random: bool
+    made: tuple[Mapping[str, Any], ...]
     notes: list[str]
 
     @classmethod
@@ -138,33 +147,41 @@ class _Pair:
                 "the two lists stand on different data sets: fit both models to the same "
                 "ImputedData (and slice both lists alike)."
             )
-        for a, b in zip(full.fits, reduced.fits, strict=True):
-            if a.nobs != b.nobs:
-                raise ArgumentError(
-                    f"imputation {a.imputation}: the full model uses {a.nobs} rows, the reduced "
-                    f"one {b.nobs}. Drop the rows with holes first, so that both use the same."
-                )
-        k = full.fits[0].npar - reduced.fits[0].npar
-        if k < 1:
+        pairs = list(zip(full.fits, reduced.fits, strict=True))
+        for a, b in pairs:
+            found = ask(a, "common_ground", b.r)
+            names = ("the full model", "the reduced one")
+            check_comparable(found, (a.index, b.index), names, _where(a))
+        sizes = {(a.npar, b.npar) for a, b in pairs}
+        if len(sizes) > 1:
             raise ArgumentError(
-                f"the full model has {full.fits[0].npar} parameters, the reduced one "
-                f"{reduced.fits[0].npar}: the reduced one must have fewer (are they swapped?)."
+                "the number of parameters differs between imputations: a level of a factor is "
+                "absent from some, or a coefficient was dropped there (`fit.dropped`). Drop the "
+                "term, or join the level to another, in all imputations."
             )
-        keys = [
-            {
-                tuple(map(str, row))
-                for row in x.fits[0].varcorr()[["grp", "var1", "var2"]].to_numpy()
-            }
-            for x in (full, reduced)
-        ]
-        same = keys[0] == keys[1]
+        n_full, n_reduced = sizes.pop()
+        if n_full <= n_reduced:
+            raise ArgumentError(
+                f"the full model has {n_full} parameters, the reduced one {n_reduced}: the reduced "
+                "one must have fewer (are they swapped?)."
+            )
+        made = tuple(ask(a, "nesting", b.r) for a, b in pairs)
+        for (a, b), nested in zip(pairs, made, strict=True):
+            _check_nested(nested, a, b)
         notes = []
-        if not same and keys[0] > keys[1]:
+        variances = made[0]["variances"]
+        if variances[0] > variances[1]:
             notes.append(
                 "a variance of 0 lies on the boundary of its range, so that the p value is "
                 "conservative"
             )
-        return cls(full.fits, reduced.fits, k, same, notes)
+        return cls(full.fits, reduced.fits, n_full - n_reduced, made, notes)
+
+    @property
+    def same_random(self) -> bool:
+        """Nested with as many parameters is the same."""
+        n_full, n_reduced = self.made[0]["n_theta"]
+        return bool(n_full == n_reduced)
 
     @property
     def usual(self) -> str:
@@ -172,21 +189,44 @@ class _Pair:
         return "wald" if self.same_random else "likelihood"
 
     def wald(self, method: str, dfcom: Any) -> joint.JointTest:
-        terms = list(self.full[0].beta.index)
-        kept = set(self.reduced[0].beta.index)
-        extra = [x for x in terms if x not in kept]
-        if not self.same_random or not kept <= set(terms) or len(extra) != self.k:
+        if not self.same_random:
             raise ArgumentError(
-                f"{method} tests coefficients, so that the models must have the same random part, "
-                "and the reduced one's coefficients must be among the full one's. Use "
-                "method='D3' or 'D4' (or 'D2' with use='likelihood')."
+                f"{method} tests coefficients, so that the models must have the same random part. "
+                "Use method='D3' or 'D4' (or 'D2' with use='likelihood')."
             )
-        estimates, vcovs = coefficients(self.full, extra)
+        terms = list(self.full[0].beta.index)
+        matrix = self._hypotheses(terms, method)
+        estimates, vcovs = joint.linear_hypothesis(*coefficients(self.full, terms), matrix)
         if method == "D2":
             return joint.d2(joint.wald_chi2(estimates, vcovs), self.k)
-        matrix = np.eye(len(terms))[[terms.index(x) for x in extra]]
         complete = complete_df(dfcom, self.full, matrix, joint=self.k > 1)
         return joint.d1(estimates, vcovs, dfcom=float(np.max(complete)))
+
+    def _hypotheses(self, terms: Sequence[str], method: str) -> Floats:
+        """What the reduced model says of the full one's coefficients: each row of them is 0."""
+        kept = list(self.reduced[0].beta.index)
+        frames = [
+            pd.DataFrame(x["made"], index=list(x["terms"]), columns=list(x["reduced_terms"]))
+            for x in self.made
+        ]
+        made = np.array([frame.loc[terms, kept].to_numpy() for frame in frames])
+        sizes = pd.Series(self.made[0]["sizes"], index=list(self.made[0]["terms"]))[terms]
+        weight = sizes.to_numpy()
+        scaled = made * weight[:, None]
+        largest = np.abs(scaled[0]).max(axis=0)
+        # The tolerance by which R found the columns to be combinations (span_tolerance).
+        if (np.abs(scaled - scaled[0]) > 1e-6 * largest).any():
+            raise ArgumentError(
+                f"{method} tests coefficients, and those of the reduced model are other "
+                "combinations of the full one's in each imputation (as of poly(x, 2) and x, where "
+                "x was imputed). Use method='D3' or 'D4' (or 'D2' with use='likelihood')."
+            )
+        absent = (scaled[0] == 0).all(axis=1)
+        if absent.sum() == self.k:
+            return np.asarray(np.eye(len(terms))[absent])
+        # The coefficients lie in the space of `made`: what is orthogonal to it is 0.
+        left, _, _ = np.linalg.svd(scaled[0] / largest)
+        return np.asarray(left[:, len(kept) :].T * weight)
 
     def likelihood(self, method: str, robust: bool) -> joint.JointTest:
         if any(fit.reml for fit in (*self.full, *self.reduced)):
@@ -232,7 +272,41 @@ class _Likelihoods:
     def stacked(self) -> float:
         """Log-likelihood of one fit to all imputations' rows (not divided by m)."""
         found: Mapping[str, Any] = self.fits[0].call("stacked_loglik", list(self.fits[1:])).value
+        if found["conv"][0] != 0:
+            warnings.warn(
+                "the optimizer did not converge on the stacked data: "
+                f"{' '.join(found['message'])}; try another one (`control`).",
+                RBridgeWarning,
+                stacklevel=5,
+            )
         return float(found["log_lik"][0])
+
+
+def _where(fit: MerMod) -> str:
+    return "" if fit.imputation is None else f"imputation {fit.imputation}: "
+
+
+def _check_nested(found: Mapping[str, Any], full: MerMod, reduced: MerMod) -> None:
+    """Refuse a reduced model that isn't one of those that the full model allows."""
+    outside = []
+    if columns := list(found["columns"]):
+        outside.append(
+            f"its coefficients {', '.join(map(repr, columns))} are of columns that are no "
+            "combination of the full model's"
+        )
+    if terms := list(found["random"]):
+        outside.append(
+            f"its random {'term' if len(terms) == 1 else 'terms'} {', '.join(terms)} "
+            f"{'is' if len(terms) == 1 else 'are'} in none of the full model's, "
+            f"{', '.join(found['full_random'])}"
+        )
+    if outside:
+        raise ArgumentError(
+            f"{_where(full)}the reduced model, {reduced.formula}, isn't nested in the full one, "
+            f"{full.formula}: {'; '.join(outside)}. Compare models of which one leaves out terms "
+            "of the other (the full model may hold the terms of both); models that aren't nested "
+            "are compared by their AIC or BIC, fit by fit (`fit.anova(other)`)."
+        )
 
 
 def compare_estimates(fit: MerMod, fits: MerModList, conf_level: float = 0.95) -> pd.DataFrame:
@@ -259,7 +333,7 @@ def compare_estimates(fit: MerMod, fits: MerModList, conf_level: float = 0.95) -
     Raises
     ------
     ArgumentError
-        If the models differ in their coefficients.
+        If the models differ in their response or coefficients.
 
     Examples
     --------
@@ -274,6 +348,13 @@ def compare_estimates(fit: MerMod, fits: MerModList, conf_level: float = 0.95) -
         raise ArgumentError("compare_estimates takes one fit (MerMod) and a list (MerModList).")
     pooled = fits.pool(conf_level=conf_level)
     table = pooled.fixed
+    responses = [x.formula.split("~")[0].strip() for x in (fit, fits[0])]
+    if responses[0] != responses[1]:
+        raise ArgumentError(
+            f"the response of the single fit is {responses[0]!r}, that of the list "
+            f"{responses[1]!r}: fit the same formula to the data with holes and to the imputed "
+            "ones."
+        )
     if set(table["term"]) != set(fit.beta.index):
         odd = sorted(set(table["term"]) ^ set(fit.beta.index))
         raise ArgumentError(

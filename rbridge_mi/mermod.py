@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar, overload
@@ -9,7 +10,8 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, overload
 import numpy as np
 import pandas as pd
 
-from .errors import ArgumentError
+from .comparable import check_comparable
+from .errors import ArgumentError, RBridgeWarning, RWarning
 from .printed import Printed
 from .schemas import checked
 
@@ -356,25 +358,70 @@ class MerMod:
     def anova(self, *others: MerMod, refit: bool = True) -> pd.DataFrame:
         """Likelihood ratio tests between nested fits, as R's ``anova(m, ...)``.
 
-        Fits by REML are refitted by ML first, as R does (`refit`). Without `others`: R's table of
-        sequential F values.
+        Parameters
+        ----------
+        *others : MerMod
+            Of the same response, rows, weights and offset. As in R, models that are not nested are
+            taken: their aic and bic can be compared, but statistic and p_value mean nothing. None:
+            R's table of sequential F values.
+        refit : bool
+            Refit fits by REML by ML first, as R does. Restricted likelihoods of models with
+            different coefficients can't be compared, of which False is warned.
 
         Returns
         -------
         DataFrame
             Columns npar, aic, bic, log_lik, deviance, statistic (chi-squared), df, p_value;
             indexed by the models' formulas, in R's order (by npar).
+
+        Raises
+        ------
+        ArgumentError
+            Fits of another response, weights or offset, or to other rows or data, naming which. R
+            asks only for the same number of rows and the same names in the call.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> hsb = rb.load_hsb()
+        >>> full = rb.Lmer("mathach ~ ses + meanses + (1 | schid)", reml=False).fit(hsb)
+        >>> reduced = rb.Lmer("mathach ~ ses + (1 | schid)", reml=False).fit(hsb)
+        >>> full.anova(reduced)["npar"].tolist()
+        [4.0, 5.0]
         """
         if not others:
             table: pd.DataFrame = self.r.call("mermod_anova_terms").value
             return table
-        found = self.r.call("mermod_anova", list(others_r(others)), refit=refit).value
+        objects = others_r(others)
+        for i, other in enumerate(others):
+            check_comparable(
+                self.r.call("common_ground", objects[i]).value,
+                (self.index, other.index),
+                ("the first model", "the other" if len(others) == 1 else f"model {i + 2}"),
+                "anova: ",
+            )
+        if not refit:
+            self._warn_of_reml(others)
+        reply = self.r.call("mermod_anova", objects, refit=refit)
+        for text in reply.warnings:
+            warnings.warn(f"R: {text.strip()}", RWarning, stacklevel=2)
+        found = reply.value
         formulas = [self.formula, *(x.formula for x in others)]
         frame = pd.DataFrame(found["table"])
         frame.index = pd.Index([formulas[i - 1] for i in found["order"]], name="formula")
         return checked(frame, "anova")
 
     # -- plumbing ---------------------------------------------------------------------------
+
+    def _warn_of_reml(self, others: Sequence[MerMod]) -> None:
+        restricted = [x for x in (self, *others) if x.reml]
+        if any(set(x.beta.index) != set(restricted[0].beta.index) for x in restricted):
+            warnings.warn(
+                "anova: restricted likelihoods of models with different coefficients can't be "
+                "compared; refit=True compares their maximum likelihood fits.",
+                RBridgeWarning,
+                stacklevel=3,
+            )
 
     def _ask(self, function: RFunction) -> Any:
         if function not in self._known:

@@ -97,7 +97,8 @@ class MerModList(Sequence[MerMod]):
             default), as in mice: nobs minus all parameters, too many where there are few groups.
             "satterthwaite" and "kenward-roger": per coefficient, by lmerTest and pbkrtest, the mean
             over the fits; standard errors stay lme4's. Kenward and Roger's take time and memory
-            that grow with the square of nobs. Or a number; ``math.inf`` gives Rubin's (1987).
+            that grow with the square of nobs, and are made for REML: of fits by ML they are those
+            of refits by it, with a warning. Or a number; ``math.inf`` gives Rubin's (1987).
         conf_level : float
             Of the intervals.
 

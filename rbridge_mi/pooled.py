@@ -215,9 +215,11 @@ class PooledMerMod:
         pooled by Rubin's rules on the log (SDs), Fisher's z (correlations) or logit (ICC) scale;
         estimates are those of the mean covariance matrices (`varcorr`, `icc`).
 
-        A parameter on its boundary in any fit (an SD of 0, a correlation of -1 or 1) has neither
-        standard error nor interval, and `n_boundary` counts those fits; the other parameters'
-        curvature is taken with it held there.
+        A parameter on its boundary in any fit has neither standard error nor interval, and
+        `n_boundary` counts those fits; the other parameters' curvature is taken with it held there.
+        What is on the boundary is decided by ``lme4::isSingular``, a diagonal theta below 1e-4: the
+        SD of that effect, if all of it is below, otherwise its correlations with the effects before
+        it, which determine it. So `n_boundary` is 0 everywhere just where no fit `is_singular`.
 
         Returns
         -------

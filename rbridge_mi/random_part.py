@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from .schemas import checked
 __all__ = ["pool_r2", "pool_random", "ranef_intervals"]
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Key = tuple[str, "str | None", "str | None"]
 
 _COLUMNS = ("estimate", "std_error", "df", "conf_low", "conf_high", "fmi", "n_boundary")
@@ -30,21 +30,17 @@ _INFERENCE = list(_COLUMNS[1:-1])
 
 @dataclass(frozen=True)
 class _Scale:
-    """A kind of parameter: its open range, and the scale without bounds where it is pooled."""
+    """A kind of parameter: the scale without bounds where it is pooled."""
 
-    low: float
-    high: float
     there: Callable[[Floats], Floats]
     back: Callable[[Floats], Floats]
     slope: Callable[[Floats], Floats]
     pool: Callable[..., components.PooledComponents]
 
 
-_SD = _Scale(0, math.inf, np.log, np.exp, lambda x: 1 / x, components.pool_sd)
-_COR = _Scale(-1, 1, np.arctanh, np.tanh, lambda x: 1 / (1 - x * x), components.pool_cor)
+_SD = _Scale(np.log, np.exp, lambda x: 1 / x, components.pool_sd)
+_COR = _Scale(np.arctanh, np.tanh, lambda x: 1 / (1 - x * x), components.pool_cor)
 _ICC = _Scale(
-    0,
-    1,
     lambda x: np.asarray(np.log(x) - np.log1p(-x)),
     lambda x: np.asarray(1 / (1 + np.exp(-x))),
     lambda x: 1 / (x * (1 - x)),
@@ -60,6 +56,7 @@ def pool_random(
     keys = [_keys(x["grp"], x["var1"], x["var2"]) for x in found]
     order = [[own.index(key) for key in keys[0]] for own in keys]
     values = np.array([x["value"][i] for x, i in zip(found, order, strict=True)])
+    inside = ~np.array([x["boundary"][i] for x, i in zip(found, order, strict=True)], dtype=bool)
     link_vcovs = np.array([x["link_vcov"][np.ix_(i, i)] for x, i in zip(found, order, strict=True)])
     odd = [str(f.imputation) for f, x in zip(fits, found, strict=True) if not x["definite"][0]]
     if odd:
@@ -77,14 +74,17 @@ def pool_random(
     parts = []
     for scale, pick in ((_SD, ~is_cor), (_COR, is_cor)):
         if pick.any():
-            part = _pooled(scale, values[:, pick], link[:, pick], "link", center[pick], kind, level)
+            own = (values[:, pick], inside[:, pick], link[:, pick])
+            part = _pooled(scale, *own, "link", center[pick], kind, level)
             parts.append(part.set_index(np.flatnonzero(pick)))
     rows = pd.concat(parts).sort_index()
     rows.insert(0, "group", [key[0] for key in keys[0]])
     rows.insert(1, "term", [_term(key) for key in keys[0]])
     if len(icc):
         shares, variances = _icc(keys[0], list(icc.index), values, link_vcovs)
-        whole = _pooled(_ICC, shares, variances, "natural", icc.to_numpy(), kind, level)
+        there = inside[:, [keys[0].index(_intercept(group)) for group in icc.index]]
+        own = (shares, there, variances)
+        whole = _pooled(_ICC, *own, "natural", icc.to_numpy(), kind, level)
         whole.insert(0, "group", list(icc.index))
         whole.insert(1, "term", "icc")
         rows = pd.concat([rows, whole], ignore_index=True)
@@ -103,6 +103,10 @@ def _keyed(varcorr: pd.DataFrame) -> dict[Key, float]:
     return dict(zip(keys, varcorr["sdcor"], strict=True))
 
 
+def _intercept(group: str) -> Key:
+    return (group, "(Intercept)", None)
+
+
 def _term(key: Key) -> str:
     """As in `tidy`."""
     _, var1, var2 = key
@@ -114,14 +118,18 @@ def _term(key: Key) -> str:
 def _pooled(
     scale: _Scale,
     values: Floats,
+    inside: Bools,
     variances: Floats,
     variances_on: str,
     center: Floats,
     kind: str,
     level: float,
 ) -> pd.DataFrame:
-    """Columns of `_COLUMNS`, one row per parameter; `variances` are nan where there are none."""
-    inside = (values > scale.low) & (values < scale.high)
+    """Columns of `_COLUMNS`, one row per parameter.
+
+    Those fits that lme4 calls singular in a parameter are not `inside`; `variances` are nan where
+    there are none.
+    """
     usable = inside.all(axis=0)
     # What follows can carry a stand-in; it is blotted out below.
     safe, middle = np.where(usable, values, 0.5), np.where(usable, center, 0.5)
@@ -150,7 +158,7 @@ def _icc(
     keys: Sequence[Key], groups: Sequence[str], values: Floats, link_vcovs: Floats
 ) -> tuple[Floats, Floats]:
     """Each fit's intercept shares and their variances, by the delta method from log SDs."""
-    own = [keys.index((group, "(Intercept)", None)) for group in groups]
+    own = [keys.index(_intercept(group)) for group in groups]
     residual = next(i for i, key in enumerate(keys) if key[1] is None)
     rows = [*own, residual]
     variances = values[:, rows] ** 2

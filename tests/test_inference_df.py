@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import rbridge_mi as rb
+from rbridge_mi.asking import complete_df
 from rbridge_mi.pooling import barnard_rubin_df
 from rbridge_mi.testing.rscript import run_r
 
@@ -74,6 +76,50 @@ def test_small_sample_is_the_mean_of_lmertests(
     np.testing.assert_allclose(joint["df2"], given["df2"], rtol=1e-5)
     one = pooled.test("x1 = 0")
     np.testing.assert_allclose(one["df2"], pooled.fixed["df"][1], rtol=1e-12)
+
+
+ML = """
+df <- sapply(frames, function(d) {
+  fit <- lme4::lmer(y ~ x1 + x2 + (1 | g), d, REML = FALSE)
+  by_reml <- update(fit, REML = TRUE)
+  p <- diag(3)
+  list(
+    pbkrtest = apply(p, 1, function(row) pbkrtest::get_Lb_ddf(by_reml, row)),
+    joint = lmerTest::contestMD(lmerTest::as_lmerModLmerTest(by_reml), p[2:3, ],
+                                ddf = "Kenward-Roger")$DenDF,
+    satterthwaite = summary(lmerTest::as_lmerModLmerTest(fit))$coefficients[, "df"],
+    satterthwaite_joint = lmerTest::contestMD(lmerTest::as_lmerModLmerTest(fit), p[2:3, ])$DenDF,
+    wrong = pbkrtest::Lb_ddf(p[1, ], vcov(fit), pbkrtest::vcovAdj(fit))
+  )
+}, simplify = FALSE)
+"""
+
+
+def test_kenward_rogers_df_of_ml_fits_are_those_of_the_reml_refit() -> None:
+    """Few groups, where the two covariances differ; Satterthwaite's df are lmerTest's of ML."""
+    data = imputed(complete(groups=9), m=3)
+    theirs = run_r(ML, frames=list(data))["df"]
+    mean = {key: np.mean([np.asarray(x[key]) for x in theirs], axis=0) for key in theirs[0]}
+    fits = fitted("y ~ x1 + x2 + (1 | g)", data, reml=False)
+    with pytest.warns(rb.RBridgeWarning, match="'kenward-roger': .* refits by REML") as caught:
+        pooled = fits.pool("kenward-roger")
+    assert caught[0].filename == __file__
+    # Refits by `update` and from the call stop at the same optimum; df are a smooth function of it.
+    np.testing.assert_allclose(pooled.complete_df, mean["pbkrtest"], rtol=1e-6)
+    assert abs(mean["wrong"] / mean["pbkrtest"][0] - 1) > 0.02  # the ML covariance gives others
+    assert pooled.fixed["std_error"].equals(fits.pool().fixed["std_error"])
+    by_reml = fitted("y ~ x1 + x2 + (1 | g)", data)
+    again = by_reml.pool("kenward-roger")  # nothing is warned of
+    np.testing.assert_allclose(pooled.complete_df, again.complete_df, rtol=1e-12)
+    satterthwaite = fits.pool("satterthwaite")
+    # lmerTest differentiates numerically, along the last bits of where the optimizer stopped.
+    np.testing.assert_allclose(satterthwaite.complete_df, mean["satterthwaite"], rtol=1e-5)
+    hypotheses = np.eye(3)[1:]
+    for dfcom, key in (("kenward-roger", "joint"), ("satterthwaite", "satterthwaite_joint")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rb.RBridgeWarning)
+            found = complete_df(dfcom, fits, hypotheses, joint=True)
+        assert found == pytest.approx(float(np.ravel(mean[key])[0]), rel=1e-5)
 
 
 def test_a_singular_fit_has_satterthwaites_too(data: rb.ImputedData) -> None:

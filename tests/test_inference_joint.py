@@ -207,6 +207,98 @@ def test_likelihoods_with_weights_and_offset() -> None:
     assert all(0 < x["p_value"].iloc[0] < 1 for x in ours)
 
 
+# full, reduced, and which of MORE lmer is given beside the formula
+STACKED: dict[str, tuple[str, str, str]] = {
+    "scale": ("y ~ scale(x2) + x1 + (1 | g)", "y ~ x1 + (1 | g)", ""),
+    "poly": ("y ~ poly(x2, 2) + x1 + (1 | g)", "y ~ x1 + (1 | g)", ""),
+    "scaled slopes": ("y ~ x1 + (1 + scale(x2) | g)", "y ~ x1 + (1 | g)", ""),
+    "a basis": ("y ~ splines::ns(x2, 3) + (1 | g)", "y ~ 1 + (1 | g)", ""),
+    "weights, offset": ("y ~ scale(x2) + x1 + (1 | g)", "y ~ x1 + (1 | g)", "weights"),
+    "subset": ("y ~ scale(x2) + x1 + (1 | g)", "y ~ x1 + (1 | g)", "subset"),
+    "contrasts": ("y ~ f * scale(x2) + (1 | g)", "y ~ f + (1 | g)", "contrasts"),
+    "text": ("y ~ scale(x2) + text + (1 | g)", "y ~ scale(x2) + (1 | g)", ""),
+    "holes": ("y ~ scale(x2) + hole + (1 | g)", "y ~ hole + (1 | g)", ""),
+}  # fmt: skip
+MORE: dict[str, tuple[str, dict[str, Any]]] = {
+    "": ("", {}),
+    "weights": ("weights = w, offset = o", {"weights": "w", "offset": "o"}),
+    "subset": ("subset = keep", {"subset": "keep"}),
+    "contrasts": ("contrasts = list(f = 'contr.sum')", {"contrasts": {"f": "contr.sum"}}),
+}
+R_STACKED = """
+suppressMessages({library(lme4); library(mitml)})
+answers <- lapply(pairs, function(pair) {
+  more <- as.list(str2lang(paste0("list(", pair$more, ")")))[-1]
+  fit <- function(formula) structure(lapply(frames, function(d) {
+    do.call("lmer", c(list(as.formula(formula), data = d, REML = FALSE), more), quote = FALSE)
+  }), class = c("mitml.result", "list"))
+  as.numeric(testModels(fit(pair$full), fit(pair$reduced), method = "D4", data = frames)$test)
+})
+"""
+
+
+@pytest.fixture(scope="module")
+def awkward() -> rb.ImputedData:
+    """With weights, an offset, a subset, text, holes; an imputation's x2 is on its own scale."""
+    rng = np.random.default_rng(4)
+    frame = complete(seed=4).assign(
+        w=lambda d: 1.0 + (d["x2"] > 0),
+        o=lambda d: 0.3 * d["x1"],
+        keep=lambda d: d.index % 7 > 0,
+        text=lambda d: rng.choice(["low", "mid", "top"], size=len(d)),
+        hole=lambda d: d["x1"].where(d.index % 11 > 0),
+    )
+    frames = [
+        x.assign(x2=lambda d, i=i: (1 + 0.3 * i) * d["x2"] + 0.5 * i)
+        for i, x in enumerate(imputed(frame, m=4))
+    ]
+    return rb.ImputedData.from_frames(frames)
+
+
+def test_the_stacked_model_is_mitmls(awkward: rb.ImputedData) -> None:
+    """What a formula computes of its variables (scale, poly), it computes of the stacked ones."""
+    pairs = {k: {"full": a, "reduced": b, "more": MORE[x][0]} for k, (a, b, x) in STACKED.items()}
+    theirs = run_r(R_STACKED, frames=list(awkward), pairs=pairs)["answers"]
+    for name, (full, reduced, more) in STACKED.items():
+        lists = [fitted(x, awkward, reml=False, **MORE[more][1]) for x in (full, reduced)]
+        expected = np.asarray(theirs[name], dtype=float)
+        found = row(quiet(*lists, method="D4"))
+        if expected[4] < 0:  # mitml keeps a negative relative increase, here it is 0
+            expected[0] *= 1 + expected[4]
+            np.testing.assert_allclose(found[[0, 1, 4]], [*expected[:2], 0], rtol=TESTS)
+            continue
+        assert_row(quiet(*lists, method="D4"), expected)
+
+
+def test_arguments_given_as_vectors_are_stacked_too(awkward: rb.ImputedData) -> None:
+    """The same numbers as columns of the data and as arrays: the same bits."""
+    given = {"weights": "w", "offset": "o", "subset": "keep"}
+    as_vectors = {name: awkward[0][column].to_numpy() for name, column in given.items()}
+    formulas = "y ~ scale(x2) + x1 + (1 | g)", "y ~ x1 + (1 | g)"
+    columns, vectors = (
+        quiet(*(fitted(x, awkward, reml=False, **arguments) for x in formulas), method="D4")
+        for arguments in (given, as_vectors)
+    )
+    pd.testing.assert_frame_equal(columns, vectors, check_exact=True)
+
+
+def test_groups_of_imputations_are_kept_apart(awkward: rb.ImputedData) -> None:
+    """Nested groups, which mitml can't stack: by hand, with a column per grouping."""
+    code = """
+    suppressMessages(library(lme4))
+    stacked <- do.call(rbind, lapply(seq_along(frames), function(i) {
+      cbind(frames[[i]], a = paste(i, frames[[i]]$g), b = paste(i, frames[[i]]$g, frames[[i]]$text))
+    }))
+    fit <- lmer(y ~ scale(x2) + (1 | a) + (1 | b), stacked, REML = FALSE)
+    answer <- as.numeric(logLik(fit))
+    """
+    expected = float(run_r(code, frames=list(awkward))["answer"][0])
+    fits = fitted("y ~ scale(x2) + (1 | g/text)", awkward, reml=False)
+    found = fits[0].r.call("stacked_loglik", [x.r for x in fits[1:]]).value
+    # The optimum is flat: the optimizer's tolerance, squared.
+    assert float(found["log_lik"][0]) == pytest.approx(expected, rel=1e-10)
+
+
 def test_compare_refuses(lists: dict[str, rb.MerModList], data: rb.ImputedData) -> None:
     full, reduced = lists["y ~ x1 + x2 + (1 | g)"], lists["y ~ x1 + (1 | g)"]
     cases: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [

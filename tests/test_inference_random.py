@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.special import ndtri
 
 import rbridge_mi as rb
@@ -217,6 +219,90 @@ def test_correlation_at_the_boundary() -> None:
     assert cor["n_boundary"] == 3
     assert math.isnan(cor["conf_low"])
     assert table.loc[["sd__(Intercept)", "sd__x1", "sd__Observation"]].notna().all(axis=None)
+
+
+TOL = 1e-4  # lme4's isSingular()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(1, 4).flatmap(
+        lambda k: st.tuples(
+            st.just(k),
+            st.lists(
+                st.sampled_from([0.0, 1e-9, 3e-5, 9.99e-5, 1.01e-4, 1e-3, 0.5, 2.0, -0.7, 1e4]),
+                min_size=k * (k + 1) // 2,
+                max_size=k * (k + 1) // 2,
+            ),
+        )
+    )
+)
+def test_the_canonical_factor_is_singular_where_lme4s_is(drawn: tuple[int, list[float]]) -> None:
+    """A 0 on its diagonal just where a diagonal theta is below isSingular's tolerance; and the
+    covariance stays, but for what was set to 0."""
+    k, thetas = drawn
+    factor = np.zeros((k, k))
+    factor[np.tril_indices(k)] = thetas
+    factor[np.diag_indices(k)] = np.abs(np.diag(factor))  # lme4's lower bound
+    found = np.asarray(rdoor.call("canonical_factor", factor, TOL).value).reshape(k, k)
+    flagged = np.diag(found) == 0
+    assert flagged.any() == (np.diag(factor) < TOL).any()
+    assert (np.triu(found, 1) == 0).all()
+    gone = np.linalg.norm(factor, axis=1) < TOL
+    assert ((np.linalg.norm(found, axis=1) == 0) == gone).all()
+    assert (found[:, flagged] == 0).all()
+    # Each of the k numbers set to 0 was below TOL, in units in which its row has this length.
+    length = np.linalg.norm(factor, axis=1)
+    allowed = k * TOL * (length[:, None] + length[None, :]) + k * TOL**2
+    assert (np.abs(found @ found.T - factor @ factor.T) <= allowed).all()
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["y ~ x1 + (1 + x1 | g)", "y ~ x1 + (1 + x1 + x2 | g)", "y ~ x1 + (1 + x1 || g) + (1 | h)"],
+)
+def test_on_the_boundary_is_what_lme4_calls_singular(formula: str) -> None:
+    """n_boundary counts a fit in some row just where it is singular; such a row has no interval."""
+    kinds = set()
+    for seed in range(8):
+        frame = complete(groups=10, size=6, seed=seed, slope_sd=0.1 if seed % 2 else 0.8)
+        fits = fitted(formula, imputed(frame, m=2, seed=seed))
+        for fit in fits:
+            found = fit.r.call("random_curvature").value
+            assert bool(np.any(found["boundary"])) == fit.is_singular, fit.theta
+            kinds.add(fit.is_singular)
+        table = fits.pool().random
+        assert (table["n_boundary"] > 0).any() == any(x.is_singular for x in fits)
+        assert table["n_boundary"].max() <= sum(x.is_singular for x in fits)
+        counted = table[table["n_boundary"] > 0]
+        assert counted[["std_error", "df", "conf_low", "conf_high", "fmi"]].isna().all(axis=None)
+    assert kinds == {True, False}
+
+
+def test_an_effect_that_two_others_determine() -> None:
+    """The third of three effects: both its correlations are on the boundary, neither is 1."""
+    frame = complete(groups=30)
+    x2 = frame["x2"]
+    own = {g: np.random.default_rng(i).normal(size=2) for i, g in enumerate(frame["g"].unique())}
+    u = np.array([own[g] for g in frame["g"]])
+    y = u[:, 0] + u[:, 1] * frame["x1"] + (0.6 * u[:, 0] - 0.6 * u[:, 1]) * x2
+    frame["y"] = y + 0.3 * np.random.default_rng(9).normal(size=len(frame))
+    fits = fitted("y ~ 1 + (1 + x1 + x2 | g)", rb.ImputedData.from_frames([frame] * 2))
+    assert fits[0].is_singular
+    table = fits.pool().random.set_index("term")
+    counted = table.index[table["n_boundary"] > 0].tolist()
+    assert counted == ["cor__(Intercept).x2", "cor__x1.x2"]
+    assert (table.loc[counted, "estimate"].abs() < 0.9).all()
+    assert table.drop(index=counted).notna().all(axis=None)
+
+
+def test_r2_of_terms_in_another_order_than_lme4s(data: rb.ImputedData) -> None:
+    """lme4 sorts random terms by their number of levels."""
+    a, b = (
+        rb.Lmer(f"y ~ x1 + {x}").fit(data[0]).r2()
+        for x in ("(1 | h) + (1 + x1 | g)", "(1 + x1 | g) + (1 | h)")
+    )
+    pd.testing.assert_frame_equal(a, b, rtol=1e-6)
 
 
 def test_asking_leaves_the_fits_alone(data: rb.ImputedData) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import RBridgeWarning, RCallError
+from ..errors import ArgumentError, RBridgeWarning, RCallError
 from ..imputers import AmeliaImputer
 from ..mermod import MerMod
 from ..models import Lmer
@@ -223,9 +223,18 @@ def model_answers(case: ModelCase, frame: pd.DataFrame) -> dict[str, Any]:
         found["confint_profile"] = answer(lambda: intervals(fit.confint()))
     found["anova_terms"] = answer(fit.anova)
     second = Lmer(case.second(), **case.python_arguments(frame, case.second()))
-    found["anova"] = answer(lambda: compared(fit.anova(second.fit(frame))))
-    found["anova_no_refit"] = answer(lambda: compared(fit.anova(second.fit(frame), refit=False)))
+    found["anova"] = answer(lambda: _anova(fit, second.fit(frame), refit=True))
+    found["anova_no_refit"] = answer(lambda: _anova(fit, second.fit(frame), refit=False))
     return found
+
+
+def _anova(fit: MerMod, other: MerMod, refit: bool) -> pd.DataFrame:
+    """The table; where this library refuses what R refuses, too, R's refusal."""
+    try:
+        return compared(fit.anova(other, refit=refit))
+    except ArgumentError:
+        fit.r.call("mermod_anova", [other.r], refit=refit)  # an RCallError, with R's text
+        raise
 
 
 def _as_numbers(frame: pd.DataFrame) -> pd.DataFrame:

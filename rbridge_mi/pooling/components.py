@@ -106,7 +106,13 @@ def _expit(x: Floats) -> Floats:
     return np.asarray(special().expit(x))
 
 
-_LOG = _Link("sd", np.log, np.exp, lambda x: 1 / x, 0.0, math.inf, _root_mean_square)
+def _exp(x: Floats) -> Floats:
+    """Infinite where the interval of an SD that is nearly 0 has no end that a double can hold."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(x))
+
+
+_LOG = _Link("sd", np.log, _exp, lambda x: 1 / x, 0.0, math.inf, _root_mean_square)
 _FISHER = _Link("cor", np.arctanh, np.tanh, lambda x: 1 / (1 - x * x), -1.0, 1.0, _arrays.mean)
 _LOGIT = _Link("icc", _logit, _expit, lambda x: 1 / (x * (1 - x)), 0.0, 1.0, _arrays.mean)
 
