@@ -17,12 +17,11 @@ import rbridge_mi as rb
 from rbridge_mi import rdoor
 from rbridge_mi.mertools import MerToolsTables
 from rbridge_mi.schemas import GLOSSARY
-from rbridge_mi.testing.rscript import run_r
+from rbridge_mi.testing.ordering import steady_rscript
 
 from .conftest import VIGNETTE
 
 HERE = Path(__file__).resolve().parent
-REFERENCE = HERE.parent / "r" / "reference" / "mertools.R"
 VERSION = "0.5.2"
 
 # Sums are taken as R takes them (extended precision, two passes) and the rest is a handful of
@@ -151,13 +150,11 @@ def truth(
             fit.r.call("base::saveRDS", file)
         data = list(lists[name].data)
         cases[name] = {"formula": formula, "reml": reml, "data": data, "files": files}
-    code = REFERENCE.read_text() + (
-        "\nanswers <- mertools_answers(cases)"
-        '\nversion <- as.character(utils::packageVersion("merTools"))'
-    )
-    found = run_r(code, cases=cases)
-    assert list(found["version"]) == [VERSION], "these are the numbers of another merTools"
-    return found["answers"]
+    with steady_rscript() as r:
+        version = r.stack(["merTools"])["packages"]["merTools"]
+        assert version == VERSION, "these are the numbers of another merTools"
+        answers: dict[str, Any] = r.ask("mertools_answers", cases=cases)
+    return answers
 
 
 @pytest.mark.parametrize("case", CASES)

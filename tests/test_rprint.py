@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rbridge_mi import rprint
-from rbridge_mi.testing.rscript import run_r
+from rbridge_mi.testing import run_r
 
 NUMBERS = [
     [0.0],

@@ -91,11 +91,8 @@ class Suite:
         self._r = steady_rscript()
 
     def stack(self) -> dict[str, Any]:
-        """The Rscript's versions, BLAS and collation, with the packages that are loaded."""
-        from ..testing.rscript import stack_from
-
-        self._r.submit("stack_of", packages=list(PACKAGES))
-        return stack_from(self._r.result()[0])
+        """Describe the Rscript: its versions, BLAS and collation, and those of `PACKAGES`."""
+        return self._r.stack(PACKAGES)
 
     def missing_packages(self, case: Case) -> list[str]:
         """R packages that the case needs and R lacks."""

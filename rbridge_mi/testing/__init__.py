@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bits import Comparison, Difference, assert_frame_bits_equal, compare, ulps
+    from .evaluation import REvaluation, run_r
     from .fits import assert_parity
-    from .rscript import REvaluation, run_r
 
 __all__ = ["Comparison", "Difference", "REvaluation", "assert_frame_bits_equal", "assert_parity",
            "compare", "run_r", "ulps"]  # fmt: skip
 
 _HOMES = {
     "bits": ("Comparison", "Difference", "assert_frame_bits_equal", "compare", "ulps"),
+    "evaluation": ("REvaluation", "run_r"),
     "fits": ("assert_parity",),
-    "rscript": ("REvaluation", "run_r"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from ..errors import RNotFoundError
 from .bits import compare
+from .evaluation import REvaluation, run_r
 from .rds import NA_REAL_BITS, Node, render
-from .rscript import REvaluation, Rscript, find_rscript, run_r, stack_from
+from .rscript import Rscript, find_rscript
 from .values import from_python, to_python
 
 __all__ = ["Mode", "Records", "data_hash", "from_json", "to_json"]
@@ -217,8 +218,7 @@ def _stack_here(packages: tuple[str, ...]) -> dict[str, Any] | None:
             _stacks[packages] = None
         else:
             with Rscript() as r:
-                r.submit("stack_of", packages=list(packages))
-                _stacks[packages] = stack_from(r.result()[0])
+                _stacks[packages] = r.stack(packages)
     return _stacks[packages]
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rbridge_mi.parity import Argument, ModelCase, Suite
 from rbridge_mi.parity.engine import verdicts
 from rbridge_mi.parity.scripts import python_script, r_script
+from rbridge_mi.testing.rscript import find_rscript
 
 # Any text but NUL and lone surrogates, which R's text can't hold.
 LEVELS = st.lists(
@@ -146,7 +147,7 @@ def test_the_printed_scripts_stand_alone(
     r_code, python_code = parts[2], parts[4]
     (tmp_path / "case.R").write_text(r_code, encoding="utf-8")
     (tmp_path / "case.py").write_text(python_code, encoding="utf-8")
-    in_r = run(["Rscript", str(tmp_path / "case.R")])
+    in_r = run([str(find_rscript()), str(tmp_path / "case.R")])
     in_python = run([sys.executable, "-W", "ignore", str(tmp_path / "case.py")])
     assert in_r == in_python
     assert len(in_r) > 10
