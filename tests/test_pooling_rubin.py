@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rbridge_mi import pooling
 from rbridge_mi.errors import RBridgeError
-from rbridge_mi.pooling._tails import f_upper, t_critical, t_two_sided
+from rbridge_mi.pooling.tails import f_upper, t_critical, t_two_sided
 
 FREE_OF_SCALE = ("statistic", "df", "p_value", "riv", "lambda_", "fmi")
 finite = st.floats(-50, 50).map(lambda x: round(x, 6))

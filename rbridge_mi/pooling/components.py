@@ -43,8 +43,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ArgumentError
 from . import _arrays
 from ._arrays import Floats
-from ._tails import special
 from .rubin import pool_scalars
+from .tails import special
 
 __all__ = ["PooledComponents", "pool_cor", "pool_icc", "pool_sd"]
 

@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ArgumentError
 from . import _arrays
 from ._arrays import Floats
-from ._tails import special
 from .rubin import PooledScalars, pool_scalars
+from .tails import special
 
 __all__ = ["MonteCarloErrors", "fmi_interval", "imputations_needed", "monte_carlo_errors"]
 

@@ -43,8 +43,8 @@ from numpy.typing import ArrayLike
 from ..errors import ArgumentError
 from . import _arrays
 from ._arrays import Floats
-from ._tails import f_upper
 from .rubin import pool_scalars
+from .tails import f_upper
 
 __all__ = ["JointTest", "d1", "d2", "d3", "d4", "linear_hypothesis", "wald_chi2"]
 

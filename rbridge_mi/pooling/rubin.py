@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 from ..errors import ArgumentError
 from . import _arrays
 from ._arrays import Floats
-from ._tails import t_critical, t_two_sided
+from .tails import t_critical, t_two_sided
 
 __all__ = [
     "COLUMNS",
