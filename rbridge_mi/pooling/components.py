@@ -293,8 +293,16 @@ def pool_on_scale(
         One of ``rbridge_mi.pooling.scales``.
     values : array_like of shape (m,) or (m, p)
         The parameters, in their own units.
-    variances, variances_on, center, dfcom, conf_level
-        As in `pool_sd`.
+    variances : array_like of the shape of `values`
+        Each fit's sampling variances, as in `pool_sd`.
+    variances_on : {"natural", "link"}
+        What they are variances of: the parameter, or its value on the scale.
+    center : array_like of shape () or (p,), optional
+        Point estimates to report and to centre the interval on.
+    dfcom : float or array_like of shape (p,)
+        Complete-data degrees of freedom: one number, one per parameter, or inf.
+    conf_level : float
+        Coverage of the interval, between 0 and 1.
 
     Returns
     -------
@@ -305,6 +313,10 @@ def pool_on_scale(
     ------
     ArgumentError
         As `pool_sd`, for values outside the scale's range.
+
+    See Also
+    --------
+    rbridge_mi.pooling.scales : The scales.
 
     Examples
     --------
