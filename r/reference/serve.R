@@ -1,6 +1,7 @@
-# The Rscript that Python's tests compare with: for each line "job <tab> answer" on standard input
-# it reads a list(program, ...) from the file `job`, calls that program, and saves what it gives to
-# the file `answer`. A line that begins with the marker ends what a job prints.
+# The Rscript that Python compares with. For each line "job <tab> answer" on standard input it reads
+# list(program = name, ...) from the file `job`, calls the function of that name with the other
+# elements as its arguments, and saves the value to the file `answer`. Then it prints the marker on a
+# line of its own: everything before it was printed by the job.
 #
 # Usage: Rscript serve.R FOLDER MARKER
 

@@ -1,13 +1,16 @@
-"""Regression tests against R, to the last bit: the instruments of this library's own parity suite.
+"""Regression tests against R, to the last bit, with the tools of this library's own parity suite.
 
-``run_r``                     R code in a separate Rscript, on given frames; values come back whole
-``assert_parity``             a fit, every accessor beside what a user's R script says
-``assert_frame_bits_equal``   two tables, the worst cell named with its distance in ulps
-``ulps``, ``compare``         distances; what differs, as data
+===========================  ==================================================================
+``run_r``                    runs R code in a separate Rscript, on given frames; returns values
+                             with every bit
+``assert_parity``            compares every accessor of a fit with a user's R script
+``assert_frame_bits_equal``  compares two tables; names the worst cell, with its distance in ulps
+``compare``, ``ulps``        what differs as data; distances
+===========================  ==================================================================
 
-With pytest comes a plugin (nothing to switch on): the fixture ``r_reference`` and the options
-``--r-record`` and ``--r-check``; see ``rbridge_mi.testing.plugin``. Importing this package loads
-nothing but what is asked for, so that a run of pytest that needs none of it pays nothing.
+A plugin is registered with pytest and needs no configuration: the fixture ``r_reference`` and the
+options ``--r-record`` and ``--r-check``; see ``rbridge_mi.testing.plugin``. A name's module is
+loaded at its first use, so that test runs that use none of these are not slowed down.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class REvaluation(dict[str, Any]):
     nodes : dict
         The same variables as R vectors (`rds.Node`), bit for bit.
     last : Node, optional
-        The same value of the last expression as an R vector.
+        The value of the last expression as an R vector.
 
     See Also
     --------
