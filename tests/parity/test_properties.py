@@ -1,4 +1,4 @@
-"""Parity on data sets and formulas that nobody chose: made by hypothesis, small and awkward."""
+"""Parity on small, awkward data sets and formulas that hypothesis generates."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def situations(draw: st.DrawFn) -> tuple[ModelCase, pd.DataFrame]:
     if draw(st.booleans()):
         arguments.append(Argument("na_action", "na.exclude", "na.action = na.exclude"))
     formula = f"y ~ {fixed} + {draw(RANDOM)}"
-    return ModelCase("made", "made", "", formula, ("g",), tuple(arguments)), frame
+    return ModelCase("generated", "generated", "", formula, ("g",), tuple(arguments)), frame
 
 
 def scripts(case: ModelCase, frame: pd.DataFrame) -> str:
@@ -110,7 +110,7 @@ def run(command: list[str]) -> list[tuple[str, float]]:
 def test_the_printed_scripts_stand_alone(
     suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A difference prints two scripts, and these, run for themselves, give the same numbers."""
+    """A difference prints two scripts, which give the same numbers when they are run alone."""
     g = np.random.default_rng(5)
     n = 48
     frame = pd.DataFrame(
@@ -129,7 +129,7 @@ def test_the_printed_scripts_stand_alone(
     frame["d"] = frame["d"].dt.date
     frame.loc[3, ["x", "y"]] = np.nan
     case = ModelCase(
-        "made", "made", "", "y ~ x + `two words` + t + b + k + o + d + (x | g)", ("g",),
+        "written", "written", "", "y ~ x + `two words` + t + b + k + o + d + (x | g)", ("g",),
         (Argument("reml", False, "REML = FALSE"),),
     )  # fmt: skip
     assert_equal(suite, case, frame)
