@@ -29,7 +29,7 @@ import pandas as pd
 from tqdm import tqdm
 
 import rbridge_mi as rb
-from rbridge_mi.pooling import _tails
+from rbridge_mi.pooling import tails
 
 GROUPS, SIZE, SLOPE = 50, 10, 1.0
 SDS = {"intercept": 0.5**0.5, "slope": 0.2**0.5, "residual": 1.0}
@@ -74,7 +74,7 @@ def one(replication: int, seed: int, m: int) -> list[dict[str, Any]]:
         for name, data in (("none: complete data", complete), ("none: listwise", holes)):
             fit = rb.Lmer(MODEL).fit(data)
             std_error = float(np.sqrt(fit.vcov().loc["x", "x"]))
-            half = float(_tails.t_critical(0.95, fit.df_residual)) * std_error
+            half = float(tails.t_critical(0.95, fit.df_residual)) * std_error
             estimate = float(fit.beta["x"])
             rows.append(
                 _row(replication, name, "single fit", "small", 1.0, estimate, std_error, half)
@@ -111,7 +111,7 @@ def _both_rules(
         | sd
     )
     theirs = fits.mertools.model_fixed_eff().set_index("term").loc["x"]
-    half = float(_tails.t_critical(0.95, theirs["df"])) * theirs["std_error"]
+    half = float(tails.t_critical(0.95, theirs["df"])) * theirs["std_error"]
     yield _row(
         replication, name, "merTools", units, factor, theirs["estimate"], theirs["std_error"], half
     )

@@ -1,3 +1,3 @@
-# Texts in the order of this R's locale, in which dplyr 1.0 sorts the groups of merTools' tables.
-# The fit isn't looked at: functions that a fit is asked through take it first.
+# Sorts texts by this R's locale, as dplyr 1.0 sorts the groups of merTools' tables. `fit` is unused:
+# it is the first argument of every function that Python calls through a fit.
 sorted_texts <- function(fit, texts) sort(texts)

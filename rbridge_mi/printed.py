@@ -1,4 +1,4 @@
-"""Text that prints as itself, in a console and in a notebook."""
+"""Reports that print as text, in a console and in a notebook."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["Printed"]
 
 
 class Printed(str):
-    """A report: a `str` whose repr is the text, and which a notebook shows as text.
+    r"""A report: a `str` whose repr is the text itself, and which a notebook shows as text.
 
     Examples
     --------
-    >>> Printed("a\\nb")
+    >>> Printed("a\nb")
     a
     b
     """
@@ -22,7 +22,7 @@ class Printed(str):
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> Printed:
-        """The report made of these lines."""
+        """Join lines to a report."""
         return cls("\n".join(lines))
 
     def __repr__(self) -> str:

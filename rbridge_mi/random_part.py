@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from .asking import ask
 from .errors import RBridgeWarning
 from .mermod import MerMod
 from .pooling import components, rubin
+from .pooling.scales import FISHER_Z, LOG, LOGIT, Scale
 from .schemas import checked
 
 __all__ = ["pool_r2", "pool_random", "ranef_intervals"]
@@ -26,26 +26,6 @@ Key = tuple[str, "str | None", "str | None"]
 
 _COLUMNS = ("estimate", "std_error", "df", "conf_low", "conf_high", "fmi", "n_boundary")
 _INFERENCE = list(_COLUMNS[1:-1])
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """A kind of parameter: the scale without bounds where it is pooled."""
-
-    there: Callable[[Floats], Floats]
-    back: Callable[[Floats], Floats]
-    slope: Callable[[Floats], Floats]
-    pool: Callable[..., components.PooledComponents]
-
-
-_SD = _Scale(np.log, np.exp, lambda x: 1 / x, components.pool_sd)
-_COR = _Scale(np.arctanh, np.tanh, lambda x: 1 / (1 - x * x), components.pool_cor)
-_ICC = _Scale(
-    lambda x: np.asarray(np.log(x) - np.log1p(-x)),
-    lambda x: np.asarray(1 / (1 + np.exp(-x))),
-    lambda x: 1 / (x * (1 - x)),
-    components.pool_icc,
-)
 
 
 def pool_random(
@@ -72,7 +52,7 @@ def pool_random(
     link = np.diagonal(link_vcovs, axis1=1, axis2=2)
     is_cor = np.array([key[2] is not None for key in keys[0]])
     parts = []
-    for scale, pick in ((_SD, ~is_cor), (_COR, is_cor)):
+    for scale, pick in ((LOG, ~is_cor), (FISHER_Z, is_cor)):
         if pick.any():
             own = (values[:, pick], inside[:, pick], link[:, pick])
             part = _pooled(scale, *own, "link", center[pick], kind, level)
@@ -84,7 +64,7 @@ def pool_random(
         shares, variances = _icc(keys[0], list(icc.index), values, link_vcovs)
         there = inside[:, [keys[0].index(_intercept(group)) for group in icc.index]]
         own = (shares, there, variances)
-        whole = _pooled(_ICC, *own, "natural", icc.to_numpy(), kind, level)
+        whole = _pooled(LOGIT, *own, "natural", icc.to_numpy(), kind, level)
         whole.insert(0, "group", list(icc.index))
         whole.insert(1, "term", "icc")
         rows = pd.concat([rows, whole], ignore_index=True)
@@ -116,11 +96,11 @@ def _term(key: Key) -> str:
 
 
 def _pooled(
-    scale: _Scale,
+    scale: Scale,
     values: Floats,
     inside: Bools,
     variances: Floats,
-    variances_on: str,
+    variances_on: components.VariancesOn,
     center: Floats,
     kind: str,
     level: float,
@@ -146,7 +126,9 @@ def _pooled(
     else:
         known = ~(inside & ~np.isfinite(variances)).any(axis=0)
         own = np.where(usable & known, variances, 1.0)
-        pooled = scale.pool(safe, own, variances_on=variances_on, center=middle, conf_level=level)
+        pooled = components.pool_on_scale(
+            scale, safe, own, variances_on=variances_on, center=middle, conf_level=level
+        )
         columns = {name: getattr(pooled, name) for name in _INFERENCE}
         usable &= known
     frame = pd.DataFrame({"estimate": center, **columns, "n_boundary": (~inside).sum(axis=0)})

@@ -1,7 +1,8 @@
-"""How R writes numbers, tables and calls: its printing rules, without R.
+"""R's printing rules for numbers, tables and calls, without R.
 
-Only what reports that copy R's need: ``format()`` and ``print()`` of numbers, matrices of text and
-named vectors on a console 80 columns wide, and where ``print()`` breaks a long call.
+They are the rules that a report needs to look as R's: ``format()`` and ``print()`` of numbers,
+matrices of text and named vectors on a console of 80 columns, and where ``print()`` breaks a long
+call.
 """
 
 from __future__ import annotations
@@ -24,20 +25,25 @@ _CUTOFF = 60  # options(deparse.cutoff = 60)
 
 
 def format_numbers(values: Sequence[float], digits: int = 7, nsmall: int = 0) -> list[str]:
-    """R's ``format(values, digits, nsmall)``: one notation and one width for all of them.
+    """R's ``format(values, digits, nsmall)``: one notation and one width for all values.
 
     Parameters
     ----------
     values : sequence of float
         Finite, NaN or infinite; NaN is written NaN, not NA.
     digits : int
-        Significant digits that the number needing most of them may have.
+        Significant digits that the number which needs most of them may have.
     nsmall : int
-        Decimals at least, where the notation is fixed.
+        The least number of decimals, where the notation is fixed.
 
     Returns
     -------
     list of str
+        As many texts as values.
+
+    See Also
+    --------
+    as_character : One number without padding.
 
     Examples
     --------
@@ -54,7 +60,7 @@ def format_numbers(values: Sequence[float], digits: int = 7, nsmall: int = 0) ->
         decimals = max(decimals, significant - size - 1)
         mantissa = max(mantissa, significant - 1)
         exponents = max(exponents, len(str(abs(size))))
-        # 9996 is 1e+04 to three digits, and yet four digits long where the notation is fixed.
+        # To three digits 9996 is 1e+04, but in fixed notation it is written with four digits.
         short = size > 0 and abs(x) < 10.0**size - 0.5 / 10.0 ** max(digits - size, 0)
         whole = size if short else size + 1
         left = max(left, max(whole, 1) + (x < 0))
@@ -66,16 +72,33 @@ def format_numbers(values: Sequence[float], digits: int = 7, nsmall: int = 0) ->
     else:
         style, width = f".{mantissa}e", scientific
     texts = [_special(x) or format(x + 0.0, style) for x in values]  # + 0.0: R writes no -0
-    # A number that its rounding would have lengthened keeps the room for it, as in R.
+    # As in R, all texts have the computed width, even where the rounded numbers need less.
     width = max([width if finite else 0, *map(len, texts)])
     return [text.rjust(width) for text in texts]
 
 
 def round_r(x: float, digits: int) -> float:
-    """R's ``round(x, digits)`` since 4.0, for digits of 0 or more.
+    """R's ``round(x, digits)`` since R 4.0, for digits of 0 or more.
 
-    Of the two neighbours with so many decimals the one nearer to x *in doubles*, and where both
-    are as near, the even one; Python's `round` asks which is nearer exactly.
+    The result is the nearer one of the two neighbours of x with that many decimals, where distances
+    are computed *in doubles*; if both are equally near, it is the even one. (Python's `round`
+    compares exact distances.)
+
+    Parameters
+    ----------
+    x : float
+        A number; what is not finite is returned unchanged.
+    digits : int
+        Decimals, 0 or more.
+
+    Returns
+    -------
+    float
+        The rounded number.
+
+    References
+    ----------
+    R Core Team. R documentation of ``round``, details of the algorithm since R 4.0.0.
 
     Examples
     --------
@@ -83,7 +106,7 @@ def round_r(x: float, digits: int) -> float:
     (129.14, 129.13)
     """
     if not math.isfinite(x) or x == 0 or digits + math.ceil(math.log10(abs(x))) > 15:
-        return x  # 15 digits are all that R counts on
+        return x  # R rounds to at most 15 significant digits
     scale = 10.0**digits
     below = math.floor(abs(x) * scale)
     low, high = below / scale, math.ceil(abs(x) * scale) / scale
@@ -98,7 +121,21 @@ def _special(x: float) -> str:
 
 
 def as_character(x: float) -> str:
-    """R's ``as.character(x)`` of a double: up to 15 significant digits (as R before 4.3).
+    """R's ``as.character(x)`` of a double: up to 15 significant digits (as in R before 4.3).
+
+    Parameters
+    ----------
+    x : float
+        A number.
+
+    Returns
+    -------
+    str
+        Its text, without padding.
+
+    See Also
+    --------
+    format_numbers : Several numbers in one width.
 
     Examples
     --------
@@ -124,12 +161,17 @@ def matrix_lines(
     cells : sequence of sequences of str
         One sequence per column.
     right : bool
-        Cells and column names flush right, as of a data frame; left, as of a matrix.
+        Whether cells and column names are flush right, as in a data frame, or flush left, as in a
+        matrix.
 
     Returns
     -------
     list of str
-        Columns that don't fit in 80 characters come in a block of their own, as in R.
+        Lines. Columns that don't fit in 80 characters follow in further blocks, as in R.
+
+    See Also
+    --------
+    vector_lines : A named vector.
 
     Examples
     --------
@@ -157,6 +199,20 @@ def matrix_lines(
 def vector_lines(names: Sequence[str], values: Sequence[str]) -> list[str]:
     """R's ``print(x, quote = FALSE)`` of a named character vector: names above, values below.
 
+    Parameters
+    ----------
+    names, values : sequence of str
+        Of equal length.
+
+    Returns
+    -------
+    list of str
+        Lines of at most 80 characters, where the texts allow it.
+
+    See Also
+    --------
+    matrix_lines : A matrix.
+
     Examples
     --------
     >>> vector_lines(["a", "long"], ["1", "2"])
@@ -173,8 +229,8 @@ def vector_lines(names: Sequence[str], values: Sequence[str]) -> list[str]:
 
 # -- calls ----------------------------------------------------------------------------------
 
-# The operators after which R may break a line, with their precedence; it writes spaces around
-# them, and none around those after which it doesn't break (/ : ^), of which / still ends a product.
+# The operators after which R may break a line, with their precedence. R writes spaces around them.
+# It writes none around / : ^, after which it does not break; of these, / still ends a product.
 _PRECEDENCE = {"~": 1, "|": 2, "||": 2, "&": 3, "&&": 3, "+": 5, "-": 5, "*": 6}
 _COMPARISON, _SPECIAL = 4, 7  # == < ...; %in% and the like
 _TOKEN = re.compile(
@@ -183,14 +239,24 @@ _TOKEN = re.compile(
     |(?P<comma>,\s+)|(?P<open>[(\[{])|(?P<close>[)\]}])|(?P<space>\s+)|(?P<other>.)""",
     re.VERBOSE,
 )
-_BRACKET, _ARGUMENTS = -1, 0  # what may be open, beside an operator's precedence
+_BRACKET, _ARGUMENTS = -1, 0  # what else may be open, marked below every operator's precedence
 
 
 def call_lines(call: str) -> list[str]:
-    """The lines of R's ``print(call)`` of a call that is given as R deparses it, on one line.
+    """Break a call into the lines of R's ``print(call)``.
 
-    R breaks a line that has passed 60 characters, at the next operator or argument, and indents
-    what belongs to a broken operator or argument list.
+    Once a line is longer than 60 characters, R breaks it at the next operator or argument, and
+    indents what belongs to a broken operator or argument list.
+
+    Parameters
+    ----------
+    call : str
+        The call as R deparses it, on one line.
+
+    Returns
+    -------
+    list of str
+        The lines.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -39,23 +40,37 @@ def part(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> set[str]:
-    """Top-level names of rbridge_mi that a file imports, inside functions too."""
+def dotted(path: Path) -> str:
+    """The name under which a file of the package is imported."""
+    parts = ("rbridge_mi", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_names(path: Path) -> set[str]:
+    """Full names that a file imports, inside functions too: of modules, and of what is in them."""
     package = ["rbridge_mi", *path.relative_to(PACKAGE).parts[:-1]]
-    found = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        names: list[str] = []
         if isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            names = [f"{module}.{x.name}" for x in node.names]
+            names |= {f"{module}.{x.name}" for x in node.names}
         elif isinstance(node, ast.Import):
-            names = [x.name for x in node.names]
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "rbridge_mi":
-                found.add(parts[1] if len(parts) > 1 else "__init__")
-    return found - {part(path)}
+            names |= {x.name for x in node.names}
+    return names
+
+
+def imports(path: Path) -> set[str]:
+    """Top-level names of rbridge_mi that a file imports, inside functions too."""
+    parts = [name.split(".") for name in imported_names(path)]
+    ours = {x[1] if len(x) > 1 else "__init__" for x in parts if x[0] == "rbridge_mi"}
+    return ours - {part(path)}
+
+
+def files_imported(path: Path, files: set[str]) -> set[str]:
+    """The files, by their dotted names, that a file imports: `from .a import b` is a.b or a."""
+    names = imported_names(path)
+    return {x if x in files else x.rpartition(".")[0] for x in names} & files - {dotted(path)}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -85,6 +100,25 @@ def test_imports_point_one_way(path: Path) -> None:
     if me == "__init__":
         below |= {"__version__"}
     assert imports(path) <= below
+
+
+def circle(imports_of: dict[str, set[str]]) -> list[str]:
+    """Files that import each other in a circle, the first one again at the end; else empty."""
+    try:
+        TopologicalSorter(imports_of).prepare()
+    except CycleError as error:
+        files: list[str] = error.args[1]
+        return files
+    return []
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Not in a longer circle either, nor by an import inside a function."""
+    files = {dotted(path) for path in modules()}
+    imports_of = {dotted(path): files_imported(path, files) for path in modules()}
+    assert sum(map(len, imports_of.values())) > 100  # it did read the imports
+    assert not circle(imports_of)
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
 
 
 def test_r_files_have_no_top_level_effects() -> None:

@@ -14,7 +14,7 @@ import pytest
 import rbridge_mi as rb
 from rbridge_mi.asking import complete_df
 from rbridge_mi.pooling import barnard_rubin_df
-from rbridge_mi.testing.rscript import run_r
+from rbridge_mi.testing import run_r
 
 from .inference_data import complete, fitted, imputed
 

@@ -18,7 +18,7 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi.schemas import TABLES
-from rbridge_mi.testing.rscript import run_r
+from rbridge_mi.testing import run_r
 
 from .inference_data import complete, fitted, imputed
 

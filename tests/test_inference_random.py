@@ -16,7 +16,7 @@ from scipy.special import ndtri
 import rbridge_mi as rb
 from rbridge_mi import pooling, rdoor
 from rbridge_mi.schemas import TABLES
-from rbridge_mi.testing.rscript import run_r
+from rbridge_mi.testing import run_r
 
 from .inference_data import complete, fitted, imputed
 

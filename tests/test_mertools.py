@@ -17,12 +17,11 @@ import rbridge_mi as rb
 from rbridge_mi import rdoor
 from rbridge_mi.mertools import MerToolsTables
 from rbridge_mi.schemas import GLOSSARY
-from rbridge_mi.testing.rscript import run_r
+from rbridge_mi.testing.ordering import steady_rscript
 
 from .conftest import VIGNETTE
 
 HERE = Path(__file__).resolve().parent
-REFERENCE = HERE.parent / "r" / "reference" / "mertools.R"
 VERSION = "0.5.2"
 
 # Sums are taken as R takes them (extended precision, two passes) and the rest is a handful of
@@ -35,7 +34,7 @@ def lme4_data(name: str) -> pd.DataFrame:
 
 
 def imputed(frame: pd.DataFrame, column: str, m: int, seed: int, noise: float) -> rb.ImputedData:
-    """A tenth of the column missing, and m times filled in around what stood there."""
+    """A tenth of the column is missing; m times it is filled in with its values plus noise."""
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(frame), len(frame) // 10, replace=False)
     holes, frames = frame.copy(), []
@@ -66,7 +65,7 @@ def one_collinear() -> rb.ImputedData:
 
 
 def lost_level() -> rb.ImputedData:
-    """The second data set has no "mid", so that a term has one coefficient less there."""
+    """The second data set has no "mid", so a term has one coefficient less there."""
     sleep = lme4_data("sleepstudy")
     sleep["week"] = np.where(sleep["Days"] < 3, "early", np.where(sleep["Days"] < 6, "mid", "late"))
     frames = [sleep, sleep.assign(week=sleep["week"].replace("mid", "late")), sleep]
@@ -132,10 +131,10 @@ CASES: dict[str, tuple[str, bool, Any]] = {
 
 @pytest.fixture(scope="module")
 def lists(imp: rb.ImputedData, fits: rb.MerModList) -> dict[str, rb.MerModList]:
-    made = {}
+    fits_of_case = {}
     for name, (formula, reml, data) in CASES.items():
-        made[name] = fits if data is None else rb.Lmer(formula, reml=reml).fit(data())
-    return made
+        fits_of_case[name] = fits if data is None else rb.Lmer(formula, reml=reml).fit(data())
+    return fits_of_case
 
 
 @pytest.fixture(scope="module")
@@ -151,22 +150,20 @@ def truth(
             fit.r.call("base::saveRDS", file)
         data = list(lists[name].data)
         cases[name] = {"formula": formula, "reml": reml, "data": data, "files": files}
-    code = REFERENCE.read_text() + (
-        "\nanswers <- mertools_answers(cases)"
-        '\nversion <- as.character(utils::packageVersion("merTools"))'
-    )
-    found = run_r(code, cases=cases)
-    assert list(found["version"]) == [VERSION], "these are the numbers of another merTools"
-    return found["answers"]
+    with steady_rscript() as r:
+        version = r.stack(["merTools"])["packages"]["merTools"]
+        assert version == VERSION, "these are the numbers of another merTools"
+        answers: dict[str, Any] = r.ask("mertools_answers", cases=cases)
+    return answers
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_fits_are_those_of_lmer_mod_list(case: str, truth: dict[str, Any]) -> None:
-    """What lmerModList fits itself is what the tables are compared on.
+    """The fits on which the tables are compared are those that lmerModList makes itself.
 
-    Not always bit for bit: with crossed factors, CHOLMOD orders equal columns differently from one
-    process to the next (seen in plain Rscripts, one after another), so that the optimizer stops
-    elsewhere within its tolerance: 5e-11 was seen. That is why merTools is given our fits.
+    They are not always equal bit for bit: with crossed factors, CHOLMOD may order equal columns
+    differently in another process, so that the optimizer stops elsewhere within its tolerance (a
+    relative difference of 5e-11 was measured). That is why merTools is asked about our fits.
     """
     rtol = 1e-8 if case in ("crossed", "shifted names") else 0
     ours, theirs = truth[case]["ours"], truth[case]["theirs"]
@@ -175,7 +172,7 @@ def test_fits_are_those_of_lmer_mod_list(case: str, truth: dict[str, Any]) -> No
 
 
 def quietly(call: Any) -> Any:
-    """merTools' warning of small variances has a test of its own."""
+    """Ignore the warning about small variances, which has its own test below."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rb.RBridgeWarning)
         return call()
@@ -264,12 +261,12 @@ def test_warns_where_mertools_does(
 
 
 def test_errors_are_where_mertools_has_them(truth: dict[str, Any]) -> None:
-    """The tests above would also pass if merTools never stopped: these are the cases that do."""
+    """merTools stops in these cases; the tests above would pass as well if it stopped nowhere."""
     stops = {
         (case, what)
-        for case, found in truth.items()
+        for case, answers in truth.items()
         for what in [*TABLES, *PRINTED]
-        if found[what] is None or str(found[what][0] if what in PRINTED else "")[:6] == "Error:"
+        if answers[what] is None or str(answers[what][0] if what in PRINTED else "")[:6] == "Error:"
     }
     assert stops == {
         ("lost level", "varcorr"),
@@ -282,7 +279,7 @@ def test_errors_are_where_mertools_has_them(truth: dict[str, Any]) -> None:
 
 
 def test_cases_show_the_mistakes(truth: dict[str, Any]) -> None:
-    """Each case holds what it is there for."""
+    """Each case shows the mistake for which it was chosen."""
     assert truth["zero variance"]["varcorr"]["sdcor"].isna().any()
     assert truth["one"]["model_fixed_eff"]["df"].isna().all()
     assert np.isinf(truth["identical"]["model_fixed_eff"]["df"]).all()
@@ -300,7 +297,7 @@ def test_cases_show_the_mistakes(truth: dict[str, Any]) -> None:
 
 
 class NoR:
-    """Stands for a fit's R object where there is no R."""
+    """A fit's R object where there is no R."""
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
         raise rb.RNotFoundError("no R here")
@@ -309,13 +306,13 @@ class NoR:
 @pytest.fixture(scope="module")
 def printed() -> dict[str, Any]:
     path = HERE / "oracle" / "data" / "vignette_printed.json"
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+    tables: dict[str, Any] = json.loads(path.read_text())
+    return tables
 
 
 @pytest.fixture(scope="module")
 def vignette(printed: dict[str, Any], fit: rb.MerMod) -> MerToolsTables:
-    """Fits that know what the vignette prints of each imputation, and nothing else."""
+    """Fits that hold only what the vignette prints about each imputation."""
     fits = []
     for i, part in enumerate(printed["imputations"], start=1):
         terms, sd = list(part["fixef"]), part["sd"]
@@ -355,7 +352,7 @@ HALF = {"fixef": 5e-7, "std_error": 5e-5, "sd": 5e-5, "cor": 5e-3}
 
 
 def test_vignette_fixed_effects(vignette: MerToolsTables, printed: dict[str, Any]) -> None:
-    """Its modelFixedEff, as near as the rounding of what goes in (and of itself) allows."""
+    """Its modelFixedEff, within what the rounding of its inputs (and of itself) allows."""
     mine = vignette.model_fixed_eff().set_index("term")
     theirs = pd.DataFrame(printed["model_fixed_eff"]).T
     assert list(mine.index) == list(theirs.index)
@@ -375,7 +372,7 @@ def test_vignette_fixed_effects(vignette: MerToolsTables, printed: dict[str, Any
     }
     for name, bound in bounds.items():
         assert ((mine[name] - theirs[name]).abs() <= bound).all(), name
-    # The bounds are narrow enough to tell merTools' rule from Rubin's: 0.1770 for the intercept.
+    # The bounds are narrow enough to exclude Rubin's rule, which gives 0.1770 for the intercept.
     assert abs(mine.loc["(Intercept)", "std_error"] - 0.1770) > 10 * bounds["std_error"].iloc[0]
 
 

@@ -1,7 +1,7 @@
-"""The comparison itself: what is deliberately made wrong is caught, and named.
+"""The parity suite notices deliberate mistakes, and names the accessor that is wrong.
 
-First in the answers, one cell at a time; then in the library, where a mistake would be made: in
-what is sent to R, in what is asked of it, and in what is read back.
+The mistakes are made first in the answers, one cell at a time; then in the library, in what is sent
+to R, in what is asked of it, and in what is read back.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def suite() -> Iterator[Suite]:
 
 @pytest.fixture(scope="module")
 def both(suite: Suite) -> Callable[[str], tuple[Answers, Answers]]:
-    """Both sides' answers to a case, asked once."""
+    """Both sides' answers to a case; each case is asked once."""
     kept: dict[str, tuple[Answers, Answers]] = {}
 
     def answers(name: str) -> tuple[Answers, Answers]:
@@ -85,7 +85,7 @@ def line(number: int, change: Callable[[str], str]) -> Callable[[Any], Any]:
 
 
 def attribute(name: str, change: Callable[[Any], Any]) -> Callable[[Answers], Answers]:
-    return lambda found: {**found, name: change(found[name])}
+    return lambda attributes: {**attributes, name: change(attributes[name])}
 
 
 def in_imputation(column: str, change: Callable[[pd.Series], Any]) -> Callable[[Any], Any]:
@@ -187,7 +187,7 @@ def logical_as_number(column: pd.Series, name: str) -> dict[str, Any]:
     return encode.__dict__["_true_double"](column.astype(float), name)
 
 
-# In the library: the function replaced, by what, and the case in which it must show.
+# Mistakes in the library: the function that is replaced, its replacement, a case that must notice.
 LIBRARY: dict[str, tuple[str, Any, str]] = {
     "text sent as a factor, sorted by code point": (
         "_text", other_text_order, "levels/default_collation"),
@@ -209,11 +209,11 @@ def test_a_wrong_encoder_is_caught(
         monkeypatch.setattr(encode, f"_true{original}", getattr(encode, original), raising=False)
     monkeypatch.setattr(encode, function, replacement)
     mine, theirs = suite.answers(case, suite.data(case))
-    assert caught(name, mine, theirs), "the suite did not see it"
+    assert caught(name, mine, theirs), "the suite did not notice"
 
 
 def test_a_wrong_decoder_is_caught(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Doubles that come back rounded to fifteen digits, as any detour by text would have it."""
+    """Doubles come back rounded to fifteen digits, as they would if they passed as text."""
     (case,) = find_cases("random/intercept_only")
     copy = decode._copy
 
@@ -229,7 +229,7 @@ def test_a_wrong_decoder_is_caught(suite: Suite, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_wrong_argument_is_caught(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """REML that doesn't reach R, a seed that does not, and a dropped weight."""
+    """REML, weights and offset do not reach R."""
     arguments = rb.Lmer._arguments
 
     def forgetful(self: rb.Lmer, data: pd.DataFrame) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rbridge_mi import pooling
+from rbridge_mi.pooling import scales
 
 POOLS = {
     "sd": (pooling.pool_sd, [0.8, 1.1, 1.3], np.log),
@@ -15,6 +16,22 @@ POOLS = {
     "icc": (pooling.pool_icc, [0.1, 0.2, 0.15], lambda p: np.log(p / (1 - p))),
 }
 BOUNDARY = {"sd": [0.0], "cor": [-1.0, 1.0, math.nan], "icc": [0.0, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("scale", "name"), [(scales.LOG, "sd"), (scales.FISHER_Z, "cor"), (scales.LOGIT, "icc")]
+)
+def test_a_scale_is_what_it_says(scale: scales.Scale, name: str) -> None:
+    _, values, link = POOLS[name]
+    v, h = np.array(values), 1e-6
+    np.testing.assert_allclose(scale.there(v), link(v), rtol=1e-14)
+    np.testing.assert_allclose(scale.back(scale.there(v)), v, rtol=1e-14)
+    # A central difference: its error is of the order of h squared, and of rounding over h.
+    numeric = (scale.there(v + h) - scale.there(v - h)) / (2 * h)
+    np.testing.assert_allclose(scale.slope(v), numeric, rtol=1e-8)
+    assert scale.name == name
+    assert scale.inside(v).all()
+    assert not scale.inside(np.array([scale.low, scale.high, *BOUNDARY[name]])).any()
 
 
 @pytest.mark.parametrize("name", POOLS)
@@ -60,7 +77,7 @@ def test_intervals_stay_in_range(name: str) -> None:
 @pytest.mark.parametrize(("name", "edge"), [(n, e) for n in BOUNDARY for e in BOUNDARY[n]])
 def test_a_fit_on_the_boundary_leaves_no_interval(name: str, edge: float) -> None:
     pool, values, _ = POOLS[name]
-    # Second column untouched: one parameter's trouble is not the other's.
+    # The second column is inside its range: it must not be affected by the first.
     v = np.column_stack([[edge, *values[1:]], values])
     u = np.where(np.arange(6).reshape(3, 2) == 0, math.nan, 0.01)
     x = pool(v, u)

@@ -28,7 +28,7 @@ def test_errors_match_the_spread_over_repeated_imputations() -> None:
     for name in ("estimate", "std_error", "statistic", "fmi", "conf_low"):
         spread = getattr(pooled, name).std(ddof=1)
         rms = np.sqrt(np.mean(getattr(errors, name) ** 2))
-        # The jackknife is somewhat conservative, the more so the more curved the number is.
+        # The jackknife is somewhat conservative, more so for numbers that are less linear.
         assert 0.93 < rms / spread < 1.15, name
 
 
@@ -84,7 +84,7 @@ def test_fmi_interval_at_the_ends() -> None:
 
 
 def test_quadratic_rule_of_von_hippel() -> None:
-    # The paper's table for cv = .05; with a pilot without end its fmi is known.
+    # The paper's table for cv = .05. With so large an m in the first stage, fmi is known exactly.
     fmi = [0.1, 0.3, 0.5, 0.7, 0.9]
     assert pooling.imputations_needed(fmi, 10**30).tolist() == [3, 19, 51, 99, 163]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rbridge_mi import pooling
 from rbridge_mi.errors import RBridgeError
-from rbridge_mi.pooling._tails import f_upper, t_critical, t_two_sided
+from rbridge_mi.pooling.tails import f_upper, t_critical, t_two_sided
 
 FREE_OF_SCALE = ("statistic", "df", "p_value", "riv", "lambda_", "fmi")
 finite = st.floats(-50, 50).map(lambda x: round(x, 6))
@@ -44,7 +44,7 @@ def test_identities(data: tuple[np.ndarray, np.ndarray], dfcom: float) -> None:
     np.testing.assert_allclose(x.t, x.ubar + (1 + 1 / m) * x.b, rtol=1e-14)
     np.testing.assert_allclose(x.std_error**2, x.t, rtol=1e-14)
     np.testing.assert_allclose(x.lambda_, x.riv / (1 + x.riv), rtol=1e-12)
-    width = float(x.conf_high - x.conf_low)  # endless where next to nothing was observed
+    width = float(x.conf_high - x.conf_low)  # nearly infinite where almost nothing was observed
     if width < 1e6:
         np.testing.assert_allclose((x.conf_low + x.conf_high) / 2, x.estimate, atol=1e-9)
     assert 0 <= x.lambda_ < 1
@@ -84,7 +84,7 @@ def test_vcov_diagonal_is_the_scalar_rule() -> None:
 
 @pytest.mark.parametrize("dfcom", [12.0, math.inf])
 def test_identical_fits_give_the_single_fit(dfcom: float) -> None:
-    # 0.1 is the classic: the plain mean of three of them is not 0.1
+    # In doubles, the plain mean of three times 0.1 is not 0.1.
     x = pooling.pool_scalars([0.1] * 3, [0.3] * 3, dfcom=dfcom)
     assert (x.estimate, x.ubar, x.b, x.t) == (0.1, 0.3, 0.0, 0.3)
     assert (x.riv, x.lambda_, x.fmi) == (0.0, 0.0, 0.0)
@@ -127,7 +127,7 @@ def test_dfcom_per_coefficient() -> None:
 
 
 def test_lambda_is_not_clamped() -> None:
-    # mice before 3.19 raises lambda to 1e-4: with m = 3, df = 2e8 at most
+    # mice before 3.19 raises lambda to at least 1e-4, so that with m = 3 the df is at most 2e8.
     x = pooling.pool_scalars([1.0, 1.0 + 1e-6, 1.0 - 1e-6], [1.0] * 3)
     assert 0 < x.lambda_ < 1e-4
     assert x.df > 1e20
@@ -164,7 +164,7 @@ def test_rescaling_by_a_power_of_two_is_exact(
 def test_rescaling_by_any_number(data: tuple[np.ndarray, np.ndarray], c: float) -> None:
     q, u = data
     x, y = (pooling.pool_scalars(q / s, u / s**2, dfcom=50) for s in (1.0, c))
-    # b is a difference: its digits are those of the spread relative to the estimates
+    # b is computed from differences, so its precision is that of the spread relative to estimates.
     slack = 1e-13 * (1 + np.abs(q).max() / max(float(np.sqrt(x.b)), 1e-8))
     for name in FREE_OF_SCALE:
         np.testing.assert_allclose(getattr(x, name), getattr(y, name), rtol=slack, atol=slack)
@@ -248,7 +248,7 @@ def test_blups_refuse_what_they_cannot_pool() -> None:
 
 
 def test_mean_covariance_survives_a_singular_fit() -> None:
-    # The measured case of the notes: one zero variance leaves the mean of SDs far off.
+    # With a variance of zero in one fit, the mean of SDs is far from the root of the mean variance.
     covs = [[[400.0, 60.0], [60.0, 36.0]], [[300.0, 0.0], [0.0, 0.0]]]
     x = pooling.pool_covariance(covs)
     np.testing.assert_allclose(x.sd, np.sqrt([350.0, 18.0]))
@@ -278,7 +278,7 @@ def test_t_tail_values(t: float, df: float, p: float) -> None:
 @pytest.mark.parametrize("df", [1.0, 2.0, 4.0])
 @pytest.mark.parametrize("t", [1e-9, 0.3, 2.0, 1e5, 1e9, 1e12, 1e150])
 def test_t_tail_closed_forms(t: float, df: float) -> None:
-    # Written so that they don't cancel: atan(1/t), and 1 - t/sqrt(t^2 + a) = a / (s (s + t)).
+    # Written without cancellation: atan(1/t), and 1 - t/sqrt(t^2 + a) = a / (s (s + t)).
     s = math.hypot(t, math.sqrt(df))
     exact = {
         1.0: 2 / math.pi * math.atan2(1, t),

@@ -1,4 +1,4 @@
-"""R's printing rules against R's own format(), print() and as.character()."""
+"""R's printing rules against R's format(), print() and as.character()."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rbridge_mi import rprint
-from rbridge_mi.testing.rscript import run_r
+from rbridge_mi.testing import run_r
 
 NUMBERS = [
     [0.0],
@@ -24,7 +24,7 @@ NUMBERS = [
     [1e-300, 1e300],
     [999.99996, 1.0],
     [9999999.6],
-    [129.135, 263.505, 48.707],  # which neighbour is nearer depends on how one asks
+    [129.135, 263.505, 48.707],  # the nearer neighbour depends on the arithmetic
     [0.15, 0.25, 0.35, 0.45, 0.65, 2.5],
     [math.inf, -math.inf, -3.0],
     [46331.144, 35383034.528],
@@ -39,8 +39,8 @@ NUMBERS += [
 
 NAMES = ["(Intercept)", "x", "I(x^2)", "as.factor(occupation)craftsman or similar trade"]
 
-# Each is broken by R in another way: at an operator, an argument, within brackets, after a
-# comparison, where / or %in% ends a product, in a text with spaces and brackets, not at all.
+# R breaks each of these in another way: at an operator, an argument, within brackets, after a
+# comparison, where / or %in% ends a product, in a text with spaces and brackets, or not at all.
 CALLS = [
     "lmer(formula = y ~ x + (1 | g), data = d)",
     "lmer(formula = mathach ~ minority + female + ses + meanses + (1 + ses | schid), data = d)",
@@ -97,7 +97,7 @@ def test_format(r: Any) -> None:
         for x, theirs in zip(NUMBERS, r["fixed"][k], strict=True):
             rounded = [rprint.round_r(value, k) for value in x]
             assert rprint.format_numbers(rounded, nsmall=k) == list(theirs)
-    # On its own, since `run_r` makes R's NA of NaN.
+    # NaN is tested apart, since `run_r` passes it to R as NA.
     assert rprint.format_numbers([math.nan, 1.25], nsmall=3) == list(r["nan"])
 
 

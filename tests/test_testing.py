@@ -6,6 +6,7 @@ import datetime as dt
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rbridge_mi as rb
+from rbridge_mi.rdoor.session import source_dir
 from rbridge_mi.testing import (
     assert_frame_bits_equal,
     assert_parity,
@@ -109,11 +111,25 @@ def test_errors_carry_the_text_of_r() -> None:
         run_r("1 +* 2")
 
 
-def test_a_process_that_goes_down_is_told() -> None:
+def test_a_process_that_ends_is_an_error() -> None:
     with pytest.raises(rb.RCallError, match="ended with code 7"):
         run_r("quit(status = 7)")
     with Rscript(timeout=0.5) as r, pytest.raises(rb.RCallError, match="ended with code"):
         r.ask("run_script", code="Sys.sleep(30)", frames={})
+
+
+def test_no_two_reference_programs_share_a_name() -> None:
+    """They are loaded into one environment, where the second would replace the first."""
+    folder = source_dir() / "reference"
+    alone = ("serve.R", "vignette.R")  # run as scripts
+    names = [
+        name
+        for path in sorted(folder.glob("*.R"))
+        if path.name not in alone
+        for name in re.findall(r"^(\w+) <- ", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert {"run_script", "model_case", "mertools_answers"} <= set(names)
+    assert len(set(names)) == len(names)
 
 
 def test_without_rscript_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +169,7 @@ def test_the_format_is_its_own_inverse(bits: list[int], texts: list[str]) -> Non
 
 
 def test_what_the_embedded_r_sends_is_what_rscript_gets() -> None:
-    """The two ways to R, written independently, agree on every type."""
+    """The package's way to R and the kit's, which share no code, agree on every type."""
     frame = everything()
     here = rb.rdoor.call(
         "base::lapply", frame, rb.rdoor.call_object("find_function", "base::class")
@@ -239,8 +255,8 @@ def test_what_is_equal_all_the_same() -> None:
     assert_frame_bits_equal(a.iloc[[1]], a.iloc[[1]].reset_index(drop=True), check_index=False)
     with pytest.raises(AssertionError, match="index"):
         assert_frame_bits_equal(a.iloc[[1]], a.iloc[[1]].reset_index(drop=True))
-    found = compare({"a": [1.0, "x"], "b": None}, {"a": [1.0, "x"], "b": None})
-    assert found.equal and found.doubles == 1
+    comparison = compare({"a": [1.0, "x"], "b": None}, {"a": [1.0, "x"], "b": None})
+    assert comparison.equal and comparison.doubles == 1
 
 
 # -- assert_parity ----------------------------------------------------------------------------
@@ -423,10 +439,10 @@ def test_parity_prints_a_table() -> None:
 def test_parity_as_json() -> None:
     code, output, _ = run_parity("--case", "amelia/e*", "--json")
     assert code == 0
-    found = json.loads(output)
-    assert found["equal"] and found["cases"] == 2
-    assert found["stack"] == found["reference"]
-    assert {x["accessor"] for x in found["rows"]} == {"attributes", "imputations"}
+    outcome = json.loads(output)
+    assert outcome["equal"] and outcome["cases"] == 2
+    assert outcome["stack"] == outcome["reference"]
+    assert {x["accessor"] for x in outcome["rows"]} == {"attributes", "imputations"}
 
 
 def test_parity_of_no_case() -> None:

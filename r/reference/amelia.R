@@ -1,18 +1,18 @@
-# A case of the parity suite: amelia() as a user's `script` calls it, on `data`, from a seed.
+# A case of the parity suite: amelia() as a user's `script` calls it on `data`, after set.seed().
 imputation_case <- function(script, data, seed, model = NULL) {
   suppressPackageStartupMessages(library(Amelia))
   env <- new.env(parent = globalenv())
   env$data <- data
   set.seed(seed)
-  heard <- listen(eval(parse(text = script, keep.source = FALSE, encoding = "UTF-8"), env))
-  if (!is.null(heard$error)) return(list(impute = list(error = heard$error)))
-  out <- heard$value
+  outcome <- with_conditions(eval(parse(text = script, keep.source = FALSE, encoding = "UTF-8"), env))
+  if (!is.null(outcome$error)) return(list(impute = list(error = outcome$error)))
+  out <- outcome$value
   complete <- !is.null(out$imputations) && all(vapply(out$imputations, is.data.frame, NA))
   if (!complete) return(list(impute = list(error = trimws(paste(out$message, collapse = " ")))))
   answers <- list(
     attributes = list(
       chain_lengths = unname(vapply(out$iterHist, NROW, 1L)),
-      said = c(heard$warnings, heard$messages)
+      warnings = c(outcome$warnings, outcome$messages)
     ),
     imputations = unname(lapply(out$imputations, function(frame) {
       as.data.frame(lapply(frame, identity), optional = TRUE, stringsAsFactors = FALSE)

@@ -1,11 +1,11 @@
 # What passes from this Rscript to Python: vectors, factors, dates, arrays, data frames and lists
-# of them, with the attributes that mean something there. The rest is left out by name.
+# of them, with the attributes that have a meaning there. List elements of other types are left out.
 
 kept_attributes <- c("names", "class", "levels", "dim", "dimnames", "row.names", "tzone")
 
 carried_types <- c("logical", "integer", "double", "character", "raw", "list")
 
-# `x` without what can't be carried; `left_out` where nothing of it can.
+# Returns `x` without the parts that can't be carried, or `left_out` if it can't be carried at all.
 carry <- function(x) {
   if (is.null(x)) return(NULL)
   if (isS4(x) || !typeof(x) %in% carried_types) return(left_out)
@@ -24,18 +24,19 @@ carry <- function(x) {
     }
     return(items)
   }
-  found <- attributes(x)
-  found <- found[names(found) %in% kept_attributes]
+  kept <- attributes(x)
+  kept <- kept[names(kept) %in% kept_attributes]
   classes <- intersect(class(x), c("ordered", "factor", "Date", "POSIXct", "POSIXt"))
-  found$class <- if (length(classes) > 0L) classes
-  attributes(x) <- found
+  kept$class <- if (length(classes) > 0L) classes
+  attributes(x) <- kept
   x
 }
 
 left_out <- "\001 not carried \001"
 
-# Evaluates an expression: its value or the error's text, the warnings and messages, in order.
-listen <- function(expr) {
+# Evaluates an expression. Returns its value or the error's text, and the warnings and messages, each
+# in the order in which they came.
+with_conditions <- function(expr) {
   warnings <- messages <- character()
   error <- NULL
   value <- tryCatch(
@@ -58,7 +59,7 @@ listen <- function(expr) {
   list(value = value, error = error, warnings = warnings, messages = messages)
 }
 
-# The R installation that answered.
+# Describes this R: versions, platform, linear algebra, collation.
 stack_of <- function(packages = loadedNamespaces()) {
   base <- rownames(utils::installed.packages(priority = "base"))
   packages <- sort(setdiff(as.character(packages), base), method = "radix")

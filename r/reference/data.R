@@ -1,12 +1,12 @@
 # The data sets of the parity suite, from lme4, nlme, mice and Amelia, or made from a seed.
 
-# The frame by its name; NULL where the package that it is from is absent.
+# Returns a frame by its name, or NULL if the package that it comes from is not installed.
 parity_data <- function(name) {
   recipe <- recipes[[name]]
   if (is.null(recipe)) stop("no recipe for data set '", name, "'", call. = FALSE)
   frame <- tryCatch(recipe(), packageNotFoundError = function(condition) NULL)
   if (is.null(frame)) return(NULL)
-  # Plain columns: what else nlme attaches (grouped data, units) must not reach one side only.
+  # Only plain columns: the other attributes of nlme's frames (groups, units) would not reach Python.
   plain <- lapply(frame, function(x) {
     if (is.factor(x)) {
       return(factor(as.character(x), levels = levels(x), ordered = is.ordered(x)))
@@ -46,7 +46,7 @@ recipes <- list(
   Dyestuff2 = function() from("lme4", "Dyestuff2"),
   InstEval = function() {
     d <- from("lme4", "InstEval")
-    d[as.integer(d$s) <= 60L, ]  # most levels of d are unused then, and stay
+    d[as.integer(d$s) <= 60L, ]  # most levels of d are then unused, but remain
   },
   Arabidopsis = function() {
     d <- from("lme4", "Arabidopsis")
@@ -156,7 +156,7 @@ recipes <- list(
     }
     d
   },
-  # Levels that sort by code point otherwise than by a dictionary's rules.
+  # Levels whose order by code point differs from that of a dictionary.
   sorted = function() {
     levels <- c("b", "A", "a", "B", "_x", "\u00e9t\u00e9", "eta", "z", "\u00c4rger", "zz", "10", "9",
                 "a b", "a-b", "ab")
@@ -166,7 +166,7 @@ recipes <- list(
     d$y <- d$x / 2 + match(d$group, levels) / 5 + rnorm(200)
     d
   },
-  # Names that are text all the same: spaces, other alphabets, nothing, "NA".
+  # Levels that are unusual as text: spaces, other alphabets, the empty text, "NA".
   odd = function() {
     levels <- c(" ", "", "NA", "two words", "trailing ", "\u6771\u4eac", "\u00e5\u00df\u00e7",
                 "\u0416\u0443\u043a", "\U0001f40c", "a:b", "(Intercept)", "1e5", "TRUE", "quo\"te",

@@ -1,7 +1,7 @@
-# What lme4 says of one model, asked as its manual pages say; every answer is made of plain vectors.
+# lme4's answers about one model, asked as its manual pages say, as plain vectors and tables.
 
-# A case of the parity suite: the user's `script` leaves a fit, `against` another one of the same
-# data. Answers that R stops on are list(error = its text).
+# A case of the parity suite. The user's `script` evaluates to a fit, `against` to another one of the
+# same data. Where R stops, the answer is list(error = its text).
 model_case <- function(script, data, against = NULL, newdata = NULL, new_levels = NULL,
                        part = NULL, profile = FALSE, collate = NULL) {
   suppressPackageStartupMessages(library(lme4))
@@ -11,10 +11,10 @@ model_case <- function(script, data, against = NULL, newdata = NULL, new_levels 
   }
   env <- new.env(parent = globalenv())
   env$data <- data
-  heard <- listen(eval(parse(text = script, keep.source = FALSE, encoding = "UTF-8"), env))
-  if (!is.null(heard$error)) return(list(fit = list(error = heard$error)))
-  fit <- heard$value
-  answers <- model_answers(fit, c(heard$warnings, heard$messages))
+  outcome <- with_conditions(eval(parse(text = script, keep.source = FALSE, encoding = "UTF-8"), env))
+  if (!is.null(outcome$error)) return(list(fit = list(error = outcome$error)))
+  fit <- outcome$value
+  answers <- model_answers(fit, c(outcome$warnings, outcome$messages))
   answers$predict <- answer(numbered(predict(fit)))
   answers$predict_fixed <- answer(numbered(predict(fit, re.form = NA)))
   if (!is.null(part)) {
@@ -52,23 +52,25 @@ model_case <- function(script, data, against = NULL, newdata = NULL, new_levels 
   answers
 }
 
-# All that needs no further argument. `said` is what R said while it fitted.
-model_answers <- function(fit, said = character()) {
+# Every answer that needs no further argument. `conditions` are the warnings and messages of the fit.
+model_answers <- function(fit, conditions = character()) {
   suppressPackageStartupMessages(library(lme4))
   absent <- names(accessor_packages)[!vapply(accessor_packages, requireNamespace, NA, quietly = TRUE)]
-  lapply(accessors[setdiff(names(accessors), absent)], function(accessor) answer(accessor(fit, said)))
+  lapply(accessors[setdiff(names(accessors), absent)], function(accessor) {
+    answer(accessor(fit, conditions))
+  })
 }
 
-# Tables that are another package's; not given where R has not got it.
+# Tables of other packages; left out where R lacks the package.
 accessor_packages <- c(model_info = "merTools", tidy = "broom.mixed", glance = "broom.mixed")
 
 answer <- function(expr) {
-  heard <- listen(expr)
-  if (is.null(heard$error)) heard$value else list(error = heard$error)
+  outcome <- with_conditions(expr)
+  if (is.null(outcome$error)) outcome$value else list(error = outcome$error)
 }
 
 accessors <- list(
-  attributes = function(fit, said) {
+  attributes = function(fit, conditions) {
     list(
       formula = one_line(formula(fit)),
       reml = isREML(fit),
@@ -86,18 +88,18 @@ accessors <- list(
       dropped = as.character(names(attr(getME(fit, "X"), "col.dropped"))),
       optimizer = fit@optinfo$optimizer,
       optimizer_message = paste(as.character(fit@optinfo$message), collapse = " "),
-      messages = trimws(said)
+      messages = trimws(conditions)
     )
   },
   fixef = function(fit, ...) {
-    found <- fixef(fit)
-    data.frame(term = as.character(names(found)), estimate = unname(found))
+    beta <- fixef(fit)
+    data.frame(term = as.character(names(beta)), estimate = unname(beta))
   },
   ranef = function(fit, ...) modes(fit),
   varcorr = function(fit, ...) as.data.frame(VarCorr(fit)),
   vcov = function(fit, ...) {
-    found <- vcov(fit)
-    as.matrix(found)
+    covariance <- vcov(fit)
+    as.matrix(covariance)
   },
   coef = function(fit, ...) coefficients_by_level(fit),
   model_info = function(fit, ...) {
@@ -109,8 +111,8 @@ accessors <- list(
   residuals = function(fit, ...) numbered(residuals(fit)),
   design = function(fit, ...) unname(as.matrix(getME(fit, "X"))),
   summary = function(fit, ...) {
-    found <- summary(fit)
-    utils::capture.output(print(found))
+    fit_summary <- summary(fit)
+    utils::capture.output(print(fit_summary))
   },
   print = function(fit, ...) utils::capture.output(print(fit))
 )
@@ -123,10 +125,10 @@ renamed <- function(frame, names) stats::setNames(as.data.frame(frame), names)
 numbered <- function(x) data.frame(row = as.integer(names(x)), value = as.numeric(x))
 
 modes <- function(fit) {
-  found <- as.data.frame(ranef(fit, condVar = TRUE))
-  for (name in c("grpvar", "term", "grp")) found[[name]] <- as.character(found[[name]])
-  if (is.null(found$condsd)) found$condsd <- NA_real_
-  found[c("grpvar", "term", "grp", "condval", "condsd")]
+  table <- as.data.frame(ranef(fit, condVar = TRUE))
+  for (name in c("grpvar", "term", "grp")) table[[name]] <- as.character(table[[name]])
+  if (is.null(table$condsd)) table$condsd <- NA_real_
+  table[c("grpvar", "term", "grp", "condval", "condsd")]
 }
 
 coefficients_by_level <- function(fit) {
@@ -143,18 +145,18 @@ coefficients_by_level <- function(fit) {
 }
 
 tidied <- function(fit) {
-  found <- as.data.frame(broom.mixed::tidy(fit))
+  table <- as.data.frame(broom.mixed::tidy(fit))
   names <- c("effect", "group", "term", "estimate", "std.error", "statistic")
-  found[setdiff(names, names(found))] <- NA_real_  # left out where there are no fixed effects
-  renamed(found[names], c("effect", "group", "term", "estimate", "std_error", "statistic"))
+  table[setdiff(names, names(table))] <- NA_real_  # absent where there are no fixed effects
+  renamed(table[names], c("effect", "group", "term", "estimate", "std_error", "statistic"))
 }
 
 glanced <- function(fit) {
-  found <- as.data.frame(broom.mixed::glance(fit))
-  found$logLik <- as.numeric(found$logLik)
+  table <- as.data.frame(broom.mixed::glance(fit))
+  table$logLik <- as.numeric(table$logLik)
   new <- c(nobs = "nobs", sigma = "sigma", logLik = "log_lik", AIC = "aic", BIC = "bic",
            REMLcrit = "reml_crit", deviance = "deviance", df.residual = "df_residual")
-  renamed(found, unname(new[names(found)]))
+  renamed(table, unname(new[names(table)]))
 }
 
 simulated <- function(frame) {
@@ -166,7 +168,7 @@ intervals <- function(table) {
   data.frame(term = as.character(rownames(table)), conf_low = unname(table[, 1L]), conf_high = unname(table[, 2L]))
 }
 
-# anova() sorts the models: by their names in its table one knows which is which.
+# anova() sorts the models; the row names of its table say which model a row belongs to.
 compared <- function(table, fits) {
   data.frame(
     formula = vapply(fits[rownames(table)], function(x) one_line(formula(x)), ""),
@@ -177,32 +179,32 @@ compared <- function(table, fits) {
   )
 }
 
-# The fit that a user's code leaves, asked everything: for assert_parity().
+# Every answer about the fit that a user's code evaluates to, for assert_parity().
 parity_script <- function(code, frames) {
   for (name in names(frames)) assign(name, frames[[name]], globalenv())
   expressions <- parse(text = code, keep.source = FALSE, encoding = "UTF-8")
   suppressPackageStartupMessages(library(lme4))
-  heard <- listen(for (expression in expressions) last <- eval(expression, globalenv()))
-  if (!is.null(heard$error)) stop(heard$error, call. = FALSE)
+  outcome <- with_conditions(for (expression in expressions) last <- eval(expression, globalenv()))
+  if (!is.null(outcome$error)) stop(outcome$error, call. = FALSE)
   if (!methods::is(last, "lmerMod")) {
     stop("the last expression of the R code is not a fit by lmer() but a ", class(last)[1L],
       call. = FALSE)
   }
-  model_answers(last, c(heard$warnings, heard$messages))
+  model_answers(last, c(outcome$warnings, outcome$messages))
 }
 
-# The order in which the sparse Cholesky factor takes the random effects. Where lme4 was compiled
-# against another layout of CHOLMOD's settings than Matrix has (Debian 12: RcppEigen 0.3.3.9.3,
-# Matrix 1.5-3), the method is chosen by a bit of the address that lme4's library was loaded at, so
-# two processes of the same R may differ, in this and then in the last digits of every estimate.
+# The order of the random effects in the sparse Cholesky factor. Where lme4 was compiled with another
+# layout of CHOLMOD's settings than Matrix (Debian 12: RcppEigen 0.3.3.9.3, Matrix 1.5-3), the method
+# depends on a bit of the address at which lme4's library was loaded. Two processes of the same R may
+# then differ in this order, and so in the last digits of every estimate.
 fill_reducing <- function() {
   fit <- lme4::lmer(diameter ~ 1 + (1 | plate) + (1 | sample), lme4::Penicillin)
   factor <- lme4::getME(fit, "L")
   c(factor@type[1L], factor@perm)
 }
 
-# Bit 31 of the address of R's library in this process: where lme4's will be loaded nearby, mostly
-# the same bit. NA where the system doesn't tell.
+# Bit 31 of the address of R's library in this process. lme4's library will be loaded nearby, mostly
+# with the same bit. NA where the system has no such information.
 address_bit <- function() {
   maps <- "/proc/self/maps"
   lines <- if (file.exists(maps)) grep("libR[.]so", readLines(maps), value = TRUE)

@@ -1,7 +1,8 @@
-# What merTools itself says of lists of fits, as plain tables and lines of text.
+# merTools' answers about lists of fits, as plain tables and lines of text.
 
-# One answer per case; a case is list(formula, reml, data, files): data frames, and the files with
-# the library's own fits to them. merTools is asked of these, under the calls of lmerModList.
+# Returns one answer per case. A case is list(formula, reml, data, files): data frames, and the files
+# with this library's fits to them. merTools is asked about these fits, which are given the calls that
+# lmerModList leaves.
 mertools_answers <- function(cases) {
   suppressMessages({
     library(lme4)
@@ -11,15 +12,15 @@ mertools_answers <- function(cases) {
 }
 
 mertools_answer <- function(case) {
-  made <- if (case$reml) {
+  theirs <- if (case$reml) {
     lmerModList(case$formula, case$data)
   } else {
     lmerModList(case$formula, case$data, REML = FALSE)
   }
-  fits <- made
-  for (i in seq_along(made)) {
+  fits <- theirs
+  for (i in seq_along(theirs)) {
     fits[[i]] <- readRDS(case$files[i])
-    fits[[i]]@call <- made[[i]]@call
+    fits[[i]]@call <- theirs[[i]]@call
   }
   warned <- FALSE
   fixed <- withCallingHandlers(modelFixedEff(fits), warning = function(w) {
@@ -28,7 +29,7 @@ mertools_answer <- function(case) {
   fixef <- fixef(fits)
   list(
     ours = numbers_of(fits),
-    theirs = numbers_of(made),
+    theirs = numbers_of(theirs),
     fixef = data.frame(term = names(fixef), estimate = unname(fixef)),
     varcorr = tryCatch(varcorr_rows(VarCorr(fits)), error = function(e) NULL),
     ranef = ranef_rows(ranef(fits)),
@@ -50,7 +51,7 @@ numbers_of <- function(fits) {
   }), use.names = FALSE)
 }
 
-# What is printed; or, where merTools stops, "Error: " and its message.
+# Returns the lines that are printed or, if merTools stops, "Error: " and its message.
 lines_of <- function(expr) {
   error <- NULL
   lines <- utils::capture.output(tryCatch(expr, error = function(e) error <<- conditionMessage(e)))
@@ -58,13 +59,13 @@ lines_of <- function(expr) {
 }
 
 # Every SD, then every correlation below the diagonal, of each element of VarCorr(list).
-varcorr_rows <- function(found) {
-  do.call(rbind, lapply(seq_along(found$stddev), function(i) {
-    sd <- found$stddev[[i]]
-    correlation <- found$correlation[[i]]
+varcorr_rows <- function(varcorr) {
+  do.call(rbind, lapply(seq_along(varcorr$stddev), function(i) {
+    sd <- varcorr$stddev[[i]]
+    correlation <- varcorr$correlation[[i]]
     low <- which(lower.tri(correlation), arr.ind = TRUE)
     data.frame(
-      grp = names(found$stddev)[i],
+      grp = names(varcorr$stddev)[i],
       var1 = c(names(sd), colnames(correlation)[low[, "col"]]),
       var2 = c(rep(NA_character_, length(sd)), rownames(correlation)[low[, "row"]]),
       sdcor = c(unname(sd), correlation[low])
@@ -72,9 +73,9 @@ varcorr_rows <- function(found) {
   }))
 }
 
-ranef_rows <- function(found) {
-  do.call(rbind, lapply(names(found), function(grpvar) {
-    table <- found[[grpvar]]
+ranef_rows <- function(effects) {
+  do.call(rbind, lapply(names(effects), function(grpvar) {
+    table <- effects[[grpvar]]
     data.frame(
       grpvar = grpvar,
       term = rep(names(table), each = nrow(table)),

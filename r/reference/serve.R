@@ -1,13 +1,14 @@
-# The Rscript that Python's tests compare with: for each line "job <tab> answer" on standard input
-# it reads a list(program, ...) from the file `job`, calls that program, and saves what it gives to
-# the file `answer`. A line that begins with the marker ends what a job prints.
+# The Rscript that Python compares with. For each line "job <tab> answer" on standard input it reads
+# list(program = name, ...) from the file `job`, calls the function of that name with the other
+# elements as its arguments, and saves the value to the file `answer`. Then it prints the marker on a
+# line of its own: everything before it was printed by the job.
 #
 # Usage: Rscript serve.R FOLDER MARKER
 
 options(warn = 1)
 programs <- new.env(parent = globalenv())
 arguments <- commandArgs(trailingOnly = TRUE)
-for (name in c("carry", "script", "lmer", "amelia", "data")) {
+for (name in c("carry", "script", "lmer", "amelia", "data", "mertools")) {
   path <- file.path(arguments[1L], paste0(name, ".R"))
   sys.source(path, envir = programs, keep.source = FALSE)
 }

@@ -1,4 +1,14 @@
-"""The parity suite: this library beside a separate Rscript, bit by bit, on the user's own R."""
+"""The parity suite: compares this library with a separate Rscript, bit by bit, on the user's R.
+
+================  ==========================================================================
+`case`            what a case is
+`models`          the model cases
+`imputations`     the imputation cases
+`engine`          runs a case on both sides, and compares the answers
+`report`          runs the suite, and prints the report of ``rbridge-mi parity``
+`scripts`         writes a case as two scripts that can be run alone
+================  ==========================================================================
+"""
 
 from __future__ import annotations
 
@@ -17,5 +27,21 @@ CASES: tuple[Case, ...] = (*MODELS, *IMPUTATIONS)
 
 
 def find_cases(pattern: str) -> list[Case]:
-    """Cases by name, such as ``random/slope``; ``*`` stands for anything."""
+    """Look cases up by name.
+
+    Parameters
+    ----------
+    pattern : str
+        A name such as ``random/slope``; ``*`` stands for anything.
+
+    Returns
+    -------
+    list of ModelCase or ImputationCase
+        In the order of `CASES`; empty where no name matches.
+
+    Examples
+    --------
+    >>> [case.name for case in find_cases("random/slope*")]
+    ['random/slope', 'random/slope_only', 'random/slope_and_crossed']
+    """
     return [x for x in CASES if fnmatchcase(x.name, pattern)]

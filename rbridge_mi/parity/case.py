@@ -1,4 +1,4 @@
-"""What a case of the parity suite is: plain data, from which both sides are made."""
+"""The cases of the parity suite: plain data, from which both sides are made."""
 
 from __future__ import annotations
 
@@ -14,27 +14,51 @@ __all__ = ["Apart", "Argument", "Column", "ImputationCase", "ModelCase", "new_da
 
 @dataclass(frozen=True)
 class Column:
-    """Stands for the values of a column, given as an array and not by the column's name."""
+    """Stands for the values of a column, given as an array and not by the column's name.
+
+    Attributes
+    ----------
+    name : str
+        The column's name.
+    """
 
     name: str
 
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument: the keyword and value that Python gets, and what an R user writes for it."""
+    """One argument, as Python gets it and as an R user writes it.
+
+    Attributes
+    ----------
+    name : str
+        Python's keyword.
+    value : object
+        Python's value, or a `Column`.
+    r : str
+        What stands in the R call; empty for nothing.
+    """
 
     name: str
     value: Any
     r: str
 
     def python(self, frame: pd.DataFrame) -> Any:
-        """The value for a frame."""
+        """Return the value for a frame."""
         return frame[self.value.name].to_numpy() if isinstance(self.value, Column) else self.value
 
 
 @dataclass(frozen=True)
 class Apart:
-    """A tolerance, and why the bits can't be equal."""
+    """A tolerance, and the reason why the bits can't be equal.
+
+    Attributes
+    ----------
+    ulp : float
+        How far apart two doubles may be.
+    reason : str
+        Shown in the report.
+    """
 
     ulp: float
     reason: str
@@ -47,13 +71,15 @@ class ModelCase:
     Attributes
     ----------
     name, family : str
-        The family is the kind of thing that the case is about.
+        The name begins with the family: the aspect of fitting that the case is about.
     data : str
         A recipe of ``r/reference/data.R``.
     formula : str
+        The model, in lme4's notation.
     groups : tuple of str
         Columns of the grouping factors: new levels are put there for prediction.
     arguments : tuple of Argument
+        Further arguments of ``lmer()``.
     against : str, optional
         Formula of the second fit for anova; by default ``response ~ 1 + (1 | first group)``.
     prelude : str
@@ -68,8 +94,12 @@ class ModelCase:
         Give Python's frame text labels as its index: rows must be matched by them.
     needs : tuple of str
         R packages without which the case can't run.
-    apart : mapping
+    apart : mapping of str to Apart
         Per accessor, a tolerance and its reason.
+
+    See Also
+    --------
+    ImputationCase : A case about ``amelia()``.
     """
 
     name: str
@@ -88,24 +118,24 @@ class ModelCase:
     apart: Mapping[str, Apart] = field(default_factory=dict)
 
     def r_call(self, formula: str | None = None) -> str:
-        """The ``lmer()`` call, as an R user writes it; of the case, or of another formula."""
+        """Write the ``lmer()`` call as an R user does, of the case's or of another formula."""
         parts = [formula or self.formula, "data = data"]
         parts += [x.r for x in self._arguments(formula) if x.r]
         return f"lmer({', '.join(parts)})"
 
     def python_arguments(self, frame: pd.DataFrame, formula: str | None = None) -> dict[str, Any]:
-        """Lmer's arguments; of the case, or of another formula."""
+        """Return Lmer's arguments, for the case's or for another formula."""
         return {x.name: x.python(frame) for x in self._arguments(formula)}
 
     def second(self) -> str:
-        """The formula of the fit that anova compares with."""
+        """Return the formula of the fit that anova compares with."""
         response = self.formula.split("~")[0].strip()
         return self.against or f"{response} ~ 1 + (1 | {self.groups[0]})"
 
     def _arguments(self, formula: str | None) -> list[Argument]:
-        # What hangs on one model's terms says nothing of another's.
-        own = ("start", "contrasts", "control")
-        return [x for x in self.arguments if formula is None or x.name not in own]
+        # These depend on the case's terms, so they may not apply to another formula.
+        of_terms = ("start", "contrasts", "control")
+        return [x for x in self.arguments if formula is None or x.name not in of_terms]
 
 
 @dataclass(frozen=True)
@@ -114,13 +144,28 @@ class ImputationCase:
 
     Attributes
     ----------
-    name, data : str
+    name : str
+        Begins with ``amelia/``.
+    data : str
+        A recipe of ``r/reference/data.R``.
     arguments : tuple of Argument
+        Further arguments of ``amelia()``.
     m, seed : int
+        Number of imputations, and the seed before the call.
     columns : tuple of str, optional
         The data's columns to use; all by default.
     model : str, optional
         A formula, fitted to every imputation on both sides.
+    family : str
+        The aspect that the case is about.
+    needs : tuple of str
+        R packages without which the case can't run.
+    apart : mapping of str to Apart
+        Per accessor, a tolerance and its reason.
+
+    See Also
+    --------
+    ModelCase : A case about ``lmer()``.
     """
 
     name: str
@@ -135,18 +180,18 @@ class ImputationCase:
     apart: Mapping[str, Apart] = field(default_factory=dict)
 
     def r_call(self) -> str:
-        """The ``amelia()`` call, as an R user writes it."""
+        """Write the ``amelia()`` call as an R user does."""
         parts = ["data", f"m = {self.m}", "p2s = 0", *(x.r for x in self.arguments)]
         return f"amelia({', '.join(parts)})"
 
 
 def new_data(frame: pd.DataFrame) -> pd.DataFrame:
-    """Up to 25 rows of the frame, spread over it, for prediction."""
+    """Take up to 25 rows, spread over the frame, for prediction."""
     return frame.iloc[:: max(1, len(frame) // 25)].head(25).reset_index(drop=True)
 
 
 def new_levels(frame: pd.DataFrame, groups: tuple[str, ...]) -> pd.DataFrame:
-    """`new_data`, with a level that no fit has seen in every third row of each grouping column."""
+    """Put a new level into every third row of each grouping column of `new_data`."""
     frame = new_data(frame)
     for i, name in enumerate(groups):
         rows = np.arange(len(frame)) % 3 == i % 3

@@ -1,4 +1,4 @@
-"""Runs cases: the reference in a separate Rscript, this library here, and every bit compared."""
+"""Runs cases in a separate Rscript and in this library, and compares every bit."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["PACKAGES", "Case", "Checked", "Suite", "verdicts"]
 
 Case = ModelCase | ImputationCase
 
-# Whose versions head the report.
+# The report begins with the versions of these.
 PACKAGES = ("Amelia", "Matrix", "broom.mixed", "lme4", "merTools")
 
-# Tables of merTools and broom.mixed: R has no answer where it has not got these.
+# Tables of merTools and broom.mixed: R has no answer where these are not installed.
 _OTHERS = frozenset({"model_info", "tidy", "glance"})
 
 
@@ -39,6 +39,7 @@ class Checked:
     Attributes
     ----------
     case, accessor : str
+        Their names.
     doubles, others : int
         Numbers compared by their bits; other cells compared (text, levels, counts, names).
     max_ulp : float
@@ -64,7 +65,13 @@ class Checked:
 
 
 class Suite:
-    """The two sides, ready to be asked: a context that holds an Rscript, and the data sets.
+    """Both sides of the comparison: an Rscript, this library, and the data sets.
+
+    Use it as a context manager: it ends the Rscript.
+
+    See Also
+    --------
+    rbridge_mi.parity.run_suite : Runs many cases and prints a report.
 
     Examples
     --------
@@ -86,23 +93,20 @@ class Suite:
         self._r.close()
 
     def restart(self) -> None:
-        """A new Rscript, after the old one went down or lost step."""
+        """Start a new Rscript, after the old one ended or no longer answers in step."""
         self._r.close()
         self._r = steady_rscript()
 
     def stack(self) -> dict[str, Any]:
-        """The Rscript's versions, BLAS and collation, with the packages that are loaded."""
-        from ..testing.rscript import stack_from
-
-        self._r.submit("stack_of", packages=list(PACKAGES))
-        return stack_from(self._r.result()[0])
+        """Describe the Rscript: its versions, BLAS and collation, and those of `PACKAGES`."""
+        return self._r.stack(PACKAGES)
 
     def missing_packages(self, case: Case) -> list[str]:
-        """R packages that the case needs and R lacks."""
+        """List the R packages that the case needs and R lacks."""
         return [x for x in case.needs if not call("has_package", x).value[0]]
 
     def data(self, case: Case) -> pd.DataFrame:
-        """The case's frame, made by the Rscript."""
+        """Return the case's frame, which the Rscript makes."""
         if case.data not in self._data:
             self._data[case.data] = self._r.ask("parity_data", name=case.data)
         frame = self._data[case.data].copy()
@@ -113,17 +117,33 @@ class Suite:
         return frame
 
     def check(self, case: Case) -> list[Checked]:
-        """Ask both sides everything, at the same time; one row per accessor."""
+        """Ask both sides for every accessor, and compare.
+
+        Parameters
+        ----------
+        case : ModelCase or ImputationCase
+            The case.
+
+        Returns
+        -------
+        list of Checked
+            One row per accessor.
+
+        Raises
+        ------
+        RBridgeError
+            If a side stops outside of an accessor.
+        """
         mine, theirs = self.answers(case, self.data(case))
         return verdicts(case, mine, theirs)
 
     def answers(self, case: Case, frame: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What this library says, and what the Rscript says."""
+        """Return this library's answers and the Rscript's; both work at the same time."""
         self._submit(case, frame)
         try:
             mine = python_answers(case, frame)
         except Exception:
-            self._r.result()  # or the next case would be given this one's answer
+            self._r.result()  # otherwise the next case would be given this one's answer
             raise
         theirs = to_python(self._r.result()[0])
         if "imputations" in theirs:
@@ -152,32 +172,54 @@ class Suite:
 
 
 def verdicts(case: Case, mine: dict[str, Any], theirs: dict[str, Any]) -> list[Checked]:
-    """The two sides' answers compared, accessor by accessor."""
+    """Compare the two sides' answers, accessor by accessor.
+
+    Parameters
+    ----------
+    case : ModelCase or ImputationCase
+        Says what tolerance is allowed.
+    mine, theirs : dict
+        This library's answers and the Rscript's, by accessor.
+
+    Returns
+    -------
+    list of Checked
+        One row per accessor.
+    """
     rows = []
     for name in list(dict.fromkeys([*mine, *theirs])):
         if name in _OTHERS and name not in theirs:
             continue
         missing: Missing = "any" if name in PANDAS_MISSING else "exact"
         apart = case.apart.get(name, Apart(0, ""))
-        absent = [side for side, found in (("Python", mine), ("R", theirs)) if name not in found]
+        sides = (("Python", mine), ("R", theirs))
+        absent = [side for side, answers in sides if name not in answers]
         if absent:
-            found = Comparison()
+            comparison = Comparison()
             text: tuple[str, ...] = (
                 f"{absent[0]} has no answer: {theirs.get(name, mine.get(name))!r}"[:500],
             )
         else:
-            found = compare(mine[name], theirs[name], ulp=apart.ulp, missing=missing)
-            worst = found.worst()
-            rest = [x for x in found.differences if x is not worst]
+            comparison = compare(mine[name], theirs[name], ulp=apart.ulp, missing=missing)
+            worst = comparison.worst()
+            rest = [x for x in comparison.differences if x is not worst]
             text = tuple(str(x) for x in ([worst, *rest] if worst else rest))
         rows.append(
-            Checked(case.name, name, found.doubles, found.others, found.max_ulp, text, apart.reason)
+            Checked(
+                case.name,
+                name,
+                comparison.doubles,
+                comparison.others,
+                comparison.max_ulp,
+                text,
+                apart.reason,
+            )
         )
     return rows
 
 
 def python_answers(case: Case, frame: pd.DataFrame) -> dict[str, Any]:
-    """What this library says of the case."""
+    """Return this library's answers to a case."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RBridgeWarning)
         if isinstance(case, ImputationCase):
@@ -192,7 +234,7 @@ def python_answers(case: Case, frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def model_answers(case: ModelCase, frame: pd.DataFrame) -> dict[str, Any]:
-    """This library's side of ``model_case`` in ``r/reference/lmer.R``."""
+    """Answer what ``model_case`` in ``r/reference/lmer.R`` answers."""
     fit = answer(lambda: Lmer(case.formula, **case.python_arguments(frame)).fit(frame))
     if not isinstance(fit, MerMod):
         return {"fit": fit}
@@ -202,30 +244,30 @@ def model_answers(case: ModelCase, frame: pd.DataFrame) -> dict[str, Any]:
         index = None if newdata is None else newdata.index
         return answer(lambda: numbered(fit, fit.predict(newdata, **arguments), index))
 
-    found = fit_answers(fit)
-    found["predict"] = predict()
-    found["predict_fixed"] = predict(re_form="NA")
+    answers = fit_answers(fit)
+    answers["predict"] = predict()
+    answers["predict_fixed"] = predict(re_form="NA")
     if case.part is not None:
-        found["predict_part"] = predict(re_form=case.part)
-    found["predict_new"] = predict(fresh)
-    found["predict_new_fixed"] = predict(fresh, re_form="NA")
-    found["predict_unseen"] = predict(unseen, allow_new_levels=True)
-    found["predict_unseen_refused"] = predict(unseen)
-    found["simulate"] = answer(lambda: simulated(fit, fit.simulate(nsim=2, seed=101)))
-    found["simulate_use_u"] = answer(
+        answers["predict_part"] = predict(re_form=case.part)
+    answers["predict_new"] = predict(fresh)
+    answers["predict_new_fixed"] = predict(fresh, re_form="NA")
+    answers["predict_unseen"] = predict(unseen, allow_new_levels=True)
+    answers["predict_unseen_refused"] = predict(unseen)
+    answers["simulate"] = answer(lambda: simulated(fit, fit.simulate(nsim=2, seed=101)))
+    answers["simulate_use_u"] = answer(
         lambda: simulated(fit, fit.simulate(nsim=1, seed=7, **{"use.u": True}))
     )
-    found["confint_wald"] = answer(lambda: intervals(fit.confint(method="Wald")))
-    found["confint_wald_90"] = answer(
+    answers["confint_wald"] = answer(lambda: intervals(fit.confint(method="Wald")))
+    answers["confint_wald_90"] = answer(
         lambda: intervals(fit.confint(parm="beta_", level=0.9, method="Wald"))
     )
     if case.profile:
-        found["confint_profile"] = answer(lambda: intervals(fit.confint()))
-    found["anova_terms"] = answer(fit.anova)
+        answers["confint_profile"] = answer(lambda: intervals(fit.confint()))
+    answers["anova_terms"] = answer(fit.anova)
     second = Lmer(case.second(), **case.python_arguments(frame, case.second()))
-    found["anova"] = answer(lambda: _anova(fit, second.fit(frame), refit=True))
-    found["anova_no_refit"] = answer(lambda: _anova(fit, second.fit(frame), refit=False))
-    return found
+    answers["anova"] = answer(lambda: _anova(fit, second.fit(frame), refit=True))
+    answers["anova_no_refit"] = answer(lambda: _anova(fit, second.fit(frame), refit=False))
+    return answers
 
 
 def _anova(fit: MerMod, other: MerMod, refit: bool) -> pd.DataFrame:
@@ -238,30 +280,30 @@ def _anova(fit: MerMod, other: MerMod, refit: bool) -> pd.DataFrame:
 
 
 def _as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Integers and logicals as doubles: Amelia gives them so, this library as what they were."""
+    """Convert integers and logicals to doubles: Amelia returns these, and this library does not."""
     kinds = pd.api.types.is_integer_dtype, pd.api.types.is_bool_dtype
     named = [x for x in frame.columns if any(is_kind(frame[x].dtype) for is_kind in kinds)]
     return frame.astype(dict.fromkeys(named, "Float64"))
 
 
 def imputation_answers(case: ImputationCase, frame: pd.DataFrame) -> dict[str, Any]:
-    """This library's side of ``imputation_case`` in ``r/reference/amelia.R``."""
+    """Answer what ``imputation_case`` in ``r/reference/amelia.R`` answers."""
     arguments = {x.name: x.python(frame) for x in case.arguments}
     try:
         imp = AmeliaImputer(case.m, p2s=0, **arguments).impute(frame, seed=case.seed)
     except RCallError as error:
         return {"impute": {"error": np.array([error.r_message.strip()], object)}}
-    found = {
+    answers = {
         "attributes": {
             "chain_lengths": np.array(imp.chain_lengths, np.int32),
-            "said": np.array(imp.warnings, object),
+            "warnings": np.array(imp.warnings, object),
         },
         "imputations": [_as_numbers(x) for x in imp],
     }
     if case.model is not None:
         fits = Lmer(case.model).fit(imp, n_jobs=1)
-        found["fixef"] = [fit.fixef() for fit in fits]
-        found["varcorr"] = [fit.varcorr() for fit in fits]
-        found["ranef"] = [fit.ranef() for fit in fits]
-        found["vcov"] = [fit.vcov() for fit in fits]
-    return found
+        answers["fixef"] = [fit.fixef() for fit in fits]
+        answers["varcorr"] = [fit.varcorr() for fit in fits]
+        answers["ranef"] = [fit.ranef() for fit in fits]
+        answers["vcov"] = [fit.vcov() for fit in fits]
+    return answers

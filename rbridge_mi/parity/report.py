@@ -1,4 +1,4 @@
-"""A run of the suite, as ``rbridge-mi parity`` shows it."""
+"""Runs the suite and writes the report of ``rbridge-mi parity``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROW = "{:<38} {:<24} {:>9} {:>12}"
 
 @dataclass
 class Outcome:
-    """What a run found.
+    """The result of a run.
 
     Attributes
     ----------
@@ -33,8 +33,13 @@ class Outcome:
     rows : list of Checked
         One per case and accessor.
     not_run : dict
-        Cases that need R packages which this R lacks, with those.
+        Cases that need R packages which this R lacks, with the names of these packages.
     seconds : float
+        How long the run took.
+
+    See Also
+    --------
+    run_suite : Makes these.
     """
 
     stack: dict[str, Any]
@@ -65,11 +70,11 @@ class Outcome:
 
     @property
     def equal(self) -> bool:
-        """Something was compared, on one and the same stack, and nothing differs."""
+        """Whether something was compared, on one and the same stack, and nothing differs."""
         return bool(self.rows) and not self.wrong and self.stack == self.reference
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for `json.dumps`; a distance that isn't a number is null."""
+        """Return plain values for `json.dumps`; an infinite distance is null."""
         rows = [asdict(x) for x in self.rows]
         for row in rows:
             row["max_ulp"] = row["max_ulp"] if math.isfinite(row["max_ulp"]) else None
@@ -88,18 +93,34 @@ class Outcome:
 
 
 def run_suite(cases: Sequence[Case], say: Callable[[str], None] | None = None) -> Outcome:
-    """Run cases, with a bar on a terminal.
+    """Run cases, with a progress bar on a terminal.
 
     Parameters
     ----------
-    cases : sequence of Case
+    cases : sequence of ModelCase or ImputationCase
+        The cases, in this order.
     say : callable, optional
-        Gets the lines of the report as they come: the heading, the table, the totals.
+        Is called with each line of the report: the heading, the table, the totals.
+
+    Returns
+    -------
+    Outcome
+        The rows of all cases.
 
     Raises
     ------
     RBridgeError
-        Where R or Rscript can't be used.
+        If R or Rscript can't be used.
+
+    See Also
+    --------
+    rbridge_mi.parity.find_cases : Looks cases up by name.
+
+    Examples
+    --------
+    >>> from rbridge_mi.parity import find_cases
+    >>> run_suite(find_cases("random/intercept_only")).equal
+    True
     """
     say = say or (lambda _: None)
     begin = time.monotonic()
@@ -125,7 +146,7 @@ def run_suite(cases: Sequence[Case], say: Callable[[str], None] | None = None) -
 
 
 def _checked(suite: Suite, case: Case) -> list[Checked]:
-    """The case's rows; what stops it altogether is a difference, not the end of the run."""
+    """Check a case. An error that stops it counts as a difference, and the run goes on."""
     try:
         return suite.check(case)
     except RBridgeError as error:
@@ -134,7 +155,7 @@ def _checked(suite: Suite, case: Case) -> list[Checked]:
 
 
 def heading(outcome: Outcome) -> list[str]:
-    """The stack, line by line, and the head of the table."""
+    """Write the stack, line by line, and the head of the table."""
     lines = []
     for name, value in outcome.stack.items():
         if name == "packages":
@@ -149,7 +170,7 @@ def heading(outcome: Outcome) -> list[str]:
 
 
 def table_line(row: Checked) -> list[str]:
-    """A row of the table, and what differs in it."""
+    """Write a row of the table, and what differs in it."""
     distance = f"{row.max_ulp:,.0f}" if math.isfinite(row.max_ulp) else "no number"
     lines = [_ROW.format(row.case, row.accessor, row.doubles, distance)]
     if not row.equal:
@@ -161,7 +182,7 @@ def table_line(row: Checked) -> list[str]:
 
 
 def totals(outcome: Outcome) -> list[str]:
-    """What the run amounts to."""
+    """Write which cases did not run, and the totals of those that did."""
     lines = [""]
     lines += [
         f"not run: {name} (R lacks {', '.join(lacking)})"
@@ -177,15 +198,15 @@ def totals(outcome: Outcome) -> list[str]:
 
 
 def _stack() -> dict[str, Any]:
-    """The R in this process, laid out as the Rscript lays out its own."""
-    found = call("describe_stack", list(PACKAGES)).value
-    one = {name: str(value[0]) for name, value in found.items() if name != "packages"}
-    versions = dict(zip(found["packages"], found["versions"], strict=True))
+    """Describe the R in this process, with the names that `Rscript.stack` uses."""
+    stack = call("describe_stack", list(PACKAGES)).value
+    texts = {name: str(value[0]) for name, value in stack.items() if name != "packages"}
+    versions = dict(zip(stack["packages"], stack["versions"], strict=True))
     return {
-        "r": one["r"],
-        "platform": one["platform"],
-        "blas": PurePath(one["blas"]).name,
-        "lapack": one["lapack_version"],
-        "collate": one["collate"],
+        "r": texts["r"],
+        "platform": texts["platform"],
+        "blas": PurePath(texts["blas"]).name,
+        "lapack": texts["lapack_version"],
+        "collate": texts["collate"],
         "packages": {name: versions[name] for name in sorted(versions)},
     }

@@ -1,7 +1,7 @@
-"""A case as two scripts that stand alone: one for R, one for Python, the data written out in full.
+"""Writes a case as two scripts that can be run alone: one for R, one for Python.
 
-Doubles are hexadecimal, so that they are the same 64 bits wherever the scripts run. Both print the
-fixed effects and theta, a name and a hexadecimal double per line.
+Both contain the whole data set. Doubles are hexadecimal, so that they are the same 64 bits wherever
+the scripts run. Both print the fixed effects and theta, a name and a hexadecimal double per line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,24 @@ _EPOCH = dt.date(1970, 1, 1)
 
 
 def r_script(case: ModelCase, frame: pd.DataFrame) -> str:
-    """R code that makes the data, fits the model as a user would, and prints the estimates."""
+    """Write R code that makes the data, fits the model as a user would, and prints the estimates.
+
+    Parameters
+    ----------
+    case : ModelCase
+        The model.
+    frame : DataFrame
+        Its data.
+
+    Returns
+    -------
+    str
+        The script.
+
+    See Also
+    --------
+    python_script : The same in Python.
+    """
     columns = ",\n  ".join(f"{_r_text(str(x))} = {_r_column(frame[x])}" for x in frame.columns)
     lines = ["library(lme4)", f"data <- list(\n  {columns}\n)"]
     lines.append("data <- as.data.frame(data, optional = TRUE, stringsAsFactors = FALSE)")
@@ -36,7 +53,24 @@ def r_script(case: ModelCase, frame: pd.DataFrame) -> str:
 
 
 def python_script(case: ModelCase, frame: pd.DataFrame) -> str:
-    """Python code that makes the data, fits the model by this library, and prints the same."""
+    """Write Python code that makes the data, fits the model by this library, and prints the same.
+
+    Parameters
+    ----------
+    case : ModelCase
+        The model.
+    frame : DataFrame
+        Its data.
+
+    Returns
+    -------
+    str
+        The script.
+
+    See Also
+    --------
+    r_script : The same in R.
+    """
     columns = "".join(f"    {str(x)!r}: {_python_column(frame[x])},\n" for x in frame.columns)
     arguments = "".join(
         f", {x.name}=" + (f"data[{x.value.name!r}].to_numpy()" if isinstance(x.value, Column)

@@ -1,9 +1,14 @@
-"""Pooling over imputations: pure functions of numpy arrays, each citing author and year.
+"""Pooling over imputations: pure functions of numpy arrays, each with its source.
 
-`rubin` pools coefficients, covariance matrices and random effects; `joint` tests several
-coefficients or nested models; `components` gives intervals for SDs, correlations and ICCs;
-`diagnostics` tells how far the results depend on m. None of it touches R or pandas, and scipy is
-imported at the first call.
+=============  ==============================================================================
+`rubin`        pools coefficients, covariance matrices and random effects
+`joint`        tests several coefficients at once, or nested models
+`components`   pools SDs, correlations and ICCs, on the scales of `scales`
+`diagnostics`  says how much the results depend on the m imputations drawn
+`tails`        tail probabilities and quantiles of t and F
+=============  ==============================================================================
+
+None of these uses R or pandas, and scipy is imported at the first call that needs it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every pooling function does first (validate) and most (average over imputations).
+"""What the pooling functions share: checks of their arguments, and sums over imputations.
 
 The sums do not depend on the order of the imputations, not even in the last bit, and m equal
 numbers have exactly that number as their mean and exactly 0 as their variance.
@@ -15,9 +15,9 @@ Floats = NDArray[np.float64]
 
 
 def stacked(name: str, values: ArrayLike, *, missing: bool = False) -> Floats:
-    """`values` as float64 with imputations along the first axis; refuses what is not finite.
+    """Convert to float64, imputations along the first axis; refuse what is not finite.
 
-    With ``missing=True`` nan is let through (infinities are not).
+    With ``missing=True`` nan is allowed (infinities are not). `name` is the argument's name.
 
     >>> stacked("estimates", [1, 2]).tolist()
     [1.0, 2.0]
@@ -49,7 +49,7 @@ def stacked(name: str, values: ArrayLike, *, missing: bool = False) -> Floats:
 
 
 def same_shape(name: str, array: Floats, expected: tuple[int, ...], against: str) -> None:
-    """Refuse an array whose shape is not `expected`, the one that `against` implies."""
+    """Refuse an array whose shape is not `expected`, which the argument `against` implies."""
     if array.shape != expected:
         raise ArgumentError(
             f"{name}: shape {array.shape} does not go with {against}, which asks for {expected}"
@@ -57,7 +57,7 @@ def same_shape(name: str, array: Floats, expected: tuple[int, ...], against: str
 
 
 def variances_stacked(name: str, values: ArrayLike) -> Floats:
-    """`stacked`, refusing negative numbers."""
+    """Convert as `stacked` does, and refuse negative numbers."""
     array = stacked(name, values)
     if (array < 0).any():
         where = [int(i) for i in np.argwhere(array < 0)[0]]
@@ -69,7 +69,7 @@ def variances_stacked(name: str, values: ArrayLike) -> Floats:
 
 
 def covariances_stacked(name: str, values: ArrayLike) -> Floats:
-    """`stacked` for (m, ..., k, k) covariance matrices; refuses what can't be one."""
+    """Convert (m, ..., k, k) covariance matrices, and refuse what can't be one."""
     array = stacked(name, values)
     if array.ndim < 3 or array.shape[-1] != array.shape[-2]:
         raise ArgumentError(
@@ -85,14 +85,14 @@ def covariances_stacked(name: str, values: ArrayLike) -> Floats:
 
 
 def level(conf_level: float) -> float:
-    """A confidence level strictly between 0 and 1."""
+    """Check that a confidence level lies strictly between 0 and 1."""
     if not 0 < conf_level < 1:
         raise ArgumentError(f"conf_level: {conf_level!r} is not between 0 and 1; use 0.95 for 95%")
     return float(conf_level)
 
 
 def complete_df(dfcom: ArrayLike) -> Floats:
-    """Complete-data degrees of freedom: positive numbers, inf allowed."""
+    """Convert complete-data degrees of freedom, and refuse what is not positive; inf is allowed."""
     array = np.asarray(dfcom, dtype=np.float64)
     if not (array > 0).all():
         raise ArgumentError(
@@ -103,14 +103,14 @@ def complete_df(dfcom: ArrayLike) -> Floats:
 
 
 def count(name: str, value: int, least: int) -> int:
-    """A whole number of at least `least`."""
+    """Check that the argument `name` is a whole number of at least `least`."""
     if isinstance(value, bool) or int(value) != value or value < least:
         raise ArgumentError(f"{name}: {value!r} is not a whole number of at least {least}")
     return int(value)
 
 
 def mean(array: Floats) -> Floats:
-    """Mean over the first axis, nan skipped, the same bits in any order of imputations.
+    """Average over the first axis, without nan; the bits are the same in any order.
 
     >>> float(mean(stacked("x", [0.1] * 3)))
     0.1
@@ -122,7 +122,7 @@ def mean(array: Floats) -> Floats:
 
 
 def variance(array: Floats) -> Floats:
-    """Variance over the first axis with divisor n - 1, nan skipped; nan for a single value.
+    """Variance over the first axis with divisor n - 1, without nan; nan for a single value.
 
     >>> float(variance(stacked("x", [1.0, 2.0, 3.0])))
     1.0

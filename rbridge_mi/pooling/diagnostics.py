@@ -1,4 +1,4 @@
-"""How far the results depend on having drawn these m imputations and no others.
+"""How much the results depend on which m imputations were drawn.
 
 References
 ----------
@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ArgumentError
 from . import _arrays
 from ._arrays import Floats
-from ._tails import special
 from .rubin import PooledScalars, pool_scalars
+from .tails import special
 
 __all__ = ["MonteCarloErrors", "fmi_interval", "imputations_needed", "monte_carlo_errors"]
 
@@ -31,7 +31,14 @@ __all__ = ["MonteCarloErrors", "fmi_interval", "imputations_needed", "monte_carl
 class MonteCarloErrors:
     """Standard deviations of the pooled numbers over repeated sets of m imputations.
 
-    One array per number of `PooledScalars` that has one, of the coefficients' shape.
+    Attributes
+    ----------
+    estimate, std_error, statistic, df, p_value, conf_low, conf_high, fmi : ndarray
+        The error of the field of that name of `PooledScalars`; shape () or (p,).
+
+    See Also
+    --------
+    monte_carlo_errors : Makes these.
     """
 
     estimate: Floats
@@ -53,23 +60,36 @@ def monte_carlo_errors(
 ) -> MonteCarloErrors:
     """Monte Carlo error of each pooled number, by jackknife (White, Royston & Wood 2011).
 
-    Each imputation is left out in turn; with x_j what the rest pool to, the error is the square
-    root of (m - 1)/m times the sum of (x_j - mean(x))^2. For the estimate that is sqrt(b / m).
+    Each imputation is left out in turn. If x_j is the pooled number of the others, the error is the
+    square root of (m - 1)/m times the sum of (x_j - mean(x))^2. For the estimate that is
+    sqrt(b / m).
 
     Parameters
     ----------
-    estimates, variances, dfcom, conf_level
-        As in `pool_scalars`, with m at least 3.
+    estimates : array_like of shape (m,) or (m, p)
+        Coefficients, m at least 3.
+    variances : array_like of the shape of `estimates`
+        Squared standard errors.
+    dfcom : float or array_like of shape (p,)
+        Complete-data degrees of freedom: one number, one per coefficient, or inf.
+    conf_level : float
+        Coverage of the interval, between 0 and 1.
 
     Returns
     -------
-    MonteCarloErrors. The df's error is nan where some, but not all, of the left-out pools have an
-    infinite df.
+    MonteCarloErrors
+        Its arrays have shape () or (p,). The df's error is nan where some of the m pools that leave
+        one out have an infinite df, and others have not.
 
     Raises
     ------
     ArgumentError
         If m is below 3, and as `pool_scalars`.
+
+    See Also
+    --------
+    pool_scalars : The numbers whose errors these are.
+    imputations_needed : How large m should be.
 
     Examples
     --------
@@ -102,22 +122,28 @@ def fmi_interval(fmi: ArrayLike, m: int, *, conf_level: float = 0.95) -> tuple[F
 
     Parameters
     ----------
-    fmi
-        Estimates, any shape, from 0 to 1 (nan passes through).
-    m
-        Number of imputations they come from, at least 2.
-    conf_level
-        Coverage.
+    fmi : array_like
+        Estimates of any shape, from 0 to 1; nan gives nan.
+    m : int
+        Number of imputations that they come from, at least 2.
+    conf_level : float
+        Coverage of the interval, between 0 and 1.
 
     Returns
     -------
-    Lower and upper ends, of the shape of `fmi`. An fmi of exactly 0 or 1 has no logit; its interval
-    is that point.
+    tuple of (ndarray, ndarray)
+        Lower and upper ends, of the shape of `fmi`. An fmi of exactly 0 or 1 has no logit; its
+        interval is that point.
 
     Raises
     ------
     ArgumentError
         If an fmi is outside 0 to 1, or m is below 2.
+
+    See Also
+    --------
+    fraction_missing : The estimates.
+    imputations_needed : Uses the upper end.
 
     Examples
     --------
@@ -136,31 +162,37 @@ def fmi_interval(fmi: ArrayLike, m: int, *, conf_level: float = 0.95) -> tuple[F
 def imputations_needed(
     fmi: ArrayLike, m: int, *, cv: float = 0.05, conf_level: float = 0.95
 ) -> NDArray[np.int64]:
-    """Imputations that would make the standard errors replicable (von Hippel 2020, the two stages).
+    """Count the imputations that make the standard errors replicable (von Hippel 2020).
 
-    The first stage is the m imputations at hand: they estimate fmi, and the upper end of its
-    `fmi_interval` is taken. The second is 1 + (1/2) (fmi / cv)^2.
+    The rule has two stages. The first is the m imputations at hand: they estimate fmi, and the
+    upper end of its `fmi_interval` is taken. The second is 1 + (1/2) (fmi / cv)^2.
 
     Parameters
     ----------
-    fmi
-        Estimates of the first stage, any shape, from 0 to 1.
-    m
-        Number of imputations they come from, at least 2.
-    cv
-        Wanted coefficient of variation of a standard error over repeated sets of imputations: with
-        0.05 it would come out within about a tenth of its mean, 95 times of 100.
-    conf_level
-        Confidence of the interval whose upper end is used.
+    fmi : array_like
+        Estimates of the first stage, of any shape, from 0 to 1.
+    m : int
+        Number of imputations that they come from, at least 2.
+    cv : float
+        Wanted coefficient of variation of a standard error over repeated sets of imputations. With
+        0.05 a standard error lies within about a tenth of its mean in 95 sets of 100.
+    conf_level : float
+        Confidence of the interval whose upper end is used, between 0 and 1.
 
     Returns
     -------
-    Whole numbers, of the shape of `fmi`, at least 2. The analysis needs the largest.
+    ndarray of int
+        Whole numbers of at least 2, of the shape of `fmi`. The analysis needs the largest.
 
     Raises
     ------
     ArgumentError
         If an fmi is nan or outside 0 to 1, m is below 2, or cv isn't positive.
+
+    See Also
+    --------
+    fmi_interval : The interval whose upper end is used.
+    monte_carlo_errors : The errors that the m imputations at hand leave.
 
     Examples
     --------
@@ -172,7 +204,7 @@ def imputations_needed(
     if np.isnan(np.asarray(fmi, float)).any():
         raise ArgumentError("fmi: nan; it takes at least 2 imputations to estimate it")
     _, high = fmi_interval(fmi, m, conf_level=conf_level)
-    # Rounded first, so that 51 + 1e-14 doesn't become 52.
+    # Rounded before ceil, so that 51 + 1e-14 does not become 52.
     return np.maximum(2, np.ceil(np.round(1 + 0.5 * (high / cv) ** 2, 9))).astype(np.int64)
 
 
@@ -186,7 +218,7 @@ def _fractions(fmi: ArrayLike) -> Floats:
 
 
 def _jackknife(without: Floats) -> Floats:
-    """Jackknife standard error from the (m, ...) results that leave one imputation out each."""
+    """Jackknife standard error, from the (m, ...) results that each leave one imputation out."""
     m = without.shape[0]
     # Equal values have error 0, also where they are infinite and can't be subtracted.
     equal = (without == without[0]).all(axis=0)

@@ -1,11 +1,13 @@
 """Tests of several coefficients at once, and of nested models, over m imputations.
 
-============  =================================================================================
-D1            estimates and covariance matrices: pooled Wald test, the most dependable
-D2            only the m chi-squares: rough, for when nothing else is at hand
-D3            log-likelihoods, at each fit's own and at the pooled parameters
-D4            log-likelihoods, of each fit and of one fit to the stacked data
-============  =================================================================================
+====  =======================================================================================
+test  what it takes
+====  =======================================================================================
+D1    estimates and their covariance matrices: a pooled Wald test, the most dependable
+D2    the m chi-squares only: rough, to be used where the others cannot be computed
+D3    log-likelihoods, at each fit's own parameters and at the pooled ones
+D4    log-likelihoods, of each fit and of one fit to the stacked data
+====  =======================================================================================
 
 Every function returns a `JointTest`; its `note` says when a published formula did not apply and
 what was done instead (empty otherwise):
@@ -14,7 +16,8 @@ what was done instead (empty otherwise):
 - *k (m - 1) <= 4*, or a dfcom too small: Reiter's (2007) df has no value. The df that Li,
   Raghunathan & Rubin (1991) give for few imputations is joined to the complete-data df as Barnard
   & Rubin (1999) join theirs; at k = 1 the two rules are the same.
-- *Negative relative increase in variance* (D3, D4 in small samples): 0, after Chan & Meng (2022).
+- *Negative relative increase in variance* (D3, D4 in small samples): taken as 0, after Chan & Meng
+  (2022).
 - *One imputation*: that fit's own test.
 
 References
@@ -43,18 +46,40 @@ from numpy.typing import ArrayLike
 from ..errors import ArgumentError
 from . import _arrays
 from ._arrays import Floats
-from ._tails import f_upper
 from .rubin import pool_scalars
+from .tails import f_upper
 
 __all__ = ["JointTest", "d1", "d2", "d3", "d4", "linear_hypothesis", "wald_chi2"]
 
-# A likelihood ratio may come out this far below 0 by the slack of two optimizers.
+# A likelihood ratio may be this far below 0 because both optimizers stop short of the maximum.
 _SLACK = 1e-2
 
 
 @dataclass(frozen=True)
 class JointTest:
-    """One row: an F `statistic` with `df1` and `df2` degrees of freedom; `riv` is the average."""
+    """One pooled test.
+
+    Attributes
+    ----------
+    method : str
+        D1, D2, D3 or D4.
+    statistic : float
+        Refers to the F distribution with `df1` and `df2` degrees of freedom.
+    df1 : int
+        The number of hypotheses, k.
+    df2 : float
+        Denominator degrees of freedom; may be inf.
+    p_value : float
+        Upper tail probability.
+    riv : float
+        Average relative increase in variance due to missing values.
+    note : str
+        Says where a published formula did not apply and what was done instead; empty otherwise.
+
+    See Also
+    --------
+    d1, d2, d3, d4 : Make these.
+    """
 
     method: str
     statistic: float
@@ -68,27 +93,33 @@ class JointTest:
 def linear_hypothesis(
     estimates: ArrayLike, vcovs: ArrayLike, matrix: ArrayLike, rhs: ArrayLike = 0.0
 ) -> tuple[Floats, Floats]:
-    """What `d1` and `wald_chi2` need to test that matrix @ coefficients = rhs.
+    """Prepare the test that matrix @ coefficients = rhs, for `d1` and `wald_chi2`.
 
     Parameters
     ----------
-    estimates
-        Shape (m, p).
-    vcovs
-        Shape (m, p, p).
-    matrix
-        One row per hypothesis, (k, p).
-    rhs
-        One number, or (k,).
+    estimates : array_like of shape (m, p)
+        Coefficients.
+    vcovs : array_like of shape (m, p, p)
+        Their covariance matrices.
+    matrix : array_like of shape (k, p)
+        One row per hypothesis.
+    rhs : float or array_like of shape (k,)
+        The hypothesised values.
 
     Returns
     -------
-    The m departures from the hypothesis (m, k), and their covariance matrices (m, k, k).
+    tuple of (ndarray of shape (m, k), ndarray of shape (m, k, k))
+        The departures from the hypothesis, and their covariance matrices.
 
     Raises
     ------
     ArgumentError
         If shapes don't match, or one hypothesis follows from the others or contradicts them.
+
+    See Also
+    --------
+    d1 : The pooled test.
+    wald_chi2 : The test of each imputation.
 
     Examples
     --------
@@ -105,7 +136,8 @@ def linear_hypothesis(
             f"matrix: shape {rows.shape} for {q.shape[1]} coefficients; give finite numbers, "
             "one row per hypothesis and one column per coefficient"
         )
-    # Rank in units of standard errors, so that a predictor's scale can't make a row look empty.
+    # The rank is taken in units of standard errors, so that a row does not look empty only because
+    # of the units of a predictor.
     scaled = rows * np.sqrt(np.diagonal(_arrays.mean(u)))
     norm = np.sqrt(np.sum(scaled * scaled, axis=1, keepdims=True))
     if (norm == 0).any() or np.linalg.matrix_rank(scaled / norm) < rows.shape[0]:
@@ -124,19 +156,29 @@ def linear_hypothesis(
 
 
 def wald_chi2(estimates: ArrayLike, vcovs: ArrayLike) -> Floats:
-    """The m Wald chi-squares q' U^-1 q, each with k degrees of freedom, for `d2`.
+    """Wald chi-square q' U^-1 q of each imputation, for `d2`.
 
     Parameters
     ----------
-    estimates
-        Shape (m, k).
-    vcovs
-        Shape (m, k, k).
+    estimates : array_like of shape (m, k)
+        The coefficients under test, or what `linear_hypothesis` returns.
+    vcovs : array_like of shape (m, k, k)
+        Their covariance matrices.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        Chi-squares with k degrees of freedom.
 
     Raises
     ------
     ArgumentError
         If shapes don't match, or a matrix is singular.
+
+    See Also
+    --------
+    d2 : Pools these.
+    d1 : Pools the coefficients instead, which is better.
 
     Examples
     --------
@@ -162,24 +204,32 @@ def d1(
 
     Parameters
     ----------
-    estimates
-        Shape (m, k): the coefficients under test, or what `linear_hypothesis` returns.
-    vcovs
-        Their covariance matrices, (m, k, k).
-    dfcom
-        Complete-data degrees of freedom, one number; inf for none.
-    one_df
-        "barnard-rubin" makes k = 1 the squared t of the coefficients' table; "published" keeps the
-        many-coefficient df there too, as mitml and mice do, wherever it exists.
+    estimates : array_like of shape (m, k)
+        The coefficients under test, or what `linear_hypothesis` returns.
+    vcovs : array_like of shape (m, k, k)
+        Their covariance matrices.
+    dfcom : float
+        Complete-data degrees of freedom; inf for none.
+    one_df : {"barnard-rubin", "published"}
+        "barnard-rubin" makes the test of one coefficient the squared t of the coefficients' table;
+        "published" uses the df for many coefficients there too, wherever it exists, as mitml and
+        mice do.
 
     Returns
     -------
     JointTest
+        With `method` D1.
 
     Raises
     ------
     ArgumentError
         If shapes don't match, the mean covariance matrix is singular, or dfcom isn't positive.
+
+    See Also
+    --------
+    linear_hypothesis : For other hypotheses than that coefficients are 0.
+    pool_scalars : The test of each coefficient.
+    d4 : For nested models that differ in their random part.
 
     Examples
     --------
@@ -212,25 +262,31 @@ def d2(chi2: ArrayLike, k: int) -> JointTest:
     The statistic is (mean(d)/k - r (m + 1)/(m - 1)) / (1 + r), with r = (1 + 1/m) var(sqrt(d)) and
     k^(-3/m) (m - 1) (1 + 1/r)^2 degrees of freedom.
 
-    Crude: the chi-squares hold little of what missed information there is, and p values can be off
-    by half. Prefer D1, or D4 where no coefficients are at hand.
+    The test is crude: the chi-squares contain little information about what is missing, and p
+    values can be wrong by half. Prefer D1, or D4 where there are no coefficients.
 
     Parameters
     ----------
-    chi2
-        Shape (m,): Wald statistics (`wald_chi2`) or likelihood ratios. One below 0 by no more than
-        0.01, the slack of the optimizers, counts as 0.
-    k
+    chi2 : array_like of shape (m,)
+        Wald statistics (`wald_chi2`) or likelihood ratios. One that is below 0 by at most 0.01,
+        because optimizers stop short of the maximum, counts as 0.
+    k : int
         Their degrees of freedom.
 
     Returns
     -------
-    JointTest. The statistic may be negative; its p value is then 1.
+    JointTest
+        With `method` D2. The statistic may be negative; its p value is then 1.
 
     Raises
     ------
     ArgumentError
         If a chi-square is negative or not finite, or k isn't a whole number of at least 1.
+
+    See Also
+    --------
+    d1 : From coefficients and their covariance matrices.
+    d4 : From log-likelihoods.
 
     Examples
     --------
@@ -271,24 +327,29 @@ def d3(
 
     Parameters
     ----------
-    loglik_full, loglik_reduced
-        Shape (m,): maximised log-likelihoods (ML, not REML) of each imputation.
-    loglik_full_pooled, loglik_reduced_pooled
-        Shape (m,): log-likelihoods of the same imputations at the mean over imputations of *all*
-        the model's parameters (in lme4: coefficients, random-effect covariances and residual
-        variance).
-    k
+    loglik_full, loglik_reduced : array_like of shape (m,)
+        Maximised log-likelihoods (ML, not REML) of each imputation.
+    loglik_full_pooled, loglik_reduced_pooled : array_like of shape (m,)
+        Log-likelihoods of the same imputations at the mean over imputations of *all* the model's
+        parameters (in lme4: coefficients, random-effect covariances and residual variance).
+    k : int
         Number of parameters by which the models differ.
 
     Returns
     -------
     JointTest
+        With `method` D3.
 
     Raises
     ------
     ArgumentError
         If the arrays differ in length, a number isn't finite, or k isn't a whole number of at
         least 1.
+
+    See Also
+    --------
+    d4 : Needs no likelihoods at the pooled parameters.
+    d1 : For models that differ in coefficients only.
 
     Examples
     --------
@@ -306,8 +367,8 @@ def d3(
     at_pooled = 2 * float(_arrays.mean(full_bar - reduced_bar))
     if m == 1:
         return _single("D3", at_pooled / k, k, math.inf)
-    own = 2 * float(_arrays.mean(full - reduced))
-    r, note = _not_negative((m + 1) / (k * (m - 1)) * (own - at_pooled))
+    at_maximum = 2 * float(_arrays.mean(full - reduced))
+    r, note = _not_negative((m + 1) / (k * (m - 1)) * (at_maximum - at_pooled))
     df2, small = _li_df(k, m, r)
     return _test("D3", at_pooled / (k * (1 + r)), k, df2, r, _join(note, small))
 
@@ -329,27 +390,33 @@ def d4(
 
     Parameters
     ----------
-    loglik_full, loglik_reduced
-        Shape (m,): maximised log-likelihoods (ML, not REML) of each imputation.
-    loglik_full_stacked, loglik_reduced_stacked
+    loglik_full, loglik_reduced : array_like of shape (m,)
+        Maximised log-likelihoods (ML, not REML) of each imputation.
+    loglik_full_stacked, loglik_reduced_stacked : float
         Maximised log-likelihoods of the m data sets stacked into one, as the fit reports them (not
-        divided by m). Groups must not run across imputations: give every imputation its own labels.
-    k
+        divided by m). A group must belong to one imputation: give every imputation its own labels.
+    k : int
         Number of parameters by which the models differ.
-    n_params
-        Number of parameters of the full model, random part included. If given, r is their robust
-        estimate, from the full model alone (h = n_params); else that of the comparison (h = k),
-        or 0 where it is negative.
+    n_params : int, optional
+        Number of parameters of the full model, random part included. If it is given, r is Chan and
+        Meng's robust estimate, from the full model alone (h = n_params). By default r is that of
+        the comparison (h = k), or 0 where it is negative.
 
     Returns
     -------
     JointTest
+        With `method` D4.
 
     Raises
     ------
     ArgumentError
         If the arrays differ in length, a number isn't finite, k isn't a whole number of at least 1,
         or n_params is less than k.
+
+    See Also
+    --------
+    d3 : From likelihoods at the pooled parameters instead.
+    d1 : For models that differ in coefficients only.
 
     Examples
     --------
@@ -380,7 +447,7 @@ def d4(
 
 
 def _d1_df(k: int, m: int, r: float, dfcom: float) -> tuple[float, str]:
-    """Denominator df of D1, and a note where the published one has no value."""
+    """Denominator df of D1, and a note where the published formula has no value."""
     t = k * (m - 1)
     complete = dfcom if math.isinf(dfcom) else dfcom * (dfcom + 1) / (dfcom + 3)
     if math.isinf(dfcom):
@@ -401,17 +468,17 @@ def _d1_df(k: int, m: int, r: float, dfcom: float) -> tuple[float, str]:
 
 
 def _li_df(k: int, m: int, r: float, *, small: bool = False) -> tuple[float, str]:
-    """Denominator df for complete data without end (Li, Raghunathan & Rubin 1991)."""
+    """Denominator df for an infinite dfcom (Li, Raghunathan & Rubin 1991), and a note."""
     t = k * (m - 1)
     if t > 4 and not small:
         return 4 + (t - 4) * (1 + (1 - 2 / t) * _inverse(r)) ** 2, ""
     df = t * (1 + 1 / k) * (1 + _inverse(r)) ** 2 / 2
-    # At k = 1 this is Rubin's own df, and at r = 0 every rule says inf: nothing to excuse.
+    # No note at k = 1, where this is Rubin's own df, nor at r = 0, where every rule gives inf.
     return df, "" if k == 1 or r == 0 else f"k (m - 1) = {t} is at most 4: df for few imputations"
 
 
 def _reiter_df(t: int, a: float, complete: float) -> float:
-    """Denominator df for complete data of finite df (Reiter 2007, p. 504)."""
+    """Denominator df for a finite dfcom (Reiter 2007, p. 504)."""
     two, four, one = complete - 2 * (1 + a), complete - 4 * (1 + a), 1 + a
     between = (
         a**2 * two / (one**2 * four)
@@ -437,7 +504,7 @@ def _vectors(estimates: ArrayLike, vcovs: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _scale(matrix: Floats) -> Floats:
-    """Standard errors: dividing by them first makes a solve blind to the predictors' units."""
+    """Return standard errors; after division by them a solve does not depend on units."""
     variances = np.diagonal(matrix)
     if (variances == 0).any():
         raise ArgumentError(
@@ -476,7 +543,7 @@ def _inverse(r: float) -> float:
 
 
 def _not_negative(r: float) -> tuple[float, str]:
-    """The relative increase in variance, at least 0 (Chan & Meng 2022)."""
+    """Raise a negative relative increase in variance to 0 (Chan & Meng 2022), with a note."""
     if r >= 0:
         return r, ""
     return 0.0, f"the relative increase in variance came out negative ({r:.3g}): taken as 0"

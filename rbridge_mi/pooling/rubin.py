@@ -1,10 +1,10 @@
-"""Rubin's rules: one answer from m, with the uncertainty that the holes in the data add.
+"""Rubin's rules: one answer from m, with the uncertainty that missing values add.
 
-Every function takes plain arrays with the imputations along the first axis, matched by name
-beforehand, and touches neither R nor pandas. Where the papers leave a case open:
+Every function takes plain arrays with the imputations along the first axis, whose terms the caller
+has matched by name; none uses R or pandas. Where the papers leave a case open:
 
 - *One imputation* (m = 1): the single fit's own inference, with ``t = ubar`` and ``df = dfcom``.
-  ``b``, ``riv``, ``lambda_`` and ``fmi`` are nan: one data set tells nothing about them.
+  ``b``, ``riv``, ``lambda_`` and ``fmi`` are nan: one data set has no information about them.
 - *Identical fits* (b = 0): the single fit's standard errors, and an fmi of exactly 0.
 - *No sampling variance* (ubar = 0, b > 0): ``riv`` is inf, ``lambda_`` and ``fmi`` are 1; with a
   finite dfcom the df is 0 and p value and interval are nan.
@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 from ..errors import ArgumentError
 from . import _arrays
 from ._arrays import Floats
-from ._tails import t_critical, t_two_sided
+from .tails import t_critical, t_two_sided
 
 __all__ = [
     "COLUMNS",
@@ -66,16 +66,25 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class PooledScalars:
-    """Pooled coefficients: arrays, one value per coefficient, beside `m` and `conf_level`.
+    """Pooled coefficients: arrays with one value per coefficient, beside `m` and `conf_level`.
 
     Attributes
     ----------
-    estimate, std_error, statistic, df, p_value, conf_low, conf_high
+    estimate, std_error, statistic, df, p_value, conf_low, conf_high : ndarray of shape () or (p,)
         The usual table, by a t distribution with `df` degrees of freedom.
-    ubar, b, t
+    ubar, b, t : ndarray of shape () or (p,)
         Within-imputation, between-imputation (divisor m - 1) and total variance.
-    riv, lambda_, fmi
-        Relative increase in variance, its share of the total, fraction of missing information.
+    riv, lambda_, fmi : ndarray of shape () or (p,)
+        Relative increase in variance due to missing values, their share of the total variance, and
+        fraction of missing information.
+    m : int
+        Number of imputations.
+    conf_level : float
+        Coverage of the interval.
+
+    See Also
+    --------
+    pool_scalars, pool_bootstrap : Make these.
     """
 
     estimate: Floats
@@ -95,13 +104,27 @@ class PooledScalars:
     conf_level: float
 
     def columns(self) -> dict[str, Floats]:
-        """The arrays by column name, in the order of `COLUMNS`: ready for a DataFrame."""
+        """Return the arrays by column name, in the order of `COLUMNS`, for a DataFrame."""
         return {name: getattr(self, name) for name in COLUMNS}
 
 
 @dataclass(frozen=True, eq=False)
 class PooledVcov:
-    """Pooled vector of estimates (k) with its (k, k) within, between and total covariance."""
+    """A pooled vector of estimates with its covariance matrices.
+
+    Attributes
+    ----------
+    estimate : ndarray of shape (k,)
+        Mean over the imputations.
+    ubar, b, t : ndarray of shape (k, k)
+        Within-imputation, between-imputation and total covariance.
+    m : int
+        Number of imputations.
+
+    See Also
+    --------
+    pool_vcov : Makes these.
+    """
 
     estimate: Floats
     ubar: Floats
@@ -114,9 +137,18 @@ class PooledVcov:
 class PooledBlups:
     """Pooled random effects.
 
-    `condval` and `condsd` have the shape of one imputation's values; `within`, `between` and
-    `total` that of one imputation's variances (or covariance matrices); `m` counts, per level, the
-    imputations that had it.
+    Attributes
+    ----------
+    condval, condsd : ndarray of shape (n,) or (n, q)
+        Pooled conditional modes, and their standard deviations.
+    within, between, total : ndarray of shape (n,), (n, q) or (n, q, q)
+        Variances, or covariance matrices if such were pooled.
+    m : ndarray of shape (n,) or (n, q)
+        The number of imputations that have the level.
+
+    See Also
+    --------
+    pool_blups : Makes these.
     """
 
     condval: Floats
@@ -129,7 +161,21 @@ class PooledBlups:
 
 @dataclass(frozen=True, eq=False)
 class PooledCovariance:
-    """The mean of m covariance matrices (k, k), with its SDs (k) and correlations (k, k)."""
+    """The mean of m covariance matrices.
+
+    Attributes
+    ----------
+    cov : ndarray of shape (k, k)
+        The mean.
+    sd : ndarray of shape (k,)
+        Square roots of its diagonal.
+    cor : ndarray of shape (k, k)
+        Its correlations.
+
+    See Also
+    --------
+    pool_covariance : Makes these.
+    """
 
     cov: Floats
     sd: Floats
@@ -137,18 +183,28 @@ class PooledCovariance:
 
 
 def rubin_df(m: int, riv: ArrayLike) -> Floats:
-    """Degrees of freedom for complete data without end (Rubin 1987, eq. 3.1.6).
+    """Degrees of freedom if the complete data have infinitely many (Rubin 1987, eq. 3.1.6).
 
     Parameters
     ----------
-    m
+    m : int
         Number of imputations, at least 2.
-    riv
-        Relative increases in variance, any shape.
+    riv : array_like
+        Relative increases in variance, of any shape.
 
     Returns
     -------
-    (m - 1) (1 + 1/riv)^2, of the shape of `riv`; inf where riv is 0.
+    ndarray
+        (m - 1) (1 + 1/riv)^2, of the shape of `riv`; inf where riv is 0.
+
+    Raises
+    ------
+    ArgumentError
+        If `m` is no whole number of at least 2.
+
+    See Also
+    --------
+    barnard_rubin_df : For complete data with few degrees of freedom.
 
     Examples
     --------
@@ -161,26 +217,31 @@ def rubin_df(m: int, riv: ArrayLike) -> Floats:
 
 
 def barnard_rubin_df(m: int, riv: ArrayLike, dfcom: ArrayLike = math.inf) -> Floats:
-    """Degrees of freedom for complete data of `dfcom` degrees (Barnard & Rubin 1999).
+    """Degrees of freedom if the complete data have `dfcom` (Barnard & Rubin 1999).
 
     Parameters
     ----------
-    m
+    m : int
         Number of imputations. With m = 1 the answer is `dfcom`.
-    riv
-        Relative increases in variance, any shape.
-    dfcom
+    riv : array_like
+        Relative increases in variance, of any shape.
+    dfcom : float or array_like of the shape of `riv`
         Complete-data degrees of freedom: one number, or one per coefficient; inf gives `rubin_df`.
 
     Returns
     -------
-    1 / (1/old + 1/obs), with old = (m - 1) / lambda^2 and
-    obs = (1 - lambda) dfcom (dfcom + 1) / (dfcom + 3), where lambda = riv / (1 + riv).
+    ndarray
+        1 / (1/old + 1/obs), of the shape of `riv`, with old = (m - 1) / lambda^2 and
+        obs = (1 - lambda) dfcom (dfcom + 1) / (dfcom + 3), where lambda = riv / (1 + riv).
 
     Raises
     ------
     ArgumentError
         If `m` is no whole number of at least 1, or a dfcom isn't positive.
+
+    See Also
+    --------
+    rubin_df : The limit for a large `dfcom`.
 
     Examples
     --------
@@ -196,7 +257,7 @@ def barnard_rubin_df(m: int, riv: ArrayLike, dfcom: ArrayLike = math.inf) -> Flo
         old = (m - 1) * np.square(1.0 + 1.0 / increase)
         observed = complete * (1.0 - 2.0 / (complete + 3.0)) / (1.0 + increase)
         small = 1.0 / (1.0 / old + 1.0 / observed)
-    # Apart, because an infinite dfcom times a lambda of 1 has no value.
+    # An infinite dfcom is treated apart, because infinity times 1 - lambda = 0 has no value.
     return np.asarray(np.where(np.isposinf(complete), old, small))
 
 
@@ -205,13 +266,20 @@ def fraction_missing(riv: ArrayLike, df: ArrayLike) -> Floats:
 
     Parameters
     ----------
-    riv, df
-        Relative increases in variance and degrees of freedom, any shapes that broadcast.
+    riv : array_like
+        Relative increases in variance.
+    df : array_like
+        Degrees of freedom, of a shape that broadcasts with that of `riv`.
 
     Returns
     -------
-    (riv + 2/(df + 3)) / (1 + riv); exactly 0 where riv is 0, since nothing is missing there (for a
-    finite df the formula would leave 2/(df + 3)).
+    ndarray
+        (riv + 2/(df + 3)) / (1 + riv), of the common shape. It is exactly 0 where riv is 0, since
+        nothing is missing there (for a finite df the formula would leave 2/(df + 3)).
+
+    See Also
+    --------
+    fmi_interval : How precisely m imputations estimate it.
 
     Examples
     --------
@@ -235,25 +303,33 @@ def pool_scalars(
 
     Parameters
     ----------
-    estimates
-        Shape (m,) for one coefficient, (m, p) for p of them.
-    variances
-        Squared standard errors, of the same shape.
-    dfcom
-        Complete-data degrees of freedom: one number, one per coefficient (p,), or inf.
-    conf_level
-        Coverage of the interval.
+    estimates : array_like of shape (m,) or (m, p)
+        One coefficient, or p of them.
+    variances : array_like of the shape of `estimates`
+        Squared standard errors.
+    dfcom : float or array_like of shape (p,)
+        Complete-data degrees of freedom: one number, one per coefficient, or inf.
+    conf_level : float
+        Coverage of the interval, between 0 and 1.
 
     Returns
     -------
-    PooledScalars, its arrays of shape () or (p,). The module's docstring tells what they hold for
-    m = 1 and where a variance is 0.
+    PooledScalars
+        Its arrays have shape () or (p,). The module's docstring says what they hold for m = 1 and
+        where a variance is 0.
 
     Raises
     ------
     ArgumentError
         If shapes differ, a number isn't finite, a variance is negative, a dfcom isn't positive, or
         conf_level isn't between 0 and 1.
+
+    See Also
+    --------
+    pool_vcov : The covariances between coefficients too.
+    pool_bootstrap : For fits to bootstrap samples.
+    d1 : Test of several coefficients at once.
+    monte_carlo_errors : How much these numbers depend on the m imputations drawn.
 
     Examples
     --------
@@ -291,27 +367,33 @@ def pool_scalars(
 def pool_bootstrap(estimates: ArrayLike, *, conf_level: float = 0.95) -> PooledScalars:
     """Pool fits to bootstrap data sets by their spread (Efron & Tibshirani 1993, ch. 6).
 
-    Each bootstrap fit varies by sampling already, so adding its own variance, as Rubin's rules
-    would, counts it twice. The variance is that of the estimates with divisor m - 1, itself
-    estimated with m - 1 degrees of freedom, which is the df of the t distribution used: the
-    interval of a handful of resamples is wide, and becomes the normal one as m grows.
+    Bootstrap fits differ by sampling already. Adding each fit's own sampling variance, as Rubin's
+    rules do, would count it twice. The variance is therefore that of the estimates, with divisor
+    m - 1. It is estimated with m - 1 degrees of freedom, so the t distribution with this df is
+    used: the interval of few samples is wide, and becomes the normal one as m grows.
 
     Parameters
     ----------
-    estimates
-        Shape (m,) or (m, p), m at least 2.
-    conf_level
-        Coverage of the interval.
+    estimates : array_like of shape (m,) or (m, p)
+        One coefficient, or p of them; m at least 2.
+    conf_level : float
+        Coverage of the interval, between 0 and 1.
 
     Returns
     -------
-    PooledScalars with ``b`` = ``t`` = that variance; ``ubar``, ``riv``, ``lambda_`` and ``fmi``
-    have no meaning here and are nan.
+    PooledScalars
+        Both ``b`` and ``t`` are that variance; ``ubar``, ``riv``, ``lambda_`` and ``fmi`` have no
+        meaning here and are nan.
 
     Raises
     ------
     ArgumentError
         If m is 1, or a number isn't finite.
+
+    See Also
+    --------
+    pool_scalars : For fits to imputed data sets.
+    bootstrap_vcov : The covariances between coefficients.
 
     Examples
     --------
@@ -321,18 +403,18 @@ def pool_bootstrap(estimates: ArrayLike, *, conf_level: float = 0.95) -> PooledS
     """
     q = _several(estimates)
     estimate, b = _arrays.mean(q), _arrays.variance(q)
-    nothing = np.full(estimate.shape, np.nan)
+    undefined = np.full(estimate.shape, np.nan)
     return _with_inference(
         estimate,
         b,
         np.full(estimate.shape, q.shape[0] - 1.0),
         conf_level,
         m=q.shape[0],
-        ubar=nothing,
+        ubar=undefined,
         b=b,
-        riv=nothing,
-        lambda_=nothing,
-        fmi=nothing,
+        riv=undefined,
+        lambda_=undefined,
+        fmi=undefined,
     )
 
 
@@ -341,19 +423,25 @@ def pool_vcov(estimates: ArrayLike, vcovs: ArrayLike) -> PooledVcov:
 
     Parameters
     ----------
-    estimates
-        Shape (m, k).
-    vcovs
-        Sampling covariance matrices, (m, k, k).
+    estimates : array_like of shape (m, k)
+        Coefficients.
+    vcovs : array_like of shape (m, k, k)
+        Their sampling covariance matrices.
 
     Returns
     -------
-    PooledVcov. With m = 1, T is Ubar and B is nan.
+    PooledVcov
+        With m = 1, T is Ubar and B is nan.
 
     Raises
     ------
     ArgumentError
         If shapes don't match, a number isn't finite, or a matrix isn't a covariance.
+
+    See Also
+    --------
+    pool_scalars : The variances alone, with tests and intervals.
+    bootstrap_vcov : For fits to bootstrap samples.
 
     Examples
     --------
@@ -371,12 +459,27 @@ def pool_vcov(estimates: ArrayLike, vcovs: ArrayLike) -> PooledVcov:
 
 
 def bootstrap_vcov(estimates: ArrayLike) -> Floats:
-    """Covariance matrix (k, k) of bootstrap estimates (m, k), divisor m - 1; see `pool_bootstrap`.
+    """Covariance matrix of estimates from bootstrap samples (Efron & Tibshirani 1993, ch. 6).
+
+    Parameters
+    ----------
+    estimates : array_like of shape (m, k)
+        Coefficients; m at least 2.
+
+    Returns
+    -------
+    ndarray of shape (k, k)
+        With divisor m - 1.
 
     Raises
     ------
     ArgumentError
         If m is 1, or a number isn't finite.
+
+    See Also
+    --------
+    pool_bootstrap : The variances alone, with intervals; says why only the spread counts.
+    pool_vcov : For fits to imputed data sets.
 
     Examples
     --------
@@ -389,26 +492,29 @@ def bootstrap_vcov(estimates: ArrayLike) -> Floats:
 def pool_blups(condval: ArrayLike, condvar: ArrayLike) -> PooledBlups:
     """Pool conditional modes by Rubin's rules: mean, and mean condVar + (1 + 1/m) b (Rubin 1987).
 
-    The spread between imputations belongs in the total: condVar alone is too small.
+    The total includes the spread between imputations: condVar alone is too small.
 
     Parameters
     ----------
-    condval
-        Conditional modes, (m, n) or (m, n, q); nan where an imputation lacks a level.
-    condvar
-        Either their conditional variances, of the same shape, or for (m, n, q) their covariance
-        matrices, (m, n, q, q); nan where condval is.
+    condval : array_like of shape (m, n) or (m, n, q)
+        Conditional modes of n levels; nan where an imputation lacks a level.
+    condvar : array_like of the shape of `condval`, or of shape (m, n, q, q)
+        Their conditional variances, or their covariance matrices; nan where condval is.
 
     Returns
     -------
-    PooledBlups. A level that only one imputation has keeps that fit's variance; its `between` is
-    nan.
+    PooledBlups
+        A level that only one imputation has keeps that fit's variance; its `between` is nan.
 
     Raises
     ------
     ArgumentError
         If shapes don't match, a variance is negative, condvar lacks a value that condval has, or
         no imputation has some level.
+
+    See Also
+    --------
+    pool_scalars : The same rules for coefficients.
 
     Examples
     --------
@@ -421,10 +527,11 @@ def pool_blups(condval: ArrayLike, condvar: ArrayLike) -> PooledBlups:
     matrices = variances.ndim == values.ndim + 1
     expected = (*values.shape, values.shape[-1]) if matrices else values.shape
     _arrays.same_shape("condvar", variances, expected, "condval")
-    own = np.diagonal(variances, axis1=-2, axis2=-1) if matrices else variances
+    diagonals = np.diagonal(variances, axis1=-2, axis2=-1) if matrices else variances
     present = ~np.isnan(values)
-    if (present & ~(own >= 0)).any():
-        where = [int(i) for i in np.argwhere(present & ~(own >= 0))[0]]
+    wrong = present & ~(diagonals >= 0)
+    if wrong.any():
+        where = [int(i) for i in np.argwhere(wrong)[0]]
         raise ArgumentError(
             f"condvar: negative or missing at {where} (imputation first), where condval isn't; "
             "give the conditional variances of every random effect"
@@ -442,25 +549,30 @@ def pool_blups(condval: ArrayLike, condvar: ArrayLike) -> PooledBlups:
 
 
 def pool_covariance(covs: ArrayLike) -> PooledCovariance:
-    """Mean of the m random-effect covariance matrices, with its SDs and correlations.
+    """Average the m random-effect covariance matrices, and give the mean's SDs and correlations.
 
-    Averaging the matrices keeps the result positive semi-definite and survives a singular fit;
-    averaging SDs and correlations (as merTools does) gives neither. The same function serves sigma,
+    The mean of the matrices is positive semi-definite, and exists if a fit is singular. Means of
+    SDs and correlations, as merTools takes them, need be neither. The same function serves sigma,
     as 1 x 1 matrices: the square root of the mean residual variance.
 
     Parameters
     ----------
-    covs
-        Shape (m, k, k).
+    covs : array_like of shape (m, k, k)
+        Covariance matrices.
 
     Returns
     -------
-    PooledCovariance. A correlation with a term of zero variance is nan.
+    PooledCovariance
+        A correlation with a term of zero variance is nan.
 
     Raises
     ------
     ArgumentError
         If the shape is another, a number isn't finite, or a matrix isn't a covariance.
+
+    See Also
+    --------
+    pool_sd, pool_cor, pool_icc : Standard errors and intervals.
 
     Examples
     --------
@@ -477,7 +589,7 @@ def pool_covariance(covs: ArrayLike) -> PooledCovariance:
 
 
 def _several(estimates: ArrayLike) -> Floats:
-    """Bootstrap estimates, at least two."""
+    """Convert bootstrap estimates as `stacked` does, and refuse a single one."""
     q = _arrays.stacked("estimates", estimates)
     if q.shape[0] < 2:
         raise ArgumentError(

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 from ..errors import RForkError, RNotFoundError
 from .lme4_library import load_steadily
 
-__all__ = ["MIN_R", "Session", "session", "source_dir"]
+__all__ = ["MIN_R", "Session", "is_running", "session", "source_dir"]
 
 T = TypeVar("T")
 
@@ -315,3 +315,8 @@ def session() -> Session:
             if _session is None:
                 _session = Session()
     return _session
+
+
+def is_running() -> bool:
+    """Tell whether this process has started its R."""
+    return _session is not None

@@ -1,13 +1,16 @@
-"""Regression tests against R, to the last bit: the instruments of this library's own parity suite.
+"""Regression tests against R, to the last bit, with the tools of this library's own parity suite.
 
-``run_r``                     R code in a separate Rscript, on given frames; values come back whole
-``assert_parity``             a fit, every accessor beside what a user's R script says
-``assert_frame_bits_equal``   two tables, the worst cell named with its distance in ulps
-``ulps``, ``compare``         distances; what differs, as data
+===========================  ==================================================================
+``run_r``                    runs R code in a separate Rscript, on given frames; returns values
+                             with every bit
+``assert_parity``            compares every accessor of a fit with a user's R script
+``assert_frame_bits_equal``  compares two tables; names the worst cell, with its distance in ulps
+``compare``, ``ulps``        what differs as data; distances
+===========================  ==================================================================
 
-With pytest comes a plugin (nothing to switch on): the fixture ``r_reference`` and the options
-``--r-record`` and ``--r-check``; see ``rbridge_mi.testing.plugin``. Importing this package loads
-nothing but what is asked for, so that a run of pytest that needs none of it pays nothing.
+A plugin is registered with pytest and needs no configuration: the fixture ``r_reference`` and the
+options ``--r-record`` and ``--r-check``; see ``rbridge_mi.testing.plugin``. A name's module is
+loaded at its first use, so that test runs that use none of these are not slowed down.
 """
 
 from __future__ import annotations
@@ -17,16 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bits import Comparison, Difference, assert_frame_bits_equal, compare, ulps
+    from .evaluation import REvaluation, run_r
     from .fits import assert_parity
-    from .rscript import REvaluation, run_r
 
 __all__ = ["Comparison", "Difference", "REvaluation", "assert_frame_bits_equal", "assert_parity",
            "compare", "run_r", "ulps"]  # fmt: skip
 
 _HOMES = {
     "bits": ("Comparison", "Difference", "assert_frame_bits_equal", "compare", "ulps"),
+    "evaluation": ("REvaluation", "run_r"),
     "fits": ("assert_parity",),
-    "rscript": ("REvaluation", "run_r"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

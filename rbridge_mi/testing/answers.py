@@ -1,4 +1,4 @@
-"""What this library says of a fit, laid out as ``r/reference/lmer.R`` lays out what lme4 says."""
+"""The library's answers about a fit, laid out as ``r/reference/lmer.R`` lays out lme4's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,18 @@ __all__ = ["answer", "compared", "fit_answers", "intervals", "numbered", "simula
 
 
 def fit_answers(fit: MerMod) -> dict[str, Any]:
-    """Every accessor that needs no argument, by name; the R function is ``model_answers``."""
+    """Ask a fit for every accessor that needs no argument; R's side is ``model_answers``.
+
+    Parameters
+    ----------
+    fit : MerMod
+        A fit to one data set.
+
+    Returns
+    -------
+    dict
+        Tables, arrays and lines of text, by accessor.
+    """
     return {
         "attributes": answer(lambda: _attributes(fit)),
         "fixef": answer(fit.fixef),
@@ -35,7 +46,7 @@ def fit_answers(fit: MerMod) -> dict[str, Any]:
 
 
 def answer(ask: Callable[[], Any]) -> Any:
-    """What `ask` gives; where R stops, a dict of its text, as the reference program has it."""
+    """Return what `ask` returns; where R stops, a dict of its text, as on the reference's side."""
     try:
         return ask()
     except RCallError as error:
@@ -43,26 +54,26 @@ def answer(ask: Callable[[], Any]) -> Any:
 
 
 def numbered(fit: MerMod, values: pd.Series[Any], index: pd.Index | None = None) -> pd.DataFrame:
-    """A Series as rows: R's row number, found by the label, and the value."""
+    """Turn a Series into rows of R's row number, looked up by the label, and the value."""
     labels = fit.index if index is None else index
     rows = labels.get_indexer(values.index) + 1
     return pd.DataFrame({"row": rows, "value": values.to_numpy()})
 
 
 def simulated(fit: MerMod, frame: pd.DataFrame) -> pd.DataFrame:
-    """Simulated responses with R's row numbers in front."""
-    found = frame.reset_index(drop=True)
-    found.insert(0, "row", fit.index.get_indexer(frame.index) + 1)
-    return found
+    """Put R's row numbers in front of simulated responses."""
+    rows = frame.reset_index(drop=True)
+    rows.insert(0, "row", fit.index.get_indexer(frame.index) + 1)
+    return rows
 
 
 def intervals(frame: pd.DataFrame) -> pd.DataFrame:
-    """Confidence intervals as they are."""
+    """Return confidence intervals unchanged: both sides lay them out alike."""
     return frame
 
 
 def compared(frame: pd.DataFrame) -> pd.DataFrame:
-    """An anova table with the models' formulas as its first column."""
+    """Make the models' formulas the first column of an anova table."""
     return frame.reset_index()
 
 
@@ -99,5 +110,5 @@ def _lines(text: str) -> np.ndarray[Any, Any]:
 
 
 def _matrix(frame: pd.DataFrame) -> Any:
-    """The matrix with its names; R's has none to give where it has no rows."""
+    """Return a matrix with its names; without them if it has no rows, as in R."""
     return frame if len(frame) else frame.to_numpy()

@@ -1,7 +1,7 @@
-"""Two values, compared by their bits: what differs, where, and by how many ulps.
+"""Compare two values by their bits: what differs, where, and by how many ulps.
 
 An ulp ("unit in the last place") is the step from a double to the next one. Doubles are equal here
-if their 64 bits are: 0.0 is not -0.0 (one ulp apart), and nothing is rounded on the way.
+if their 64 bits are equal: 0.0 is not -0.0 (one ulp apart), and nothing is rounded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Comparison", "Difference", "Missing", "assert_frame_bits_equal", "co
 Missing = Literal["any", "exact"]
 
 _NO_DISTANCE = float("inf")
-_QUIET = np.uint64(1 << 51)  # set by the processor in any arithmetic; means nothing in R's NA
+_QUIET = np.uint64(1 << 51)  # any arithmetic sets this bit of a NaN; R's NA has no meaning for it
 _SIGN = np.uint64(1 << 63)
 
 
@@ -33,7 +33,11 @@ class Difference:
     left, right : str
         What stands there.
     ulps : float
-        Distance; infinite where there is none to speak of: text, a missing value, a shape.
+        Distance; infinite where none is defined: for text, a missing value, a shape.
+
+    See Also
+    --------
+    Comparison : All differences of two values.
     """
 
     where: str
@@ -48,7 +52,7 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """What a comparison found.
+    """The result of a comparison.
 
     Attributes
     ----------
@@ -60,6 +64,10 @@ class Comparison:
         The largest distance between two doubles; infinite where one of them is missing.
     differences : list of Difference
         All that differs by more than was allowed, in order.
+
+    See Also
+    --------
+    compare : Makes these.
     """
 
     doubles: int = 0
@@ -73,11 +81,27 @@ class Comparison:
         return not self.differences
 
     def worst(self) -> Difference | None:
-        """The difference with the largest distance; one without a distance before all."""
+        """Return the difference with the largest distance; None where there is no difference.
+
+        A difference without a distance (of text, say) counts as larger than any with one.
+        """
         return max(self.differences, key=lambda x: x.ulps, default=None)
 
     def report(self, names: tuple[str, str] = ("left", "right"), limit: int = 5) -> str:
-        """The worst difference, then the first few, as text."""
+        """Describe the worst difference, then the first few.
+
+        Parameters
+        ----------
+        names : tuple of (str, str)
+            What to call the two sides.
+        limit : int
+            How many differences to list.
+
+        Returns
+        -------
+        str
+            Lines of text.
+        """
         worst = self.worst()
         if worst is None:
             return f"equal: {self.doubles} doubles and {self.others} other cells"
@@ -92,9 +116,23 @@ class Comparison:
 
 
 def ulps(left: Any, right: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Distance of doubles in ulps, elementwise: how many doubles lie between, plus one.
+    """Distance of doubles in ulps, elementwise: the number of doubles between them, plus one.
 
     0.0 and -0.0 are one apart. A NaN is infinitely far from any number, and 0 from a NaN.
+
+    Parameters
+    ----------
+    left, right : array_like
+        Doubles, of shapes that broadcast.
+
+    Returns
+    -------
+    ndarray
+        Distances, of the common shape; at least one dimension.
+
+    See Also
+    --------
+    compare : Differences of whole tables.
 
     Examples
     --------
@@ -103,18 +141,18 @@ def ulps(left: Any, right: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     """
     a, b = np.atleast_1d(np.asarray(left, np.float64)), np.atleast_1d(np.asarray(right, np.float64))
     places = [_place(x) for x in (a, b)]
-    # As floats where the signs differ, since the difference may not fit 64 bits: it is huge then.
+    # If the signs differ, the distance may not fit 64 bits: it is huge then, and taken as a float.
     apart = np.abs(places[0] - places[1])
     wide = np.abs(places[0].astype(np.float64) - places[1].astype(np.float64))
     distance = np.where(wide < 2.0**62, apart.astype(np.float64), wide)
-    gone = np.isnan(a), np.isnan(b)
-    distance = np.where(gone[0] ^ gone[1], _NO_DISTANCE, distance)
-    result: np.ndarray[Any, np.dtype[np.float64]] = np.where(gone[0] & gone[1], 0.0, distance)
+    nan_a, nan_b = np.isnan(a), np.isnan(b)
+    distance = np.where(nan_a ^ nan_b, _NO_DISTANCE, distance)
+    result: np.ndarray[Any, np.dtype[np.float64]] = np.where(nan_a & nan_b, 0.0, distance)
     return result
 
 
 def _place(values: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Doubles' places on a line of integers: neighbours are one apart, and so are -0.0 and 0.0."""
+    """Give doubles consecutive integers, so that neighbours are one apart, as are -0.0 and 0.0."""
     bits = values.view(np.int64) if values.flags.c_contiguous else values.copy().view(np.int64)
     place: np.ndarray[Any, np.dtype[np.int64]] = np.where(
         bits < 0, -1 - (bits & np.int64(2**63 - 1)), bits
@@ -125,7 +163,7 @@ def _place(values: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
 def assert_frame_bits_equal(
     a: Any, b: Any, ulp: int = 0, *, missing: Missing = "any", check_index: bool = True
 ) -> None:
-    """Two frames (or Series, arrays, dicts of these) are equal to the last bit.
+    """Assert that two frames (or Series, arrays, dicts of these) are equal to the last bit.
 
     Compared are the columns' names and order, the index, the number of rows, the kind of each
     column (double, integer, logical, text, factor, ordered factor, time), levels and their order,
@@ -147,6 +185,11 @@ def assert_frame_bits_equal(
     AssertionError
         Naming the worst cell, both values, and their distance in ulps.
 
+    See Also
+    --------
+    compare : The differences as data.
+    assert_parity : Compares all that a fit has with R.
+
     Examples
     --------
     >>> frame = pd.DataFrame({"x": [1.0, 2.0]})
@@ -159,29 +202,58 @@ def assert_frame_bits_equal(
       at ['x'][1]: 2.0 is not 2.000000000000001 (2 ulp apart)
     """
     __tracebackhide__ = True
-    found = compare(a, b, ulp=ulp, missing=missing, check_index=check_index)
-    if not found.equal:
-        raise AssertionError(found.report())
+    comparison = compare(a, b, ulp=ulp, missing=missing, check_index=check_index)
+    if not comparison.equal:
+        raise AssertionError(comparison.report())
 
 
 def compare(
     a: Any, b: Any, *, ulp: float = 0, missing: Missing = "any", check_index: bool = True
 ) -> Comparison:
-    """What differs between two values; see `assert_frame_bits_equal` for what is compared."""
-    found = Comparison()
-    _Comparer(found, ulp, missing, check_index).values(a, b, "")
-    return found
+    """Compare two values, and return what differs.
+
+    Parameters
+    ----------
+    a, b : DataFrame, Series, array, dict, list or scalar
+        The first is called left in messages. See `assert_frame_bits_equal` for what is compared.
+    ulp : float
+        How far apart two doubles may be.
+    missing : {"any", "exact"}
+        Whether all missing values are alike (NaN, None, NA, NaT), or R's NA is told from NaN.
+    check_index : bool
+        Whether the row labels count.
+
+    Returns
+    -------
+    Comparison
+        What was compared, and what differs.
+
+    See Also
+    --------
+    assert_frame_bits_equal : Raises where something differs.
+
+    Examples
+    --------
+    >>> comparison = compare([1.0, 2.0], [1.0, 2.0000000000000004])
+    >>> comparison.doubles, comparison.max_ulp, comparison.differences[0].where
+    (2, 1.0, '[1]')
+    """
+    comparison = Comparison()
+    _Comparer(comparison, ulp, missing, check_index).values(a, b, "")
+    return comparison
 
 
 class _Comparer:
-    def __init__(self, found: Comparison, ulp: float, missing: Missing, index: bool) -> None:
-        self.found = found
+    """Walks through two values side by side, and adds to a `Comparison`."""
+
+    def __init__(self, result: Comparison, ulp: float, missing: Missing, index: bool) -> None:
+        self.result = result
         self.ulp = ulp
         self.missing = missing
         self.index = index
 
     def differ(self, where: str, left: Any, right: Any) -> None:
-        self.found.differences.append(Difference(where, str(left), str(right)))
+        self.result.differences.append(Difference(where, str(left), str(right)))
 
     def values(self, a: Any, b: Any, where: str) -> None:
         if isinstance(a, pd.DataFrame) and isinstance(b, pd.DataFrame):
@@ -220,7 +292,7 @@ class _Comparer:
             self._columns(a.iloc[:, i], b.iloc[:, i], f"{where}[{name!r}]")
 
     def _same(self, a: Any, b: Any, where: str) -> bool:
-        self.found.others += len(a) if isinstance(a, list) else 1
+        self.result.others += len(a) if isinstance(a, list) else 1
         if a != b:
             self.differ(where, a, b)
             return False
@@ -233,7 +305,7 @@ class _Comparer:
         self, a: pd.Series[Any], b: pd.Series[Any], where: str, scalar: bool = False
     ) -> None:
         kinds = _kind(a), _kind(b)
-        if "missing" in kinds:  # an object column without a value has no kind of its own
+        if "missing" in kinds:  # an object column without a value is of any kind
             kinds = (kinds[0], kinds[0]) if kinds[1] == "missing" else (kinds[1], kinds[1])
         if kinds[0] != kinds[1]:
             self.differ(f"{where} kind", kinds[0], kinds[1])
@@ -248,26 +320,26 @@ class _Comparer:
         self._cells(_objects(a), _objects(b), where, scalar)
 
     def _doubles(self, a: Any, b: Any, where: str, scalar: bool) -> None:
-        self.found.doubles += len(a)
+        self.result.doubles += len(a)
         bits = [x.view(np.uint64) for x in (a, b)]
         if np.array_equal(bits[0], bits[1]):
             return
         distance = ulps(a, b)
         if self.missing == "exact":
-            gone = np.isnan(a) & np.isnan(b)
-            pair = [(x | _QUIET) & ~_SIGN for x in bits]
-            distance = np.where(gone & (pair[0] != pair[1]), _NO_DISTANCE, distance)
-        self.found.max_ulp = max(self.found.max_ulp, float(distance.max(initial=0.0)))
+            both_nan = np.isnan(a) & np.isnan(b)
+            payloads = [(x | _QUIET) & ~_SIGN for x in bits]
+            distance = np.where(both_nan & (payloads[0] != payloads[1]), _NO_DISTANCE, distance)
+        self.result.max_ulp = max(self.result.max_ulp, float(distance.max(initial=0.0)))
         for i in np.flatnonzero(distance > self.ulp):
             place = where if scalar else f"{where}[{i}]"
             difference = Difference(place, _shown(a[i]), _shown(b[i]), float(distance[i]))
-            self.found.differences.append(difference)
+            self.result.differences.append(difference)
 
     def _cells(self, a: Any, b: Any, where: str, scalar: bool = False) -> None:
-        self.found.others += len(a)
+        self.result.others += len(a)
         for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            gone = pd.isna(x), pd.isna(y)
-            if gone[0] != gone[1] or (not gone[0] and x != y):
+            absent = pd.isna(x), pd.isna(y)
+            if absent[0] != absent[1] or (not absent[0] and x != y):
                 self.differ(where if scalar else f"{where}[{i}]", repr(x), repr(y))
 
 

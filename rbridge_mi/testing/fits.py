@@ -1,4 +1,4 @@
-"""A fit beside what R says of the same model."""
+"""Compare a fit with R's fit of the same model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .values import to_python
 
 __all__ = ["PANDAS_MISSING", "assert_parity", "data_of"]
 
-# In tables that pandas puts together, what a row lacks is a NaN of pandas' own, not R's NA.
+# These tables are put together by pandas, so a cell that a row lacks is NaN there, not R's NA.
 PANDAS_MISSING = frozenset({"tidy", "coef"})
 
 
 def assert_parity(fit: MerMod, r_code: str, /, *, ulp: int = 0, **frames: Any) -> None:
-    """The fit says what R says, to the last bit: every accessor, and the printed summary.
+    """Assert that a fit equals R's, to the last bit: every accessor, and the printed summary.
 
     Compared are attributes (formula, theta, sigma, criteria, messages ...), fixef, ranef, varcorr,
     vcov, coef, tidy, glance, model_info (these three where R has broom.mixed and merTools), fitted
@@ -30,6 +30,7 @@ def assert_parity(fit: MerMod, r_code: str, /, *, ulp: int = 0, **frames: Any) -
     Parameters
     ----------
     fit : MerMod
+        A fit to one data set.
     r_code : str
         A user's R script, run in a separate Rscript; its last expression is the fit by ``lmer()``.
         The printed summary quotes the call: write it as this library does, with ``data = data``.
@@ -44,6 +45,11 @@ def assert_parity(fit: MerMod, r_code: str, /, *, ulp: int = 0, **frames: Any) -
         Naming every accessor that differs, with its worst cell.
     RCallError
         Where the R code stops.
+
+    See Also
+    --------
+    run_r : R code with other results than a fit.
+    assert_frame_bits_equal : Compares two tables.
 
     Examples
     --------
@@ -60,15 +66,15 @@ def assert_parity(fit: MerMod, r_code: str, /, *, ulp: int = 0, **frames: Any) -
     reports = []
     for name, expected in theirs.items():
         missing: Missing = "any" if name in PANDAS_MISSING else "exact"
-        found = compare(mine[name], expected, ulp=ulp, missing=missing)
-        if not found.equal:
-            reports.append(f"{name}: {found.report(('this fit', 'R'))}")
+        comparison = compare(mine[name], expected, ulp=ulp, missing=missing)
+        if not comparison.equal:
+            reports.append(f"{name}: {comparison.report(('this fit', 'R'))}")
     if reports:
         raise AssertionError("\n".join(reports))
 
 
 def data_of(fit: MerMod) -> pd.DataFrame:
-    """The frame that a fit was made from, as R has it."""
+    """Return the frame that a fit was made from, as R has it."""
     formula = fit.r.call("stats::formula").value
     environment = call("base::environment", formula).value
     frame: pd.DataFrame = call("base::get", "data", envir=environment).value

@@ -1,18 +1,19 @@
-"""The one thing in which two processes of the same R may differ, and how to have it the same.
+"""The one thing in which two processes of the same R may differ, and how to make it the same.
 
-lme4 factors a sparse matrix whose rows CHOLMOD puts into a fill-reducing order first. On some
+Before lme4 factors a sparse matrix, CHOLMOD puts its rows into a fill-reducing order. On some
 installations lme4 and Matrix were compiled with different layouts of CHOLMOD's settings: Debian
-12's lme4 1.1-31 takes RcppEigen 0.3.3.9.3's, which has a field that Matrix 1.5-3's lacks. lme4
+12's lme4 1.1-31 uses that of RcppEigen 0.3.3.9.3, which has a field that Matrix 1.5-3's lacks. lme4
 then writes the address of its error handler where Matrix reads the number of orderings to try.
-A positive number means "try all nine", a negative one "the default", and which it is depends on bit
-31 of the address at which the system loaded lme4's library: a coin tossed anew for each process.
+A positive number means "try all nine", a negative one "the default", and its sign is bit 31 of the
+address at which the system loaded lme4's library: each process draws it anew, like a coin.
 
-For models with crossed factors the order, hence the rounding, hence the optimizer's path may
-differ, so that two Rscripts that fit ``diameter ~ 1 + (1 | plate) + (1 | sample)`` to the same data
-agree to ten digits and no more (measured: 5 of 10 processes gave each answer; all the same with
-address randomization switched off). Parity can only be told among processes whose coin fell alike.
-Processes of this library don't toss it (``rbridge_mi.rdoor.lme4_library``); a plain Rscript does.
-So a reference process is started until its *order* (not its estimates) is this process's.
+For models with crossed factors the order changes the rounding, and with it the optimizer's path.
+Two Rscripts that fit ``diameter ~ 1 + (1 | plate) + (1 | sample)`` to the same data therefore agree
+to ten digits only (measured: 5 of 10 processes gave each answer; all gave the same with address
+randomization switched off). Bits can be compared only among processes that drew the same order.
+The R that this library embeds loads lme4 where the bit is fixed; a plain Rscript does not. So
+reference processes are started until one has this process's *order* (the estimates are not looked
+at).
 """
 
 from __future__ import annotations
@@ -23,17 +24,27 @@ from pathlib import Path
 from ..errors import RBridgeError
 from ..models import Lmer
 from ..rdoor import call
-from ..rdoor import session as embedded
+from ..rdoor.session import is_running
 from .rscript import Rscript
 
 __all__ = ["fill_reducing", "known_order", "steady_rscript"]
 
-_TRIES = 60  # of a fair coin: all wrong once in 10^18
+_TRIES = 60  # of a fair coin: the probability that all are wrong is 1 in 10^18
 
 
 @cache
 def fill_reducing() -> tuple[int, ...]:
-    """The method and order that lme4 takes for a crossed design, in this process's R."""
+    """Ask this process's R which method and order lme4 takes for a crossed design.
+
+    Returns
+    -------
+    tuple of int
+        CHOLMOD's method, then the permutation of the random effects.
+
+    See Also
+    --------
+    known_order : The same, without starting R for it.
+    """
     frame = call("base::getExportedValue", "lme4", "Penicillin").value
     fit = Lmer("diameter ~ 1 + (1 | plate) + (1 | sample)").fit(frame)
     factor = fit.r.call("lme4::getME", "L").value
@@ -42,25 +53,40 @@ def fill_reducing() -> tuple[int, ...]:
 
 
 def known_order() -> tuple[int, ...] | None:
-    """`fill_reducing` where this process has its R running and lme4 loaded; else None."""
-    if embedded._session is None or "lme4" not in call("base::loadedNamespaces").value:
+    """Return `fill_reducing` if this process has started R and loaded lme4, and None otherwise."""
+    if not is_running() or "lme4" not in call("base::loadedNamespaces").value:
         return None
     return fill_reducing()
 
 
 def steady_rscript(timeout: float = 600.0) -> Rscript:
-    """An Rscript in which lme4 takes the random effects in the same order as in this process.
+    """Start an Rscript in which lme4 orders the random effects as in this process.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds that one of its jobs may take.
+
+    Returns
+    -------
+    Rscript
+        A running process; use it as a context manager, or close it.
 
     Raises
     ------
     RBridgeError
-        Where none of sixty did: that R is not the one that is embedded here.
+        If none of sixty processes has that order: their R is not the one that is embedded here.
+
+    See Also
+    --------
+    rbridge_mi.testing.rscript.Rscript : A process with either order.
     """
     mine = fill_reducing()
     bit = _address_bit()
     for i in range(_TRIES):
         r = Rscript(timeout)
-        # Most of the wrong ones are told before they have spent a second on loading lme4.
+        # Most processes with another order are recognised before they spend a second on loading
+        # lme4. The bit is a guess, so the second half of the tries does without it.
         unlikely = i < _TRIES // 2 and bit is not None and r.ask("address_bit")[0] != bit
         if not unlikely and tuple(int(x) for x in r.ask("fill_reducing")) == mine:
             return r
@@ -72,7 +98,7 @@ def steady_rscript(timeout: float = 600.0) -> Rscript:
 
 
 def _address_bit() -> bool | None:
-    """Bit 31 of the address of lme4's library in this process, where the system tells it."""
+    """Return bit 31 of the address of lme4's library in this process; None where it is unknown."""
     maps = Path("/proc/self/maps")
     if not maps.is_file():
         return None

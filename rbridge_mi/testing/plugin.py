@@ -1,4 +1,4 @@
-"""The pytest plugin: R's answers in tests, recorded once and checked later, also without R.
+"""The pytest plugin: R's answers in tests, recorded once and checked later, with R or without.
 
 ::
 
@@ -12,7 +12,7 @@
 ``pytest --r-record``  asks R, and writes its answers beside the tests: ``r_records/<module>/``
 ``pytest --r-check``   reads them, and asks no R; where R is installed, it must be the recorded one
 
-Loading this module costs nothing: pandas and R come with the first use of the fixture.
+Loading this module is quick: pandas and R are loaded at the first use of the fixture.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["pytest_addoption", "pytest_configure", "r_reference"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--r-record`` and ``--r-check``."""
+    """Add the options ``--r-record`` and ``--r-check``."""
     group = parser.getgroup("rbridge_mi", "reference results of R (rbridge_mi)")
     group.addoption(
         "--r-record",
@@ -53,10 +53,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def r_reference(request: pytest.FixtureRequest) -> Iterator[Records]:
-    """What R code gives, as `rbridge_mi.testing.run_r`: ``r_reference(code, **frames)``.
+    """Run R code in a test: ``r_reference(code, **frames)``, as `rbridge_mi.testing.run_r`.
 
     Under ``--r-record`` its answers are written to ``r_records/<module>/<test>.json`` beside the
-    test's file; under ``--r-check`` they come from there.
+    test's file; under ``--r-check`` they are read from there.
+
+    Yields
+    ------
+    Records
+        A callable that returns an `REvaluation`.
     """
     from .records import Records
 
@@ -74,7 +79,7 @@ def r_reference(request: pytest.FixtureRequest) -> Iterator[Records]:
 
 
 def _file_name(name: str) -> str:
-    """A test's name as a file name; what had to be changed is told apart by a hash."""
+    """Make a file name of a test's name; a hash keeps those apart that had to be changed."""
     plain = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII)
     if plain == name and len(name) < 100:
         return name

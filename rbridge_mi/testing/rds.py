@@ -1,9 +1,10 @@
-"""R's own file format, read and written without R: how values pass between Python and an Rscript.
+"""R's file format, read and written without R: how values pass between Python and an Rscript.
 
 ``saveRDS(x, file, version = 2, compress = FALSE)`` writes what `parse` reads, ``readRDS(file)``
 reads what `render` writes. Doubles pass with all 64 bits, NA apart from NaN; text as UTF-8, NA
-apart from "NA"; factors with their levels, their order and unused ones. This is on purpose not
-the package's own way to R (``rbridge_mi.rdoor``): what checks must not lean on what is checked.
+apart from "NA"; factors with their levels, in their order, unused ones included. It shares no code
+with the way in which the package itself passes values to R (``rbridge_mi.rdoor``), because it is
+used to check that way.
 
 A `Node` is one R vector with its attributes; `values` turns nodes into Python's values and back.
 """
@@ -44,7 +45,7 @@ class Node:
     ----------
     kind : str
         R's type.
-    values
+    values : object
         float64 array; int32 array (integer and logical, NA as `NA_INTEGER`); list of str or None;
         bytes; list of Node or None (None is NULL).
     attributes : dict
@@ -56,18 +57,32 @@ class Node:
     attributes: dict[str, Node | None] = field(default_factory=dict)
 
     def texts(self, attribute: str) -> list[str | None] | None:
-        """A text attribute's values, or None."""
-        found = self.attributes.get(attribute)
-        return None if found is None or found.kind != "character" else list(found.values)
+        """Return the values of an attribute that is text; None where there is none."""
+        node = self.attributes.get(attribute)
+        return None if node is None or node.kind != "character" else list(node.values)
 
 
 def parse(data: bytes) -> Node | None:
-    """The value in an uncompressed RDS file of version 2.
+    """Read the value in an uncompressed RDS file of version 2.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+
+    Returns
+    -------
+    Node or None
+        The R vector; None is NULL.
 
     Raises
     ------
     EncodingError
-        Where the file holds what isn't a vector: a function, an environment, a formula.
+        If the file holds what isn't a vector: a function, an environment, a formula.
+
+    See Also
+    --------
+    render : The inverse.
     """
     if data[:2] != b"X\n":
         raise EncodingError("not an uncompressed RDS file: saveRDS(x, file, compress = FALSE).")
@@ -75,7 +90,27 @@ def parse(data: bytes) -> Node | None:
 
 
 def render(node: Node | None) -> bytes:
-    """The bytes of an RDS file that holds the value; the same value gives the same bytes."""
+    """Write the value as an RDS file; the same value gives the same bytes.
+
+    Parameters
+    ----------
+    node : Node or None
+        The R vector; None is NULL.
+
+    Returns
+    -------
+    bytes
+        The whole file.
+
+    See Also
+    --------
+    parse : The inverse.
+
+    Examples
+    --------
+    >>> parse(render(Node("character", ["a", None]))).values
+    ['a', None]
+    """
     parts = [_HEADER]
     _write(node, parts)
     return b"".join(parts)
@@ -129,13 +164,13 @@ class _Reader:
         return self._take(size).decode("latin-1" if flags & _LATIN1 else "utf-8")
 
     def _pairs(self) -> dict[str, Node | None]:
-        found: dict[str, Node | None] = {}
+        attributes: dict[str, Node | None] = {}
         while True:
             flags = self._int()
             if flags & 0xFF == _NULL:
-                return found
+                return attributes
             name = self._symbol()
-            found[name] = self.item()
+            attributes[name] = self.item()
 
     def _symbol(self) -> str:
         flags = self._int()
@@ -157,7 +192,7 @@ def _write(node: Node | None, parts: list[bytes]) -> None:
         flags |= _IS_OBJECT
     parts.append(struct.pack(">ii", flags, len(node.values)))
     if node.kind == "double":
-        # Through integers: a conversion of doubles might set the quiet bit of R's NA.
+        # The bytes are swapped as integers: a conversion of doubles might set the quiet bit of NA.
         parts.append(np.ascontiguousarray(node.values).view(np.uint64).astype(">u8").tobytes())
     elif node.kind in ("integer", "logical"):
         parts.append(np.asarray(node.values, np.int32).astype(">i4").tobytes())

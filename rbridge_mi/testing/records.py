@@ -1,8 +1,8 @@
 """R's answers in a JSON file: recorded once where R is, checked later wherever.
 
 A record holds the R code, each frame's hash, the stack (R, platform, BLAS, LAPACK, collation,
-versions of the loaded packages) and the values as R vectors, doubles in hexadecimal: every bit, and
-a diff of two records can be read.
+versions of the loaded packages) and the values as R vectors. Doubles are hexadecimal: this keeps
+every bit, and people can read the difference of two records.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import numpy as np
 
 from ..errors import RNotFoundError
 from .bits import compare
+from .evaluation import REvaluation, run_r
 from .rds import NA_REAL_BITS, Node, render
-from .rscript import REvaluation, Rscript, find_rscript, run_r, stack_from
+from .rscript import Rscript, find_rscript
 from .values import from_python, to_python
 
 __all__ = ["Mode", "Records", "data_hash", "from_json", "to_json"]
@@ -38,46 +39,64 @@ class Records:
         The JSON file.
     mode : {"live", "record", "check"}
         Ask R; ask R and write the file (`save`); or read the file and ask no R.
+
+    See Also
+    --------
+    rbridge_mi.testing.plugin.r_reference : The fixture that makes these.
     """
 
     def __init__(self, path: Path, mode: Mode) -> None:
         self.path = path
         self.mode = mode
-        self._made: list[dict[str, Any]] = []
-        self._asked = 0
+        self._entries: list[dict[str, Any]] = []
+        self._questions = 0
 
     def __call__(self, code: str, /, **frames: Any) -> REvaluation:
-        """R's answer, as `run_r` gives it; in "check" mode out of the file.
+        """Return R's answer, as `run_r` does; in "check" mode read it from the file.
+
+        Parameters
+        ----------
+        code : str
+            R code.
+        **frames : DataFrame and the like
+            R variables of these names.
+
+        Returns
+        -------
+        REvaluation
+            What the code assigned.
 
         Raises
         ------
         AssertionError
-            In "check" mode: there is no record, the R code or the data are no longer those of
-            the record, or the R here is another one; both sides are named.
+            In "check" mode, if there is no record, if the R code or the data are no longer those
+            of the record, or if the R here is another one; both sides are named.
         """
         __tracebackhide__ = True
         if self.mode == "check":
             return self._recorded(code, frames)
-        found = run_r(code, **frames)
+        evaluation = run_r(code, **frames)
         if self.mode == "record":
-            self._made.append({
+            self._entries.append({
                 "code": code,
                 "data": {name: data_hash(x) for name, x in frames.items()},
-                "stack": found.stack,
-                "values": {name: to_json(node) for name, node in found.nodes.items()},
-                "value": to_json(found.last),
-                "warnings": list(found.warnings),
-                "messages": list(found.messages),
-                "output": found.output,
+                "stack": evaluation.stack,
+                "values": {name: to_json(node) for name, node in evaluation.nodes.items()},
+                "value": to_json(evaluation.last),
+                "warnings": list(evaluation.warnings),
+                "messages": list(evaluation.messages),
+                "output": evaluation.output,
             })  # fmt: skip
-        return found
+        return evaluation
 
     def save(self) -> None:
         """Write what was recorded."""
-        if not self._made:
+        if not self._entries:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"format": _FORMAT, "records": self._made}, indent=1, ensure_ascii=False)
+        text = json.dumps(
+            {"format": _FORMAT, "records": self._entries}, indent=1, ensure_ascii=False
+        )
         self.path.write_text(text + "\n", encoding="utf-8")
 
     def _recorded(self, code: str, frames: Mapping[str, Any]) -> REvaluation:
@@ -86,10 +105,10 @@ class Records:
         if not self.path.is_file():
             raise AssertionError(f"there is no record {name}. {_AGAIN}")
         records = json.loads(self.path.read_text(encoding="utf-8"))["records"]
-        if self._asked >= len(records):
+        if self._questions >= len(records):
             raise AssertionError(f"{name} holds {len(records)} records, and one more is asked for.")
-        record = records[self._asked]
-        self._asked += 1
+        record = records[self._questions]
+        self._questions += 1
         if record["code"] != code:
             raise AssertionError(f"{name}: the R code is no longer the recorded one. {_AGAIN}")
         data = {x: data_hash(frame) for x, frame in frames.items()}
@@ -105,7 +124,7 @@ class Records:
         return _evaluation(record)
 
     def _check_stack(self, record: dict[str, Any], code: str, frames: Mapping[str, Any]) -> None:
-        """Where R is installed, it has to be the recorded one."""
+        """Raise if R is installed here and is not the recorded one."""
         __tracebackhide__ = True
         here = _stack_here(tuple(record["stack"]["packages"]))
         changed = [] if here is None else _changes(record["stack"], here)
@@ -115,22 +134,42 @@ class Records:
         lines += [f"  {what}: {then} then, {now} now" for what, then, now in changed]
         now = run_r(code, **frames)
         then = {name: to_python(from_json(x)) for name, x in record["values"].items()}
-        found = compare(then, dict(now), missing="exact")
-        lines += [f"Its answers: {found.report(('the record', 'R here'))}", _AGAIN]
+        comparison = compare(then, dict(now), missing="exact")
+        lines += [f"Its answers: {comparison.report(('the record', 'R here'))}", _AGAIN]
         raise AssertionError("\n".join(lines))
 
 
 def data_hash(value: Any) -> dict[str, Any]:
-    """SHA-256 of a frame as R would have it (bits, types, levels), with what helps to tell it."""
+    """SHA-256 of a frame as R would have it (bits, types, levels), with its rows and columns."""
     node = from_python(value)
-    found: dict[str, Any] = {"sha256": hashlib.sha256(render(node)).hexdigest()}
+    entry: dict[str, Any] = {"sha256": hashlib.sha256(render(node)).hexdigest()}
     if node is not None and node.texts("class") == ["data.frame"]:
-        found |= {"rows": len(value), "columns": node.texts("names")}
-    return found
+        entry |= {"rows": len(value), "columns": node.texts("names")}
+    return entry
 
 
 def to_json(node: Node | None) -> Any:
-    """An R vector as JSON: doubles as hexadecimal text, NA and NaN told apart."""
+    """Convert an R vector for `json.dumps`: doubles as hexadecimal text, NA apart from NaN.
+
+    Parameters
+    ----------
+    node : Node or None
+        The R vector; None is NULL.
+
+    Returns
+    -------
+    dict or None
+        kind, values and, where there are any, attributes.
+
+    See Also
+    --------
+    from_json : The inverse.
+
+    Examples
+    --------
+    >>> to_json(Node("double", np.array([0.5])))
+    {'kind': 'double', 'values': ['0x1.0000000000000p-1']}
+    """
     if node is None:
         return None
     values: Any = node.values
@@ -142,17 +181,32 @@ def to_json(node: Node | None) -> Any:
         values = node.values.hex()
     elif node.kind == "list":
         values = [to_json(x) for x in values]
-    found = {"kind": node.kind, "values": values}
+    entry = {"kind": node.kind, "values": values}
     if node.attributes:
-        found["attributes"] = {name: to_json(x) for name, x in node.attributes.items()}
-    return found
+        entry["attributes"] = {name: to_json(x) for name, x in node.attributes.items()}
+    return entry
 
 
-def from_json(found: Any) -> Node | None:
-    """The inverse of `to_json`."""
-    if found is None:
+def from_json(entry: Any) -> Node | None:
+    """Convert back what `to_json` returns.
+
+    Parameters
+    ----------
+    entry : dict or None
+        As `to_json` returns it.
+
+    Returns
+    -------
+    Node or None
+        The R vector; None is NULL.
+
+    See Also
+    --------
+    to_json : The inverse.
+    """
+    if entry is None:
         return None
-    kind, values = found["kind"], found["values"]
+    kind, values = entry["kind"], entry["values"]
     if kind == "double":
         values = np.array([_unhex(x) for x in values], np.uint64).view(np.float64)
     elif kind in ("integer", "logical"):
@@ -161,7 +215,7 @@ def from_json(found: Any) -> Node | None:
         values = bytes.fromhex(values)
     elif kind == "list":
         values = [from_json(x) for x in values]
-    attributes = {name: from_json(x) for name, x in found.get("attributes", {}).items()}
+    attributes = {name: from_json(x) for name, x in entry.get("attributes", {}).items()}
     return Node(kind, values, attributes)
 
 
@@ -209,7 +263,7 @@ _stacks: dict[tuple[str, ...], dict[str, Any] | None] = {}
 
 
 def _stack_here(packages: tuple[str, ...]) -> dict[str, Any] | None:
-    """The stack of the R installed here, asked once; None where there is none."""
+    """Describe the R installed here, asked once; None where there is none."""
     if packages not in _stacks:
         try:
             find_rscript()
@@ -217,8 +271,7 @@ def _stack_here(packages: tuple[str, ...]) -> dict[str, Any] | None:
             _stacks[packages] = None
         else:
             with Rscript() as r:
-                r.submit("stack_of", packages=list(packages))
-                _stacks[packages] = stack_from(r.result()[0])
+                _stacks[packages] = r.stack(packages)
     return _stacks[packages]
 
 

@@ -1,4 +1,9 @@
-"""A separate R process, for answers that owe nothing to the R embedded in this one."""
+"""A separate R process, whose answers do not depend on the R that is embedded in this one.
+
+Every comparison with R goes through this one class: `rbridge_mi.testing.run_r`, `assert_parity`,
+the pytest plugin, the parity suite, and the library's own tests. Programs are the functions of
+``r/reference/*.R``; values pass in R's own file format (``rbridge_mi.testing.rds``).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,18 +23,36 @@ from ..rdoor.session import source_dir
 from .rds import Node, parse, render
 from .values import from_python, to_python
 
-__all__ = ["REvaluation", "Rscript", "find_rscript", "run_r", "stack_from"]
+__all__ = ["Rscript", "find_rscript", "stack_from"]
 
 
 class Rscript:
-    """An Rscript that runs ``r/reference/*.R`` on what it is sent, one job after another.
+    """An Rscript that calls functions of ``r/reference/*.R``, one job after another.
 
-    It runs beside this process: `submit` returns at once, `result` waits. Use as a context.
+    It runs beside this process: `submit` returns at once, and `result` waits. Use it as a context
+    manager, or call `close`.
 
     Parameters
     ----------
     timeout : float
         Seconds that one job may take; the process is killed after that.
+
+    Raises
+    ------
+    RNotFoundError
+        If there is no Rscript.
+
+    See Also
+    --------
+    rbridge_mi.testing.run_r : Runs a user's own R code.
+    rbridge_mi.testing.ordering.steady_rscript : An Rscript whose lme4 computes as this process's.
+
+    Examples
+    --------
+    >>> with Rscript() as r:
+    ...     stack = r.stack(["lme4"])
+    >>> list(stack["packages"])
+    ['lme4']
     """
 
     def __init__(self, timeout: float = 600.0) -> None:
@@ -48,7 +71,20 @@ class Rscript:
         )
 
     def submit(self, program: str, **arguments: Any) -> None:
-        """Start a job: the name of a function of ``r/reference/*.R``, and its arguments."""
+        """Start a job, and return without waiting for it.
+
+        Parameters
+        ----------
+        program : str
+            Name of a function of ``r/reference/*.R``.
+        **arguments : DataFrame, Series, array, number, text, list or dict
+            Its arguments by name; see ``rbridge_mi.testing.values`` for the types.
+
+        Raises
+        ------
+        RCallError
+            If the process has ended already.
+        """
         self._jobs += 1
         job = {"program": program, **arguments}
         self._place("job").write_bytes(render(from_python(job)))
@@ -61,12 +97,17 @@ class Rscript:
             raise RCallError(f"Rscript ended too early: {self._errors()}") from None
 
     def result(self) -> tuple[Node, str]:
-        """The value of the job that was submitted, and what R printed.
+        """Wait for the job that was submitted, and return its value.
+
+        Returns
+        -------
+        tuple of (Node, str)
+            The value as an R vector, and what R printed meanwhile.
 
         Raises
         ------
         RCallError
-            With R's text, if the job stopped, took too long, or R itself went down.
+            With R's text, if the job stopped, took too long, or ended the process.
         """
         printed: list[bytes] = []
         assert self._process.stdout is not None
@@ -86,19 +127,36 @@ class Rscript:
         output = output.removesuffix("\n")  # the marker's own
         answer = parse(self._place("answer").read_bytes())
         assert answer is not None
-        found = dict(zip(answer.texts("names") or [], answer.values, strict=True))
-        if "error" in found:
-            text = str(found["error"].values[0])
+        parts = dict(zip(answer.texts("names") or [], answer.values, strict=True))
+        if "error" in parts:
+            text = str(parts["error"].values[0])
             raise RCallError(f"Rscript: {text.strip()}", r_message=text, output=output)
-        return found["value"], output
+        return parts["value"], output
 
     def ask(self, program: str, **arguments: Any) -> Any:
-        """`submit`, `result`, and the value as Python's."""
+        """Run one job: `submit` it, wait for it, and return its value as a Python value."""
         self.submit(program, **arguments)
         return to_python(self.result()[0])
 
+    def stack(self, packages: Sequence[str]) -> dict[str, Any]:
+        """Describe the R that this process runs.
+
+        Parameters
+        ----------
+        packages : sequence of str
+            R packages whose versions are asked for.
+
+        Returns
+        -------
+        dict
+            r, platform, blas, lapack and collate as text; packages as a dict of versions, which
+            are empty where a package is not installed.
+        """
+        self.submit("stack_of", packages=list(packages))
+        return stack_from(self.result()[0])
+
     def close(self) -> None:
-        """End the process, and remove its files."""
+        """End the process and remove its files."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
@@ -117,7 +175,7 @@ class Rscript:
         self._log.flush()
         self._log.seek(0)
         text = self._log.read().decode("utf-8", "replace")
-        return "\n".join(text.splitlines()[-20:]) or "it said nothing."
+        return "\n".join(text.splitlines()[-20:]) or "it printed no message."
 
     def __enter__(self) -> Rscript:
         return self
@@ -131,116 +189,30 @@ class Rscript:
         self.close()
 
 
-class REvaluation(dict[str, Any]):
-    """What R code assigned, by name; see `run_r`.
-
-    Attributes
-    ----------
-    value
-        The value of the last expression; None where it can't be carried.
-    output : str
-        What R printed.
-    warnings, messages : tuple of str
-    stack : dict
-        r, platform, blas, lapack, collate, and packages: the versions of those that were loaded.
-    order : tuple of int, optional
-        See ``rbridge_mi.testing.ordering``.
-    nodes : dict
-        The same values as R vectors (`rds.Node`), bit for bit.
-    """
-
-    def __init__(self, answer: Node, output: str) -> None:
-        parts = dict(zip(answer.texts("names") or [], answer.values, strict=True))
-        values = parts["values"]
-        self.nodes: dict[str, Node | None] = dict(
-            zip(values.texts("names") or [], values.values, strict=True)
-        )
-        super().__init__({name: to_python(node) for name, node in self.nodes.items()})
-        last = parts["value"]
-        self.last: Node | None = last.values[0] if last is not None and last.values else None
-        self.value: Any = to_python(self.last)
-        self.output = output
-        self.warnings = tuple(parts["warnings"].values)
-        self.messages = tuple(parts["messages"].values)
-        self.stack = stack_from(parts["stack"])
-        order = parts.get("order")
-        self.order = None if order is None else tuple(int(x) for x in order.values)
-
-
-def run_r(code: str, /, **frames: Any) -> REvaluation:
-    """Run R code in a separate Rscript, on frames given by name; get what it assigned.
-
-    Nothing is shared with the R that this library embeds, and nothing is rounded: values pass in
-    R's own file format. Code that fits with lme4 is run where lme4 orders crossed random effects as
-    it does in this process, once this process has lme4 loaded; why that is not a matter of course
-    is told in ``rbridge_mi.testing.ordering``.
-
-    Parameters
-    ----------
-    code : str
-        As it would stand in a script: ``"library(lme4); b <- fixef(lmer(y ~ 1 + (1 | g), d))"``.
-    **frames : DataFrame, Series, array, number, text, list or dict
-        Become the R variables of these names; see ``rbridge_mi.testing.values`` for the types.
-
-    Returns
-    -------
-    REvaluation
-        A dict of every variable that the code assigned, or changed, at its top level: data frames
-        as DataFrame, named vectors as Series, matrices as array or (with names) DataFrame, other
-        vectors as arrays, lists as dict or list. What isn't made of vectors (a fit, a function)
-        is left out. ``.value`` is the value of the last expression.
-
-    Raises
-    ------
-    RCallError
-        With R's text, where the code stops.
-    RNotFoundError
-        Where there is no Rscript.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> run_r("z <- d$x / 3; n <- nrow(d)", d=pd.DataFrame({"x": [1.0, 2.0]}))["z"]
-    array([0.33333333, 0.66666667])
-    """
-    # Late, since they start this process's R and want its fits.
-    from .ordering import known_order, steady_rscript
-
-    order = known_order()
-    with Rscript() as r:
-        r.submit("run_script", code=code, frames=_frames(frames), order=order is not None)
-        found = REvaluation(*r.result())
-    if order is None or found.order in (None, order):
-        return found
-    with steady_rscript() as r:
-        r.submit("run_script", code=code, frames=_frames(frames))
-        return REvaluation(*r.result())
-
-
-def _frames(frames: Mapping[str, Any]) -> Node:
-    node = from_python(dict(frames))
-    assert node is not None
-    return node
-
-
 def stack_from(node: Node) -> dict[str, Any]:
-    """The stack as plain text: R, platform, BLAS and so on, and a dict of package versions."""
+    """Convert what ``stack_of`` in ``r/reference/carry.R`` returns; see `Rscript.stack`."""
     parts = dict(zip(node.texts("names") or [], node.values, strict=True))
     packages = parts.pop("packages")
-    found: dict[str, Any] = {str(name): str(x.values[0]) for name, x in parts.items()}
-    found["packages"] = dict(zip(packages.texts("names") or [], packages.values, strict=True))
-    return found
+    stack: dict[str, Any] = {str(name): str(x.values[0]) for name, x in parts.items()}
+    stack["packages"] = dict(zip(packages.texts("names") or [], packages.values, strict=True))
+    return stack
 
 
 def find_rscript() -> Path:
-    """The Rscript of the R that the library embeds: R_HOME's, else the one on PATH."""
+    """Find the Rscript of the R that this library embeds: that of R_HOME, else the one on PATH.
+
+    Raises
+    ------
+    RNotFoundError
+        If there is none.
+    """
     home = os.environ.get("R_HOME")
     if home and (Path(home) / "bin" / "Rscript").is_file():
         return Path(home) / "bin" / "Rscript"
-    found = shutil.which("Rscript")
-    if found is None:
+    on_path = shutil.which("Rscript")
+    if on_path is None:
         raise RNotFoundError(
             "Rscript was not found: there is none on PATH and R_HOME is not set. Install R (in a "
             "checkout: `make r`; on Debian: apt-get install r-base-core)."
         )
-    return Path(found)
+    return Path(on_path)

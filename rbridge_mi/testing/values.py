@@ -1,4 +1,6 @@
-"""Python's values as R vectors and back, for `rds`: a second opinion on how frames are carried.
+"""Python's values as R vectors and back, for `rds`.
+
+The package itself carries values with other code (``rbridge_mi.rdoor``), which this one checks.
 
 ===========================================  ==============================================
 Python                                       R
@@ -40,12 +42,33 @@ _EPOCH = dt.date(1970, 1, 1)
 
 
 def from_python(value: Any, what: str = "value") -> Node | None:
-    """The R vector that a Python value stands for; see the module's table.
+    """Convert a Python value to an R vector; see the module's table.
+
+    Parameters
+    ----------
+    value : DataFrame, Series, array, scalar, mapping, sequence, Node or None
+        The value.
+    what : str
+        What to call it in messages.
+
+    Returns
+    -------
+    Node or None
+        The R vector; None is NULL.
 
     Raises
     ------
     EncodingError
         Naming the value or column that R's vectors can't hold exactly.
+
+    See Also
+    --------
+    to_python : The inverse.
+
+    Examples
+    --------
+    >>> from_python([1.5, 2.0]).kind
+    'double'
     """
     if value is None or isinstance(value, Node):
         return value
@@ -94,7 +117,7 @@ def _column(column: pd.Series[Any], what: str) -> Node:
     if isinstance(dtype, pd.CategoricalDtype):
         return _factor(column)
     if pd.api.types.is_bool_dtype(dtype) or _all_of(column, bool | np.bool_):
-        codes = [NA_INTEGER if gone else int(x) for x, gone in zip(column, missing, strict=True)]
+        codes = [NA_INTEGER if na else int(x) for x, na in zip(column, missing, strict=True)]
         return Node("logical", np.array(codes, np.int32))
     if pd.api.types.is_integer_dtype(dtype):
         return _whole(column, missing, what)
@@ -109,9 +132,9 @@ def _column(column: pd.Series[Any], what: str) -> Node:
         return Node("double", node.values, {"class": classes, "tzone": _texts(["UTC"])})
     texts = isinstance(dtype, pd.StringDtype) or str(dtype).endswith("string[pyarrow]")
     if texts or _all_of(column, str):
-        return _texts([None if gone else x for x, gone in zip(column, missing, strict=True)])
+        return _texts([None if na else x for x, na in zip(column, missing, strict=True)])
     if _all_of(column, dt.date):
-        days = [0 if gone else (x - _EPOCH).days for x, gone in zip(column, missing, strict=True)]
+        days = [0 if na else (x - _EPOCH).days for x, na in zip(column, missing, strict=True)]
         node = _doubles(np.array(days, np.float64), missing)
         return Node("double", node.values, {"class": _texts(["Date"])})
     raise EncodingError(f"{what} has dtype {dtype}, which has no R vector.")
@@ -134,7 +157,7 @@ def _factor(column: pd.Series[Any]) -> Node:
 
 
 def _whole(column: pd.Series[Any], missing: Any, what: str) -> Node:
-    values = [0 if gone else int(x) for x, gone in zip(column, missing, strict=True)]
+    values = [0 if na else int(x) for x, na in zip(column, missing, strict=True)]
     largest = max(map(abs, values), default=0)
     if largest > 2**53:
         raise EncodingError(f"{what} holds {largest}, beyond 2**53: R has no type for it.")
@@ -163,7 +186,27 @@ def _integers(values: Sequence[int]) -> Node:
 
 
 def to_python(node: Node | None) -> Any:
-    """The Python value of an R vector: frames, Series, arrays, dicts and lists."""
+    """Convert an R vector to a frame, Series, array, dict or list; see the module's table.
+
+    Parameters
+    ----------
+    node : Node or None
+        The R vector; None is NULL.
+
+    Returns
+    -------
+    DataFrame, Series, array, dict, list, bytes or None
+        The Python value.
+
+    See Also
+    --------
+    from_python : The inverse.
+
+    Examples
+    --------
+    >>> to_python(from_python({"a": [1.5], "b": None}))
+    {'a': array([1.5]), 'b': None}
+    """
     if node is None:
         return None
     classes = node.texts("class") or []

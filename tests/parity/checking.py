@@ -1,4 +1,4 @@
-"""How a parity test checks a case, and counts what it compared."""
+"""Checks a case of the parity suite, and counts the doubles that were compared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def of_families(*families: str) -> list[Case]:
 
 
 def check(suite: Suite, case: Case, file: str) -> None:
-    """Every accessor of the case is what R says, bit by bit."""
+    """Every accessor of the case has R's answer, bit by bit."""
     lacking = suite.missing_packages(case)
     assert not lacking, f"R lacks {lacking}: run `make r-test`"
     rows = suite.check(case)
@@ -25,7 +25,7 @@ def check(suite: Suite, case: Case, file: str) -> None:
 
 
 def enough(file: str, cases: list[Case], doubles: int) -> None:
-    """The file compared at least so many doubles; told only where all of its cases ran."""
+    """The file compared at least so many doubles; not checked unless all of its cases ran."""
     counts = compared.get(file, Counter())
     if len(counts) == len(cases):
         assert sum(counts.values()) >= doubles, sum(counts.values())

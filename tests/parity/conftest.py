@@ -1,4 +1,4 @@
-"""One Rscript beside this process for all parity tests that the process runs."""
+"""One Rscript for all parity tests that a process runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parity where text sorts otherwise: the C locale, and a dictionary's order from outside."""
+"""Parity where text sorts differently: in the C locale, and with a collation set from outside."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def test_levels_in_another_locale(environment: dict[str, str]) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    found = json.loads(done.stdout)
-    assert found["equal"] and found["cases"] == 3 and found["doubles"] > 5_000
-    assert found["stack"]["collate"] == "C"
+    outcome = json.loads(done.stdout)
+    assert outcome["equal"] and outcome["cases"] == 3 and outcome["doubles"] > 5_000
+    assert outcome["stack"]["collate"] == "C"

@@ -1,4 +1,4 @@
-"""Parity on data sets and formulas that nobody chose: made by hypothesis, small and awkward."""
+"""Parity on small, awkward data sets and formulas that hypothesis generates."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rbridge_mi.parity import Argument, ModelCase, Suite
 from rbridge_mi.parity.engine import verdicts
 from rbridge_mi.parity.scripts import python_script, r_script
+from rbridge_mi.testing.rscript import find_rscript
 
 # Any text but NUL and lone surrogates, which R's text can't hold.
 LEVELS = st.lists(
@@ -69,7 +70,7 @@ def situations(draw: st.DrawFn) -> tuple[ModelCase, pd.DataFrame]:
     if draw(st.booleans()):
         arguments.append(Argument("na_action", "na.exclude", "na.action = na.exclude"))
     formula = f"y ~ {fixed} + {draw(RANDOM)}"
-    return ModelCase("made", "made", "", formula, ("g",), tuple(arguments)), frame
+    return ModelCase("generated", "generated", "", formula, ("g",), tuple(arguments)), frame
 
 
 def scripts(case: ModelCase, frame: pd.DataFrame) -> str:
@@ -109,7 +110,7 @@ def run(command: list[str]) -> list[tuple[str, float]]:
 def test_the_printed_scripts_stand_alone(
     suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A difference prints two scripts, and these, run for themselves, give the same numbers."""
+    """A difference prints two scripts, which give the same numbers when they are run alone."""
     g = np.random.default_rng(5)
     n = 48
     frame = pd.DataFrame(
@@ -128,7 +129,7 @@ def test_the_printed_scripts_stand_alone(
     frame["d"] = frame["d"].dt.date
     frame.loc[3, ["x", "y"]] = np.nan
     case = ModelCase(
-        "made", "made", "", "y ~ x + `two words` + t + b + k + o + d + (x | g)", ("g",),
+        "written", "written", "", "y ~ x + `two words` + t + b + k + o + d + (x | g)", ("g",),
         (Argument("reml", False, "REML = FALSE"),),
     )  # fmt: skip
     assert_equal(suite, case, frame)
@@ -146,7 +147,7 @@ def test_the_printed_scripts_stand_alone(
     r_code, python_code = parts[2], parts[4]
     (tmp_path / "case.R").write_text(r_code, encoding="utf-8")
     (tmp_path / "case.py").write_text(python_code, encoding="utf-8")
-    in_r = run(["Rscript", str(tmp_path / "case.R")])
+    in_r = run([str(find_rscript()), str(tmp_path / "case.R")])
     in_python = run([sys.executable, "-W", "ignore", str(tmp_path / "case.py")])
     assert in_r == in_python
     assert len(in_r) > 10

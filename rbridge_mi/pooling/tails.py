@@ -1,4 +1,4 @@
-"""Tail probabilities and quantiles of t and F that hold far out and for very large df.
+"""Tail probabilities and quantiles of t and F, exact far out in the tail and for very large df.
 
 scipy's own ``stdtrit`` and ``fdtrc`` lose digits in some releases (1.14: 1e-11 in quantiles, 1e-4
 in F tails at a df of 1e12), so everything here goes through the regularised incomplete beta
@@ -19,15 +19,31 @@ Floats = NDArray[np.float64]
 
 
 def special() -> Any:
-    """``scipy.special``, imported when first needed."""
+    """Import ``scipy.special``, at the first call."""
     from scipy import special as module
 
     return module
 
 
 def t_two_sided(statistic: ArrayLike, df: ArrayLike) -> Floats:
-    """P(|T| > |statistic|) for Student's t; a df of inf is the normal, of 0 or below nan.
+    """P(|T| > |statistic|) for Student's t.
 
+    Parameters
+    ----------
+    statistic, df : array_like
+        Shapes that broadcast. A df of inf is the normal distribution; of 0 or below gives nan.
+
+    Returns
+    -------
+    ndarray
+        Probabilities, of the common shape.
+
+    See Also
+    --------
+    t_critical : The inverse.
+
+    Examples
+    --------
     >>> float(t_two_sided(1.0, 1.0))
     0.5
     >>> 0 < float(t_two_sided(35.0, float("inf"))) < 1e-267
@@ -42,8 +58,26 @@ def t_two_sided(statistic: ArrayLike, df: ArrayLike) -> Floats:
 
 
 def t_critical(conf_level: float, df: ArrayLike) -> Floats:
-    """The c with P(|T| > c) = 1 - conf_level; a df of inf is the normal, of 0 or below nan.
+    """Return the c with P(|T| > c) = 1 - conf_level, for Student's t.
 
+    Parameters
+    ----------
+    conf_level : float
+        Between 0 and 1.
+    df : array_like
+        Degrees of freedom. inf is the normal distribution; 0 or below gives nan.
+
+    Returns
+    -------
+    ndarray
+        Critical values, of the shape of `df`.
+
+    See Also
+    --------
+    t_two_sided : The inverse.
+
+    Examples
+    --------
     >>> round(float(t_critical(0.95, float("inf"))), 6)
     1.959964
     """
@@ -59,8 +93,24 @@ def t_critical(conf_level: float, df: ArrayLike) -> Floats:
 
 
 def f_upper(statistic: ArrayLike, df1: ArrayLike, df2: ArrayLike) -> Floats:
-    """P(F > statistic) with df1 and df2 degrees of freedom; 1 below zero; df2 may be inf.
+    """P(F > statistic) for the F distribution with df1 and df2 degrees of freedom.
 
+    Parameters
+    ----------
+    statistic, df1, df2 : array_like
+        Shapes that broadcast. A statistic below zero gives 1; df2 may be inf.
+
+    Returns
+    -------
+    ndarray
+        Probabilities, of the common shape.
+
+    See Also
+    --------
+    t_two_sided : The case of one numerator degree of freedom.
+
+    Examples
+    --------
     >>> round(float(f_upper(0.5, 2, 4)), 12)
     0.64
     >>> float(f_upper(-3.0, 2, 4))
@@ -90,10 +140,10 @@ def _beta_tail(ratio: Floats, df1: ArrayLike, df2: Floats) -> Floats:
 
 
 def _usable(df: Floats) -> Floats:
-    """`df` with a stand-in of 1 where `_by_df` will answer otherwise."""
+    """Replace the df that `_by_df` treats apart (infinite, not positive, nan) by 1."""
     return np.asarray(np.where(np.isfinite(df) & (df > 0), df, 1.0))
 
 
 def _by_df(df: Floats, *, normal: Floats, finite: Floats) -> Floats:
-    """`finite` for a finite positive df, `normal` for inf, nan for anything else."""
+    """Choose `finite` for a finite positive df, `normal` for inf, and nan for anything else."""
     return np.asarray(np.where(np.isposinf(df), normal, np.where(df > 0, finite, np.nan)))
