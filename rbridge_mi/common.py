@@ -28,7 +28,7 @@ import pandas as pd
 
 from .errors import ArgumentError
 
-__all__ = ["cast", "common_dtype", "described", "differs", "nullable", "same_dtype"]
+__all__ = ["cast", "common_dtype", "described", "differs", "nullable", "same_dtype", "settable"]
 
 _MAX_EXACT = 2**53  # a double holds each integer up to here
 _UNITS = ("s", "ms", "us", "ns")
@@ -102,8 +102,7 @@ def cast(column: pd.Series[Any], dtype: Any) -> pd.Series[Any]:
     if same_dtype(column.dtype, dtype):
         return column
     if column.isna().all():
-        missing = pd.array([None] * len(column), dtype=dtype)
-        return pd.Series(missing, index=column.index, name=column.name)
+        return pd.Series([None] * len(column), column.index, dtype, column.name)
     column = _plain(column)
     if same_dtype(column.dtype, dtype):
         return column
@@ -126,6 +125,11 @@ def nullable(column: pd.Series[Any]) -> pd.Series[Any]:
     if isinstance(dtype, np.dtype) and dtype.kind in "iu":
         return column.astype(_masked(dtype))
     return column
+
+
+def settable(column: pd.Series[Any]) -> pd.Series[Any]:
+    """The column in a dtype whose cells may be filled in."""
+    return column if _can_be_set(column.dtype) else _plain(column)
 
 
 def differs(one: pd.Series[Any], other: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -165,7 +169,11 @@ def _comparable(column: pd.Series[Any]) -> Any:
         return column.array.view("int64")
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_integer_dtype(dtype):
         wanted = getattr(dtype, "numpy_dtype", dtype)
-        return column.to_numpy() if wanted is dtype else column.to_numpy(wanted, na_value=0)
+        return (
+            column.to_numpy()
+            if wanted is dtype
+            else column.to_numpy(wanted, na_value=wanted.type())
+        )
     if pd.api.types.is_float_dtype(dtype):
         if getattr(dtype, "itemsize", 8) > 8:
             return column.to_numpy()
@@ -280,15 +288,17 @@ def _numbers(name: Any, held: Mapping[str, pd.Series[Any]], gaps: bool) -> Any:
     if len(whole) == len(held):
         if found.kind == "f":  # there is no numpy type for int64 and uint64
             found = np.dtype(np.int64)
-            if max(int(x.max()) for x in whole.values()) >= 2**63:
+            large = next((who for who, x in whole.items() if int(x.max()) >= 2**63), None)
+            negative = next((who for who, x in whole.items() if int(x.min()) < 0), None)
+            if large is not None:
                 found = np.dtype(np.uint64)
-                negative = next((who for who, x in whole.items() if int(x.min()) < 0), None)
-                if negative:
-                    raise _refusal(
-                        name,
-                        f"{negative} holds integers below 0, others integers of 2**63 and more",
-                        "give them as text (`.astype(str)`), if they are identifiers",
-                    )
+            if large is not None and negative is not None:
+                raise _refusal(
+                    name,
+                    f"{large} holds integers of 2**63 and more ({held[large].dtype}), {negative} "
+                    f"integers below 0 ({held[negative].dtype})",
+                    "give them as text (`.astype(str)`), if they are identifiers",
+                )
     else:
         for who, x in whole.items():
             if int(x.max()) > _MAX_EXACT or int(x.min()) < -_MAX_EXACT:

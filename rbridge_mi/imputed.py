@@ -141,7 +141,8 @@ class CellPiece:
         for name, (rows, filled, dtype) in self.cells.items():
             values = cast(base[name], dtype).array.copy()
             values[rows] = filled
-            columns[name] = pd.Series(values, index=base.index, name=name, copy=False)
+            # The dtype is said, since pandas would make text of an object column's text.
+            columns[name] = pd.Series(values, base.index, dtype, name, copy=False)
         return columns
 
 

@@ -58,7 +58,7 @@ def split_long(long: pd.DataFrame, *, whole: bool) -> dict[int, pd.DataFrame]:
     for k, x in rows.items():
         parts[k] = data.iloc[x]
         parts[k].columns = pd.Index(rest)
-        parts[k].index = _index(labels[k] - 1 if counted else labels[k])
+        parts[k].index = _index(labels[k] - 1 if counted else labels[k], whole)
     return parts
 
 
@@ -86,19 +86,20 @@ def _are_row_numbers(parts: Sequence[pd.Series[Any]], whole: bool) -> bool:
     return bool(np.array_equal(first, np.arange(1, len(first) + 1)))
 
 
-def _index(labels: pd.Series[Any]) -> pd.Index:
+def _index(labels: pd.Series[Any], whole: bool) -> pd.Index:
+    """The index whose column `row_ids` made."""
     if all(isinstance(x, tuple) for x in labels):
         return pd.MultiIndex.from_tuples(list(labels))
     dtype = labels.dtype
     if isinstance(dtype, pd.api.extensions.ExtensionDtype) and dtype.kind in "iu":
-        marked = labels.to_numpy(dtype.numpy_dtype)
-        if _are_row_numbers([pd.Series(marked)], whole=False):
-            labels = pd.Series(marked)
-    if _is_plain_integer(labels.dtype):
-        steps = np.diff(labels.to_numpy())
-        if len(steps) and steps[0] != 0 and (steps == steps[0]).all():
-            start, step = int(labels.iloc[0]), int(steps[0])
-            return pd.RangeIndex(start, start + step * len(labels), step)
+        bare = pd.Series(labels.to_numpy(dtype.numpy_dtype))
+        labels = bare if _are_row_numbers([bare], whole) else labels
+    if labels.dtype == np.int64 and len(labels) > 1:
+        first, second = int(labels.iloc[0]), int(labels.iloc[1])
+        if first != second:
+            even = pd.RangeIndex(first, first + (second - first) * len(labels), second - first)
+            if even.equals(pd.Index(labels)):
+                return even
     return pd.Index(labels.array, tupleize_cols=False)
 
 
