@@ -66,8 +66,10 @@ def label(category: Any) -> str:
 def _plain(values: Any) -> np.ndarray[Any, Any]:
     if isinstance(values, pd.api.extensions.ExtensionArray):
         values = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    array: np.ndarray[Any, Any] = np.asarray(values, dtype=np.float64)
-    return array
+    array = np.asarray(values, dtype=np.float64)
+    # R's NA is a NaN that warns when it is cast; numpy's own doesn't.
+    found: np.ndarray[Any, Any] = np.where(np.isnan(array), np.nan, array)
+    return found
 
 
 def _categories(column: pd.Series[Any], labels: Any) -> Any:
