@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -392,6 +393,35 @@ def test_a_csv_file_keeps_row_numbers(tmp_path: Path) -> None:
     imp = rb.ImputedData.from_frames([holes.fillna(5.0), holes.fillna(6.0)], holes)
     imp.to_long(include=True).to_csv(tmp_path / "long.csv", index=False)
     assert rb.ImputedData.from_long(pd.read_csv(tmp_path / "long.csv")) == imp
+
+
+MICE = """
+suppressMessages(library(mice))
+long <- read.csv("long.csv", check.names = FALSE, stringsAsFactors = TRUE)
+imp <- as.mids(long)
+write.csv(complete(imp, "long", include = TRUE), "back.csv", row.names = FALSE)
+"""
+
+
+def test_mice_reads_it_and_writes_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"x": rng.integers(0, 99, 40) / 8, "f": rng.choice(["b", "a", "c"], 40)})
+    gone = rng.random((40, 2)) < 0.2
+    holes = frame.mask(gone)
+    frames = [holes.fillna({"x": i + 0.25}).assign(f=holes["f"].fillna("abc"[i])) for i in range(3)]
+    imp = rb.ImputedData.from_frames(frames, holes)
+    long = imp.to_long(include=True)
+    long.to_csv(tmp_path / "long.csv", index=False, na_rep="NA")
+    done = subprocess.run(
+        ["Rscript", "-e", MICE], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    back = pd.read_csv(tmp_path / "back.csv")
+    assert back[".imp"].tolist() == long[".imp"].tolist()
+    assert back[".id"].tolist() == long[".id"].tolist()
+    again = rb.ImputedData.from_long(back)  # mice puts .imp and .id last
+    for a, b in zip((again.original, *again), (imp.original, *imp), strict=True):
+        pd.testing.assert_frame_equal(a, b)
 
 
 def test_to_long_refuses_what_one_column_cant_hold() -> None:
