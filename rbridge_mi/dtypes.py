@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .common import nullable, settable
 from .errors import EncodingError
 
 __all__ = ["Restored", "label", "restore"]
@@ -37,6 +38,10 @@ def restore(column: pd.Series[Any], values: Sequence[Any]) -> Restored:
     EncodingError
         Where a value has no place in the dtype: a label that the categories lack.
     """
+    if (plain := settable(column)) is not column:
+        note = f"{column.name}: {column.dtype} became {plain.dtype}, whose cells can be filled"
+        found = restore(plain, values)
+        return Restored(found.dtype, found.values, found.note or note)
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return Restored(dtype, [_categories(column, x) for x in values])
@@ -61,18 +66,22 @@ def label(category: Any) -> str:
 def _plain(values: Any) -> np.ndarray[Any, Any]:
     if isinstance(values, pd.api.extensions.ExtensionArray):
         values = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    array: np.ndarray[Any, Any] = np.asarray(values, dtype=np.float64)
-    return array
+    array = np.asarray(values, dtype=np.float64)
+    # R's NA is a NaN that warns when it is cast; numpy's own doesn't.
+    found: np.ndarray[Any, Any] = np.where(np.isnan(array), np.nan, array)
+    return found
 
 
 def _categories(column: pd.Series[Any], labels: Any) -> Any:
     code = {label(x): i for i, x in enumerate(column.cat.categories)}
-    unknown = sorted({str(x) for x in labels} - set(code))
+    gone = pd.isna(np.asarray(labels, dtype=object))  # holes that stayed
+    unknown = sorted({str(x) for x, hole in zip(labels, gone, strict=True) if not hole} - set(code))
     if unknown:
         raise EncodingError(
             f"column {column.name!r}: imputed labels {unknown} are none of its categories."
         )
-    return pd.Categorical.from_codes([code[x] for x in labels], dtype=column.dtype)
+    codes = [-1 if hole else code[x] for x, hole in zip(labels, gone, strict=True)]
+    return pd.Categorical.from_codes(codes, dtype=column.dtype)
 
 
 def _booleans(column: pd.Series[Any], values: list[np.ndarray[Any, Any]]) -> Restored:
@@ -90,20 +99,41 @@ def _booleans(column: pd.Series[Any], values: list[np.ndarray[Any, Any]]) -> Res
 
 def _integers(column: pd.Series[Any], values: list[np.ndarray[Any, Any]]) -> Restored:
     dtype = column.dtype
-    nullable = pd.api.types.is_extension_array_dtype(dtype)
-    if all(np.array_equal(x, np.rint(x)) for x in values):
-        return Restored(dtype, [pd.array(x.astype(np.int64), dtype=dtype) for x in values])
-    wide: Any = pd.Float64Dtype() if nullable else np.dtype(np.float64)
-    note = f"{column.name}: {dtype} became {wide}, since its imputations are not whole numbers"
-    return Restored(wide, [pd.array(x, dtype=wide) for x in values], note)
+    is_nullable = pd.api.types.is_extension_array_dtype(dtype)
+    held = np.concatenate([x[~np.isnan(x)] for x in values])
+    if not np.array_equal(held, np.rint(held)) or (np.abs(held) > _MAX_EXACT).any():
+        wide: Any = pd.Float64Dtype() if is_nullable else np.dtype(np.float64)
+        note = f"{column.name}: {dtype} became {wide}, since its imputations are not whole numbers"
+        return Restored(wide, [pd.array(x, dtype=wide) for x in values], note)
+    stayed = sum(map(len, values)) > len(held)  # holes
+    limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
+    fits = held.size == 0 or (limits.min <= held.min() and held.max() <= limits.max)
+    found: Any = dtype if fits else pd.Int64Dtype() if is_nullable else np.dtype(np.int64)
+    if stayed and not is_nullable:
+        found = nullable(pd.Series([], dtype=found)).dtype
+    said = f"{column.name}: {dtype} became {found}, which holds its imputations"
+    return Restored(found, [_whole(x, found) for x in values], None if fits else said)
+
+
+def _whole(values: np.ndarray[Any, Any], dtype: Any) -> Any:
+    if isinstance(dtype, np.dtype):
+        return pd.array(values.astype(dtype), dtype=dtype)
+    gone = np.isnan(values)
+    whole = pd.arrays.IntegerArray(np.where(gone, 0, values).astype(np.int64), gone)
+    return whole.astype(dtype)
 
 
 def _floats(column: pd.Series[Any], values: list[np.ndarray[Any, Any]]) -> Restored:
     dtype = column.dtype
-    narrow = str(dtype).lower().startswith(("float32", "float16"))
-    if narrow and not all(np.array_equal(x, x.astype(np.float32)) for x in values):
-        nullable = pd.api.types.is_extension_array_dtype(dtype)
-        wide: Any = pd.Float64Dtype() if nullable else np.dtype(np.float64)
+    plain: Any = getattr(dtype, "numpy_dtype", dtype)
+    if plain.itemsize < 8 and not all(
+        np.array_equal(x, x.astype(plain), equal_nan=True) for x in values
+    ):
+        is_nullable = pd.api.types.is_extension_array_dtype(dtype)
+        wide: Any = pd.Float64Dtype() if is_nullable else np.dtype(np.float64)
         note = f"{column.name}: {dtype} became {wide}, which holds its imputations exactly"
         return Restored(wide, [pd.array(x, dtype=wide) for x in values], note)
     return Restored(dtype, [pd.array(x, dtype=dtype) for x in values])
+
+
+_MAX_EXACT = 2**53  # a double holds each integer up to here

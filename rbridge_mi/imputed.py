@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import reprlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from .arguments import check_frame
-from .errors import ArgumentError, RBridgeWarning
+from .common import cast, common_dtype, described, differs, nullable, same_dtype
+from .errors import ArgumentError, RBridgeError, RBridgeWarning
 from .filed import Filed
+from .longform import ID, IMP, row_ids, split_long
 from .printed import Printed
 
 __all__ = ["CellStore", "Cells", "FrameStore", "ImputedData", "RowStore"]
@@ -27,7 +31,7 @@ class Piece(Protocol):
         """A frame of its own, from the one that all share."""
         ...
 
-    def own(self, base: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
         """Of that frame, the columns in which data sets differ."""
         ...
 
@@ -41,11 +45,18 @@ class Store(Protocol):
     def __len__(self) -> int: ...
 
     @property
-    def differing(self) -> tuple[str, ...] | None:
+    def differing(self) -> tuple[Any, ...] | None:
         """The columns in which data sets differ; None if their rows do."""
         ...
 
     def piece(self, i: int) -> Piece: ...
+
+
+_NOT_A_NUMBER = (
+    "imp[i] is the i-th of the {m} data sets, a DataFrame, and i a whole number from 0 to {last}, "
+    "not {0}. A column of one data set is imp[0][name], of each [d[name] for d in imp], with its "
+    "holes imp.original[name]; some of the data sets are [imp[i] for i in ...]."
+)
 
 
 def own_copy(frame: pd.DataFrame) -> pd.DataFrame:
@@ -58,7 +69,10 @@ _PANDAS = int(pd.__version__.split(".")[0])
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of one column that imputations fill: rows, and per imputation the values there."""
+    """The cells of one column that imputations fill: rows, and per imputation the values there.
+
+    The dtype is the column's in the completed data sets; it holds what the base has, too.
+    """
 
     rows: np.ndarray[Any, np.dtype[np.int32]]
     values: Sequence[Any]
@@ -76,7 +90,7 @@ class CellStore:
     """
 
     base: pd.DataFrame
-    cells: Mapping[str, Cells]
+    cells: Mapping[Any, Cells]
     m: int
 
     def __post_init__(self) -> None:
@@ -99,7 +113,7 @@ class CellStore:
         return self.m
 
     @property
-    def differing(self) -> tuple[str, ...]:
+    def differing(self) -> tuple[Any, ...]:
         """The columns that have cells of their own."""
         return tuple(self.cells)
 
@@ -112,7 +126,7 @@ class CellStore:
 class CellPiece:
     """One imputation's cells: per column the rows, the values there, and the column's dtype."""
 
-    cells: Mapping[str, tuple[np.ndarray[Any, np.dtype[np.int32]], Any, Any]]
+    cells: Mapping[Any, tuple[np.ndarray[Any, np.dtype[np.int32]], Any, Any]]
 
     def complete(self, base: pd.DataFrame) -> pd.DataFrame:
         """The base, with the cells filled in."""
@@ -121,13 +135,14 @@ class CellPiece:
             frame[name] = column
         return frame
 
-    def own(self, base: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
         """The columns that have cells of their own."""
         columns = {}
         for name, (rows, filled, dtype) in self.cells.items():
-            values = base[name].array.astype(dtype)
+            values = cast(base[name], dtype).array.copy()
             values[rows] = filled
-            columns[name] = pd.Series(values, index=base.index, name=name, copy=False)
+            # The dtype is said, since pandas would make text of an object column's text.
+            columns[name] = pd.Series(values, base.index, dtype, name, copy=False)
         return columns
 
 
@@ -167,7 +182,7 @@ class RowPiece:
             frame[self.cluster] = self.labels
         return frame
 
-    def own(self, base: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
         """Every column."""
         return dict(self.complete(base).items())
 
@@ -206,7 +221,7 @@ class FramePiece:
         del base
         return own_copy(self.frame)
 
-    def own(self, base: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
         """Every column."""
         return dict(self.complete(base).items())
 
@@ -215,9 +230,10 @@ class FramePiece:
 class ImputedData(Sequence[pd.DataFrame]):
     """m completed data sets, and what is known of how they were made.
 
-    ``imp[i]`` (or iteration) completes one frame, with the original's dtypes, categories and
-    index. The base frame is stored once, with only the cells that differ per imputation; where
-    these are larger than the frame, and than 64 MB, they lie in a temporary file (in TMPDIR).
+    ``imp[i]`` (or iteration) completes one frame. Each column has one dtype, which holds its
+    values in every data set. The base frame is stored once, with only the cells that differ per
+    imputation; where these are larger than the frame, and than 64 MB, they lie in a temporary file
+    (in TMPDIR).
 
     Attributes
     ----------
@@ -268,8 +284,13 @@ class ImputedData(Sequence[pd.DataFrame]):
         return self.m
 
     def __getitem__(self, i: Any) -> Any:
-        if isinstance(i, slice):
-            raise TypeError("ImputedData takes one number; use [imp[i] for i in ...] for several")
+        try:
+            if isinstance(i, bool):
+                raise TypeError
+            i = operator.index(i)
+        except TypeError:
+            words = _NOT_A_NUMBER.format(reprlib.repr(i), m=self.m, last=self.m - 1)
+            raise TypeError(words) from None
         if not -self.m <= i < self.m:
             raise IndexError(f"imputation {i} of {self.m}: numbers go from 0 to {self.m - 1}")
         return self.store.piece(i % self.m).complete(self.store.base)
@@ -304,7 +325,9 @@ class ImputedData(Sequence[pd.DataFrame]):
         Parameters
         ----------
         frames : sequence of DataFrame
-            The completed data sets: the same rows (index) and columns in each.
+            The completed data sets: the same rows (index) and columns in each. Where a column's
+            dtypes differ, it gets one that holds the values of all of them (float for int and
+            float, nullable where holes remain, the union of categories), and `notes` says so.
         original : DataFrame, optional
             The data with their holes. Without it, a cell that differs between the frames counts
             as having been missing.
@@ -312,40 +335,76 @@ class ImputedData(Sequence[pd.DataFrame]):
             Bootstrap samples may differ in their rows.
         method : str
             A name for what made them.
+
+        Raises
+        ------
+        ArgumentError
+            The frames don't match, or no dtype holds a column's values in two of them (booleans
+            and numbers, categories of another order, times with and without a zone, ...).
         """
         frames = [check_frame(frame, f"frames[{i}]") for i, frame in enumerate(frames)]
         if not frames:
             raise ArgumentError("frames is empty: give at least one completed data set.")
+        if original is not None:
+            check_frame(original, "original")
+        names = [f"frames[{i}]" for i in range(len(frames))]
+        return cls._made(frames, original, names, kind, method)
+
+    @classmethod
+    def _made(
+        cls,
+        frames: Sequence[pd.DataFrame],
+        original: pd.DataFrame | None,
+        names: Sequence[str],
+        kind: Kind,
+        method: str,
+    ) -> ImputedData:
+        """`from_frames`, with the names that messages call the frames by."""
+        for name, frame in zip(names, frames, strict=True):
+            if not frame.columns.equals(frames[0].columns):
+                raise ArgumentError(f"{name} has other columns than {names[0]}.")
+            if kind == "imputation" and not frame.index.equals(frames[0].index):
+                raise ArgumentError(f"{name} has other rows (index) than {names[0]}.")
         if kind == "bootstrap":
             base = frames[0] if original is None else original
             return cls(own_copy(base), FrameStore(tuple(map(own_copy, frames))), method, kind)
-        for i, frame in enumerate(frames[1:], start=1):
-            if not frame.columns.equals(frames[0].columns):
-                raise ArgumentError(f"frames[{i}] has other columns than frames[0].")
-            if not frame.index.equals(frames[0].index):
-                raise ArgumentError(f"frames[{i}] has other rows (index) than frames[0].")
-        if original is None:
-            base = _holes_where_different(frames)
-        else:
-            base = _like(check_frame(original, "original"), frames[0])
-        cells = {
-            str(name): found
-            for name in frames[0].columns
-            if (found := _differing(base[name], [x[name] for x in frames])) is not None
-        }
-        return cls(
-            own_copy(base if original is None else original),
-            CellStore(own_copy(base), cells, len(frames)),
-            method,
-        )
+        holes = own_copy(frames[0]) if original is None else own_copy(original)
+        base = own_copy(frames[0]) if original is None else _like(original, frames[0])
+        cells, notes = {}, []
+        for name in frames[0].columns:
+            given = None if original is None else base[name]
+            column, found, note = _joined(name, [x[name] for x in frames], given)
+            if column is not given:
+                base[name] = column
+            if found is not None:
+                cells[name] = found
+            if note is not None:
+                notes.append(note)
+            if found is not None and original is None:
+                holes[name] = _holed(column, found.rows)
+                if same_dtype(holes[name].dtype, found.dtype):
+                    base[name] = holes[name]
+        store = CellStore(base, cells, len(frames))
+        return cls(holes, store, method, notes=tuple(notes))
 
     def transform(self, f: Callable[[pd.DataFrame], pd.DataFrame]) -> ImputedData:
         """`f` applied to every completed data set: how derived columns stay true to imputed ones.
+
+        It is applied to the data with their holes too. If it stops there, as `astype(int)` does
+        at a missing value, a derived cell counts as having been missing where it differs between
+        the data sets.
 
         Parameters
         ----------
         f : callable
             Takes a frame, returns a frame with the same rows.
+
+        Raises
+        ------
+        ArgumentError
+            `f` gave no frame, or the frames that it gave don't match; see `from_frames`. The
+            intervals of ``pd.qcut``, say, differ between data sets, and are no categories of one
+            column: name them (``labels=[...]``), or cut each data set at the same places.
 
         Examples
         --------
@@ -355,24 +414,41 @@ class ImputedData(Sequence[pd.DataFrame]):
         >>> means[1].xbar.tolist()
         [3.0, 3.0]
         """
-        frames = [
-            check_frame(f(frame), f"what f gave for imputation {i}")
-            for i, frame in enumerate(self, start=1)
-        ]
-        made = ImputedData.from_frames(
-            frames,
-            f(self.original.copy()) if self.kind == "imputation" else self.original,
-            kind=self.kind,
-            method=self.method,
-        )
-        return self._with(original=made.original, store=made.store)
+        names = [f"what f gave for imputation {i}" for i in range(1, self.m + 1)]
+        frames = [_result(f(x), name) for x, name in zip(self, names, strict=True)]
+        original: pd.DataFrame | None = self.original
+        notes = self.notes
+        if self.kind == "imputation":
+            try:
+                original = _result(f(self.original.copy()), "what f gave for the data with holes")
+            except RBridgeError:
+                raise
+            except Exception as error:  # it is the user's function, which may raise anything
+                original = None
+                notes += (
+                    "the data with their holes are derived from the data sets, since f stopped at "
+                    f"them ({type(error).__name__}: {error})",
+                )
+        made = ImputedData._made(frames, original, names, self.kind, self.method)
+        if original is None:
+            original = self._known_before(frames, made.original)
+            made = replace(made, original=original)
+        notes = tuple(dict.fromkeys((*notes, *made.notes)))
+        return replace(self, original=made.original, store=made.store, notes=notes)
+
+    def _known_before(self, frames: Sequence[pd.DataFrame], derived: pd.DataFrame) -> pd.DataFrame:
+        """The data with their holes, as far as f left their columns as they are."""
+        found = own_copy(derived)
+        if not self.original.index.equals(found.index):
+            return found
+        for name in found.columns.intersection(self.original.columns, sort=False):
+            if all(x[name].equals(mine[name]) for x, mine in zip(frames, self, strict=True)):
+                found[name] = self.original[name]
+        return found
 
     def assign(self, **columns: Any) -> ImputedData:
         """Columns added to every completed data set, as ``DataFrame.assign`` adds them."""
         return self.transform(lambda frame: frame.assign(**columns))
-
-    def _with(self, **changes: Any) -> ImputedData:
-        return replace(self, **changes)
 
     # -- long form -------------------------------------------------------------------------
 
@@ -387,39 +463,76 @@ class ImputedData(Sequence[pd.DataFrame]):
         Returns
         -------
         DataFrame
-            ``.imp`` (from 1), ``.id`` (the row's label; from 1 where the index is a plain range),
-            and the columns.
+            ``.imp`` (from 1), ``.id`` (see below), and the columns.
+
+        Raises
+        ------
+        ArgumentError
+            The data have a column ``.imp`` or ``.id`` of their own, or, with `include`, no dtype
+            holds a column's values with and without its holes.
+
+        Notes
+        -----
+        ``.id`` counts the rows from 1 where the index is the one that pandas gives by itself (0,
+        1, ...), and is the row's label otherwise. Labels that could be taken for such row numbers
+        (an index 1, 2, ..., n) have pandas' nullable dtype Int64, by which `from_long` knows them
+        again; a CSV file doesn't keep that. The labels of several levels are tuples. Names of the
+        index are not kept.
         """
-        frames = ([self.original] if include else []) + list(self)
-        parts = []
-        for i, frame in enumerate(frames, start=0 if include else 1):
-            part = frame.copy()
-            plain = isinstance(frame.index, pd.RangeIndex)
-            part.insert(0, ".imp", i)
-            part.insert(1, ".id", np.arange(1, len(frame) + 1) if plain else frame.index)
-            parts.append(part)
-        return pd.concat(parts, ignore_index=True)
+        taken = [x for x in (IMP, ID) if x in list(self.original.columns)]
+        if taken:
+            raise ArgumentError(
+                f"the data have a column {', '.join(map(repr, taken))}, a name that the long form "
+                "needs for itself: rename it, `imp.transform(lambda d: d.rename(columns={...}))`."
+            )
+        frames = dict(enumerate(self, start=1))
+        if include:
+            frames = {0: _columns_of(self.original, frames[1]), **frames}
+        who = {i: f"imputation {i}" if i else "the data with their holes" for i in frames}
+        indexes = [x.index for x in frames.values()]
+        columns: dict[Any, Any] = {
+            IMP: np.repeat(list(frames), [len(x) for x in indexes]),
+            ID: row_ids(self.original.index, indexes, whole=self.kind == "imputation"),
+        }
+        for name in next(iter(frames.values())).columns:
+            parts = {who[i]: x[name] for i, x in frames.items()}
+            dtype = common_dtype(name, parts)
+            columns[name] = pd.concat([cast(x, dtype) for x in parts.values()], ignore_index=True)
+        long = pd.DataFrame(dict(enumerate(columns.values())), copy=False)
+        long.columns = pd.Index(list(columns), tupleize_cols=False)
+        return long
 
     @classmethod
     def from_long(
         cls, long: pd.DataFrame, *, kind: Kind = "imputation", method: str = "long"
     ) -> ImputedData:
-        """The inverse of `to_long`: ``.imp`` 0, where present, is the data with their holes."""
+        """The inverse of `to_long`, and of ``mice::complete(imp, action = "long")``.
+
+        Parameters
+        ----------
+        long : DataFrame
+            ``.imp`` numbers the data sets: whole numbers, or the text of such; 0, where present, is
+            the data with their holes. ``.id`` names the rows, each once in a data set. Rows may
+            come in any order: each data set gets that of ``.imp`` 0, or else of the first one. Row
+            numbers 1, 2, ..., n are put in order, and become the index 0, 1, ..., n - 1; any other
+            ``.id`` becomes the index as it is (see `to_long`).
+        kind : {"imputation", "bootstrap"}
+            In bootstrap samples rows may be repeated or absent, and keep their order.
+        method : str
+            A name for what made them.
+
+        Raises
+        ------
+        ArgumentError
+            ``.imp`` or ``.id`` is absent or can't be right, or the data sets have other rows.
+        """
         check_frame(long, "long")
-        for name in (".imp", ".id"):
-            if name not in long.columns:
-                raise ArgumentError(
-                    f"long has no column {name!r}: it numbers the data sets and rows."
-                )
-        parts: dict[int, pd.DataFrame] = {}
-        for number, part in long.groupby(".imp", sort=True):
-            ids = part[".id"].to_numpy()
-            frame = part.drop(columns=[".imp", ".id"])
-            plain = np.array_equal(ids, np.arange(1, len(part) + 1))
-            frame.index = pd.RangeIndex(len(part)) if plain else pd.Index(ids)
-            parts[int(str(number))] = frame
+        parts = split_long(long, whole=kind == "imputation")
         original = parts.pop(0, None)
-        return cls.from_frames(list(parts.values()), original, kind=kind, method=method)
+        if not parts:
+            raise ArgumentError("long holds no data set but the one with holes (.imp 0).")
+        names = [f"imputation {i}" for i in parts]
+        return cls._made(list(parts.values()), original, names, kind, method)
 
     # -- what is missing -------------------------------------------------------------------
 
@@ -487,36 +600,48 @@ def _like(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     missing = [x for x in frame.columns if x not in original.columns]
     if missing:
         raise ArgumentError(f"original lacks the columns {missing} of the completed frames.")
-    return original[list(frame.columns)].copy()
+    return _columns_of(original, frame)
 
 
-def _holes_where_different(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    base = frames[0].copy()
-    for name in base.columns:
-        found = _differing(base[name], [x[name] for x in frames])
-        if found is None:
-            continue
-        column = base[name]
-        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu":
-            column = column.astype("Int64")
-        elif column.dtype == bool:
-            column = column.astype("boolean")
-        mask = np.zeros(len(base), dtype=bool)
-        mask[found.rows] = True
-        base[name] = column.mask(mask)
-    return base
+def _columns_of(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    return own_copy(original.iloc[:, original.columns.get_indexer(frame.columns)])
 
 
-def _differing(base: pd.Series[Any], columns: Sequence[pd.Series[Any]]) -> Cells | None:
-    """The cells in which any of the columns isn't what the base has."""
-    dtype = columns[0].dtype
-    hole = base.isna().to_numpy()
-    changed = np.zeros(len(base), dtype=bool)
+def _joined(
+    name: Any, columns: Sequence[pd.Series[Any]], given: pd.Series[Any] | None
+) -> tuple[pd.Series[Any], Cells | None, str | None]:
+    """What the data sets share of a column, the cells in which they differ, and a note.
+
+    What they share is the column with its holes, if that has their dtype; else it is the first
+    data set's.
+    """
+    dtype = common_dtype(name, {f"imputation {i}": x for i, x in enumerate(columns, 1)}, given)
+    shared = columns[0] if given is None or not same_dtype(given.dtype, dtype) else given
+    shared = cast(shared, dtype)
+    changed = np.zeros(len(shared), dtype=bool)
     for column in columns:
-        gone = column.isna().to_numpy()
-        unequal = (column.astype(object) != base.astype(object)).to_numpy(dtype=bool, na_value=True)
-        changed |= (gone != hole) | (~gone & ~hole & unequal)
-    if not changed.any() and dtype == base.dtype:
-        return None
-    rows = np.flatnonzero(changed).astype(np.int32)
-    return Cells(rows, tuple(x.array[rows] for x in columns), dtype)
+        changed |= differs(shared, cast(column, dtype))
+    found = None
+    if changed.any():
+        rows = np.flatnonzero(changed).astype(np.int32)
+        found = Cells(rows, tuple(cast(x, dtype).array[rows] for x in columns), dtype)
+    note = None
+    if not all(same_dtype(x.dtype, dtype) for x in columns):
+        note = f"{name}: {described([x.dtype for x in columns], dtype)}, for all data sets"
+    return shared, found, note
+
+
+def _holed(column: pd.Series[Any], rows: np.ndarray[Any, Any]) -> pd.Series[Any]:
+    """The column with holes, in a dtype that has room for them."""
+    hole = np.zeros(len(column), dtype=bool)
+    hole[rows] = True
+    return nullable(column).mask(hole)
+
+
+def _result(made: Any, name: str) -> pd.DataFrame:
+    if made is None:
+        raise ArgumentError(
+            f"{name} is None: f must return the frame (a function that changes it in place needs "
+            "`return d` at its end)."
+        )
+    return check_frame(made, name)
