@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from . import rdoor
+from . import amelia, rdoor
 from .arguments import (
     check_columns,
     check_count,
@@ -21,7 +21,6 @@ from .arguments import (
     check_known,
     check_seed,
     check_timeout,
-    column_list,
 )
 from .dtypes import restore
 from .errors import ArgumentError, ImputationError, RBridgeWarning, RWarning, RWorkerLost
@@ -31,31 +30,7 @@ from .workers import Later, Packed, run_each
 
 __all__ = ["AmeliaImputer", "BootstrapImputer", "impute"]
 
-# amelia()'s arguments, by what they hold. Those that name columns are checked against the data.
-_NAMES = ("idvars", "noms", "ords", "logs", "sqrts", "lgstc", "lags", "leads")
-_NAME = ("ts", "cs")
-_TABLES = {"priors": 2, "bounds": 1, "overimp": 2}  # which column of the table names a column
-_OTHER = (
-    "p2s", "frontend", "polytime", "splinetime", "intercs", "startvals", "tolerance", "incheck",
-    "collect", "arglist", "empri", "autopri", "emburn", "max.resample", "boot.type", "parallel",
-    "ncpus", "cl",
-)  # fmt: skip
-# Amelia hands these to compiled code unchecked: a text in place of a number ends the process.
-_NUMBERS = (
-    "p2s", "polytime", "splinetime", "startvals", "tolerance", "empri", "autopri", "emburn",
-    "max.resample", "ncpus",
-)  # fmt: skip
-_TEXTS = {"boot.type": ("ordinary", "none"), "parallel": ("no",)}
-_AMELIA = (*_NAMES, *_NAME, *_TABLES, *_OTHER)
-
-# What helps, by the start of Amelia's own text or its code.
-_REMEDIES = {
-    38: "text columns must be id variables (idvars) or nominal (noms)",
-    39: "there is nothing to impute: fit the model to the data as they are",
-    42: "drop the constant column, or make it an id variable (idvars)",
-    43: "drop the constant column, or make it an id variable (idvars)",
-    2: "drop or combine collinear columns, or add a ridge prior (empri, about 1% of the rows)",
-}
+_STREAM = "impute_amelia_stream"  # R's function for one imputation on a stream of its own
 
 
 class AmeliaImputer:
@@ -114,23 +89,9 @@ class AmeliaImputer:
         self.m = check_count(m, "m (the number of imputations)", 2)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng
-        given = {name.replace("_", "."): value for name, value in arguments.items()}
-        check_known(given, _AMELIA, "AmeliaImputer")
-        given = {"idvars": idvars, "noms": noms, "ords": ords, **given}
-        if given.get("frontend"):
-            raise ArgumentError(
-                "frontend=True opens Amelia's window, which a bridge can't: drop it."
-            )
-        if given.get("parallel", "no") != "no":
-            raise ArgumentError(
-                "Amelia's own parallel= ignores the seed, so the result could not be repeated: "
-                "drop it; `Lmer.fit(imp, n_jobs=...)` runs the fits in parallel."
-            )
-        for name in _NAMES:
-            if given.get(name) is not None:
-                given[name] = column_list(given[name], name)
-        _check_kinds(given)
-        self.arguments: Mapping[str, Any] = {k: v for k, v in given.items() if v is not None}
+        self.arguments: Mapping[str, Any] = amelia.taken(
+            {"idvars": idvars, "noms": noms, "ords": ords, **arguments}
+        )
 
     def impute(
         self,
@@ -171,7 +132,7 @@ class AmeliaImputer:
         check_timeout(timeout)
         isolate = isolate or timeout is not None
         seed = check_seed(seed)
-        arguments = self._checked(data)
+        arguments = amelia.checked(self.arguments, data)
         if self.rng == "r" and n_jobs not in (None, 1):
             raise ArgumentError(
                 "n_jobs needs rng='streams': R's one stream of random numbers makes the "
@@ -187,6 +148,7 @@ class AmeliaImputer:
         found = _joined(data, [x.cells for x in made])
         cells, notes = _restored(data, found)
         said = tuple(dict.fromkeys(text for x in made for text in x.said))
+        said += amelia.unused_priors(arguments, data)
         said += _still_missing(data, found, self.arguments)
         for text in said:
             warnings.warn(f"Amelia: {text}", RWarning, stacklevel=2)
@@ -217,8 +179,7 @@ class AmeliaImputer:
             run_each(
                 range(1, self.m + 1),
                 lambda numbers: [
-                    Later(partial(_made, "impute_amelia_stream", data, i, seed, quiet))
-                    for i in numbers
+                    Later(partial(_made, _STREAM, data, i, seed, quiet)) for i in numbers
                 ],
                 _Stream(seed, quiet),
                 shared=lambda: Packed.of(data),
@@ -251,7 +212,7 @@ class AmeliaImputer:
         found = dict(
             run_each_isolated(
                 numbers,
-                lambda i: job("impute_amelia_stream", i, 1, f"Amelia, imputation {i}"),
+                lambda i: job(_STREAM, i, 1, f"Amelia, imputation {i}"),
                 timeout=timeout,
                 n_jobs=n_jobs,
             )
@@ -264,22 +225,6 @@ class AmeliaImputer:
                 error.args = (f"{error.args[0]}\n  Lost too: imputations {lost[1:]}.",)
             raise error
         return [found[i] for i in numbers]
-
-    def _checked(self, data: pd.DataFrame) -> dict[str, Any]:
-        """The arguments for R, after every check that needs no R."""
-        arguments = dict(self.arguments)
-        for name in _NAMES:
-            check_columns(arguments.get(name, ()), data, name)
-        for name in _NAME:
-            if name in arguments:
-                check_columns([arguments[name]], data, name)
-        for name, position in _TABLES.items():
-            if name in arguments:
-                arguments[name] = _numbered(arguments[name], position, data, name)
-        ids = {*arguments.get("idvars", ()), *(arguments[x] for x in _NAME if x in arguments)}
-        classed = {*arguments.get("noms", ()), *arguments.get("ords", ())}
-        _check_values(data, ids, classed)
-        return arguments
 
     def __repr__(self) -> str:
         shown = "".join(f", {k.replace('.', '_')}={v!r}" for k, v in self.arguments.items())
@@ -304,7 +249,7 @@ class _Stream:
     arguments: dict[str, Any]
 
     def __call__(self, data: Packed, number: int, _: None) -> _Made:
-        return _made("impute_amelia_stream", data.unpack(), number, self.seed, self.arguments)
+        return _made(_STREAM, data.unpack(), number, self.seed, self.arguments)
 
 
 class BootstrapImputer:
@@ -446,32 +391,6 @@ class _Progress:
         self._bar.close()
 
 
-def _check_values(data: pd.DataFrame, ids: set[str], classed: set[str]) -> None:
-    """What Amelia can't impute from, found before it is called."""
-    for name in data.columns:
-        if name in ids:
-            continue
-        column = data[name]
-        if column.isna().all():
-            raise ArgumentError(
-                f"column {name!r} has no value at all, so nothing can be imputed from it: drop it, "
-                "or make it an id variable (idvars)."
-            )
-        if (
-            pd.api.types.is_float_dtype(column.dtype)
-            and np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan)).any()
-        ):
-            raise ArgumentError(
-                f"column {name!r} holds infinite values: make them missing, or drop those rows."
-            )
-        coded = pd.api.types.is_numeric_dtype(column.dtype) or name in classed
-        if not coded:
-            raise ArgumentError(
-                f"column {name!r} ({column.dtype}) is neither a number, nor an id variable, nor "
-                "nominal or ordinal: Amelia can't use it. Name it in idvars, noms or ords."
-            )
-
-
 def _made(
     function: str,
     data: pd.DataFrame,
@@ -485,10 +404,13 @@ def _made(
     )
     found = reply.value
     if "cells" not in found:
-        raise _failure(found, reply.output)
+        raise amelia.failure(found, reply.output)
+    wrong = amelia.altered(found["altered"], number if function == _STREAM else None)
+    if wrong is not None:
+        raise wrong
     return _Made(
         found["cells"],
-        reply.warnings + reply.messages,
+        reply.warnings + reply.messages + amelia.log_shift(found["log_shift"]),
         " ".join(found["message"]),
         tuple(int(x) for x in found["chain_lengths"]),
     )
@@ -527,49 +449,11 @@ def _joined(data: pd.DataFrame, parts: Sequence[Mapping[str, Any]]) -> dict[str,
     return joined
 
 
-def _numbered(table: Any, position: int, data: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:
-    """A table of Amelia's with column names turned into R's column numbers."""
-    rows = [list(row) for row in np.atleast_2d(np.asarray(table, dtype=object))]
-    wanted = (4, 5) if name == "priors" else (3,) if name == "bounds" else (2,)
-    if any(len(row) not in wanted for row in rows):
-        raise ArgumentError(
-            f"{name} must be a table of {' or '.join(map(str, wanted))} columns, as in R."
-        )
-    for row in rows:
-        if isinstance(row[position - 1], str):
-            check_columns([row[position - 1]], data, name)
-            row[position - 1] = list(data.columns).index(row[position - 1]) + 1
-    try:
-        return np.array(rows, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{name} must hold numbers, but for names of columns.") from None
-
-
-def _check_kinds(given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if value is None:
-            continue
-        if name in _NUMBERS and np.asarray(value).dtype.kind not in "biuf":
-            raise ArgumentError(f"{name} must be a number or numbers, not {value!r}.")
-        if name == "emburn" and np.shape(value) != (2,):
-            raise ArgumentError(
-                f"emburn must be the least and the greatest number of iterations, not {value!r}."
-            )
-        if name in _TEXTS and value not in _TEXTS[name]:
-            raise ArgumentError(f"{name} must be {' or '.join(_TEXTS[name])}, not {value!r}.")
-        if name in ("arglist", "cl") and not hasattr(value, "__rsexp__"):
-            raise ArgumentError(f"{name} must be an R object, not {type(value).__name__}.")
-        if name in ("intercs", "incheck", "collect", "frontend") and not isinstance(
-            value, bool | np.bool_
-        ):
-            raise ArgumentError(f"{name} must be True or False, not {value!r}.")
-
-
 def _restored(data: pd.DataFrame, found: Mapping[str, Any]) -> tuple[dict[str, Cells], list[str]]:
     cells, notes = {}, []
     for name, cell in found.items():
         if _all_missing(cell["values"]):
-            continue  # an id variable's holes stay
+            continue  # holes in rows that have no other value stay
         column = restore(data[name], cell["values"])
         cells[name] = Cells(cell["rows"] - 1, tuple(column.values), column.dtype)
         if column.note:
@@ -584,7 +468,7 @@ def _all_missing(values: Sequence[Any]) -> bool:
 def _still_missing(
     data: pd.DataFrame, found: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    ids = {*arguments.get("idvars", ()), *(arguments[x] for x in _NAME if x in arguments)}
+    ids = amelia.id_columns(arguments)
     holes = {
         name: int(max(pd.isna(x).sum() for x in cell["values"])) for name, cell in found.items()
     }
@@ -598,17 +482,3 @@ def _still_missing(
     if blank:
         return (f"{blank} rows have no value but their id variables: they are left as they are",)
     return ()
-
-
-def _failure(found: Mapping[str, Any], output: str) -> ImputationError:
-    code = int(found["code"][0])
-    said = found.get("message")
-    text = " ".join(str(x).strip() for x in said if x) if said is not None else ""
-    if code == 2:
-        failed = ", ".join(str(x) for x in found.get("failed", []))
-        text = text or "the variance matrix of an imputation was not invertible"
-        text = f"imputation {failed} failed: {text}"
-    remedy = _REMEDIES.get(code, "see ?amelia")
-    return ImputationError(
-        f"Amelia (code {code}): {text}\n  what helps: {remedy}.", r_message=text, output=output
-    )

@@ -107,9 +107,9 @@ def test_a_changed_completed_frame_does_not_change_the_rest() -> None:
 def test_every_argument_of_amelia_is_taken() -> None:
     theirs = set(rdoor.call("base::names", rdoor.call_object("base::formals", rdoor.call_object(
         "utils::getFromNamespace", "amelia.default", "Amelia"))).value)  # fmt: skip
-    from rbridge_mi.imputers import _AMELIA
+    from rbridge_mi.amelia import ARGUMENTS
 
-    assert set(_AMELIA) == theirs - {"x", "m", "..."}
+    assert set(ARGUMENTS) == theirs - {"x", "m", "..."}
 
 
 def test_unknown_arguments_are_refused_with_the_valid_ones() -> None:
