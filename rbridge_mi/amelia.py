@@ -13,7 +13,9 @@ from .errors import ArgumentError, ImputationError
 
 __all__ = [
     "ARGUMENTS",
+    "TABLES",
     "altered",
+    "check_column",
     "checked",
     "failure",
     "id_columns",
@@ -25,7 +27,7 @@ __all__ = [
 # amelia()'s arguments, by what they hold. Those that name columns are checked against the data.
 _NAMES = ("idvars", "noms", "ords", "logs", "sqrts", "lgstc", "lags", "leads")
 _NAME = ("ts", "cs")
-_TABLES = {"priors": 2, "bounds": 1, "overimp": 2}  # which column of the table names a column
+TABLES = {"priors": 2, "bounds": 1, "overimp": 2}  # which column of the table names a column
 _OTHER = (
     "p2s", "frontend", "polytime", "splinetime", "intercs", "startvals", "tolerance", "incheck",
     "collect", "arglist", "empri", "autopri", "emburn", "max.resample", "boot.type", "parallel",
@@ -37,7 +39,7 @@ _NUMBERS = (
     "max.resample", "ncpus",
 )  # fmt: skip
 _TEXTS = {"boot.type": ("ordinary", "none"), "parallel": ("no",)}
-ARGUMENTS = (*_NAMES, *_NAME, *_TABLES, *_OTHER)
+ARGUMENTS = (*_NAMES, *_NAME, *TABLES, *_OTHER)
 # An arglist brings its own of all but these, and Amelia then ignores what else was given.
 _BESIDE_ARGLIST = ("arglist", "p2s", "incheck", "collect")
 
@@ -127,10 +129,11 @@ def checked(arguments: Mapping[str, Any], data: pd.DataFrame) -> dict[str, Any]:
     for name in _NAME:
         if name in made:
             check_columns([made[name]], data, name)
-    for name, position in _TABLES.items():
+    for name, position in TABLES.items():
         if name in made:
             made[name] = _numbered(made[name], position, data, name)
-    _check_values(made, data)
+    for name in data.columns:
+        check_column(data[name], made)
     _check_time(made, data)
     _check_size(made, data)
     if "priors" in made:
@@ -256,38 +259,37 @@ def _numbered(table: Any, position: int, data: pd.DataFrame, name: str) -> np.nd
     return numbers
 
 
-def _check_values(arguments: Mapping[str, Any], data: pd.DataFrame) -> None:
-    """What Amelia can't impute from."""
-    ids = id_columns(arguments)
-    for name in data.columns:
-        if name in ids:
-            continue
-        column = data[name]
-        if column.isna().all():
-            raise ArgumentError(
-                f"column {name!r} has no value at all, so nothing can be imputed from it: drop it, "
-                "or make it an id variable (idvars)."
-            )
-        if (
-            pd.api.types.is_float_dtype(column.dtype)
-            and np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan)).any()
-        ):
-            raise ArgumentError(
-                f"column {name!r} holds infinite values: make them missing, or drop those rows."
-            )
-        number = pd.api.types.is_numeric_dtype(column.dtype)
-        category = isinstance(column.dtype, pd.CategoricalDtype)
-        if name in arguments.get("ords", ()) and not (number or category):
-            raise ArgumentError(
-                f"ords names {name!r}, which is text ({column.dtype}) and has no order of its own: "
-                f"make it an ordered category (`data[{name!r}] = pd.Categorical(data[{name!r}], "
-                "categories=[...], ordered=True)`), or name it in noms."
-            )
-        if not (number or name in {*arguments.get("noms", ()), *arguments.get("ords", ())}):
-            raise ArgumentError(
-                f"column {name!r} ({column.dtype}) is neither a number, nor an id variable, nor "
-                "nominal or ordinal: Amelia can't use it. Name it in idvars, noms or ords."
-            )
+def check_column(column: pd.Series[Any], arguments: Mapping[str, Any]) -> None:
+    """Refuse a column that Amelia can't impute from."""
+    name = column.name
+    if name in id_columns(arguments):
+        return
+    if column.isna().all():
+        raise ArgumentError(
+            f"column {name!r} has no value at all, so nothing can be imputed from it: drop it, "
+            "or make it an id variable (idvars)."
+        )
+    if (
+        pd.api.types.is_float_dtype(column.dtype)
+        and np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan)).any()
+    ):
+        raise ArgumentError(
+            f"column {name!r} holds infinite values: make them missing, or drop those rows."
+        )
+    number = pd.api.types.is_numeric_dtype(column.dtype)
+    category = isinstance(column.dtype, pd.CategoricalDtype)
+    ordinal = name in arguments.get("ords", ())
+    if ordinal and not (number or category):
+        raise ArgumentError(
+            f"ords names {name!r}, which is text ({column.dtype}) and has no order of its own: "
+            f"make it an ordered category (`data[{name!r}] = pd.Categorical(data[{name!r}], "
+            "categories=[...], ordered=True)`), or name it in noms."
+        )
+    if not (number or ordinal or name in arguments.get("noms", ())):
+        raise ArgumentError(
+            f"column {name!r} ({column.dtype}) is neither a number, nor an id variable, nor "
+            "nominal or ordinal: Amelia can't use it. Name it in idvars, noms or ords."
+        )
 
 
 def _check_time(arguments: Mapping[str, Any], data: pd.DataFrame) -> None:
@@ -308,11 +310,15 @@ def _check_time(arguments: Mapping[str, Any], data: pd.DataFrame) -> None:
             )
 
 
+def _from_time(arguments: Mapping[str, Any]) -> bool:
+    """Whether time or cross-section are columns of the imputation model too."""
+    return any(np.any(arguments.get(x, 0)) for x in ("polytime", "splinetime", "intercs"))
+
+
 def _check_size(arguments: Mapping[str, Any], data: pd.DataFrame) -> None:
     """A column is imputed from others: there must be some."""
     used = [name for name in data.columns if name not in id_columns(arguments)]
-    from_time = any(np.any(arguments.get(x, 0)) for x in ("polytime", "splinetime", "intercs"))
-    if len(used) > 1 or (used and from_time):
+    if len(used) > 1 or (used and _from_time(arguments)):
         return
     beside = " beside the id variables, ts and cs" if len(used) < data.shape[1] else ""
     only = f"only the column {used[0]!r}" if used else "no column"
@@ -378,13 +384,37 @@ def _check_overimp(
         )
     _refuse_ids(columns, arguments, data, "overimp")
     for column in np.unique(columns).astype(int):
-        observed = data.iloc[:, column - 1].notna().to_numpy().copy()
-        observed[rows[columns == column].astype(int) - 1] = False
-        if not observed.any():
+        name = data.columns[column - 1]
+        left = data[name].reset_index(drop=True)
+        before = left.dropna().unique()
+        left = left.drop(rows[columns == column].astype(int) - 1)
+        after = left.dropna().unique()
+        if not len(after):
             raise ArgumentError(
-                f"overimp covers every observed cell of column {data.columns[column - 1]!r}: "
-                "nothing is left to impute it from."
+                f"overimp covers every observed cell of column {name!r}: nothing is left to "
+                "impute it from."
             )
+        # Amelia codes categories by their order in the data without these cells, and decodes them
+        # by their order in the data with them.
+        if name in arguments.get("noms", ()) and list(before) != list(after):
+            raise ArgumentError(
+                f"overimp covers the first cell of a category of the nominal column {name!r}, "
+                "whereupon Amelia mixes its categories up: take that cell out of overimp, or put "
+                "another row with that category before it."
+            )
+
+    if _from_time(arguments):
+        return
+    left = data.notna().to_numpy(copy=True)
+    left[:, data.columns.isin(list(id_columns(arguments)))] = False
+    before = left.any(axis=1)
+    left[rows.astype(int) - 1, columns.astype(int) - 1] = False
+    emptied = np.flatnonzero(before & ~left.any(axis=1)) + 1
+    if len(emptied):
+        raise ArgumentError(
+            f"overimp covers all that row {emptied[0]} has, and Amelia leaves such a row empty: "
+            "take one of its cells out of overimp."
+        )
 
 
 def _refuse_ids(

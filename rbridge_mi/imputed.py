@@ -466,7 +466,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         ]
         width = max(len(str(x)) for x in self.original.columns)
         lines += [f"  {name!s:<{width}}  {part:.4f}" for name, part in self.missing().items()]
-        for title, texts in (("Changed dtypes", self.notes), ("Warnings from R", self.warnings)):
+        for title, texts in (("Notes", self.notes), ("Warnings from R", self.warnings)):
             if texts:
                 lines += ["", f"{title}:", *(f"  {x}" for x in texts)]
         return Printed.of(lines)

@@ -19,6 +19,7 @@ from .arguments import (
     check_count,
     check_frame,
     check_known,
+    check_memory,
     check_seed,
     check_timeout,
 )
@@ -31,6 +32,7 @@ from .workers import Later, Packed, run_each
 __all__ = ["AmeliaImputer", "BootstrapImputer", "impute"]
 
 _STREAM = "impute_amelia_stream"  # R's function for one imputation on a stream of its own
+_EACH = 1000  # bytes, at least, that a data set takes beside its values: in R, and here
 
 
 class AmeliaImputer:
@@ -133,6 +135,9 @@ class AmeliaImputer:
         isolate = isolate or timeout is not None
         seed = check_seed(seed)
         arguments = amelia.checked(self.arguments, data)
+        # R's one stream: amelia() keeps all of its data sets until the last is made.
+        values = data.size if self.rng == "r" else int(data.isna().to_numpy().sum())
+        check_memory(self.m, 8 * values + _EACH, "imputations")
         if self.rng == "r" and n_jobs not in (None, 1):
             raise ArgumentError(
                 "n_jobs needs rng='streams': R's one stream of random numbers makes the "
@@ -147,8 +152,9 @@ class AmeliaImputer:
             made = [self._together(data, seed, arguments)]
         found = _joined(data, [x.cells for x in made])
         cells, notes = _restored(data, found)
+        notes += dict.fromkeys(text for x in made for text in x.notes)
+        notes += amelia.unused_priors(arguments, data)
         said = tuple(dict.fromkeys(text for x in made for text in x.said))
-        said += amelia.unused_priors(arguments, data)
         said += _still_missing(data, found, self.arguments)
         for text in said:
             warnings.warn(f"Amelia: {text}", RWarning, stacklevel=2)
@@ -239,6 +245,7 @@ class _Made:
     said: tuple[str, ...]
     message: str
     chain_lengths: tuple[int, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -283,6 +290,9 @@ class BootstrapImputer:
         """m samples of the data; see the class."""
         check_frame(data)
         seed = check_seed(seed)
+        # A row's number, in R and here; and with clusters its label.
+        each = 8 if self.cluster is None else 80
+        check_memory(self.m, each * len(data) + _EACH, "bootstrap samples")
         if self.cluster is None:
             store = RowStore(own_copy(data), tuple(self._draw(len(data), seed)))
         else:
@@ -410,9 +420,10 @@ def _made(
         raise wrong
     return _Made(
         found["cells"],
-        reply.warnings + reply.messages + amelia.log_shift(found["log_shift"]),
+        reply.warnings + reply.messages,
         " ".join(found["message"]),
         tuple(int(x) for x in found["chain_lengths"]),
+        amelia.log_shift(found["log_shift"]),
     )
 
 

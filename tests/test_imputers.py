@@ -113,7 +113,10 @@ def test_every_argument_of_amelia_is_taken() -> None:
 
 
 def test_unknown_arguments_are_refused_with_the_valid_ones() -> None:
-    with pytest.raises(rb.ArgumentError, match=r"no argument 'nom'; it has idvars, noms, ords"):
+    with pytest.raises(
+        rb.ArgumentError,
+        match=r"no argument 'nom' \(did you mean 'noms'\?\); it has idvars, noms, ords",
+    ):
         rb.AmeliaImputer(nom=["x"])
 
 
@@ -186,6 +189,19 @@ def test_wrong_data_have_clear_errors(change: Any, text: str) -> None:
 def test_wrong_m(imputer: Any, m: Any) -> None:
     with pytest.raises(rb.ArgumentError, match=r"whole number of at least 2, not"):
         imputer(m=m)
+
+
+@pytest.mark.parametrize("m", [10**9, 10**30])
+@pytest.mark.parametrize("engine", ["amelia", "streams", "bootstrap", "clusters"])
+def test_an_m_that_no_memory_holds_is_refused(engine: str, m: int) -> None:
+    imputer = {
+        "amelia": rb.AmeliaImputer(m),
+        "streams": rb.AmeliaImputer(m, rng="streams"),
+        "bootstrap": rb.BootstrapImputer(m),
+        "clusters": rb.BootstrapImputer(m, cluster="x"),
+    }[engine]
+    with pytest.raises(rb.ArgumentError, match=rf"m = {m} .*GB, and this machine has.*smaller m"):
+        imputer.impute(holed(small(), ["y"]), seed=1)
 
 
 @pytest.mark.parametrize("seed", [1.5, "1", True, 2**31, [1]])
