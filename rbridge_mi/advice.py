@@ -36,9 +36,13 @@ def advise(
     - *A derived column not recomputed*: where the data are complete it is a group mean (or the
       deviation from one), a square, a logarithm or a product of other columns; in the imputed
       rows it isn't.
+    - *Bootstrap samples of rows, or of other groups than the model's* (Davison and Hinkley 1997,
+      section 3.8).
     """
-    if data is None or data.kind == "bootstrap":
+    if data is None:
         return ()
+    if data.kind == "bootstrap":
+        return tuple(_broken_groups(fits[0], data))
     found = list(_too_few(fixed, len(fits)))
     columns = _model_columns(fits[0].formula, data.original)
     groups = [g for g in _grouping(fits[0]) if g in data.original.columns]
@@ -47,6 +51,31 @@ def advise(
         found += _row_by_row(data, columns, groups)
         found += _derived(data, columns, groups)
     return tuple(found)
+
+
+def _broken_groups(fit: MerMod, data: ImputedData) -> Iterator[str]:
+    """Grouping factors whose groups the bootstrap samples tear, or put together."""
+    if "cluster" not in data.settings:  # the samples were made elsewhere
+        return
+    cluster = data.settings["cluster"]
+    if cluster is None:
+        highest = min(fit.ngrps, key=lambda name: fit.ngrps[name])
+        yield (
+            f"the bootstrap samples draw rows one by one, though the model groups them by "
+            f"{', '.join(fit.ngrps)}: a row that is drawn twice looks like two that agree, so that "
+            "the variance between groups comes out far too large, and standard errors of "
+            f"group-level coefficients too small. Draw whole groups: `BootstrapImputer(m=200, "
+            f"cluster={highest!r})` (of nested groupings the highest)."
+        )
+        return
+    for name in fit.ngrps:
+        if cluster not in name.split(":"):
+            yield (
+                f"the bootstrap samples draw whole groups of {cluster}, but the model also groups "
+                f"by {name}, whose groups they neither keep whole nor tell apart where one is "
+                f"drawn twice: its variance is not to be trusted. Write a grouping that is nested "
+                f"as (1 | {cluster}/{name}); for crossed ones there is no such bootstrap: impute."
+            )
 
 
 def _too_few(fixed: pd.DataFrame, m: int) -> Iterator[str]:

@@ -456,9 +456,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         if self.kind == "imputation":
             lines += [f"Rows after imputation: {int((~self[0].isna().any(axis=1)).sum())}"]
         else:
-            lines += [
-                "Each data set is a sample of the rows with replacement; its holes stay holes."
-            ]
+            lines += _sampled(self.settings)
         lines += [
             f"Patterns of missingness: {len(self.patterns())}",
             "",
@@ -478,6 +476,23 @@ class ImputedData(Sequence[pd.DataFrame]):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def _sampled(settings: Mapping[str, Any]) -> list[str]:
+    """What bootstrap samples are samples of."""
+    cluster = settings.get("cluster")
+    if cluster is not None:
+        return [
+            f"Each data set is a sample of whole groups of {cluster}, with replacement; its holes "
+            "stay holes."
+        ]
+    lines = ["Each data set is a sample of the rows with replacement; its holes stay holes."]
+    if "cluster" in settings:
+        lines += [
+            "For a model with groups draw whole groups (cluster=): of single rows the variance "
+            "between groups comes out far too large."
+        ]
+    return lines
 
 
 def _like(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:

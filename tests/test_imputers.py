@@ -318,8 +318,28 @@ def test_impute_falls_back_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> No
         imp = rb.impute(frame, m=2, seed=3, noms=["x"])
     assert imp.kind == "bootstrap"
     assert imp == rb.BootstrapImputer(2).impute(frame, seed=3)
+    groups = frame.assign(g=["a", "b", "c"] * 20)
+    with pytest.warns(rb.RBridgeWarning, match=r"For a model with groups give.*cluster="):
+        rb.impute(groups, m=2, seed=3, idvars="g")
+    with pytest.warns(rb.RBridgeWarning, match="whole groups of g"):
+        imp = rb.impute(groups, m=2, seed=3, idvars="g", cluster="g")
+    assert imp == rb.BootstrapImputer(2, cluster="g").impute(groups, seed=3)
     with pytest.raises(rb.RPackageError, match="r-cran-amelia"):
         rb.impute(frame, m=2, seed=3, engine="amelia")
+
+
+def test_impute_gives_the_cluster_to_the_engine_that_has_it() -> None:
+    frame = holed(small()).assign(g=["a", "b", "c"] * 20)
+    boot = rb.impute(frame, m=2, seed=3, engine="bootstrap", cluster="g")
+    assert boot == rb.BootstrapImputer(2, cluster="g").impute(frame, seed=3)
+    assert boot != rb.impute(frame, m=2, seed=3, engine="bootstrap")
+    assert rb.impute(frame, m=2, seed=3, idvars="g", cluster="g").method == "amelia"
+    with pytest.raises(rb.ArgumentError, match=r"cluster= is the bootstrap's.*noms"):
+        rb.impute(frame, m=2, engine="amelia", cluster="g")
+    with pytest.raises(rb.ArgumentError, match="cluster names 'school'"):
+        rb.impute(frame, m=2, idvars="g", cluster="school")
+    with pytest.raises(rb.ArgumentError, match="engine='bootstrap' has no argument 'noms'"):
+        rb.impute(frame, m=2, engine="bootstrap", noms="g")
 
 
 def test_impute_refuses_unknown_engines() -> None:

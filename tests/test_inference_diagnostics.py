@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 from typing import Any
 
@@ -87,12 +88,77 @@ def test_two_imputations_have_no_monte_carlo_error(data: rb.ImputedData) -> None
 
 
 def test_bootstrap_samples_have_no_fmi() -> None:
-    boot = rb.BootstrapImputer(m=4).impute(complete(), seed=1)
+    boot = rb.BootstrapImputer(m=4, cluster="g").impute(complete(), seed=1)
     found, said = diagnosed(fitted("y ~ x1 + (1 | g)", boot))
     assert found.coefficients[["fmi", "mce_estimate"]].isna().all(axis=None)
     assert found.coefficients["m_needed"].isna().all()
     assert not said
     assert found.advice == ()
+
+
+# --- bootstrap samples ---------------------------------------------------------------------------
+
+
+def no_group_variance() -> pd.DataFrame:
+    """60 groups of 5 with a group-level column w, and no variance between groups."""
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(60), 5)
+    w = rng.normal(size=60)[g]
+    y = 1 + 0.5 * w + rng.normal(size=300)
+    return pd.DataFrame({"y": y, "w": w, "g": [f"g{i:02}" for i in g]})
+
+
+def test_rows_drawn_one_by_one_are_told_of_and_whole_groups_are_right() -> None:
+    frame = no_group_variance()
+    alone = rb.Lmer("y ~ w + (1 | g)").fit(frame)
+    pooled, said = {}, {}
+    for cluster in (None, "g"):
+        boot = rb.BootstrapImputer(m=30, cluster=cluster).impute(frame, seed=1)
+        fits = fitted("y ~ w + (1 | g)", boot)
+        pooled[cluster] = fits.pool()
+        said[cluster] = diagnosed(fits)[1]
+        assert ("Note: the bootstrap samples draw rows" in fits.summary()) == (cluster is None)
+    text = "(?s)rows one by one.*groups them by g.*far too large.*too small.*cluster='g'"
+    assert re.search(text, " ".join(said[None]))
+    assert pooled[None].advice == tuple(said[None])
+    assert not said["g"]
+    # Rows: an SD that isn't there, and a standard error that is too small. Whole groups: neither,
+    # but for what 30 samples leave to chance (a standard error of a standard error of 13%).
+    sd = {name: x.varcorr["sdcor"].iloc[0] for name, x in pooled.items()}
+    assert alone.varcorr()["sdcor"].iloc[0] == 0
+    assert sd[None] > 0.3
+    assert sd["g"] < 0.1
+    own = alone.tidy().set_index("term").loc["w", "std_error"]
+    error = {name: x.fixed.set_index("term").loc["w", "std_error"] for name, x in pooled.items()}
+    assert error[None] < 0.85 * error["g"]
+    assert error["g"] == pytest.approx(own, rel=0.35)
+
+
+def test_samples_say_in_their_summary_what_was_drawn() -> None:
+    frame = no_group_variance()
+    rows = rb.BootstrapImputer(m=2).impute(frame, seed=1).summary()
+    assert "sample of the rows" in rows
+    assert "whole groups (cluster=)" in rows
+    groups = rb.BootstrapImputer(m=2, cluster="g").impute(frame, seed=1).summary()
+    assert "whole groups of g" in groups
+    assert "far too large" not in groups
+    elsewhere = rb.ImputedData.from_frames([frame, frame], kind="bootstrap")
+    assert "far too large" not in elsewhere.summary()
+
+
+def test_groupings_that_the_samples_do_not_keep_whole() -> None:
+    frame = complete(groups=12, size=8)
+    frame["s"] = frame["g"].str[-1]  # twelve groups in ten, of which two hold two
+    boot = rb.BootstrapImputer(m=3, cluster="s").impute(frame, seed=1)
+    assert not fitted("y ~ x1 + (1 | s/g)", boot).pool().advice
+    (text,) = fitted("y ~ x1 + (1 | s) + (1 | g)", boot).pool().advice
+    assert "whole groups of s, but the model also groups by g" in text
+    assert "(1 | s/g)" in text
+    boot = rb.BootstrapImputer(m=3).impute(frame, seed=1)
+    (text,) = fitted("y ~ x1 + (1 | s/g)", boot).pool().advice
+    assert "cluster='s'" in text
+    elsewhere = rb.ImputedData.from_frames(list(boot), kind="bootstrap")
+    assert not fitted("y ~ x1 + (1 | s/g)", elsewhere).pool().advice
 
 
 # --- advice -------------------------------------------------------------------------------------
