@@ -99,43 +99,53 @@ def test_bootstrap_samples_have_no_fmi() -> None:
 # --- bootstrap samples ---------------------------------------------------------------------------
 
 
-def no_group_variance() -> pd.DataFrame:
-    """60 groups of 5 with a group-level column w, and no variance between groups."""
+def grouped(between: float) -> pd.DataFrame:
+    """60 groups of 5 with a group-level column w; the SD between groups is given."""
     rng = np.random.default_rng(1)
     g = np.repeat(np.arange(60), 5)
-    w = rng.normal(size=60)[g]
-    y = 1 + 0.5 * w + rng.normal(size=300)
+    w, u = rng.normal(size=60)[g], rng.normal(scale=between, size=60)[g]
+    y = 1 + 0.5 * w + u + rng.normal(size=300)
     return pd.DataFrame({"y": y, "w": w, "g": [f"g{i:02}" for i in g]})
 
 
-def test_rows_drawn_one_by_one_are_told_of_and_whole_groups_are_right() -> None:
-    frame = no_group_variance()
+def sd_and_error(frame: pd.DataFrame, cluster: str | None) -> tuple[float, float]:
+    """Of 30 samples: the SD between groups, and the standard error of w."""
+    boot = rb.BootstrapImputer(m=30, cluster=cluster).impute(frame, seed=1)
+    pooled = fitted("y ~ w + (1 | g)", boot).pool()
+    return pooled.varcorr["sdcor"].iloc[0], pooled.fixed["std_error"].iloc[1]
+
+
+def test_rows_invent_a_variance_between_groups_and_whole_groups_do_not() -> None:
+    frame = grouped(between=0.0)
     alone = rb.Lmer("y ~ w + (1 | g)").fit(frame)
-    pooled, said = {}, {}
-    for cluster in (None, "g"):
-        boot = rb.BootstrapImputer(m=30, cluster=cluster).impute(frame, seed=1)
-        fits = fitted("y ~ w + (1 | g)", boot)
-        pooled[cluster] = fits.pool()
-        said[cluster] = diagnosed(fits)[1]
-        assert ("Note: the bootstrap samples draw rows" in fits.summary()) == (cluster is None)
-    text = "(?s)rows one by one.*groups them by g.*far too large.*too small.*cluster='g'"
-    assert re.search(text, " ".join(said[None]))
-    assert pooled[None].advice == tuple(said[None])
-    assert not said["g"]
-    # Rows: an SD that isn't there, and a standard error that is too small. Whole groups: neither,
-    # but for what 30 samples leave to chance (a standard error of a standard error of 13%).
-    sd = {name: x.varcorr["sdcor"].iloc[0] for name, x in pooled.items()}
     assert alone.varcorr()["sdcor"].iloc[0] == 0
-    assert sd[None] > 0.3
-    assert sd["g"] < 0.1
-    own = alone.tidy().set_index("term").loc["w", "std_error"]
-    error = {name: x.fixed.set_index("term").loc["w", "std_error"] for name, x in pooled.items()}
-    assert error[None] < 0.85 * error["g"]
-    assert error["g"] == pytest.approx(own, rel=0.35)
+    assert sd_and_error(frame, None)[0] > 0.3
+    assert sd_and_error(frame, "g")[0] < 0.1
+
+
+def test_rows_make_errors_of_group_level_coefficients_too_small() -> None:
+    frame = grouped(between=1.0)
+    alone = rb.Lmer("y ~ w + (1 | g)").fit(frame).tidy().set_index("term")["std_error"]["w"]
+    assert sd_and_error(frame, None)[1] < 0.6 * alone
+    # 30 samples leave a coefficient of variation of 13% to chance.
+    assert sd_and_error(frame, "g")[1] == pytest.approx(alone, rel=0.4)
+
+
+def test_rows_drawn_one_by_one_are_told_of() -> None:
+    frame = grouped(between=1.0)
+    fits = fitted("y ~ w + (1 | g)", rb.BootstrapImputer(m=3).impute(frame, seed=1))
+    found, said = diagnosed(fits)
+    assert found.advice == fits.pool().advice == tuple(said)
+    assert re.search(r"rows one by one.*by g:.*far too large.*too small.*cluster='g'", said[0])
+    assert "Note: the bootstrap samples draw rows one by one" in fits.summary()
+    whole = rb.BootstrapImputer(m=3, cluster="g").impute(frame, seed=1)
+    fits = fitted("y ~ w + (1 | g)", whole)
+    assert not diagnosed(fits)[1]
+    assert "Note:" not in fits.summary()
 
 
 def test_samples_say_in_their_summary_what_was_drawn() -> None:
-    frame = no_group_variance()
+    frame = grouped(between=1.0)
     rows = rb.BootstrapImputer(m=2).impute(frame, seed=1).summary()
     assert "sample of the rows" in rows
     assert "whole groups (cluster=)" in rows
