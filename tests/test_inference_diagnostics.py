@@ -284,6 +284,81 @@ def test_logarithms_are_seen() -> None:
     assert any("lx looks like the logarithm of x1" in x for x in said)
 
 
+def drawn(frame: pd.DataFrame, m: int = 3) -> rb.ImputedData:
+    """Every hole filled from its column's observed values: no relation between columns is kept."""
+    rng = np.random.default_rng(8)
+    frames = []
+    for _ in range(m):
+        done = frame.copy()
+        for name in frame.columns[frame.isna().any()]:
+            hole = frame[name].isna()
+            done.loc[hole, name] = rng.choice(frame[name].dropna(), hole.sum())
+        frames.append(done)
+    return rb.ImputedData.from_frames(frames, original=frame)
+
+
+ITEMS = [f"i{k}" for k in range(1, 6)]
+UP_TO_A_LINE: dict[str, tuple[str, Any]] = {
+    "centred": (r"looks like x minus [\d.]+ \(its mean\),", lambda d: d["x"] - d["x"].mean()),
+    "standard": (r"plus [\d.]+ times x,", lambda d: (d["x"] - d["x"].mean()) / d["x"].std()),
+    "unit": (r"looks like 2.54 times x,",
+             lambda d: 2.54 * d["x"]),
+    "square": (r"looks like 1.5 plus -0.2 times the square of x,",
+               lambda d: 1.5 - 0.2 * d["x"] ** 2),
+    "centred square": (r"looks like a quadratic in x,", lambda d: (d["x"] - 4.5) ** 2),
+    "log10": (r"looks like 0.4343 times the logarithm of x,", lambda d: np.log10(d["x"])),
+    "rounded": (r"\(its mean\)", lambda d: (d["x"] - d["x"].mean()).round(2)),
+    "sum": (r"looks like the sum of i1, i2, i3, i4 and i5,", lambda d: d[ITEMS].sum(axis=1)),
+    "mean": (r"looks like the mean of i1, i2, i3, i4 and i5,",
+             lambda d: d[ITEMS].mean(axis=1)),
+    "two": (r"looks like the sum of i2 and i5,", lambda d: d["i2"] + d["i5"]),
+}  # fmt: skip
+
+
+def scored(name: str) -> tuple[pd.DataFrame, Any]:
+    """Items and x, outside of the model to come, and a column that was made from them."""
+    frame = complete(groups=40, size=8)[["y", "g"]]
+    rng = np.random.default_rng(4)
+    level = rng.normal(size=len(frame))
+    frame["x"] = np.exp(0.2 * level + 1.5)
+    for item in ITEMS:
+        frame[item] = np.clip(np.rint(3 + level + rng.normal(size=len(frame))), 1, 5)
+    whole = frame.assign(made=UP_TO_A_LINE[name][1])
+    for column in ("x", *ITEMS):
+        gone = rng.uniform(size=len(frame)) < 0.08
+        whole[column] = whole[column].mask(gone)
+        whole["made"] = whole["made"].mask(gone)
+    return whole, UP_TO_A_LINE[name][1]
+
+
+@pytest.mark.parametrize("name", UP_TO_A_LINE)
+def test_columns_that_were_made_up_to_a_line_are_seen(name: str) -> None:
+    frame, _ = scored(name)
+    imp = drawn(frame)
+    _, said = diagnosed(fitted("y ~ made + (1 | g)", imp))
+    (text,) = [x for x in said if "looks like" in x]
+    assert text.startswith("made ")
+    assert re.search(UP_TO_A_LINE[name][0], text)
+    # The remedy, as the text spells it, gives back what was observed and silences the advice.
+    code = re.search(r"imp\.assign\(.*?\)`", text)
+    assert code
+    recomputed = eval(code[0].rstrip("`"), {"imp": imp, "np": np})
+    known = frame["made"].notna()
+    # A constant and a factor are written with ten digits; "rounded" was rounded to hundredths.
+    atol = 0.006 if name == "rounded" else 1e-7
+    np.testing.assert_allclose(
+        recomputed[1].loc[known, "made"], frame.loc[known, "made"], rtol=1e-7, atol=atol
+    )
+    _, said = diagnosed(fitted("y ~ made + (1 | g)", recomputed))
+    assert not any("looks like" in x for x in said)
+
+
+def test_an_item_does_not_come_from_the_score_nor_x_from_its_centred_copy() -> None:
+    for name, formula in (("sum", "y ~ i1 + i2 + (1 | g)"), ("centred", "y ~ x + (1 | g)")):
+        _, said = diagnosed(fitted(formula, drawn(scored(name)[0])))
+        assert not any("looks like" in x for x in said), name
+
+
 def test_ordinary_columns_are_no_recipes(fits: rb.MerModList) -> None:
     found, _ = diagnosed(fits)
     assert not any("looks like" in x or "level column" in x for x in found.advice)
