@@ -47,7 +47,9 @@ class AmeliaImputer:
     ts, cs : name
         The time and the cross-section column.
     priors, bounds, overimp : array-like
-        As in R, rows and columns counted from 1; a column may be given by its name instead.
+        As in R, rows and columns counted from 1; a column may be given by its name instead. Of a
+        column in logs, sqrts or lgstc they are on its transformed scale (for logs, that of
+        log(x - min + 1), min being at most 0).
     rng : {"r", "streams"}
         "r": R's one stream of random numbers, as in ``set.seed(seed); amelia(...)``. "streams":
         each imputation has a stream of its own (L'Ecuyer et al. 2002), so that any number of
@@ -57,10 +59,17 @@ class AmeliaImputer:
         ``**{"max.resample": ...}``). Not taken: ``frontend`` (a window), and ``parallel``, whose
         processes ignore the seed.
 
+    Observed cells stay as they are, but for those in `overimp`. Three faults of Amelia 1.8 are
+    dealt with here. Of `priors` of one row Amelia makes a vector, and takes its numbers for other
+    cells; here they stay a table, which in R takes a second row (an observed cell, its value, any
+    standard deviation). With `logs` its imputed values are 1 too large: so they are here, as in R,
+    and a warning says so. With `overimp` it can mix up the categories of `noms`: that is refused.
+
     Raises
     ------
     ArgumentError
-        Unknown arguments, listing the valid ones.
+        Unknown arguments, with the nearest valid one and the list of them; arguments that exclude
+        each other.
 
     References
     ----------
@@ -124,9 +133,11 @@ class AmeliaImputer:
         Raises
         ------
         ArgumentError
-            The data or a column name can't be right; R is not called.
+            The data, a column name, a row of `priors`, `bounds` or `overimp` can't be right, or m
+            data sets would not fit into memory; R is not called.
         ImputationError
-            Amelia refused the data or failed, with its text and a remedy.
+            Amelia refused the data or failed, with its text and a remedy; or it changed a cell
+            that was observed.
         RTimeout, RWorkerLost
             With `timeout` or `isolate`: what was running, R's call and the seed.
         """

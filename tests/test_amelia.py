@@ -125,6 +125,21 @@ def test_logs_say_that_imputed_values_are_one_too_large() -> None:
         rb.AmeliaImputer(2, sqrts="income").impute(data, seed=1)
 
 
+@pytest.mark.parametrize(
+    ("role", "back"),
+    [("logs", np.exp), ("sqrts", np.square), ("lgstc", lambda z: 1 / (1 + np.exp(-z)))],
+)
+def test_priors_and_bounds_are_on_the_transformed_scale(role: str, back: Any) -> None:
+    data = frame()[["income", "y", "z"]]
+    data["income"] = data["income"] / (1 + data["income"])
+    hole = data["income"].isna()
+    row = int(np.flatnonzero(hole)[0]) + 1
+    imp = impute(data, **{role: "income"}, priors=[[row, "income", 0.4, 1e-6]])
+    assert imp[0]["income"].iloc[row - 1] == pytest.approx(back(0.4), rel=1e-4)
+    imp = impute(data, **{role: "income"}, bounds=[["income", 0.5, 0.51]])
+    assert imp[0].loc[hole, "income"].between(back(0.5) - 1e-9, back(0.51) + 1e-9).all()
+
+
 @contextmanager
 def faulty(code: str) -> Iterator[None]:
     """Amelia with another last step: `code` sees its result as `filled`."""

@@ -333,7 +333,8 @@ def _check_names(job: Job, frame: pd.DataFrame, mistakes: Mistakes) -> None:
 def _check_amelia(
     job: Job, frame: pd.DataFrame, broken: frozenset[str], mistakes: Mistakes
 ) -> None:
-    arguments = job.imputation.arguments
+    # The cluster is the bootstrap's, on which "auto" may fall back.
+    arguments = {k: v for k, v in job.imputation.arguments.items() if k != "cluster"}
     for name in frame.columns:
         if name in broken:
             continue
