@@ -34,11 +34,16 @@ def advise(
     - *A group-level column imputed row by row*: constant in every group as observed, but not as
       imputed.
     - *A derived column not recomputed*: where the data are complete it is a group mean (or the
-      deviation from one), a square, a logarithm or a product of other columns; in the imputed
-      rows it isn't.
+      deviation from one), a centred or rescaled copy, a square or quadratic, a logarithm, a
+      product, a sum or a mean of other columns, up to a constant and a factor; in the imputed rows
+      it isn't.
+    - *Bootstrap samples of rows, or of other groups than the model's* (Davison and Hinkley 1997,
+      section 3.8).
     """
-    if data is None or data.kind == "bootstrap":
+    if data is None:
         return ()
+    if data.kind == "bootstrap":
+        return tuple(_broken_groups(fits[0], data))
     found = list(_too_few(fixed, len(fits)))
     columns = _model_columns(fits[0].formula, data.original)
     groups = [g for g in _grouping(fits[0]) if g in data.original.columns]
@@ -47,6 +52,31 @@ def advise(
         found += _row_by_row(data, columns, groups)
         found += _derived(data, columns, groups)
     return tuple(found)
+
+
+def _broken_groups(fit: MerMod, data: ImputedData) -> Iterator[str]:
+    """Grouping factors whose groups the bootstrap samples tear, or put together."""
+    if "cluster" not in data.settings:  # the samples were made elsewhere
+        return
+    cluster = data.settings["cluster"]
+    if cluster is None:
+        highest = min(fit.ngrps, key=lambda name: fit.ngrps[name])
+        yield (
+            f"the bootstrap samples draw rows one by one, though the model groups them by "
+            f"{', '.join(fit.ngrps)}: a row that is drawn twice looks like two that agree, so that "
+            "the variance between groups comes out far too large, and standard errors of "
+            f"group-level coefficients too small. Draw whole groups: `BootstrapImputer(m=200, "
+            f"cluster={highest!r})` (of nested groupings the highest)."
+        )
+        return
+    for name in fit.ngrps:
+        if cluster not in name.split(":"):
+            yield (
+                f"the bootstrap samples draw whole groups of {cluster}, but the model also groups "
+                f"by {name}, whose groups they neither keep whole nor tell apart where one is "
+                f"drawn twice: its variance is not to be trusted. Write a grouping that is nested "
+                f"as (1 | {cluster}/{name}); for crossed ones there is no such bootstrap: impute."
+            )
 
 
 def _too_few(fixed: pd.DataFrame, m: int) -> Iterator[str]:
@@ -123,13 +153,17 @@ def _row_by_row(data: ImputedData, columns: Sequence[str], groups: Sequence[str]
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What a column may have been made from: in words, in pandas, from what, by which group."""
+    """What a column may have been made from: in words, in pandas, from what, by which group.
+
+    `make` gives one column, or several of which the column is a linear combination.
+    """
 
     words: str
     code: str
     sources: tuple[str, ...]
     group: str | None
     make: Callable[[pd.DataFrame], Floats]
+    powers: tuple[str, ...] = ()  # of several columns: each one's code
 
 
 def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -> Iterator[str]:
@@ -147,47 +181,153 @@ def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -
         for name, target in targets.items():
             if name in recipe.sources or name in found or not spreads[name] > 0:
                 continue
+            if len(recipe.sources) == 1 and not _may_come_from(name, recipe, original):
+                continue
             whole = ~touched & ~np.isnan(target)
-            if not _equal(made[whole], target[whole], spreads[name]):
-                continue
             units = original.loc[whole, recipe.group].nunique() if recipe.group else whole.sum()
-            if units < 5:
+            line = _line(made[whole], target[whole], spreads[name], units)
+            if line is None:
                 continue
-            if _equal(recipe.make(first)[touched], _numbers(first[name])[touched], spreads[name]):
+            again = line[0] + np.atleast_2d(recipe.make(first).T).T @ line[1:]
+            if _equal(again[touched], _numbers(first[name])[touched], spreads[name]):
                 continue
             found.add(name)
+            words, code = _spelled(recipe, line, original)
             yield (
-                f"{name} looks like {recipe.words}, but isn't in the completed data: it was not "
+                f"{name} looks like {words}, but isn't in the completed data: it was not "
                 "recomputed from the imputed values. Leave it out of the imputation and recompute "
-                f"it: `imp.assign(**{{{name!r}: lambda d: {recipe.code}}})`; if it was known apart "
+                f"it: `imp.assign(**{{{name!r}: lambda d: {code}}})`; if it was known apart "
                 "from these data, leave it as it is."
             )
+
+
+def _line(made: Floats, target: Floats, spread: float, units: int) -> Floats | None:
+    """The constant and the factors that make the target of what was made; None if none do."""
+    if units < 5 or not np.isfinite(made).all():
+        return None
+    if made.ndim == 1 and _equal(made, target, spread):
+        return np.array([0.0, 1.0])
+    if units < 10:
+        return None
+    design = np.column_stack([np.ones(len(made)), made])
+    solved, _, rank, _ = np.linalg.lstsq(design, target, rcond=None)
+    line: Floats = solved.astype(np.float64)
+    shares = np.abs(line[1:]) * design[:, 1:].std(axis=0) / spread
+    if rank < design.shape[1] or shares.min() < _SAME:  # a power that has no part in it
+        return None
+    if len(line) == 2 and abs(line[1] - 1) < 1e-3:  # a constant was added or taken away
+        line = np.array([np.mean(target - made), 1.0])
+    return line if _equal(design @ line, target, spread) else None
+
+
+def _spelled(recipe: _Recipe, line: Floats, data: pd.DataFrame) -> tuple[str, str]:
+    """The recipe with its constant and factors, in words and in pandas."""
+    constant, factors = float(line[0]), line[1:]
+    if recipe.powers:
+        parts = [f"{b:.10g} * {x}" for b, x in zip(factors, recipe.powers, strict=True)]
+        return recipe.words, " + ".join([f"{constant:.10g}", *parts])
+    factor = float(factors[0])
+    if factor != 1:
+        words, code = f"{factor:.4g} times {recipe.words}", f"{factor:.10g} * ({recipe.code})"
+        if abs(constant) < 1e-9 * abs(factor * np.nanmean(np.abs(recipe.make(data)))):
+            return words, code
+        return f"{constant:.4g} plus {words}", f"{constant:.10g} + {code}"
+    if constant == 0:
+        return recipe.words, recipe.code
+    sign, word = ("-", "minus") if constant < 0 else ("+", "plus")
+    values = recipe.make(data)
+    mean = abs(np.nanmean(values) + constant) < _SAME * np.nanstd(values)
+    words = f"{recipe.words} {word} {abs(constant):.4g}{' (its mean)' if mean else ''}"
+    return words, f"{recipe.code} {sign} {abs(constant):.10g}"
+
+
+def _may_come_from(name: str, recipe: _Recipe, data: pd.DataFrame) -> bool:
+    """Of two columns that are copies of each other the one nearer to mean 0 was made."""
+    (source,) = recipe.sources
+    if recipe.code != _column(source):
+        return True
+
+    both = data[[name, source]].dropna().astype(np.float64)
+    mine, other = (both.mean().abs() / both.std().replace(0, np.inf))[[name, source]]
+    if np.isclose(mine, other, rtol=1e-2):  # another unit: the later column
+        return list(data.columns).index(name) > list(data.columns).index(source)
+    return bool(mine < other)
+
+
+def _column(x: str) -> str:
+    return f"d[{x!r}]"
 
 
 def _recipes(
     columns: Sequence[str], numeric: Sequence[str], data: pd.DataFrame, groups: Sequence[str]
 ) -> Iterator[_Recipe]:
-    for x in (c for c in numeric if data[c].isna().any()):
+    holed = [c for c in numeric if data[c].isna().any()]
+    for x in holed:
+        own = _column(x)
         for g in groups:
             mean = f"d.groupby({g!r})[{x!r}].transform('mean')"
             yield _Recipe(f"the {g} mean of {x}", mean, (x,), g, partial(_group_mean, x=x, g=g))
             yield _Recipe(
                 f"{x} minus its {g} mean",
-                f"d[{x!r}] - {mean}",
+                f"{own} - {mean}",
                 (x,),
                 g,
                 partial(_deviation, x=x, g=g),
             )
+        yield _Recipe(x, own, (x,), None, partial(_copy, x=x))
+        yield _Recipe(f"the square of {x}", f"{own} ** 2", (x,), None, partial(_product, x=x, z=x))
+        yield _Recipe(f"the logarithm of {x}", f"np.log({own})", (x,), None, partial(_log, x=x))
+        if data[x].nunique() > 3:
+            words, powers = f"a quadratic in {x}", (own, f"{own} ** 2")
+            yield _Recipe(words, "", (x,), None, partial(_powers, x=x), powers)
         if x not in columns:
             continue
-        yield _Recipe(
-            f"the square of {x}", f"d[{x!r}] ** 2", (x,), None, partial(_product, x=x, z=x)
-        )
-        yield _Recipe(f"the logarithm of {x}", f"np.log(d[{x!r}])", (x,), None, partial(_log, x=x))
         for z in columns:
             if z != x and z in numeric:
-                code = f"d[{x!r}] * d[{z!r}]"
+                code = f"{own} * {_column(z)}"
                 yield _Recipe(f"{x} times {z}", code, (x, z), None, partial(_product, x=x, z=z))
+    for target in (c for c in columns if c in numeric):
+        items, factor = _summands(target, numeric, data)
+        if len(items) > 1 and not set(items).isdisjoint(holed):
+            what = "mean" if np.isclose(factor * len(items), 1, rtol=0.05) else "sum"
+            words = f"the {what} of {', '.join(items[:-1])} and {items[-1]}"
+            code = f"d[{items!r}].{what}(axis=1)"
+            made = partial(_total, items=items, mean=what == "mean")
+            yield _Recipe(words, code, tuple(items), None, made)
+
+
+def _summands(target: str, numeric: Sequence[str], data: pd.DataFrame) -> tuple[list[str], float]:
+    """The columns of which the target may be the sum or the mean, and the factor of all of them."""
+    whole = data[list(numeric)].dropna()
+    names = [
+        c for c in numeric
+        if c != target and whole[c].nunique() > 1
+        and abs(_correlation(whole[c], whole[target])) < 1 - 1e-6
+    ]  # fmt: skip
+    if len(whole) < len(names) + 10 or whole[target].nunique() < 2:
+        return [], 0.0
+    x, y = whole[names].to_numpy(dtype=np.float64), whole[target].to_numpy(dtype=np.float64)
+    spread, scale = x.std(axis=0), y.std()
+    factors = np.linalg.lstsq((x - x.mean(axis=0)) / spread, (y - y.mean()) / scale, rcond=1e-8)[0]
+    items = np.flatnonzero(np.abs(factors) > _SAME)
+    weights = factors[items] * scale / spread[items]
+    if not len(items) or np.ptp(weights) > 0.1 * np.abs(weights).max():
+        return [], 0.0
+    return [names[i] for i in items], float(weights.mean())
+
+
+def _copy(d: pd.DataFrame, x: str) -> Floats:
+    return _numbers(d[x])
+
+
+def _powers(d: pd.DataFrame, x: str) -> Floats:
+    values = _numbers(d[x])
+    return np.column_stack([values, values**2])
+
+
+def _total(d: pd.DataFrame, items: Sequence[str], mean: bool) -> Floats:
+    total: Floats = sum((_numbers(d[x]) for x in items), np.zeros(len(d)))
+    return total / len(items) if mean else total
 
 
 def _group_mean(d: pd.DataFrame, x: str, g: str) -> Floats:

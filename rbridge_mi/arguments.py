@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,6 +19,7 @@ __all__ = [
     "check_frame",
     "check_known",
     "check_level",
+    "check_memory",
     "check_seed",
     "check_timeout",
     "column_list",
@@ -87,12 +90,22 @@ def check_seed(seed: Any) -> int:
 
 
 def check_known(given: Iterable[str], valid: Sequence[str], what: str) -> None:
-    """Refuse unknown argument names, listing the valid ones."""
+    """Refuse unknown argument names, with the nearest valid one and the list of them."""
     unknown = [x for x in given if x not in valid]
     if unknown:
-        raise ArgumentError(
-            f"{what} has no argument {', '.join(map(repr, unknown))}; it has {', '.join(valid)}."
-        )
+        named = ", ".join(f"{x!r}{_nearest(x, valid)}" for x in unknown)
+        raise ArgumentError(f"{what} has no argument {named}; it has {', '.join(valid)}.")
+
+
+def _nearest(name: Any, valid: Sequence[str]) -> str:
+    """The valid name that was probably meant, as a question; empty where none is near."""
+
+    def plain(text: str) -> str:
+        return "".join(x for x in text.casefold() if x.isalnum())
+
+    by_plain = {plain(x): x for x in valid}
+    found = difflib.get_close_matches(plain(str(name)), by_plain, n=1, cutoff=0.75)
+    return f" (did you mean {by_plain[found[0]]!r}?)" if found else ""
 
 
 def check_level(conf_level: Any) -> float:
@@ -103,6 +116,21 @@ def check_level(conf_level: Any) -> float:
             f"conf_level must lie between 0 and 1 (0.95 for 95%), not {conf_level!r}."
         )
     return float(conf_level)
+
+
+def check_memory(m: int, each: int, what: str) -> None:
+    """Refuse m data sets of (at least) so many bytes each that this machine can't hold them."""
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # a system that doesn't tell
+        there = 2**40
+    needed = m * each
+    if needed > there:
+        raise ArgumentError(
+            f"m = {m} {what} of these data need at least {needed / 1e9:,.0f} GB, and this machine "
+            f"has {there / 1e9:,.0f} GB of memory: give a smaller m (5 to 100 imputations, or 200 "
+            "to 2,000 bootstrap samples, are usual)."
+        )
 
 
 def check_timeout(timeout: Any) -> float | None:

@@ -569,9 +569,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         if self.kind == "imputation":
             lines += [f"Rows after imputation: {int((~self[0].isna().any(axis=1)).sum())}"]
         else:
-            lines += [
-                "Each data set is a sample of the rows with replacement; its holes stay holes."
-            ]
+            lines += _sampled(self.settings)
         lines += [
             f"Patterns of missingness: {len(self.patterns())}",
             "",
@@ -579,7 +577,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         ]
         width = max(len(str(x)) for x in self.original.columns)
         lines += [f"  {name!s:<{width}}  {part:.4f}" for name, part in self.missing().items()]
-        for title, texts in (("Changed dtypes", self.notes), ("Warnings from R", self.warnings)):
+        for title, texts in (("Notes", self.notes), ("Warnings from R", self.warnings)):
             if texts:
                 lines += ["", f"{title}:", *(f"  {x}" for x in texts)]
         return Printed.of(lines)
@@ -591,6 +589,23 @@ class ImputedData(Sequence[pd.DataFrame]):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def _sampled(settings: Mapping[str, Any]) -> list[str]:
+    """What bootstrap samples are samples of."""
+    cluster = settings.get("cluster")
+    if cluster is not None:
+        return [
+            f"Each data set is a sample of whole groups of {cluster}, with replacement; its holes "
+            "stay holes."
+        ]
+    lines = ["Each data set is a sample of the rows with replacement; its holes stay holes."]
+    if "cluster" in settings:
+        lines += [
+            "For a model with groups draw whole groups (cluster=): of single rows the variance "
+            "between groups comes out far too large."
+        ]
+    return lines
 
 
 def _like(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:

@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from . import rdoor
+from . import amelia, rdoor
 from .arguments import (
     check_columns,
     check_count,
     check_frame,
     check_known,
+    check_memory,
     check_seed,
     check_timeout,
-    column_list,
 )
 from .dtypes import restore
 from .errors import ArgumentError, ImputationError, RBridgeWarning, RWarning, RWorkerLost
@@ -31,31 +31,8 @@ from .workers import Later, Packed, run_each
 
 __all__ = ["AmeliaImputer", "BootstrapImputer", "impute"]
 
-# amelia()'s arguments, by what they hold. Those that name columns are checked against the data.
-_NAMES = ("idvars", "noms", "ords", "logs", "sqrts", "lgstc", "lags", "leads")
-_NAME = ("ts", "cs")
-_TABLES = {"priors": 2, "bounds": 1, "overimp": 2}  # which column of the table names a column
-_OTHER = (
-    "p2s", "frontend", "polytime", "splinetime", "intercs", "startvals", "tolerance", "incheck",
-    "collect", "arglist", "empri", "autopri", "emburn", "max.resample", "boot.type", "parallel",
-    "ncpus", "cl",
-)  # fmt: skip
-# Amelia hands these to compiled code unchecked: a text in place of a number ends the process.
-_NUMBERS = (
-    "p2s", "polytime", "splinetime", "startvals", "tolerance", "empri", "autopri", "emburn",
-    "max.resample", "ncpus",
-)  # fmt: skip
-_TEXTS = {"boot.type": ("ordinary", "none"), "parallel": ("no",)}
-_AMELIA = (*_NAMES, *_NAME, *_TABLES, *_OTHER)
-
-# What helps, by the start of Amelia's own text or its code.
-_REMEDIES = {
-    38: "text columns must be id variables (idvars) or nominal (noms)",
-    39: "there is nothing to impute: fit the model to the data as they are",
-    42: "drop the constant column, or make it an id variable (idvars)",
-    43: "drop the constant column, or make it an id variable (idvars)",
-    2: "drop or combine collinear columns, or add a ridge prior (empri, about 1% of the rows)",
-}
+_STREAM = "impute_amelia_stream"  # R's function for one imputation on a stream of its own
+_EACH = 1000  # bytes, at least, that a data set takes beside its values: in R, and here
 
 
 class AmeliaImputer:
@@ -70,7 +47,9 @@ class AmeliaImputer:
     ts, cs : name
         The time and the cross-section column.
     priors, bounds, overimp : array-like
-        As in R, rows and columns counted from 1; a column may be given by its name instead.
+        As in R, rows and columns counted from 1; a column may be given by its name instead. Of a
+        column in logs, sqrts or lgstc they are on its transformed scale (for logs, that of
+        log(x - min + 1), min being at most 0).
     rng : {"r", "streams"}
         "r": R's one stream of random numbers, as in ``set.seed(seed); amelia(...)``. "streams":
         each imputation has a stream of its own (L'Ecuyer et al. 2002), so that any number of
@@ -80,10 +59,17 @@ class AmeliaImputer:
         ``**{"max.resample": ...}``). Not taken: ``frontend`` (a window), and ``parallel``, whose
         processes ignore the seed.
 
+    Observed cells stay as they are, but for those in `overimp`. Three faults of Amelia 1.8 are
+    dealt with here. Of `priors` of one row Amelia makes a vector, and takes its numbers for other
+    cells; here they stay a table, which in R takes a second row (an observed cell, its value, any
+    standard deviation). With `logs` its imputed values are 1 too large: so they are here, as in R,
+    and a warning says so. With `overimp` it can mix up the categories of `noms`: that is refused.
+
     Raises
     ------
     ArgumentError
-        Unknown arguments, listing the valid ones.
+        Unknown arguments, with the nearest valid one and the list of them; arguments that exclude
+        each other.
 
     References
     ----------
@@ -114,23 +100,9 @@ class AmeliaImputer:
         self.m = check_count(m, "m (the number of imputations)", 2)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng
-        given = {name.replace("_", "."): value for name, value in arguments.items()}
-        check_known(given, _AMELIA, "AmeliaImputer")
-        given = {"idvars": idvars, "noms": noms, "ords": ords, **given}
-        if given.get("frontend"):
-            raise ArgumentError(
-                "frontend=True opens Amelia's window, which a bridge can't: drop it."
-            )
-        if given.get("parallel", "no") != "no":
-            raise ArgumentError(
-                "Amelia's own parallel= ignores the seed, so the result could not be repeated: "
-                "drop it; `Lmer.fit(imp, n_jobs=...)` runs the fits in parallel."
-            )
-        for name in _NAMES:
-            if given.get(name) is not None:
-                given[name] = column_list(given[name], name)
-        _check_kinds(given)
-        self.arguments: Mapping[str, Any] = {k: v for k, v in given.items() if v is not None}
+        self.arguments: Mapping[str, Any] = amelia.taken(
+            {"idvars": idvars, "noms": noms, "ords": ords, **arguments}
+        )
 
     def impute(
         self,
@@ -161,9 +133,11 @@ class AmeliaImputer:
         Raises
         ------
         ArgumentError
-            The data or a column name can't be right; R is not called.
+            The data, a column name, a row of `priors`, `bounds` or `overimp` can't be right, or m
+            data sets would not fit into memory; R is not called.
         ImputationError
-            Amelia refused the data or failed, with its text and a remedy.
+            Amelia refused the data or failed, with its text and a remedy; or it changed a cell
+            that was observed.
         RTimeout, RWorkerLost
             With `timeout` or `isolate`: what was running, R's call and the seed.
         """
@@ -171,7 +145,10 @@ class AmeliaImputer:
         check_timeout(timeout)
         isolate = isolate or timeout is not None
         seed = check_seed(seed)
-        arguments = self._checked(data)
+        arguments = amelia.checked(self.arguments, data)
+        # R's one stream: amelia() keeps all of its data sets until the last is made.
+        values = data.size if self.rng == "r" else int(data.isna().to_numpy().sum())
+        check_memory(self.m, 8 * values + _EACH, "imputations")
         if self.rng == "r" and n_jobs not in (None, 1):
             raise ArgumentError(
                 "n_jobs needs rng='streams': R's one stream of random numbers makes the "
@@ -186,6 +163,8 @@ class AmeliaImputer:
             made = [self._together(data, seed, arguments)]
         found = _joined(data, [x.cells for x in made])
         cells, notes = _restored(data, found)
+        notes += dict.fromkeys(text for x in made for text in x.notes)
+        notes += amelia.unused_priors(arguments, data)
         said = tuple(dict.fromkeys(text for x in made for text in x.said))
         said += _still_missing(data, found, self.arguments)
         for text in said:
@@ -217,8 +196,7 @@ class AmeliaImputer:
             run_each(
                 range(1, self.m + 1),
                 lambda numbers: [
-                    Later(partial(_made, "impute_amelia_stream", data, i, seed, quiet))
-                    for i in numbers
+                    Later(partial(_made, _STREAM, data, i, seed, quiet)) for i in numbers
                 ],
                 _Stream(seed, quiet),
                 shared=lambda: Packed.of(data),
@@ -251,7 +229,7 @@ class AmeliaImputer:
         found = dict(
             run_each_isolated(
                 numbers,
-                lambda i: job("impute_amelia_stream", i, 1, f"Amelia, imputation {i}"),
+                lambda i: job(_STREAM, i, 1, f"Amelia, imputation {i}"),
                 timeout=timeout,
                 n_jobs=n_jobs,
             )
@@ -264,22 +242,6 @@ class AmeliaImputer:
                 error.args = (f"{error.args[0]}\n  Lost too: imputations {lost[1:]}.",)
             raise error
         return [found[i] for i in numbers]
-
-    def _checked(self, data: pd.DataFrame) -> dict[str, Any]:
-        """The arguments for R, after every check that needs no R."""
-        arguments = dict(self.arguments)
-        for name in _NAMES:
-            check_columns(arguments.get(name, ()), data, name)
-        for name in _NAME:
-            if name in arguments:
-                check_columns([arguments[name]], data, name)
-        for name, position in _TABLES.items():
-            if name in arguments:
-                arguments[name] = _numbered(arguments[name], position, data, name)
-        ids = {*arguments.get("idvars", ()), *(arguments[x] for x in _NAME if x in arguments)}
-        classed = {*arguments.get("noms", ()), *arguments.get("ords", ())}
-        _check_values(data, ids, classed)
-        return arguments
 
     def __repr__(self) -> str:
         shown = "".join(f", {k.replace('.', '_')}={v!r}" for k, v in self.arguments.items())
@@ -294,6 +256,7 @@ class _Made:
     said: tuple[str, ...]
     message: str
     chain_lengths: tuple[int, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -304,23 +267,38 @@ class _Stream:
     arguments: dict[str, Any]
 
     def __call__(self, data: Packed, number: int, _: None) -> _Made:
-        return _made("impute_amelia_stream", data.unpack(), number, self.seed, self.arguments)
+        return _made(_STREAM, data.unpack(), number, self.seed, self.arguments)
 
 
 class BootstrapImputer:
-    """Bootstrap samples of the rows, for where Amelia is absent: as the vignette does.
+    """Bootstrap samples of whole groups, or of rows as the vignette draws them.
 
-    In R: ``set.seed(seed); lapply(seq_len(m), function(i) data[sample.int(n, replace = TRUE), ])``.
-    The samples are *not* imputations: holes stay holes, and the models drop them. Results are
-    pooled by the spread of the estimates (Efron 1979), not by Rubin's rules.
+    In R: ``set.seed(seed); lapply(seq_len(m), function(i) data[sample.int(n, replace = TRUE), ])``;
+    with `cluster`, n is the number of groups and their rows are taken together. The samples are
+    *not* imputations: holes stay holes, and the models drop them. Results are pooled by the spread
+    of the estimates (Efron 1979), not by Rubin's rules.
 
     Parameters
     ----------
     m : int, at least 2
         Number of samples. Five, as for imputations, give a rough standard error; 200 a good one.
     cluster : name, optional
-        Draw whole clusters (schools, say) with replacement, each draw under a label of its own,
-        as multilevel data need: resampled rows alone understate the variance between clusters.
+        Draw whole groups (schools, say; of nested ones the highest) with replacement, each draw
+        under a label of its own, as a model with groups needs. Without it rows are drawn one by
+        one, as in merTools' vignette, and that is right only for a model without groups: a row
+        that is drawn twice looks like two rows that agree, so that the variance between groups
+        comes out far too large (with 60 groups of 5 rows and no such variance at all, an SD of
+        about 0.4 to 0.5 of sigma), and the standard errors of group-level coefficients too small.
+
+    Raises
+    ------
+    ArgumentError
+        A cluster column that isn't there or has missing values; more samples than memory holds.
+
+    References
+    ----------
+    Efron (1979), The Annals of Statistics 7, 1-26; Davison and Hinkley (1997), Bootstrap Methods
+    and their Application, section 3.8 (data with groups).
 
     Examples
     --------
@@ -338,6 +316,9 @@ class BootstrapImputer:
         """m samples of the data; see the class."""
         check_frame(data)
         seed = check_seed(seed)
+        # A row's number, in R and here; and with clusters its label.
+        each = 8 if self.cluster is None else 80
+        check_memory(self.m, each * len(data) + _EACH, "bootstrap samples")
         if self.cluster is None:
             store = RowStore(own_copy(data), tuple(self._draw(len(data), seed)))
         else:
@@ -381,6 +362,7 @@ def impute(
     engine: Literal["auto", "amelia", "bootstrap"] = "auto",
     seed: int | None = None,
     *,
+    cluster: str | None = None,
     isolate: bool = False,
     timeout: float | None = None,
     **arguments: Any,
@@ -395,10 +377,20 @@ def impute(
         "auto" takes Amelia if R has it, else the bootstrap, with a warning that says what that
         means for inference.
     seed : int, optional
+    cluster : name, optional
+        The groups of the model to come, which the bootstrap then draws whole (`BootstrapImputer`).
+        Amelia, where "auto" takes it, needs no such column.
     isolate, timeout
         Of `AmeliaImputer.impute`; the bootstrap has no need of them.
     **arguments
-        The engine's own; under "auto" Amelia's, which the bootstrap does without.
+        Amelia's own, which the bootstrap does without where "auto" falls back on it.
+
+    Raises
+    ------
+    ArgumentError
+        Arguments that the engine doesn't have.
+    ImputationError
+        See `AmeliaImputer.impute`.
 
     Examples
     --------
@@ -409,22 +401,38 @@ def impute(
     """
     if engine not in ("auto", "amelia", "bootstrap"):
         raise ArgumentError(f"engine must be 'auto', 'amelia' or 'bootstrap', not {engine!r}.")
-    if engine == "amelia" or (engine == "auto" and rdoor.has_package("Amelia")):
-        imputer = AmeliaImputer(m, **arguments)
-        return imputer.impute(data, seed, isolate=isolate, timeout=timeout)
-    if engine == "auto":
+    if engine == "bootstrap":
+        check_known(arguments, ("cluster",), "engine='bootstrap'")
+        return BootstrapImputer(m, cluster).impute(data, seed)
+    if engine == "amelia" and cluster is not None:
+        raise ArgumentError(
+            "cluster= is the bootstrap's: Amelia knows groups as a nominal column (noms), or as "
+            "cross-sections with intercepts of their own (cs=, intercs=True)."
+        )
+    imputer = AmeliaImputer(m, **arguments)  # refuses what Amelia doesn't take, with or without it
+    if engine == "auto" and not rdoor.has_package("Amelia"):
+        drawn = "whole groups of " + cluster if cluster else "rows, one by one"
+        offer = (
+            ""
+            if cluster
+            else (
+                " For a model with groups give their column, cluster=..., so that whole groups are "
+                "drawn: of single rows the variance between groups comes out far too large."
+            )
+        )
         warnings.warn(
-            "R has no Amelia: the data sets are bootstrap samples, not imputations. Rows with "
-            "holes are still dropped by each fit, so nothing is regained from them, and estimates "
-            "are biased unless values are missing completely at random; standard errors are the "
-            "spread of the estimates. Install Amelia for multiple imputation (on Debian: "
-            "apt-get install r-cran-amelia).",
+            f"R has no Amelia: the data sets are bootstrap samples, not imputations ({drawn}). "
+            "Rows with holes are still dropped by each fit, so nothing is regained from them, and "
+            "estimates are biased unless values are missing completely at random; standard errors "
+            f"are the spread of the estimates.{offer} Install Amelia for multiple imputation (on "
+            "Debian: apt-get install r-cran-amelia).",
             RBridgeWarning,
             stacklevel=2,
         )
-        AmeliaImputer(m, **arguments)  # what Amelia would refuse is refused here too
-        arguments = {}
-    return BootstrapImputer(m, **arguments).impute(data, seed)
+        return BootstrapImputer(m, cluster).impute(data, seed)
+    if cluster is not None:
+        check_columns([cluster], data, "cluster")
+    return imputer.impute(data, seed, isolate=isolate, timeout=timeout)
 
 
 class _Progress:
@@ -446,32 +454,6 @@ class _Progress:
         self._bar.close()
 
 
-def _check_values(data: pd.DataFrame, ids: set[str], classed: set[str]) -> None:
-    """What Amelia can't impute from, found before it is called."""
-    for name in data.columns:
-        if name in ids:
-            continue
-        column = data[name]
-        if column.isna().all():
-            raise ArgumentError(
-                f"column {name!r} has no value at all, so nothing can be imputed from it: drop it, "
-                "or make it an id variable (idvars)."
-            )
-        if (
-            pd.api.types.is_float_dtype(column.dtype)
-            and np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan)).any()
-        ):
-            raise ArgumentError(
-                f"column {name!r} holds infinite values: make them missing, or drop those rows."
-            )
-        coded = pd.api.types.is_numeric_dtype(column.dtype) or name in classed
-        if not coded:
-            raise ArgumentError(
-                f"column {name!r} ({column.dtype}) is neither a number, nor an id variable, nor "
-                "nominal or ordinal: Amelia can't use it. Name it in idvars, noms or ords."
-            )
-
-
 def _made(
     function: str,
     data: pd.DataFrame,
@@ -485,12 +467,16 @@ def _made(
     )
     found = reply.value
     if "cells" not in found:
-        raise _failure(found, reply.output)
+        raise amelia.failure(found, reply.output)
+    wrong = amelia.altered(found["altered"], number if function == _STREAM else None)
+    if wrong is not None:
+        raise wrong
     return _Made(
         found["cells"],
         reply.warnings + reply.messages,
         " ".join(found["message"]),
         tuple(int(x) for x in found["chain_lengths"]),
+        amelia.log_shift(found["log_shift"]),
     )
 
 
@@ -527,49 +513,11 @@ def _joined(data: pd.DataFrame, parts: Sequence[Mapping[str, Any]]) -> dict[str,
     return joined
 
 
-def _numbered(table: Any, position: int, data: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:
-    """A table of Amelia's with column names turned into R's column numbers."""
-    rows = [list(row) for row in np.atleast_2d(np.asarray(table, dtype=object))]
-    wanted = (4, 5) if name == "priors" else (3,) if name == "bounds" else (2,)
-    if any(len(row) not in wanted for row in rows):
-        raise ArgumentError(
-            f"{name} must be a table of {' or '.join(map(str, wanted))} columns, as in R."
-        )
-    for row in rows:
-        if isinstance(row[position - 1], str):
-            check_columns([row[position - 1]], data, name)
-            row[position - 1] = list(data.columns).index(row[position - 1]) + 1
-    try:
-        return np.array(rows, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{name} must hold numbers, but for names of columns.") from None
-
-
-def _check_kinds(given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if value is None:
-            continue
-        if name in _NUMBERS and np.asarray(value).dtype.kind not in "biuf":
-            raise ArgumentError(f"{name} must be a number or numbers, not {value!r}.")
-        if name == "emburn" and np.shape(value) != (2,):
-            raise ArgumentError(
-                f"emburn must be the least and the greatest number of iterations, not {value!r}."
-            )
-        if name in _TEXTS and value not in _TEXTS[name]:
-            raise ArgumentError(f"{name} must be {' or '.join(_TEXTS[name])}, not {value!r}.")
-        if name in ("arglist", "cl") and not hasattr(value, "__rsexp__"):
-            raise ArgumentError(f"{name} must be an R object, not {type(value).__name__}.")
-        if name in ("intercs", "incheck", "collect", "frontend") and not isinstance(
-            value, bool | np.bool_
-        ):
-            raise ArgumentError(f"{name} must be True or False, not {value!r}.")
-
-
 def _restored(data: pd.DataFrame, found: Mapping[str, Any]) -> tuple[dict[str, Cells], list[str]]:
     cells, notes = {}, []
     for name, cell in found.items():
         if _all_missing(cell["values"]):
-            continue  # an id variable's holes stay
+            continue  # holes in rows that have no other value stay
         column = restore(data[name], cell["values"])
         cells[name] = Cells(cell["rows"] - 1, tuple(column.values), column.dtype)
         if column.note:
@@ -584,7 +532,7 @@ def _all_missing(values: Sequence[Any]) -> bool:
 def _still_missing(
     data: pd.DataFrame, found: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    ids = {*arguments.get("idvars", ()), *(arguments[x] for x in _NAME if x in arguments)}
+    ids = amelia.id_columns(arguments)
     holes = {
         name: int(max(pd.isna(x).sum() for x in cell["values"])) for name, cell in found.items()
     }
@@ -598,17 +546,3 @@ def _still_missing(
     if blank:
         return (f"{blank} rows have no value but their id variables: they are left as they are",)
     return ()
-
-
-def _failure(found: Mapping[str, Any], output: str) -> ImputationError:
-    code = int(found["code"][0])
-    said = found.get("message")
-    text = " ".join(str(x).strip() for x in said if x) if said is not None else ""
-    if code == 2:
-        failed = ", ".join(str(x) for x in found.get("failed", []))
-        text = text or "the variance matrix of an imputation was not invertible"
-        text = f"imputation {failed} failed: {text}"
-    remedy = _REMEDIES.get(code, "see ?amelia")
-    return ImputationError(
-        f"Amelia (code {code}): {text}\n  what helps: {remedy}.", r_message=text, output=output
-    )

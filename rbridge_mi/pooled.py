@@ -226,12 +226,19 @@ class PooledMerMod:
         DataFrame
             group, term (as in `tidy`; "icc"), estimate, std_error (by the delta method), df,
             conf_low, conf_high, fmi, n_boundary. The df are Rubin's (1987, eq. 3.1.6), for
-            complete data without end. Bootstrap samples: by their spread on the same scales.
+            complete data without end.
+
+        Bootstrap samples are pooled by their spread on the same scales. Where some of them lie on
+        the boundary, as with few groups many do, standard errors are the spread of the values as
+        they are, and intervals are percentiles (Efron and Tibshirani 1993, section 13.3), with no
+        df; these need m of at least 2 / (1 - conf_level) - 1, 39 for 95%, and a warning says where
+        there are none. Correlations have none if an SD is 0 in any sample.
 
         References
         ----------
         Bates, Mächler, Bolker and Walker (2015), Journal of Statistical Software 67, eqs. 31 to 41
-        (the deviance); Rubin (1987), eqs. 3.1.2 to 3.1.10; Fisher (1921), Metron 1.
+        (the deviance); Rubin (1987), eqs. 3.1.2 to 3.1.10; Fisher (1921), Metron 1; Efron and
+        Tibshirani (1993), An Introduction to the Bootstrap.
         """
         return pool_random(self.fits, self.kind, self.varcorr, self.icc, self.conf_level)
 
@@ -263,7 +270,8 @@ class PooledMerMod:
         """What should be looked at in fits and imputations, each with its remedy.
 
         Too few imputations for the fmi found; random slopes although the imputation knew no
-        groups; a group-level column imputed row by row; a derived column not recomputed.
+        groups; a group-level column imputed row by row; a derived column not recomputed; bootstrap
+        samples that don't keep the model's groups whole.
         """
         return advise(self.fits, self.data, self.fixed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -68,6 +69,8 @@ def pool_random(
         whole.insert(0, "group", list(icc.index))
         whole.insert(1, "term", "icc")
         rows = pd.concat([rows, whole], ignore_index=True)
+    if kind == "bootstrap":
+        _say_no_interval(rows, len(fits), level)
     return checked(rows.reset_index(drop=True), "random")
 
 
@@ -133,7 +136,45 @@ def _pooled(
         usable &= known
     frame = pd.DataFrame({"estimate": center, **columns, "n_boundary": (~inside).sum(axis=0)})
     frame.loc[~usable, _INFERENCE] = np.nan
+    if kind == "bootstrap":
+        frame = frame.fillna(_percentiles(values[:, ~usable], np.flatnonzero(~usable), level))
     return frame
+
+
+def _percentiles(values: Floats, rows: NDArray[np.intp], level: float) -> pd.DataFrame:
+    """Standard errors and intervals where samples lie on the boundary, which no log scale holds.
+
+    The spread of the values as they are, and their percentiles, the (m + 1) p-th of the ordered
+    values; nan where m + 1 values have none so far out. A correlation has no value in a sample
+    whose SD is 0, and none of this either.
+    """
+    tail = (1 - level) / 2
+    frame = pd.DataFrame({"std_error": values.std(axis=0, ddof=1)}, index=rows)
+    if (len(values) + 1) * tail >= 1 - 1e-9:
+        ends = np.quantile(values, [tail, 1 - tail], axis=0, method="weibull")
+        frame["conf_low"], frame["conf_high"] = ends
+    return frame
+
+
+def _say_no_interval(rows: pd.DataFrame, m: int, level: float) -> None:
+    """Why a bootstrap gives a parameter no interval."""
+    lacking = rows[rows["conf_low"].isna()]
+    if lacking.empty:
+        return
+    names = ", ".join(f"{x.term} ({x.group}, {x.n_boundary})" for x in lacking.itertuples())
+    least = math.ceil(2 / (1 - level) - 1 - 1e-9)
+    few = (
+        f"percentiles of {100 * level:g}% need m of at least {least}, not {m}" if m < least else ""
+    )
+    undefined = "a correlation has no value in samples where an SD is 0"
+    why = few if not lacking["std_error"].isna().any() else f"{few}; {undefined}".lstrip("; ")
+    warnings.warn(
+        "no interval for parameters that lie on their boundary (an SD of 0) in some bootstrap "
+        f"samples: {names}, with the number of such samples; {why}. Draw more samples, or simplify "
+        "the random part.",
+        RBridgeWarning,
+        stacklevel=5,
+    )
 
 
 def _icc(

@@ -16,6 +16,7 @@ LAYERS = [
     {"errors", "filed", "printed"},
     {
         "schemas",
+        "amelia",
         "arguments",
         "comparable",
         "common",

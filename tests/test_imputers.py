@@ -107,13 +107,16 @@ def test_a_changed_completed_frame_does_not_change_the_rest() -> None:
 def test_every_argument_of_amelia_is_taken() -> None:
     theirs = set(rdoor.call("base::names", rdoor.call_object("base::formals", rdoor.call_object(
         "utils::getFromNamespace", "amelia.default", "Amelia"))).value)  # fmt: skip
-    from rbridge_mi.imputers import _AMELIA
+    from rbridge_mi.amelia import ARGUMENTS
 
-    assert set(_AMELIA) == theirs - {"x", "m", "..."}
+    assert set(ARGUMENTS) == theirs - {"x", "m", "..."}
 
 
 def test_unknown_arguments_are_refused_with_the_valid_ones() -> None:
-    with pytest.raises(rb.ArgumentError, match=r"no argument 'nom'; it has idvars, noms, ords"):
+    with pytest.raises(
+        rb.ArgumentError,
+        match=r"no argument 'nom' \(did you mean 'noms'\?\); it has idvars, noms, ords",
+    ):
         rb.AmeliaImputer(nom=["x"])
 
 
@@ -186,6 +189,19 @@ def test_wrong_data_have_clear_errors(change: Any, text: str) -> None:
 def test_wrong_m(imputer: Any, m: Any) -> None:
     with pytest.raises(rb.ArgumentError, match=r"whole number of at least 2, not"):
         imputer(m=m)
+
+
+@pytest.mark.parametrize("m", [10**9, 10**30])
+@pytest.mark.parametrize("engine", ["amelia", "streams", "bootstrap", "clusters"])
+def test_an_m_that_no_memory_holds_is_refused(engine: str, m: int) -> None:
+    imputer = {
+        "amelia": rb.AmeliaImputer(m),
+        "streams": rb.AmeliaImputer(m, rng="streams"),
+        "bootstrap": rb.BootstrapImputer(m),
+        "clusters": rb.BootstrapImputer(m, cluster="x"),
+    }[engine]
+    with pytest.raises(rb.ArgumentError, match=rf"m = {m} .*GB, and this machine has.*smaller m"):
+        imputer.impute(holed(small(), ["y"]), seed=1)
 
 
 @pytest.mark.parametrize("seed", [1.5, "1", True, 2**31, [1]])
@@ -302,8 +318,28 @@ def test_impute_falls_back_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> No
         imp = rb.impute(frame, m=2, seed=3, noms=["x"])
     assert imp.kind == "bootstrap"
     assert imp == rb.BootstrapImputer(2).impute(frame, seed=3)
+    groups = frame.assign(g=["a", "b", "c"] * 20)
+    with pytest.warns(rb.RBridgeWarning, match=r"For a model with groups give.*cluster="):
+        rb.impute(groups, m=2, seed=3, idvars="g")
+    with pytest.warns(rb.RBridgeWarning, match="whole groups of g"):
+        imp = rb.impute(groups, m=2, seed=3, idvars="g", cluster="g")
+    assert imp == rb.BootstrapImputer(2, cluster="g").impute(groups, seed=3)
     with pytest.raises(rb.RPackageError, match="r-cran-amelia"):
         rb.impute(frame, m=2, seed=3, engine="amelia")
+
+
+def test_impute_gives_the_cluster_to_the_engine_that_has_it() -> None:
+    frame = holed(small()).assign(g=["a", "b", "c"] * 20)
+    boot = rb.impute(frame, m=2, seed=3, engine="bootstrap", cluster="g")
+    assert boot == rb.BootstrapImputer(2, cluster="g").impute(frame, seed=3)
+    assert boot != rb.impute(frame, m=2, seed=3, engine="bootstrap")
+    assert rb.impute(frame, m=2, seed=3, idvars="g", cluster="g").method == "amelia"
+    with pytest.raises(rb.ArgumentError, match=r"cluster= is the bootstrap's.*noms"):
+        rb.impute(frame, m=2, engine="amelia", cluster="g")
+    with pytest.raises(rb.ArgumentError, match="cluster names 'school'"):
+        rb.impute(frame, m=2, idvars="g", cluster="school")
+    with pytest.raises(rb.ArgumentError, match="engine='bootstrap' has no argument 'noms'"):
+        rb.impute(frame, m=2, engine="bootstrap", noms="g")
 
 
 def test_impute_refuses_unknown_engines() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 from typing import Any
 
@@ -87,12 +88,87 @@ def test_two_imputations_have_no_monte_carlo_error(data: rb.ImputedData) -> None
 
 
 def test_bootstrap_samples_have_no_fmi() -> None:
-    boot = rb.BootstrapImputer(m=4).impute(complete(), seed=1)
+    boot = rb.BootstrapImputer(m=4, cluster="g").impute(complete(), seed=1)
     found, said = diagnosed(fitted("y ~ x1 + (1 | g)", boot))
     assert found.coefficients[["fmi", "mce_estimate"]].isna().all(axis=None)
     assert found.coefficients["m_needed"].isna().all()
     assert not said
     assert found.advice == ()
+
+
+# --- bootstrap samples ---------------------------------------------------------------------------
+
+
+def grouped(between: float) -> pd.DataFrame:
+    """60 groups of 5 with a group-level column w; the SD between groups is given."""
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(60), 5)
+    w, u = rng.normal(size=60)[g], rng.normal(scale=between, size=60)[g]
+    y = 1 + 0.5 * w + u + rng.normal(size=300)
+    return pd.DataFrame({"y": y, "w": w, "g": [f"g{i:02}" for i in g]})
+
+
+def sd_and_error(frame: pd.DataFrame, cluster: str | None) -> tuple[float, float]:
+    """Of 30 samples: the SD between groups, and the standard error of w."""
+    boot = rb.BootstrapImputer(m=30, cluster=cluster).impute(frame, seed=1)
+    pooled = fitted("y ~ w + (1 | g)", boot).pool()
+    return pooled.varcorr["sdcor"].iloc[0], pooled.fixed["std_error"].iloc[1]
+
+
+def test_rows_invent_a_variance_between_groups_and_whole_groups_do_not() -> None:
+    frame = grouped(between=0.0)
+    alone = rb.Lmer("y ~ w + (1 | g)").fit(frame)
+    assert alone.varcorr()["sdcor"].iloc[0] == 0
+    assert sd_and_error(frame, None)[0] > 0.3
+    assert sd_and_error(frame, "g")[0] < 0.1
+
+
+def test_rows_make_errors_of_group_level_coefficients_too_small() -> None:
+    frame = grouped(between=1.0)
+    alone = rb.Lmer("y ~ w + (1 | g)").fit(frame).tidy().set_index("term")["std_error"]["w"]
+    assert sd_and_error(frame, None)[1] < 0.6 * alone
+    # 30 samples leave a coefficient of variation of 13% to chance.
+    assert sd_and_error(frame, "g")[1] == pytest.approx(alone, rel=0.4)
+
+
+def test_rows_drawn_one_by_one_are_told_of() -> None:
+    frame = grouped(between=1.0)
+    fits = fitted("y ~ w + (1 | g)", rb.BootstrapImputer(m=3).impute(frame, seed=1))
+    found, said = diagnosed(fits)
+    assert found.advice == fits.pool().advice == tuple(said)
+    assert re.search(r"rows one by one.*by g:.*far too large.*too small.*cluster='g'", said[0])
+    assert "Note: the bootstrap samples draw rows one by one" in fits.summary()
+    whole = rb.BootstrapImputer(m=3, cluster="g").impute(frame, seed=1)
+    fits = fitted("y ~ w + (1 | g)", whole)
+    assert not diagnosed(fits)[1]
+    assert "Note:" not in fits.summary()
+
+
+def test_samples_say_in_their_summary_what_was_drawn() -> None:
+    frame = grouped(between=1.0)
+    rows = rb.BootstrapImputer(m=2).impute(frame, seed=1).summary()
+    assert "sample of the rows" in rows
+    assert "whole groups (cluster=)" in rows
+    groups = rb.BootstrapImputer(m=2, cluster="g").impute(frame, seed=1).summary()
+    assert "whole groups of g" in groups
+    assert "far too large" not in groups
+    elsewhere = rb.ImputedData.from_frames([frame, frame], kind="bootstrap")
+    assert "far too large" not in elsewhere.summary()
+
+
+def test_groupings_that_the_samples_do_not_keep_whole() -> None:
+    frame = complete(groups=12, size=8)
+    frame["s"] = frame["g"].str[-1]  # twelve groups in ten, of which two hold two
+    boot = rb.BootstrapImputer(m=3, cluster="s").impute(frame, seed=1)
+    assert not fitted("y ~ x1 + (1 | s/g)", boot).pool().advice
+    (text,) = fitted("y ~ x1 + (1 | s) + (1 | g)", boot).pool().advice
+    assert "whole groups of s, but the model also groups by g" in text
+    assert "(1 | s/g)" in text
+    boot = rb.BootstrapImputer(m=3).impute(frame, seed=1)
+    (text,) = fitted("y ~ x1 + (1 | s/g)", boot).pool().advice
+    assert "cluster='s'" in text
+    elsewhere = rb.ImputedData.from_frames(list(boot), kind="bootstrap")
+    assert not fitted("y ~ x1 + (1 | s/g)", elsewhere).pool().advice
 
 
 # --- advice -------------------------------------------------------------------------------------
@@ -206,6 +282,81 @@ def test_logarithms_are_seen() -> None:
     holes = holes.assign(lx=np.log(holes["x1"]))
     _, said = diagnosed(fitted("y ~ lx + x1 + (1 | g)", amelia(holes, idvars="g")))
     assert any("lx looks like the logarithm of x1" in x for x in said)
+
+
+def drawn(frame: pd.DataFrame, m: int = 3) -> rb.ImputedData:
+    """Every hole filled from its column's observed values: no relation between columns is kept."""
+    rng = np.random.default_rng(8)
+    frames = []
+    for _ in range(m):
+        done = frame.copy()
+        for name in frame.columns[frame.isna().any()]:
+            hole = frame[name].isna()
+            done.loc[hole, name] = rng.choice(frame[name].dropna(), hole.sum())
+        frames.append(done)
+    return rb.ImputedData.from_frames(frames, original=frame)
+
+
+ITEMS = [f"i{k}" for k in range(1, 6)]
+UP_TO_A_LINE: dict[str, tuple[str, Any]] = {
+    "centred": (r"looks like x minus [\d.]+ \(its mean\),", lambda d: d["x"] - d["x"].mean()),
+    "standard": (r"plus [\d.]+ times x,", lambda d: (d["x"] - d["x"].mean()) / d["x"].std()),
+    "unit": (r"looks like 2.54 times x,",
+             lambda d: 2.54 * d["x"]),
+    "square": (r"looks like 1.5 plus -0.2 times the square of x,",
+               lambda d: 1.5 - 0.2 * d["x"] ** 2),
+    "centred square": (r"looks like a quadratic in x,", lambda d: (d["x"] - 4.5) ** 2),
+    "log10": (r"looks like 0.4343 times the logarithm of x,", lambda d: np.log10(d["x"])),
+    "rounded": (r"\(its mean\)", lambda d: (d["x"] - d["x"].mean()).round(2)),
+    "sum": (r"looks like the sum of i1, i2, i3, i4 and i5,", lambda d: d[ITEMS].sum(axis=1)),
+    "mean": (r"looks like the mean of i1, i2, i3, i4 and i5,",
+             lambda d: d[ITEMS].mean(axis=1)),
+    "two": (r"looks like the sum of i2 and i5,", lambda d: d["i2"] + d["i5"]),
+}  # fmt: skip
+
+
+def scored(name: str) -> tuple[pd.DataFrame, Any]:
+    """Items and x, outside of the model to come, and a column that was made from them."""
+    frame = complete(groups=40, size=8)[["y", "g"]]
+    rng = np.random.default_rng(4)
+    level = rng.normal(size=len(frame))
+    frame["x"] = np.exp(0.2 * level + 1.5)
+    for item in ITEMS:
+        frame[item] = np.clip(np.rint(3 + level + rng.normal(size=len(frame))), 1, 5)
+    whole = frame.assign(made=UP_TO_A_LINE[name][1])
+    for column in ("x", *ITEMS):
+        gone = rng.uniform(size=len(frame)) < 0.08
+        whole[column] = whole[column].mask(gone)
+        whole["made"] = whole["made"].mask(gone)
+    return whole, UP_TO_A_LINE[name][1]
+
+
+@pytest.mark.parametrize("name", UP_TO_A_LINE)
+def test_columns_that_were_made_up_to_a_line_are_seen(name: str) -> None:
+    frame, _ = scored(name)
+    imp = drawn(frame)
+    _, said = diagnosed(fitted("y ~ made + (1 | g)", imp))
+    (text,) = [x for x in said if "looks like" in x]
+    assert text.startswith("made ")
+    assert re.search(UP_TO_A_LINE[name][0], text)
+    # The remedy, as the text spells it, gives back what was observed and silences the advice.
+    code = re.search(r"imp\.assign\(.*?\)`", text)
+    assert code
+    recomputed = eval(code[0].rstrip("`"), {"imp": imp, "np": np})
+    known = frame["made"].notna()
+    # A constant and a factor are written with ten digits; "rounded" was rounded to hundredths.
+    atol = 0.006 if name == "rounded" else 1e-7
+    np.testing.assert_allclose(
+        recomputed[1].loc[known, "made"], frame.loc[known, "made"], rtol=1e-7, atol=atol
+    )
+    _, said = diagnosed(fitted("y ~ made + (1 | g)", recomputed))
+    assert not any("looks like" in x for x in said)
+
+
+def test_an_item_does_not_come_from_the_score_nor_x_from_its_centred_copy() -> None:
+    for name, formula in (("sum", "y ~ i1 + i2 + (1 | g)"), ("centred", "y ~ x + (1 | g)")):
+        _, said = diagnosed(fitted(formula, drawn(scored(name)[0])))
+        assert not any("looks like" in x for x in said), name
 
 
 def test_ordinary_columns_are_no_recipes(fits: rb.MerModList) -> None:

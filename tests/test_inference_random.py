@@ -353,6 +353,53 @@ def test_bootstrap_samples_are_pooled_by_spread() -> None:
     assert table["fmi"].isna().all()
 
 
+def few_groups(seed: int) -> pd.DataFrame:
+    """Eight groups, among whose bootstrap samples some have no variance between groups."""
+    return complete(groups=8, size=10, seed=seed, slope_sd=0.0)[["y", "x1", "g"]]
+
+
+def test_bootstrap_samples_on_the_boundary_leave_percentile_intervals() -> None:
+    """With few groups some samples have an SD of 0: intervals are R's quantiles of type 6."""
+    n_boundary = 0
+    for seed in (2, 3):
+        boot = rb.BootstrapImputer(m=39, cluster="g").impute(few_groups(seed), seed=1)
+        fits = fitted("y ~ x1 + (1 | g)", boot)
+        table = fits.pool().random.set_index("term")
+        assert table[["std_error", "conf_low", "conf_high"]].notna().all(axis=None)
+        row = table.loc["sd__(Intercept)"]
+        n_boundary += row["n_boundary"]
+        if not row["n_boundary"]:
+            continue
+        values = np.array([x.varcorr()["sdcor"].iloc[0] for x in fits])
+        assert (values < 1e-3).sum() == row["n_boundary"]
+        # A fit that lme4 calls singular counts as 0, and is as near to it as that.
+        theirs = rdoor.call("stats::quantile", values, [0.025, 0.975], type=6, names=False).value
+        np.testing.assert_allclose([row["conf_low"], row["conf_high"]], theirs, atol=1e-3)
+        assert row["std_error"] == pytest.approx(values.std(ddof=1), rel=1e-3)
+        assert np.isnan(row["df"])
+        assert row["conf_low"] <= row["estimate"] <= row["conf_high"]
+        sigma = table.loc["sd__Observation"]
+        assert sigma["df"] == 38
+    assert n_boundary > 0
+
+
+def test_a_bootstrap_interval_that_is_lacking_is_told_of() -> None:
+    boot = rb.BootstrapImputer(m=12, cluster="g").impute(few_groups(3), seed=1)
+    pooled = fitted("y ~ x1 + (1 | g)", boot).pool()
+    with pytest.warns(
+        rb.RBridgeWarning, match=r"sd__\(Intercept\) \(g, \d+\).*at least 39, not 12"
+    ):
+        table = pooled.random.set_index("term")
+    assert np.isnan(table.loc["sd__(Intercept)", "conf_low"])
+    assert table.loc["sd__(Intercept)", "std_error"] > 0
+    boot = rb.BootstrapImputer(m=39, cluster="g").impute(few_groups(3), seed=1)
+    pooled = fitted("y ~ x1 + (1 + x1 | g)", boot).pool()
+    with pytest.warns(rb.RBridgeWarning, match=r"cor__.*a correlation has no value"):
+        table = pooled.random.set_index("term")
+    assert table.loc["cor__(Intercept).x1", ["std_error", "conf_low"]].isna().all()
+    assert table.loc["sd__x1", "conf_low"] >= 0
+
+
 # --- ICC and R2 --------------------------------------------------------------------------------
 
 

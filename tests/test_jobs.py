@@ -644,8 +644,9 @@ def test_run_json_tells_what_the_numbers_came_from(place: Path) -> None:
         ({"engine": "none", "m": None, "seed": None, "idvars": None}, "fixef"),
         ({"engine": "bootstrap", "idvars": None, "cluster": "g"}, "fixed"),
         ({"engine": "auto"}, "fixed"),
+        ({"engine": "auto", "cluster": "g"}, "fixed"),
     ],
-    ids=["none", "bootstrap", "auto"],
+    ids=["none", "bootstrap", "auto", "auto with a cluster"],
 )
 def test_other_engines(place: Path, keys: dict[str, Any], tables: str) -> None:
     done = run_job(write(place, changed(imputation=keys)))

@@ -117,7 +117,10 @@ def test_control_reaches_lme4_and_unknown_names_are_refused() -> None:
     ).fit(data)
     assert fit.optimizer == "bobyqa"
     assert 'optimizer = "bobyqa"' in fit.summary()
-    with pytest.raises(rb.ArgumentError, match=r"no argument 'optimiser'; it has optimizer"):
+    with pytest.raises(
+        rb.ArgumentError,
+        match=r"no argument 'optimiser' \(did you mean 'optimizer'\?\); it has optimizer",
+    ):
         rb.Lmer("y ~ x + (1 | g)", control={"optimiser": "bobyqa"}).fit(data)
 
 

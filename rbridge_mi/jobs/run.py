@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import __version__, imputers, rdoor
+from .. import __version__, amelia, imputers, rdoor
 from ..doctor import Diagnosis, diagnose
 from ..errors import (
     ArgumentError,
@@ -27,7 +27,6 @@ from ..errors import (
     RPackageError,
 )
 from ..imputed import ImputedData
-from ..imputers import AmeliaImputer
 from ..mermod import MerMod
 from ..mermodlist import MerModList
 from ..models import Lmer, start_workers
@@ -316,7 +315,7 @@ def _check_names(job: Job, frame: pd.DataFrame, mistakes: Mistakes) -> None:
     }
     for key, value in named.items():
         name = key.partition(".")[2]
-        position = imputers._TABLES.get(name)
+        position = amelia.TABLES.get(name)
         if position is not None:
             value = [row[position - 1] for row in value if isinstance(row[position - 1], str)]
         elif name in ("boot.type",) or not isinstance(value, str | list):
@@ -334,19 +333,18 @@ def _check_names(job: Job, frame: pd.DataFrame, mistakes: Mistakes) -> None:
 def _check_amelia(
     job: Job, frame: pd.DataFrame, broken: frozenset[str], mistakes: Mistakes
 ) -> None:
-    arguments = job.imputation.arguments
-    ids = {*arguments.get("idvars", ()), *(arguments[x] for x in ("ts", "cs") if x in arguments)}
-    classed = {*arguments.get("noms", ()), *arguments.get("ords", ())}
+    # The cluster is the bootstrap's, on which "auto" may fall back.
+    arguments = {k: v for k, v in job.imputation.arguments.items() if k != "cluster"}
     for name in frame.columns:
         if name in broken:
             continue
         try:
-            imputers._check_values(frame[[name]], ids, classed)
+            amelia.check_column(frame[name], arguments)
         except ArgumentError as error:
             mistakes.add(column_key(name), str(error))
     if not mistakes:
         try:
-            AmeliaImputer(job.imputation.m, **arguments)._checked(frame)
+            amelia.checked(amelia.taken(arguments), frame)
         except ArgumentError as error:
             mistakes.add("imputation", str(error))
 

@@ -383,7 +383,10 @@ def _imputation(table: Table | None) -> ImputationSpec:
         0,
         required="a whole number, such as 1, so that the job gives the same bytes each time",
     )
-    checks: dict[str, Check] = {"cluster": text} if engine == "bootstrap" else _AMELIA
+    # "auto" may fall back on the bootstrap.
+    checks: dict[str, Check] = {} if engine == "bootstrap" else dict(_AMELIA)
+    if engine != "amelia":
+        checks["cluster"] = text
     table.flatten(["engine", "m", "seed", "isolate", "timeout", *checks])
     isolation: dict[str, Any] = {}
     if engine == "bootstrap":
