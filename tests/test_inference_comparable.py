@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rbridge_mi as rb
-from rbridge_mi.testing.rscript import run_r
+from rbridge_mi.testing import run_r
 
 from .inference_data import complete, fitted, imputed
 
