@@ -33,6 +33,7 @@ parse_formula <- function(text, columns, allow) {
     )
   }
   refuse_shadowed(expr, columns)
+  expr[[3L]] <- expand_double_bars(expr[[3L]])
   expr
 }
 
@@ -103,16 +104,25 @@ is_plain_coding <- function(expr, allow) {
     all(vapply(as.list(expr)[-1L], is_plain_coding, NA, allow))
 }
 
-# A one-sided formula for random effects (re.form), checked as the model's is.
-parse_re_form <- function(text, columns) {
+# A one-sided formula for random effects (re.form), checked as the model's is: it names variables of
+# the model. `columns` are those of the data that it is asked for.
+parse_re_form <- function(text, fit, columns) {
   expr <- str2lang(text)
   if (!is.call(expr) || !identical(expr[[1L]], as.name("~")) || length(expr) != 2L) {
     stop("re_form must be NULL, NA or a one-sided formula such as ~(1 | group), not '", text, "'",
       call. = FALSE)
   }
   check_calls(expr, "re_form")
+  known <- formula_variables(stats::formula(fit))
+  unknown <- setdiff(formula_variables(expr), c(known, formula_constants))
+  if (length(unknown) > 0L) {
+    stop("re_form names ", paste0("'", unknown, "'", collapse = ", "),
+      ", not among the model's variables ", paste0("'", known, "'", collapse = ", "), call. = FALSE
+    )
+  }
   refuse_shadowed(expr, columns)
-  expr
+  expr[[2L]] <- expand_double_bars(expr[[2L]])
+  structure(expr, class = "formula", .Environment = new.env(parent = environment(stats::formula(fit))))
 }
 
 # Arguments passed on to R's methods. A text could be taken for the name of a function to call, so

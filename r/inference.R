@@ -422,7 +422,7 @@ random_rows <- function(fit, newdata, re_form) {
   }
   kept <- NULL
   if (is.character(re_form) && re_form != "none") {
-    kept <- unlist(lapply(find_bars(parse_re_form(re_form, names(frame))), function(bar) {
+    kept <- unlist(lapply(find_bars(parse_re_form(re_form, fit, names(frame))), function(bar) {
       columns <- tryCatch(colnames(bar_columns(bar, frame)), error = function(condition) {
         stop("re_form names (", deparse1(bar), "), which the model hasn't", call. = FALSE)
       })
@@ -458,10 +458,6 @@ random_rows <- function(fit, newdata, re_form) {
     )
   }
   found
-}
-
-find_bars <- function(formula) {
-  if (has_package("reformulas")) reformulas::findbars(formula) else lme4::findbars(formula)
 }
 
 bar_columns <- function(bar, frame) {
