@@ -39,7 +39,7 @@ separate_terms <- function(bar) {
     stop("(", deparse1(bar), ") has '.' among its random terms: name the columns", call. = FALSE)
   }
   found <- stats::terms(structure(call("~", left), class = "formula", .Environment = baseenv()))
-  variables <- as.list(attr(found, "variables"))[-1L]
+  variables <- lapply(as.list(attr(found, "variables"))[-1L], with_numbers_as_written)
   for (variable in variables) refuse_loose(variable, bar)
   factors <- attr(found, "factors")
   products <- lapply(seq_along(attr(found, "term.labels")), function(i) {
@@ -52,6 +52,16 @@ separate_terms <- function(bar) {
     stop("(", deparse1(bar), ") has no random term: leave it out", call. = FALSE)
   }
   terms
+}
+
+# The labels of terms that lme4 reads have 15 digits of a number, and no mark of an integer.
+with_numbers_as_written <- function(expr) {
+  if (is.numeric(expr)) return(as.numeric(deparse(expr, control = NULL)))
+  if (!is.call(expr)) return(expr)
+  for (i in seq_along(expr)[-1L]) {
+    if (!identical(expr[[i]], quote(expr = ))) expr[[i]] <- with_numbers_as_written(expr[[i]])
+  }
+  expr
 }
 
 # In 0 + x > 1 the sum would come first, as it does where lme4 writes it.

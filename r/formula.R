@@ -48,7 +48,7 @@ check_calls <- function(expr, what, allow = character()) {
     stop(what, " calls ", paste0("'", refused, "'", collapse = ", "), ", which ",
       if (length(refused) == 1L) "is" else "are",
       " not on the list of functions that a formula may call; if it is meant, name it in `allow`",
-      call. = FALSE
+      python_hints(refused), call. = FALSE
     )
   }
   check_coding(expr, what, allow)
@@ -64,12 +64,39 @@ check_coding <- function(expr, what, allow) {
       if (!is_plain_coding(part, allow)) {
         stop(what, " has ", deparse1(part), " as a coding in ", deparse1(expr), ": it takes ",
           paste(contrast_functions, collapse = ", "), ", or numbers; name others in `allow`",
-          call. = FALSE
+          python_hints(c(formula_calls(part), formula_variables(part))), call. = FALSE
         )
       }
     }
   }
   for (part in call_arguments(expr)) check_coding(part, what, allow)
+}
+
+# What Python's formulas (patsy, formulaic, bambi) write for what R has under another name.
+python_forms <- c(
+  Treatment = "contr.treatment, as in C(f, contr.treatment); for another reference level relevel(f, ref = \"b\")",
+  Sum = "contr.sum, as in C(f, contr.sum)", Poly = "contr.poly, as in C(f, contr.poly)",
+  Helmert = "contr.helmert, as in C(f, contr.helmert)",
+  Q = "backticks, as in `school id`", center = "scale(x, scale = FALSE)", standardize = "scale(x)",
+  cr = "ns(x, df = 4)", power = "I(x^2)", absolute = "abs(x)", where = "ifelse(test, yes, no)",
+  minimum = "pmin(x, y)", maximum = "pmax(x, y)", isnan = "is.na(x)", astype = "as.numeric(x)"
+)
+
+# "; in R: ..." for each name that is Python's: one of those above, or numpy's of a function that R has.
+python_hints <- function(names) {
+  hints <- lapply(unique(names), function(name) {
+    bare <- sub("^(np|numpy|math)\\.", "", name)
+    if (bare %in% names(python_forms)) return(paste0("; for ", name, " R has ", python_forms[[bare]]))
+    if (bare != name && bare %in% formula_vocabulary) return(paste0("; for ", name, " R has ", bare, "(x)"))
+  })
+  paste(unlist(hints), collapse = "")
+}
+
+# The columns that stand by themselves in C(column) and C(column, coding).
+coded_columns <- function(expr) {
+  if (!is.call(expr)) return(character())
+  own <- if (identical(expr[[1L]], quote(C))) as.list(match.call(stats::C, expr))$object
+  c(if (is.name(own)) as.character(own), unlist(lapply(call_arguments(expr), coded_columns)))
 }
 
 # In C(f, contr.sum) a column `contr.sum` would stand before the function, and a text in it be called

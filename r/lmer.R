@@ -33,6 +33,7 @@ check_lmer <- function(model, columns) {
   }
   list(
     variables = intersect(formula_variables(formula), columns),
+    coded = intersect(coded_columns(formula), columns),
     control = names(formals(lme4::lmerControl)),
     plan = plan
   )

@@ -293,6 +293,13 @@ class Lmer:
                 raise ArgumentError(
                     f"column {name!r} holds infinite values: make them missing, or drop those rows."
                 )
+        for name in found["coded"] if found["coded"] is not None else ():
+            if not isinstance(data[name].dtype, pd.CategoricalDtype):
+                raise ArgumentError(
+                    f"C({name}) in the formula: R's C() takes a factor, and column {name!r} has "
+                    f"dtype {data[name].dtype}. Write factor({name}) for C({name}), and "
+                    f"C(factor({name}), ...) for C({name}, ...), or make the column a Categorical."
+                )
         plan: rdoor.RObject = found["plan"]
         return plan
 
