@@ -1,9 +1,9 @@
 # Random terms of a formula, worked on as the expressions that they are. lme4 expands (x + z || g) by
-# writing it down without backticks and parsing the text again, which makes code of a column's name;
-# a formula that has no double bar any more is not written down.
+# writing it down without backticks and parsing the text again, which makes code of a column's name.
+# So double bars are expanded here, and lme4 gets formulas without them.
 
-# `expr` with each double bar as lme4 expands it: (x + z || g) as ((1 | g) + (0 + x | g) + (0 + z | g)),
-# in the same places as lme4::expandDoubleVerts() looks for it.
+# `expr` with each double bar as lme4::expandDoubleVerts() has it: (x + z || g) becomes
+# ((1 | g) + (0 + x | g) + (0 + z | g)).
 expand_double_bars <- function(expr) {
   found <- expand_within(expr)
   if ("||" %in% formula_calls(found)) {
@@ -31,9 +31,9 @@ uncorrelated_terms <- function(bar) {
 
 separate_terms <- function(bar) {
   left <- bar[[2L]]
-  if (any(c("|", "||") %in% formula_calls(bar[[2L]]), "||" %in% formula_calls(bar[[3L]]))) {
-    stop("(", deparse1(bar), ") has a bar within a bar: write each random term in brackets of its own",
-      call. = FALSE)
+  if (any(c("|", "||") %in% c(formula_calls(left), formula_calls(bar[[3L]])))) {
+    stop("(", deparse1(bar), ") has a bar within a bar: write each random term in brackets of its ",
+      "own", call. = FALSE)
   }
   if ("." %in% formula_variables(left)) {
     stop("(", deparse1(bar), ") has '.' among its random terms: name the columns", call. = FALSE)
@@ -46,7 +46,8 @@ separate_terms <- function(bar) {
     Reduce(function(left, right) call(":", left, right), variables[factors[, i] > 0L])
   })
   terms <- c(
-    if (attr(found, "intercept") != 0L) list(1), lapply(products, function(term) call("+", 0, term))
+    if (attr(found, "intercept") != 0L) list(1),
+    lapply(products, function(term) call("+", 0, term))
   )
   if (length(terms) == 0L) {
     stop("(", deparse1(bar), ") has no random term: leave it out", call. = FALSE)

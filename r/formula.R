@@ -74,7 +74,10 @@ check_coding <- function(expr, what, allow) {
 
 # What Python's formulas (patsy, formulaic, bambi) write for what R has under another name.
 python_forms <- c(
-  Treatment = "contr.treatment, as in C(f, contr.treatment); for another reference level relevel(f, ref = \"b\")",
+  Treatment = paste(
+    "contr.treatment, as in C(f, contr.treatment); for another reference level",
+    "relevel(f, ref = \"b\")"
+  ),
   Sum = "contr.sum, as in C(f, contr.sum)", Poly = "contr.poly, as in C(f, contr.poly)",
   Helmert = "contr.helmert, as in C(f, contr.helmert)",
   Q = "backticks, as in `school id`", center = "scale(x, scale = FALSE)", standardize = "scale(x)",
@@ -82,12 +85,16 @@ python_forms <- c(
   minimum = "pmin(x, y)", maximum = "pmax(x, y)", isnan = "is.na(x)", astype = "as.numeric(x)"
 )
 
-# "; in R: ..." for each name that is Python's: one of those above, or numpy's of a function that R has.
+# What R has for each name that is Python's: one of those above, or numpy's of a function of R's.
 python_hints <- function(names) {
   hints <- lapply(unique(names), function(name) {
     bare <- sub("^(np|numpy|math)\\.", "", name)
-    if (bare %in% names(python_forms)) return(paste0("; for ", name, " R has ", python_forms[[bare]]))
-    if (bare != name && bare %in% formula_vocabulary) return(paste0("; for ", name, " R has ", bare, "(x)"))
+    form <- if (bare %in% names(python_forms)) {
+      python_forms[[bare]]
+    } else if (bare != name && bare %in% formula_vocabulary) {
+      paste0(bare, "(x)")
+    }
+    if (!is.null(form)) paste0("; for ", name, " R has ", form)
   })
   paste(unlist(hints), collapse = "")
 }
@@ -149,7 +156,8 @@ parse_re_form <- function(text, fit, columns) {
   }
   refuse_shadowed(expr, columns)
   expr[[2L]] <- expand_double_bars(expr[[2L]])
-  structure(expr, class = "formula", .Environment = new.env(parent = environment(stats::formula(fit))))
+  env <- new.env(parent = environment(stats::formula(fit)))
+  structure(expr, class = "formula", .Environment = env)
 }
 
 # Arguments passed on to R's methods. A text could be taken for the name of a function to call, so

@@ -39,7 +39,8 @@ class Lmer:
     formula : str
         As in R: ``"mathach ~ ses + (1 + ses | schid)"``. It is parsed by R, not evaluated, and
         may call arithmetic, ``log``, ``poly``, ``splines::ns``, ``scale``, ``factor`` and the
-        like; columns whose names aren't R names stand in backticks.
+        like; columns whose names aren't R names stand in backticks. A double bar, as in
+        ``(x + z || g)``, stands for the terms that lme4 makes of it.
     reml : bool
         Restricted maximum likelihood (R's ``REML``).
     control : mapping, optional
