@@ -768,6 +768,8 @@ def test_the_check_of_a_job_tells_what_a_double_bar_can_not_be(
         {json.dumps(name)} = "float"
         g = "text"
         y = "float"
+        [imputation]
+        engine = "none"
         [model]
         formula = {json.dumps(f"y ~ (`{name}` > 1 || g)")}
         [output]
