@@ -33,6 +33,7 @@ parse_formula <- function(text, columns, allow) {
     )
   }
   refuse_shadowed(expr, columns)
+  expr[[3L]] <- expand_double_bars(expr[[3L]])
   expr
 }
 
@@ -47,7 +48,7 @@ check_calls <- function(expr, what, allow = character()) {
     stop(what, " calls ", paste0("'", refused, "'", collapse = ", "), ", which ",
       if (length(refused) == 1L) "is" else "are",
       " not on the list of functions that a formula may call; if it is meant, name it in `allow`",
-      call. = FALSE
+      python_hints(refused), call. = FALSE
     )
   }
   check_coding(expr, what, allow)
@@ -63,12 +64,46 @@ check_coding <- function(expr, what, allow) {
       if (!is_plain_coding(part, allow)) {
         stop(what, " has ", deparse1(part), " as a coding in ", deparse1(expr), ": it takes ",
           paste(contrast_functions, collapse = ", "), ", or numbers; name others in `allow`",
-          call. = FALSE
+          python_hints(c(formula_calls(part), formula_variables(part))), call. = FALSE
         )
       }
     }
   }
   for (part in call_arguments(expr)) check_coding(part, what, allow)
+}
+
+# What Python's formulas (patsy, formulaic, bambi) write for what R has under another name.
+python_forms <- c(
+  Treatment = paste(
+    "contr.treatment, as in C(f, contr.treatment); for another reference level",
+    "relevel(f, ref = \"b\")"
+  ),
+  Sum = "contr.sum, as in C(f, contr.sum)", Poly = "contr.poly, as in C(f, contr.poly)",
+  Helmert = "contr.helmert, as in C(f, contr.helmert)",
+  Q = "backticks, as in `school id`", center = "scale(x, scale = FALSE)", standardize = "scale(x)",
+  cr = "ns(x, df = 4)", power = "I(x^2)", absolute = "abs(x)", where = "ifelse(test, yes, no)",
+  minimum = "pmin(x, y)", maximum = "pmax(x, y)", isnan = "is.na(x)", astype = "as.numeric(x)"
+)
+
+# What R has for each name that is Python's: one of those above, or numpy's of a function of R's.
+python_hints <- function(names) {
+  hints <- lapply(unique(names), function(name) {
+    bare <- sub("^(np|numpy|math)\\.", "", name)
+    form <- if (bare %in% names(python_forms)) {
+      python_forms[[bare]]
+    } else if (bare != name && bare %in% formula_vocabulary) {
+      paste0(bare, "(x)")
+    }
+    if (!is.null(form)) paste0("; for ", name, " R has ", form)
+  })
+  paste(unlist(hints), collapse = "")
+}
+
+# The columns that stand by themselves in C(column) and C(column, coding).
+coded_columns <- function(expr) {
+  if (!is.call(expr)) return(character())
+  own <- if (identical(expr[[1L]], quote(C))) as.list(match.call(stats::C, expr))$object
+  c(if (is.name(own)) as.character(own), unlist(lapply(call_arguments(expr), coded_columns)))
 }
 
 # In C(f, contr.sum) a column `contr.sum` would stand before the function, and a text in it be called
@@ -103,16 +138,26 @@ is_plain_coding <- function(expr, allow) {
     all(vapply(as.list(expr)[-1L], is_plain_coding, NA, allow))
 }
 
-# A one-sided formula for random effects (re.form), checked as the model's is.
-parse_re_form <- function(text, columns) {
+# A one-sided formula for random effects (re.form), checked as the model's is: it names variables of
+# the model. `columns` are those of the data that it is asked for.
+parse_re_form <- function(text, fit, columns) {
   expr <- str2lang(text)
   if (!is.call(expr) || !identical(expr[[1L]], as.name("~")) || length(expr) != 2L) {
     stop("re_form must be NULL, NA or a one-sided formula such as ~(1 | group), not '", text, "'",
       call. = FALSE)
   }
   check_calls(expr, "re_form")
+  known <- formula_variables(stats::formula(fit))
+  unknown <- setdiff(formula_variables(expr), c(known, formula_constants))
+  if (length(unknown) > 0L) {
+    stop("re_form names ", paste0("'", unknown, "'", collapse = ", "),
+      ", not among the model's variables ", paste0("'", known, "'", collapse = ", "), call. = FALSE
+    )
+  }
   refuse_shadowed(expr, columns)
-  expr
+  expr[[2L]] <- expand_double_bars(expr[[2L]])
+  env <- new.env(parent = environment(stats::formula(fit)))
+  structure(expr, class = "formula", .Environment = env)
 }
 
 # Arguments passed on to R's methods. A text could be taken for the name of a function to call, so

@@ -486,7 +486,7 @@ random_rows <- function(fit, newdata, re_form) {
   }
   kept <- NULL
   if (is.character(re_form) && re_form != "none") {
-    kept <- unlist(lapply(find_bars(parse_re_form(re_form, names(frame))), function(bar) {
+    kept <- unlist(lapply(find_bars(parse_re_form(re_form, fit, names(frame))), function(bar) {
       columns <- tryCatch(colnames(bar_columns(bar, frame)), error = function(condition) {
         stop("re_form names (", deparse1(bar), "), which the model hasn't", call. = FALSE)
       })
@@ -524,10 +524,6 @@ random_rows <- function(fit, newdata, re_form) {
   found
 }
 
-find_bars <- function(formula) {
-  if (has_package("reformulas")) reformulas::findbars(formula) else lme4::findbars(formula)
-}
-
 bar_columns <- function(bar, frame) {
   stats::model.matrix(eval(substitute(~lhs, list(lhs = bar[[2L]]))), frame)
 }
@@ -542,8 +538,9 @@ bar_groups <- function(bar, frame) {
 # emmeans' grid for one fit: levels, linear functions of the coefficients, estimates, variances.
 marginal_means <- function(fit, specs, contrast, at, arguments) {
   needs_package("emmeans", "emmeans")
+  check_contrast(contrast)
   call <- c(
-    list(fit, specs = specs, lmer.df = "asymptotic", data = environment(stats::formula(fit))$data),
+    list(readable_fit(fit), specs = specs, lmer.df = "asymptotic", data = environment(stats::formula(fit))$data),
     plain_arguments(arguments, c("weights", "by", "type", "cov.keep", "submodel"))
   )
   if (!is.null(at)) call$at <- at
@@ -557,4 +554,40 @@ marginal_means <- function(fit, specs, contrast, at, arguments) {
     estimate = as.vector(linear %*% grid@bhat),
     variance = rowSums((linear %*% grid@V) * linear)
   )
+}
+
+# emmeans looks a contrast's function up by name.
+check_contrast <- function(contrast) {
+  known <- sub("\\.emmc$", "", ls(asNamespace("emmeans"), pattern = "\\.emmc$"))
+  if (!is.null(contrast) && !is_one_of(contrast, known)) {
+    stop("contrast '", paste(contrast, collapse = " "), "' is none of emmeans' own: ",
+      paste(known, collapse = ", "), call. = FALSE)
+  }
+}
+
+# The fit as emmeans may read it: it looks for a transformation and its constants by evaluating pieces
+# of the response's text, and parses the text of the fixed part again.
+readable_fit <- function(fit) {
+  terms <- stats::delete.response(stats::terms(fit))
+  attributes(terms) <- NULL
+  text <- paste(as.character(terms), collapse = " ")
+  read <- tryCatch(formula_variables(str2lang(text)), error = function(condition) NULL)
+  lost <- setdiff(formula_variables(terms), read)
+  if (length(lost) > 0L) {
+    stop("emmeans reads the names of columns as R code, and can't read ",
+      paste0("'", lost, "'", collapse = ", "), ": rename the column", call. = FALSE)
+  }
+  fit@call$formula[[2L]] <- plain_words(fit@call$formula[[2L]])
+  fit
+}
+
+# An expression with plain names for its variables, and without its texts.
+plain_words <- function(expr) {
+  if (is.name(expr)) return(as.name(make.names(as.character(expr))))
+  if (is.character(expr)) return("")
+  if (!is.call(expr)) return(expr)
+  for (i in seq_along(expr)[-1L]) {
+    if (!identical(expr[[i]], quote(expr = ))) expr[[i]] <- plain_words(expr[[i]])
+  }
+  expr
 }

@@ -33,6 +33,7 @@ check_lmer <- function(model, columns) {
   }
   list(
     variables = intersect(formula_variables(formula), columns),
+    coded = intersect(coded_columns(formula), columns),
     control = names(formals(lme4::lmerControl)),
     plan = plan
   )
@@ -190,8 +191,7 @@ mermod_predict <- function(fit, newdata, re_form, allow_new_levels, random_only,
   if (identical(re_form, "none")) {
     arguments$re.form <- NA
   } else if (is.character(re_form)) {
-    env <- new.env(parent = environment(stats::formula(fit)))
-    arguments$re.form <- structure(parse_re_form(re_form, columns), class = "formula", .Environment = env)
+    arguments$re.form <- parse_re_form(re_form, fit, columns)
   }
   values <- do.call(stats::predict, arguments, quote = TRUE)
   list(rows = as.integer(names(values)), values = unname(as.numeric(values)))
@@ -202,10 +202,7 @@ mermod_simulate <- function(fit, nsim, seed, ...) {
   columns <- c(names(arguments$newdata), names(stats::model.frame(fit)))
   refuse_shadowed(stats::formula(fit), columns)
   if (is.character(arguments$re.form)) {
-    env <- new.env(parent = environment(stats::formula(fit)))
-    arguments$re.form <- structure(
-      parse_re_form(arguments$re.form, columns), class = "formula", .Environment = env
-    )
+    arguments$re.form <- parse_re_form(arguments$re.form, fit, columns)
   }
   arguments <- c(list(fit, nsim = nsim, seed = seed), plain_arguments(arguments))
   values <- do.call(stats::simulate, arguments, quote = TRUE)

@@ -39,7 +39,8 @@ class Lmer:
     formula : str
         As in R: ``"mathach ~ ses + (1 + ses | schid)"``. It is parsed by R, not evaluated, and
         may call arithmetic, ``log``, ``poly``, ``splines::ns``, ``scale``, ``factor`` and the
-        like; columns whose names aren't R names stand in backticks.
+        like; columns whose names aren't R names stand in backticks. A double bar, as in
+        ``(x + z || g)``, stands for the terms that lme4 makes of it.
     reml : bool
         Restricted maximum likelihood (R's ``REML``).
     control : mapping, optional
@@ -292,6 +293,13 @@ class Lmer:
             ):
                 raise ArgumentError(
                     f"column {name!r} holds infinite values: make them missing, or drop those rows."
+                )
+        for name in found["coded"] if found["coded"] is not None else ():
+            if not isinstance(data[name].dtype, pd.CategoricalDtype):
+                raise ArgumentError(
+                    f"C({name}) in the formula: R's C() takes a factor, and column {name!r} has "
+                    f"dtype {data[name].dtype}. Write factor({name}) for C({name}), and "
+                    f"C(factor({name}), ...) for C({name}, ...), or make the column a Categorical."
                 )
         plan: rdoor.RObject = found["plan"]
         return plan

@@ -5,6 +5,7 @@ Each attempt would make a file. It must be refused, or do nothing; and the file 
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
+from rbridge_mi.jobs import JobError, check_job, run_job
 
 GOOD = "y ~ x + (1 | g)"
 
@@ -519,3 +521,292 @@ def test_a_vector_is_not_mistaken_for_a_column_of_its_name(data: pd.DataFrame) -
         found = rb.Lmer(GOOD, weights=weights).fit(decoy)
         assert found.criterion == expected.criterion
     assert expected.criterion != rb.Lmer(GOOD).fit(data).criterion
+
+
+# Names that are programs, each breaking out in its own way where a text of them is parsed: as a
+# call, out of brackets, and without a bracket (R's `[` is made another function first).
+PROGRAMS = [
+    "file.create('canary')",
+    "g)+(1|file.create('canary'))+(1|g",
+    "a+'[' <- file.create; 'canary'[TRUE]+b",
+    "{file.create('canary')}",
+    "x <- file.create('canary')",
+]
+
+# What the named column replaces in a frame of y, x, z, g, h and f; the formula; other arguments.
+NAMED: dict[str, tuple[str, str, dict[str, str]]] = {
+    "response": ("y", "@ ~ x + f + (x | g)", {}),
+    "response alone": ("y", "@ ~ (1 | g)", {}),
+    "response within a call": ("y", "log(@ + 1) ~ f + (1 | g)", {}),
+    "response within a product": ("y", "I(@ * 2) ~ f + (1 | g)", {}),
+    "covariate": ("x", "y ~ @ * f + (1 | g)", {}),
+    "covariate alone": ("x", "y ~ @ + (1 | g)", {}),
+    "covariate within calls": ("x", "y ~ log(@) + poly(@, 2) + f + (1 | g)", {}),
+    "factor": ("f", "y ~ @ * x + (1 | g)", {}),
+    "factor alone": ("f", "y ~ @ + (1 | g)", {"contrasts": "contr.sum"}),
+    "factor made": ("f", "y ~ factor(@) + x + (1 | g)", {}),
+    "coding": ("f", "y ~ C(@, contr.sum) + x + (1 | g)", {}),
+    "all columns": ("x", "y ~ . - g - h - s + (1 | g)", {}),
+    "slope": ("x", "y ~ @ + f + (@ | g)", {}),
+    "slope of a double bar": ("x", "y ~ @ + f + (@ || g)", {}),
+    "factor of a double bar": ("f", "y ~ x + (@ || g)", {}),
+    "group": ("g", "y ~ x + f + (x | @)", {}),
+    "group of a double bar": ("g", "y ~ x + f + (x || @)", {}),
+    "group of a second double bar": ("g", "y ~ x + f + (1 | h) + (0 + x || @)", {}),
+    "inner group": ("h", "y ~ x + f + (x || g/@)", {}),
+    "outer group": ("g", "y ~ x + f + (1 | @/h)", {}),
+    "group of an interaction": ("h", "y ~ x + @ + (1 | g) + (x || interaction(g, @))", {}),
+    "weights": ("x", "y ~ z + f + (1 | g)", {"weights": "@"}),
+    "offset": ("x", "y ~ z + f + (1 | g)", {"offset": "@"}),
+    "offset within the formula": ("x", "y ~ z + f + offset(@) + (1 | g)", {}),
+    "subset": ("s", "y ~ x + f + (1 | g)", {"subset": "@"}),
+}
+
+
+@pytest.fixture(scope="module")
+def wide() -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    n = 96
+    return pd.DataFrame(
+        {
+            "y": rng.normal(20.0, 1.0, size=n),
+            "x": rng.normal(9.0, 1.0, size=n),
+            "z": rng.normal(size=n),
+            "g": np.repeat([f"g{i}" for i in range(12)], 8),
+            "h": np.tile(["p", "q"], n // 2),
+            "f": pd.Categorical(np.tile(["a", "b", "c"], n // 3)),
+            "s": True,
+        }
+    )
+
+
+def ask_everything(fits: rb.MerModList, frame: pd.DataFrame, part: str, names: list[str]) -> None:
+    """Every question that R, or a text of R, takes part in; an answer may be a refusal."""
+    fit = fits[0]
+    pooled = fits.pool()
+    again = rb.Lmer("z ~ 1 + (1 | h)").fit(frame) if {"z", "h"} <= set(frame) else fit
+    matrix = np.eye(len(fit.beta))[-2:]
+    questions: list[Callable[[], Any]] = [
+        *(getattr(fit, x) for x in ("ranef", "coef", "varcorr", "r2", "residuals", "summary")),
+        fit.anova,
+        partial(fit.anova, again),
+        partial(str, fit),
+        partial(fit.predict, frame.head(9), allow_new_levels=True),
+        partial(fit.predict, re_form="NA"),
+        partial(fit.confint, method="Wald"),
+        partial(fit.confint, parm=fit.beta.index[-1]),
+        partial(fit.confint, method="boot", seed=1, nsim=2),
+        partial(fit.simulate, 1, seed=1, **{"use.u": True}),
+        partial(fits.predict, frame.head(9), interval="prediction"),
+        lambda: pooled.random,
+        lambda: pooled.advice,
+        partial(pooled.test, matrix),
+        fits.mertools.summary,
+        fits.mertools.ranef,
+    ]
+    for form in (part, f"~ (1 || {part.rpartition('|')[2]}"):
+        questions += [
+            partial(fit.predict, re_form=form),
+            partial(fit.predict, frame, re_form=form),
+            partial(fit.simulate, 1, seed=1, **{"re.form": form}),
+            partial(fits.predict, frame, re_form=form),
+        ]
+    for dfcom in ("satterthwaite", "kenward-roger"):
+        questions.append(lambda dfcom=dfcom: fits.pool(dfcom=dfcom).test(matrix))
+    for name in names:
+        questions += [
+            partial(pooled.emmeans, name, contrast="pairwise"),
+            partial(pooled.emmeans, "f", by=name, weights="proportional", submodel="minimal"),
+            partial(pooled.emmeans, name, at={name: [1.0, 2.0]}, type="response"),
+            partial(pooled.test, f"`{name}` = 0"),
+            partial(pooled.contrast, name),
+        ]
+    for ask in questions:
+        with refused_or_harmless():
+            ask()
+
+
+# Every role with two of the programs, and those where a text is known to be parsed with all.
+ROLES_AND_PROGRAMS = [
+    (role, name)
+    for i, role in enumerate(NAMED)
+    for j, name in enumerate(PROGRAMS)
+    if (i - j) % 5 in (0, 2)
+    or role in ("response within a call", "covariate alone", "group of a double bar")
+]
+
+
+@pytest.mark.parametrize(("role", "name"), ROLES_AND_PROGRAMS)
+def test_names_that_are_programs(role: str, name: str, wide: pd.DataFrame, canary: Path) -> None:
+    column, formula, arguments = NAMED[role]
+    frame = wide.rename(columns={column: name})
+    quoted = f"`{name}`"
+    given: dict[str, Any] = dict.fromkeys(arguments, name)
+    if "contrasts" in arguments:
+        given = {"contrasts": {name: arguments["contrasts"]}}
+    model = rb.Lmer(formula.replace("@", quoted), **given)
+    other = rb.Lmer(f"{model.formula.partition('~')[0]} ~ 1 + (1 | {'g' if 'g' in frame else 'h'})")
+    frames = [frame.assign(z=frame["z"] + shift) for shift in (0.0, 0.01)]
+    imp = rb.ImputedData.from_frames(frames)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fits = model.fit(imp)
+        reduced = other.fit(imp)
+    part = "~ (" + model.formula.rpartition("(")[2] if "interaction" not in formula else "~ (1 | g)"
+    ask_everything(fits, frame, part, ["f", name])
+    for method in ("D1", "D2", "D3", "D4"):
+        with refused_or_harmless():
+            rb.compare(fits, reduced, method=method)  # type: ignore[arg-type]
+    with refused_or_harmless():
+        rb.save(fits, "saved.zip")
+        rb.load("saved.zip").summary()
+    with refused_or_harmless():
+        rb.BootstrapImputer(m=2, cluster=name).impute(frame, seed=1)
+
+
+def test_levels_that_are_programs(wide: pd.DataFrame, canary: Path) -> None:
+    levels = dict(zip(["a", "b", "c"], PROGRAMS[:3], strict=True))
+    groups = dict(zip([f"g{i}" for i in range(5)], PROGRAMS, strict=True))
+    frame = wide.assign(
+        f=wide["f"].cat.rename_categories(levels),
+        g=wide["g"].replace(groups),
+        h=wide["h"].replace({"p": PROGRAMS[3]}),
+    )
+    imp = rb.ImputedData.from_frames([frame, frame.assign(z=frame["z"] + 0.01)])
+    for formula in ("y ~ f * x + (f || g) + (1 | h)", "y ~ f + h + (x || g/h)"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fits = rb.Lmer(formula).fit(imp)
+        ask_everything(fits, frame, "~ (1 | g)", ["f", "h", *PROGRAMS])
+
+
+def test_the_response_is_no_program_for_emmeans(wide: pd.DataFrame, canary: Path) -> None:
+    """emmeans evaluates pieces of the response's text, between its brackets and its plus signs."""
+    program = PROGRAMS[2]
+    named = wide.rename(columns={"y": program})
+    both = [
+        rb.Lmer(f"log(`{program}` + 1) ~ f + (1 | g)").fit(in_two(named)),
+        rb.Lmer("log(y + 1) ~ f + (1 | g)").fit(in_two(wide)),
+        rb.Lmer(f'log(ifelse(h == "{program}", y, y + 1)) ~ f + (1 | g)').fit(in_two(wide)),
+    ]
+    means = [fits.pool().emmeans("f")["estimate"].to_numpy().tobytes() for fits in both]
+    assert means[0] == means[1] == means[2]
+
+
+def in_two(frame: pd.DataFrame) -> rb.ImputedData:
+    return rb.ImputedData.from_frames([frame, frame.assign(z=frame["z"] + 0.01)])
+
+
+def test_contrasts_of_means_are_emmeans_own(wide: pd.DataFrame) -> None:
+    pooled = rb.Lmer("y ~ f + (1 | g)").fit(in_two(wide)).pool()
+    with pytest.raises(rb.RCallError, match=r"contrast 'nope' is none of emmeans' own: consec"):
+        pooled.emmeans("f", contrast="nope")
+
+
+@pytest.mark.parametrize(
+    "text", ["~ (x || `system('touch canary')`)", "~ (1 | other)", "~ (q | g)"]
+)
+def test_re_form_names_variables_of_the_model(text: str, data: pd.DataFrame, canary: Path) -> None:
+    fits = fits_of(data)
+    wider = data.assign(other=data["g"], q=data["x"], **{"system('touch canary')": data["g"]})
+    for call in (
+        fits[0].predict,
+        fits.predict,
+        partial(fits[0].predict, wider),
+        partial(fits.predict, wider),
+    ):
+        with pytest.raises(rb.RCallError, match=r"re_form names '.*', not among the model's var"):
+            call(re_form=text)
+    with pytest.raises(rb.RCallError, match=r"re_form names '.*', not among the model's var"):
+        fits[0].simulate(1, seed=1, **{"re.form": text})
+
+
+@pytest.mark.parametrize("name", PROGRAMS[:3])
+def test_a_job_whose_header_is_a_program(name: str, wide: pd.DataFrame, canary: Path) -> None:
+    """The check finds no mistake, since there is none: the run does as for a plain name."""
+    found = []
+    for own in (name, "plain"):
+        frame = wide[["y", "x", "g"]].rename(columns={"g": own})
+        rb.ampute(frame, prop=0.1, columns=["x"], seed=1).to_csv("d.csv", index=False)
+        Path("job.toml").write_text(
+            f"""
+            [data]
+            path = "d.csv"
+            [data.columns]
+            {json.dumps(own)} = "text"
+            x = "float"
+            y = "float"
+            [imputation]
+            engine = "amelia"
+            m = 2
+            seed = 1
+            idvars = [{json.dumps(own)}]
+            [model]
+            formula = {json.dumps(f"y ~ x + (x || `{own}`)")}
+            [output]
+            folder = {json.dumps(f"out-{len(found)}")}
+            """
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check_job("job.toml")
+            result = run_job("job.toml")
+        found.append((result.folder / "fixed.csv").read_bytes())
+    assert found[0] == found[1]
+
+
+def test_the_check_of_a_job_tells_what_a_double_bar_can_not_be(
+    wide: pd.DataFrame, canary: Path
+) -> None:
+    name = PROGRAMS[0]
+    wide[["y", "g"]].assign(**{name: wide["x"]}).to_csv("d.csv", index=False)
+    Path("job.toml").write_text(
+        f"""
+        [data]
+        path = "d.csv"
+        [data.columns]
+        {json.dumps(name)} = "float"
+        g = "text"
+        y = "float"
+        [imputation]
+        engine = "none"
+        [model]
+        formula = {json.dumps(f"y ~ (`{name}` > 1 || g)")}
+        [output]
+        folder = "out"
+        """
+    )
+    with pytest.raises(JobError, match=r"write I\(`file\.create\('canary'\)` > 1\)"):
+        check_job("job.toml")
+
+
+@pytest.mark.parametrize(
+    ("term", "hint"),
+    [
+        ("np.log(x)", r"for np\.log R has log\(x\)"),
+        ("numpy.sqrt(x)", r"for numpy\.sqrt R has sqrt\(x\)"),
+        ("np.power(x, 2)", r"for np\.power R has I\(x\^2\)"),
+        ("C(f, Treatment)", r"for Treatment R has contr\.treatment"),
+        ('C(f, Treatment(reference="b"))', r'for Treatment R has .* relevel\(f, ref = "b"\)'),
+        ("C(f, Sum)", r"for Sum R has contr\.sum"),
+        ('Q("school id")', r"for Q R has backticks"),
+        ("standardize(x)", r"for standardize R has scale\(x\)"),
+    ],
+)
+def test_pythons_names_get_rs(term: str, hint: str, data: pd.DataFrame) -> None:
+    with pytest.raises(rb.FormulaError, match=hint):
+        rb.Lmer(f"y ~ {term} + (1 | g)").fit(data)
+
+
+def test_c_takes_a_factor(data: pd.DataFrame) -> None:
+    """patsy's C(x) makes categories of any column, R's C() changes the coding of a factor."""
+    for term, column in (("C(f)", "f"), ("C(f, contr.sum)", "f"), ("I(x) + C(x)", "x")):
+        with pytest.raises(rb.ArgumentError, match=rf"Write factor\({column}\) for C\({column}\)"):
+            rb.Lmer(f"y ~ {term} + (1 | g)").fit(data)
+    factor = data.assign(f=data["f"].astype("category"))
+    expected = rb.Lmer("y ~ factor(f) + (1 | g)").fit(data)
+    for fit in (
+        rb.Lmer("y ~ C(f) + (1 | g)").fit(factor),
+        rb.Lmer("y ~ C(factor(f)) + (1 | g)").fit(data),
+    ):
+        assert fit.beta.to_numpy().tobytes() == expected.beta.to_numpy().tobytes()
