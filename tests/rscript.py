@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from rbridge_mi.rdoor.startup import start_environment
 
 REFERENCE = Path(__file__).resolve().parent.parent / "r" / "reference"
 
@@ -33,6 +36,7 @@ def run(program: str, folder: Path, *arguments: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
         timeout=300,
+        env=start_environment(os.environ),
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads((folder / "result.json").read_text())

@@ -4,6 +4,7 @@ R starts at the first call and lives on a thread of its own, so that any thread 
 at a time, and Ctrl-C reaches the thread that waits. Frames and vectors are carried as R's own
 memory blocks, conditions come back as data.
 
+``startup``   what R is started with: its home, its startup files, its locale
 ``session``   starts R, owns its thread, interrupts it, refuses forks
 ``encode``    Python values to R objects
 ``decode``    R objects to Python values
@@ -23,6 +24,7 @@ from .calls import (
     prepare,
     require_package,
 )
+from .startup import startup_files
 
 __all__ = [
     "Pending",
@@ -36,4 +38,5 @@ __all__ = [
     "interface_mode",
     "prepare",
     "require_package",
+    "startup_files",
 ]

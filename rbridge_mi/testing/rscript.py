@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import RCallError, RNotFoundError
 from ..rdoor.session import source_dir
+from ..rdoor.startup import find_home, start_environment
 from .rds import Node, parse, render
 from .values import from_python, to_python
 
@@ -24,7 +25,9 @@ __all__ = ["REvaluation", "Rscript", "find_rscript", "run_r", "stack_from"]
 class Rscript:
     """An Rscript that runs ``r/reference/*.R`` on what it is sent, one job after another.
 
-    It runs beside this process: `submit` returns at once, `result` waits. Use as a context.
+    It runs beside this process: `submit` returns at once, `result` waits. Use as a context. It is
+    started by the same rule as the R in this process (``rbridge_mi.rdoor.startup``): the same
+    startup files, the same locale.
 
     Parameters
     ----------
@@ -45,6 +48,7 @@ class Rscript:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
+            env=start_environment(os.environ),
         )
 
     def submit(self, program: str, **arguments: Any) -> None:
@@ -234,9 +238,8 @@ def stack_from(node: Node) -> dict[str, Any]:
 
 def find_rscript() -> Path:
     """The Rscript of the R that the library embeds: R_HOME's, else the one on PATH."""
-    home = os.environ.get("R_HOME")
-    if home and (Path(home) / "bin" / "Rscript").is_file():
-        return Path(home) / "bin" / "Rscript"
+    if os.environ.get("R_HOME"):
+        return Path(find_home(os.environ)) / "bin" / "Rscript"
     found = shutil.which("Rscript")
     if found is None:
         raise RNotFoundError(
