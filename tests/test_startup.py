@@ -184,7 +184,8 @@ def test_no_startup_file_of_the_user_or_of_the_folder_is_read(places: Path) -> N
         assert cli.main(["run", "job.toml", "--check"]) == 0
         one = model.fit(data)
         assert model.fit(data, isolate=True) == one
-        assert model.fit(rb.ImputedData.from_frames([data, data]), n_jobs=2)[0].beta.equals(one.beta)
+        twice = model.fit(rb.ImputedData.from_frames([data, data]), n_jobs=2)
+        assert twice[0].beta.equals(one.beta)
         assert run_r('x <- Sys.getenv("STARTUP_MARK")')["x"] == ""
         assert r("Sys.getenv('STARTUP_MARK')")[0] == ""
         assert diagnose().r["startup files"] == "the installation's alone"

@@ -209,9 +209,9 @@ class Session:
 
 def _init_r(environment: Mapping[str, str]) -> Any:
     """Start R through rpy2, unless the user's own rpy2 did already; return R's base."""
-    embedded = sys.modules.get("rpy2.rinterface_lib.embedded")
+    known = sys.modules.get("rpy2.rinterface_lib.embedded")
     home = None
-    if embedded is None or not embedded.isinitialized():
+    if known is None or not known.isinitialized():
         home = startup.find_home(environment)
         wanted = startup.start_environment(environment) | {"R_HOME": home}
         if startup.reads_users_files(environment):
