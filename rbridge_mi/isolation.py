@@ -18,8 +18,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -33,6 +35,7 @@ __all__ = ["Job", "run_each_isolated", "run_isolated"]
 
 RETRIES = 1  # of a lost one in a list; one that ran out of time is not run again
 START_LIMIT = 300.0  # seconds for Python, pandas, R and its packages to load
+_DAY = 86400.0
 IDLE = 60.0  # seconds after which a worker without work ends itself
 _READY, _STARTED = b"ready", b"started"
 
@@ -119,7 +122,8 @@ def run_each_isolated(
 
     with ThreadPoolExecutor(processes, thread_name_prefix="isolated") as pool:
         try:
-            left = {pool.submit(one, number): number for number in wanted}
+            # Each thread has this one's context variables, such as the door to R keeps.
+            left = {pool.submit(copy_context().run, one, number): number for number in wanted}
             while left:
                 done, _ = wait(left, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -228,11 +232,19 @@ class _Worker:
 
     def answer(self, timeout: float | None) -> tuple[str, Any]:
         with _gone_if_closed():
-            if not self._connection.poll(timeout):
-                raise _Late
+            self._wait(timeout)
             answer: tuple[str, Any] = pickle.loads(self._connection.recv_bytes())
         self._busy = answer[0] == "error"  # after an error, its memory may be all but used up
         return answer
+
+    def _wait(self, timeout: float | None) -> None:
+        """Until there is an answer; the system's own waits take no more than some weeks."""
+        end = None if timeout is None else time.monotonic() + timeout
+        left = timeout
+        while not self._connection.poll(None if left is None else max(0.0, min(left, _DAY))):
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise _Late
 
     def kill(self) -> None:
         """End the worker and what it started."""

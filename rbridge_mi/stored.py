@@ -170,6 +170,8 @@ def _check_fit(fit: MerMod) -> None:
     terms = list(core["terms"])
     if list(known["mermod_vcov"]["terms"]) != terms or len(set(terms)) < len(terms):
         raise ValueError("mermod_vcov and mermod_core don't have the same coefficients, each once")
+    if "collation" in core:
+        _check_part(core["collation"], "text *", {}, "mermod_core's collation")
     if "dropped" not in core:
         raise ValueError("mermod_core lacks dropped")
     if core["dropped"] is not None:

@@ -12,6 +12,7 @@ memory blocks, conditions come back as data.
 """
 
 from .calls import (
+    AsHere,
     Pending,
     Reply,
     RObject,
@@ -21,12 +22,14 @@ from .calls import (
     call_object,
     has_package,
     interface_mode,
+    plain_locale,
     prepare,
     require_package,
 )
 from .startup import startup_files
 
 __all__ = [
+    "AsHere",
     "Pending",
     "RObject",
     "Reply",
@@ -36,6 +39,7 @@ __all__ = [
     "call_object",
     "has_package",
     "interface_mode",
+    "plain_locale",
     "prepare",
     "require_package",
     "startup_files",

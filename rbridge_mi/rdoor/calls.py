@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from ..errors import EncodingError, RCallError, RPackageError
 from .session import session
 
 __all__ = [
+    "AsHere",
     "Pending",
     "RObject",
     "Reply",
@@ -23,11 +25,47 @@ __all__ = [
     "call_object",
     "has_package",
     "interface_mode",
+    "plain_locale",
     "prepare",
     "require_package",
 ]
 
 _log = logging.getLogger("rbridge_mi.r")
+
+_plain: ContextVar[bool] = ContextVar("plain", default=False)
+
+
+@contextlib.contextmanager
+def plain_locale(wanted: bool = True) -> Iterator[None]:
+    """Calls from here have R in the C locale: text sorted by code point, messages in English.
+
+    Otherwise R's order of text, hence the levels of factors that R makes of it, is that of this
+    process's locale. Calls of other threads, and R's LC_CTYPE, stay as they are.
+    """
+    before = _plain.set(wanted)
+    try:
+        yield
+    finally:
+        _plain.reset(before)
+
+
+class AsHere:
+    """A callable that is called elsewhere, or later, in the locale of the calls from here.
+
+    Parameters
+    ----------
+    function : callable
+        A thing that pickles, if it goes to another process.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.plain = _plain.get()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function gives."""
+        with plain_locale(self.plain):
+            return self.function(*args, **kwargs)
 
 
 @dataclass(frozen=True)
@@ -173,6 +211,7 @@ def begin_each(
     """
     r = session()
     shared.ready()
+    plain = _plain.get()
 
     def job() -> list[_Outcome | EncodingError]:
         from rpy2 import rinterface
@@ -181,7 +220,7 @@ def begin_each(
         ready = [x for x in carried if not isinstance(x, EncodingError)]
         with _console(None) as output, _no_events():
             done = r.functions["run_each"](
-                function, shared.__rsexp__(), rinterface.ListSexpVector(ready)
+                function, shared.__rsexp__(), rinterface.ListSexpVector(ready), plain
             )
         outcomes = [_outcome(result, False, "".join(output)) for result in done]
         outcomes += outcomes[-1:] * (len(ready) - len(outcomes))  # after an interrupt
@@ -282,6 +321,7 @@ def _begin(
     r = session()
     for value in _held((*args, *kwargs.values())):
         value.ready()
+    plain = _plain.get()
 
     def job() -> _Outcome:
         from rpy2 import rinterface
@@ -293,7 +333,7 @@ def _begin(
         arguments = rinterface.ListSexpVector(values)
         arguments.names = rinterface.StrSexpVector(names)
         with _console(on_output) as output, _no_events():
-            result = r.functions["run"](function, arguments)
+            result = r.functions["run"](function, arguments, plain)
         return _outcome(result, decode, "".join(output))
 
     future = r.begin(job)
