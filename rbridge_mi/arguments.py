@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import secrets
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 

@@ -30,6 +30,7 @@ from typing import Any
 
 from .arguments import check_timeout
 from .errors import RBridgeError, RTimeout, RWorkerLost
+from .workers import check_main_thread
 
 __all__ = ["Job", "run_each_isolated", "run_isolated"]
 
@@ -101,6 +102,7 @@ def run_each_isolated(
     A job whose worker died is run once more; one that ran out of time is not. `n_jobs` is
     joblib's; the processes are always on this machine.
     """
+    check_main_thread("isolated processes")
     import joblib  # a tenth of the package's import time, needed here alone
 
     check_timeout(timeout)
