@@ -98,7 +98,7 @@ class MerMod:
         Everything that R said while fitting: warnings and messages.
     optimizer, optimizer_message : str
     collation : str
-        By what R sorted text while it fitted, such as "C" or "en_US.UTF-8 (ICU: en_US)": of a
+        By what R sorted text while it fitted, such as "C" or "en_US.UTF-8 (ICU: root)": of a
         column of text R makes a factor whose levels, and so the reference level, are in that order,
         which hangs on the locale of this process. Give a categorical for an order of your own.
     dropped : tuple of str

@@ -119,12 +119,14 @@ def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None
         before = len(mistakes)
         if name not in table.names:
             mistakes.add(key, f"is no column of the file; it has {_listed(table.names)}")
-        elif column is None:
-            columns[name] = table.column(name)
         else:
-            columns[name] = _typed(table, name, column, spec, mistakes)
-        if len(mistakes) == before:
-            _check_texts(name, columns[name], table, mistakes)
+            _check_texts(name, column, table, mistakes)
+            if len(mistakes) == before:
+                columns[name] = (
+                    table.column(name)
+                    if column is None
+                    else _typed(table, name, column, spec, mistakes)
+                )
         if len(mistakes) > before:
             broken.add(name)
             columns[name] = pd.Series(np.zeros(table.rows))
@@ -262,21 +264,21 @@ def _suggest(table: _Table, spec: DataSpec, mistakes: Mistakes) -> None:
     )
 
 
-def _check_texts(name: str, column: pd.Series[Any], table: _Table, mistakes: Mistakes) -> None:
+def _check_texts(name: str, column: ColumnSpec | None, table: _Table, mistakes: Mistakes) -> None:
     """Text that R can't hold: with a NUL in it, or with half of a pair of surrogates."""
     key = column_key(name)
     if not _fits_r(name):
         mistakes.add(key, f"the name holds {_UNFIT}")
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        levels = [x for x in column.cat.categories if isinstance(x, str) and not _fits_r(x)]
-        if levels:
-            mistakes.add(key, f"level {shown(levels[0])} holds {_UNFIT}")
-        return
-    if not (isinstance(column.dtype, pd.StringDtype) or column.dtype == object):
+    levels = () if column is None or column.levels is None else column.levels
+    if unfit := [x for x in levels if not _fits_r(x)]:
+        mistakes.add(key, f"level {shown(unfit[0])} holds {_UNFIT}")
+    cells = table.column(name)
+    kind = cells.dtype
+    if not (kind.kind == "O" or isinstance(kind, pd.StringDtype | pd.CategoricalDtype)):
         return
     told = [
         f"{table.word} {line} {shown(x)}"
-        for line, x in zip(table.lines, column, strict=True)
+        for line, x in zip(table.lines, cells, strict=True)
         if isinstance(x, str) and not _fits_r(x)
     ]
     if told:
