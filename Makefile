@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make demo          set up, and run the vignette on the hsb data"
 	@echo "make test          set up, and run every test"
-	@echo "make fuzz          10,000 made-up frames to R and back"
+	@echo "make fuzz          10,000 made-up frames to R and back, and saved files tampered with"
 	@echo "make matrix        the tests under every Python here, with old and new pandas and numpy"
 	@echo "make bench         every benchmark, side by side with its peers"
 	@echo "make check         ruff, ruff format, mypy"
@@ -26,7 +26,7 @@ test: $(READY) r-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fuzz: $(READY)
-	RBRIDGE_FUZZ=10000 $(BIN)/python -m pytest tests/test_fuzz.py --timeout 3600
+	RBRIDGE_FUZZ=10000 RBRIDGE_TAMPERED=4000 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_tampered.py --timeout 3600
 
 matrix: $(READY) r-test
 	$(BIN)/python tests/matrix.py

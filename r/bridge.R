@@ -4,7 +4,8 @@
 # Calls a function, by its name, with `args`; returns its value and, if there were any, the error and
 # every warning and message, in order, as plain vectors. Options, working directory, search path,
 # locale, time zone and the state of the random number generator are afterwards as they were.
-run <- function(name, args) {
+# With `plain`, R meanwhile sorts text by code point and speaks English, whatever its locale.
+run <- function(name, args, plain = FALSE) {
   kind <- text <- where <- character()
   note <- function(what, condition) {
     kind <<- c(kind, what)
@@ -12,11 +13,13 @@ run <- function(name, args) {
     where <<- c(where, call_text(conditionCall(condition)))
   }
   restore <- session_state()
+  restore_icu <- if (plain) plain_locale()
   kinds <- RNGkind()
   had_seed <- exists(".Random.seed", globalenv(), inherits = FALSE)
   seed <- if (had_seed) get(".Random.seed", globalenv(), inherits = FALSE)
   on.exit({
     restore()
+    if (plain) restore_icu()
     if (had_seed) {
       assign(".Random.seed", seed, globalenv())
     } else if (exists(".Random.seed", globalenv(), inherits = FALSE)) {
@@ -51,10 +54,10 @@ run <- function(name, args) {
 }
 
 # `run` of a function with `shared` and each of `own`, one after the other; an interrupt ends it.
-run_each <- function(name, shared, own) {
+run_each <- function(name, shared, own, plain = FALSE) {
   done <- list()
   for (value in own) {
-    found <- run(name, list(shared, value))
+    found <- run(name, list(shared, value), plain)
     done[[length(done) + 1L]] <- found
     if (found[[1L]] == "interrupt") break
   }
@@ -85,6 +88,25 @@ session_state <- function() {
       if (is.na(zone)) Sys.unsetenv("TZ") else Sys.setenv(TZ = zone)
     }
   }
+}
+
+# Takes the C locale for what an answer may depend on; returns a function that puts ICU's collation,
+# which goes with it, back.
+plain_locale <- function() {
+  before <- icuGetCollate()
+  for (category in c("LC_COLLATE", "LC_MESSAGES", "LC_TIME")) Sys.setlocale(category, "C")
+  function() {
+    if (uses_icu(before) && !identical(icuGetCollate(), before)) icuSetCollate(locale = before)
+  }
+}
+
+uses_icu <- function(collation) !collation %in% c("ICU not in use", "unknown")
+
+# By what this session sorts text: the locale, and ICU's rules where R follows them.
+text_order <- function() {
+  locale <- Sys.getlocale("LC_COLLATE")
+  icu <- icuGetCollate()
+  if (uses_icu(icu)) paste0(locale, " (ICU: ", icu, ")") else locale
 }
 
 # `locale` as Sys.getlocale() has it: one name, or "LC_CTYPE=...;LC_NUMERIC=...;...".

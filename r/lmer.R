@@ -44,6 +44,7 @@ check_lmer <- function(model, columns) {
 fit_planned <- function(plan, data) {
   env <- new.env(parent = asNamespace("lme4"))
   env$data <- data
+  attr(env, "collation") <- text_order() # R makes factors of text meanwhile
   list2env(plan$vectors, env)
   # splines' two bases are found without being attached.
   for (name in plan$bases) env[[name]] <- getExportedValue("splines", name)
@@ -90,7 +91,8 @@ mermod_core <- function(fit) {
     singular = lme4::isSingular(fit),
     optimizer = fit@optinfo$optimizer,
     optimizer_message = as.character(fit@optinfo$message),
-    convergence = as.character(unlist(fit@optinfo$conv$lme4$messages))
+    convergence = as.character(unlist(fit@optinfo$conv$lme4$messages)),
+    collation = as.character(attr(environment(stats::formula(fit)), "collation"))
   )
 }
 

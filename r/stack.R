@@ -4,6 +4,7 @@ describe_stack <- function(packages) {
     r = as.character(getRversion()),
     platform = R.version$platform,
     home = R.home(),
+    library = .libPaths(),
     blas = unname(extSoftVersion()[["BLAS"]]),
     lapack = La_library(),
     lapack_version = La_version(),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         FitError,
         FormulaError,
         ImputationError,
+        MissingPathError,
         PoolingError,
         RBridgeError,
         RBridgeWarning,
@@ -37,6 +38,18 @@ if TYPE_CHECKING:
     from .pooled import PooledMerMod
     from .saving import load, save
 
+try:
+    # pandas needs it, and Python refuses its first import once the main thread has ended: so that
+    # an import of this package in time is enough for its first use in any thread, at any time.
+    import concurrent.futures.thread  # noqa: F401
+except RuntimeError as error:
+    from .errors import RBridgeError as _RBridgeError
+
+    raise _RBridgeError(
+        "rbridge_mi can't be imported first after the main thread has ended: Python doesn't let "
+        f"pandas be imported any more ({error}). Put `import rbridge_mi` at the top of the program."
+    ) from error
+
 __version__ = "0.1.0"
 
 # Where each public name lives. A module is loaded when one of its names is first used, so that
@@ -50,6 +63,7 @@ _HOMES = {
         "FitError",
         "FormulaError",
         "ImputationError",
+        "MissingPathError",
         "PoolingError",
         "RBridgeError",
         "RBridgeWarning",
@@ -83,6 +97,7 @@ __all__ = [
     "Lmer",
     "MerMod",
     "MerModList",
+    "MissingPathError",
     "PooledMerMod",
     "PoolingError",
     "RBridgeError",

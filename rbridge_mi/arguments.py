@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import secrets
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 from .errors import ArgumentError
 
 __all__ = [
+    "LONGEST",
     "check_columns",
     "check_count",
     "check_frame",
@@ -133,11 +135,19 @@ def check_memory(m: int, each: int, what: str) -> None:
         )
 
 
+LONGEST = threading.TIMEOUT_MAX  # seconds, as Python's own waits have it
+
+
 def check_timeout(timeout: Any) -> float | None:
-    """A positive number of seconds, or None for no limit."""
+    """A positive number of seconds that a clock can count to, or None for no limit."""
     if timeout is None:
         return None
     number = isinstance(timeout, int | float | np.integer | np.floating)
     if not number or isinstance(timeout, bool) or not 0 < timeout < np.inf:
         raise ArgumentError(f"timeout must be a positive number of seconds, not {timeout!r}.")
+    if timeout > LONGEST:
+        raise ArgumentError(
+            f"timeout is {timeout!r} seconds; the longest there is are {LONGEST:.0f} (292 years): "
+            "give fewer, or None for no limit."
+        )
     return float(timeout)

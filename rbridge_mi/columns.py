@@ -66,6 +66,8 @@ def to_cells(column: Any, name: str) -> tuple[dict[str, Any], list[str]]:
 def from_cells(known: dict[str, Any], cells: Sequence[str]) -> pd.Series:
     """The column again."""
     dtype, gone = str(known["dtype"]), set(known["missing"])
+    if not all(type(i) is int and 0 <= i < len(cells) for i in gone):
+        raise ValueError(f"missing cells that a column of {len(cells)} cells doesn't have")
     if dtype == "category":
         spec, level_cells = known["levels"]
         levels = index_from_cells(spec, level_cells)
@@ -75,6 +77,8 @@ def from_cells(known: dict[str, Any], cells: Sequence[str]) -> pd.Series:
         values = [None if i in gone else x for i, x in enumerate(cells)]
         return pd.Series(values, dtype=_text_dtype(known))
     if dtype == "object":
+        if len(known["marks"]) != len(gone):
+            raise ValueError(f"{len(known['marks'])} marks for {len(gone)} missing cells")
         marks = iter(known["marks"])
         held = np.empty(len(cells), dtype=object)
         for i, x in enumerate(cells):

@@ -26,7 +26,8 @@ class Diagnosis:
     python : dict
         Versions of Python and its packages.
     r : dict
-        R's version, platform, home, BLAS, LAPACK and locale; empty if R can't be used.
+        R's version, platform, home, BLAS, LAPACK, locale, the folders that R looks for packages in,
+        and whose startup files it read; empty if R can't be used.
     packages : dict
         Versions of the R packages; an empty text for an absent one.
     problems : tuple of (str, str)
@@ -80,7 +81,8 @@ def diagnose() -> Diagnosis:
     except RBridgeError as error:
         return Diagnosis(python, problems=((str(error), "see above; in a checkout: make r"),))
     packages = dict(zip(found.pop("packages"), found.pop("versions"), strict=True))
-    r = {name: str(value[0]) for name, value in found.items()}
+    r = {name: ", ".join(map(str, value)) for name, value in found.items()}
+    r["startup files"] = rdoor.startup_files()
     problems = []
     missing = [name for name in NEEDED if not packages[name]]
     if missing:

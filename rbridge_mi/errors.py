@@ -13,6 +13,7 @@ __all__ = [
     "FitError",
     "FormulaError",
     "ImputationError",
+    "MissingPathError",
     "PoolingError",
     "RBridgeError",
     "RBridgeWarning",
@@ -32,6 +33,10 @@ class RBridgeError(Exception):
 
 class ArgumentError(RBridgeError, ValueError):
     """An argument that can't be right: the message names it and lists what is valid."""
+
+
+class MissingPathError(RBridgeError, FileNotFoundError):
+    """A file, or the folder that one is to be written to, isn't there."""
 
 
 class RNotFoundError(RBridgeError):

@@ -198,7 +198,7 @@ class AmeliaImputer:
                 lambda numbers: [
                     Later(partial(_made, _STREAM, data, i, seed, quiet)) for i in numbers
                 ],
-                _Stream(seed, quiet),
+                rdoor.AsHere(_Stream(seed, quiet)),
                 shared=lambda: Packed.of(data),
                 own=lambda _: None,
                 n_jobs=n_jobs,
@@ -221,7 +221,8 @@ class AmeliaImputer:
 
         def job(function: str, number: int, m: int, what: str) -> Job:
             call = f"set.seed({seed}); Amelia::amelia(x, {_r_arguments({'m': m, **arguments})})"
-            return Job(partial(_made, function, data, number, seed, quiet), warm, what, call, seed)
+            run = rdoor.AsHere(partial(_made, function, data, number, seed, quiet))
+            return Job(run, warm, what, call, seed)
 
         if self.rng == "r":
             return [run_isolated(job("impute_amelia", self.m, self.m, "Amelia"), timeout)]

@@ -18,8 +18,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -28,11 +30,13 @@ from typing import Any
 
 from .arguments import check_timeout
 from .errors import RBridgeError, RTimeout, RWorkerLost
+from .workers import check_main_thread
 
 __all__ = ["Job", "run_each_isolated", "run_isolated"]
 
 RETRIES = 1  # of a lost one in a list; one that ran out of time is not run again
 START_LIMIT = 300.0  # seconds for Python, pandas, R and its packages to load
+_DAY = 86400.0
 IDLE = 60.0  # seconds after which a worker without work ends itself
 _READY, _STARTED = b"ready", b"started"
 
@@ -98,6 +102,7 @@ def run_each_isolated(
     A job whose worker died is run once more; one that ran out of time is not. `n_jobs` is
     joblib's; the processes are always on this machine.
     """
+    check_main_thread("isolated processes")
     import joblib  # a tenth of the package's import time, needed here alone
 
     check_timeout(timeout)
@@ -119,7 +124,8 @@ def run_each_isolated(
 
     with ThreadPoolExecutor(processes, thread_name_prefix="isolated") as pool:
         try:
-            left = {pool.submit(one, number): number for number in wanted}
+            # Each thread has this one's context variables, such as the door to R keeps.
+            left = {pool.submit(copy_context().run, one, number): number for number in wanted}
             while left:
                 done, _ = wait(left, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -228,11 +234,19 @@ class _Worker:
 
     def answer(self, timeout: float | None) -> tuple[str, Any]:
         with _gone_if_closed():
-            if not self._connection.poll(timeout):
-                raise _Late
+            self._wait(timeout)
             answer: tuple[str, Any] = pickle.loads(self._connection.recv_bytes())
         self._busy = answer[0] == "error"  # after an error, its memory may be all but used up
         return answer
+
+    def _wait(self, timeout: float | None) -> None:
+        """Until there is an answer; the system's own waits take no more than some weeks."""
+        end = None if timeout is None else time.monotonic() + timeout
+        left = timeout
+        while not self._connection.poll(None if left is None else max(0.0, min(left, _DAY))):
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise _Late
 
     def kill(self) -> None:
         """End the worker and what it started."""

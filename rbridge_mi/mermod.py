@@ -99,6 +99,10 @@ class MerMod:
     messages : tuple of str
         Everything that R said while fitting: warnings and messages.
     optimizer, optimizer_message : str
+    collation : str
+        By what R sorted text while it fitted, such as "C" or "en_US.UTF-8 (ICU: root)": of a
+        column of text R makes a factor whose levels, and so the reference level, are in that order,
+        which hangs on the locale of this process. Give a categorical for an order of your own.
     dropped : tuple of str
         Coefficients dropped since the design was rank deficient.
     imputation : int or None
@@ -135,6 +139,7 @@ class MerMod:
     is_singular = _Core(lambda core: bool(core["singular"][0]))
     optimizer = _Core(lambda core: str(core["optimizer"][0]))
     optimizer_message = _Core(lambda core: " ".join(core["optimizer_message"]))
+    collation = _Core(lambda core: " ".join(core.get("collation", ())))
     dropped = _Core(lambda core: tuple(core["dropped"] if core["dropped"] is not None else ()))
 
     # -- the tables of DESIGN.md ------------------------------------------------------------

@@ -189,7 +189,7 @@ class Lmer:
             or run_each(
                 numbers,
                 lambda numbers: fitter.begin({i: data.store.piece(i - 1) for i in numbers}),
-                _Remote(self, data.store.differing, return_objects),
+                rdoor.AsHere(_Remote(self, data.store.differing, return_objects)),
                 shared=lambda: Packed.of(data.store.base),
                 own=lambda i: data.store.piece(i - 1),
                 n_jobs=n_jobs,
@@ -221,7 +221,7 @@ class Lmer:
             return found
         if found.pop("order", None) not in (None, _crossed_order()):
             return self._try_one(data(), found["imputation"])  # the worker's R rounds otherwise
-        r = found.pop("r") or rdoor.RObject(make=lambda: self._fitted(data()))
+        r = found.pop("r") or rdoor.RObject(make=rdoor.AsHere(lambda: self._fitted(data())))
         return MerMod(**found, r=r)
 
     def _isolated(
@@ -242,7 +242,7 @@ class Lmer:
         what = "lmer" if imputation is None else f"lmer, imputation {imputation}"
         call = f"lme4::lmer({self.formula}, REML = {str(self.reml).upper()})"
         warm = partial(rdoor.has_package, "lme4")
-        return Job(_Isolated(self, data, imputation), warm, what, call)
+        return Job(rdoor.AsHere(_Isolated(self, data, imputation)), warm, what, call)
 
     def _fitted(self, data: pd.DataFrame) -> rdoor.RObject:
         r: Any = self._fit_one(data, None).r

@@ -8,10 +8,11 @@ serialized them, and are read only where they are asked for.
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import json
+import secrets
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -22,13 +23,14 @@ import pandas as pd
 
 from . import rdoor
 from .columns import from_cells, index_from_cells, to_cells
-from .errors import ArgumentError, EncodingError, RBridgeError
+from .errors import ArgumentError, EncodingError, MissingPathError, RBridgeError
 from .filed import Filed
 from .imputed import Cells, CellStore, FrameStore, ImputedData, RowStore
 from .mermod import MerMod
 from .mermodlist import MerModList
 from .pooled import PooledMerMod
 from .printed import Printed
+from .stored import check_stored
 
 __all__ = ["load", "save"]
 
@@ -39,12 +41,6 @@ _CLASSES: dict[str, Any] = {
 }
 _TABLES = ("mermod_ranef", "mermod_varcorr")  # of a fit's answers, those to be CSV
 _RESULTS = (MerMod, MerModList, PooledMerMod, ImputedData)
-
-# What reading an archive raises when it is none, was cut short, or was tampered with.
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, KeyError,
-    ValueError, TypeError, IndexError, AttributeError, OverflowError, csv.Error,
-)  # fmt: skip
 
 
 class _Withheld:
@@ -83,6 +79,8 @@ def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
     ------
     EncodingError
         A column of a dtype that the format has no place for, by name.
+    MissingPathError
+        There is no such folder; also a `FileNotFoundError`.
 
     Examples
     --------
@@ -100,17 +98,27 @@ def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
             f"save takes {', '.join(x.__name__ for x in _RESULTS)}, not {type(result).__name__}."
         )
     path = Path(path)
+    if not path.parent.is_dir():
+        raise MissingPathError(
+            f"{path} can't be written: there is no folder {path.parent.absolute()}. Make it first: "
+            f"Path({str(path.parent)!r}).mkdir(parents=True)."
+        )
+    if path.is_dir():
+        raise ArgumentError(f"{path} is a folder: name the file in it, such as {path / 'fit.zip'}.")
     written = _Writer(r_objects)
     tree = {"format": _FORMAT, "result": written.node(result)}
-    partial = path.with_name(path.name + ".part")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("result.json", json.dumps(tree, indent=1, allow_nan=False))
-            for name, content in written.members.items():
-                archive.writestr(name, content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    # A file that is new, under a name that nobody can foresee: "x" follows no link that is there.
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    with partial.open("xb") as file:
+        try:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("result.json", json.dumps(tree, indent=1, allow_nan=False))
+                for name, content in written.members.items():
+                    archive.writestr(name, content)
+            file.close()
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     return path
 
 
@@ -127,12 +135,19 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
     Raises
     ------
     RBridgeError
-        It isn't such a file, or it was made by a later version.
+        It isn't such a file, it is damaged, or it was made by a later version. All that is in the
+        file is looked at here, so that nothing in it can go wrong later.
+    MissingPathError
+        There is no such file; also a `FileNotFoundError`.
 
     Examples
     --------
     See `save`.
     """
+    if Path(path).is_dir():
+        raise ArgumentError(f"{path} is a folder: name the file that rb.save wrote.")
+    if not Path(path).exists():
+        raise MissingPathError(_missing(Path(path)))
     with Path(path).open("rb") as file:  # what fails here is no matter of what the file holds
         try:
             with zipfile.ZipFile(file) as archive:
@@ -143,9 +158,9 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
                         "install a newer rbridge_mi."
                     )
                 result = _Reader(archive, allow_r_object).value(tree["result"])
-        except RBridgeError:
+        except (RBridgeError, MemoryError):
             raise
-        except _DAMAGE as error:
+        except Exception as error:  # whatever it is that can't be read or made of what is there
             raise RBridgeError(
                 f"{path} is not a file that rb.save wrote, or it is damaged "
                 f"({type(error).__name__}: {error})."
@@ -153,6 +168,17 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
     if not isinstance(result, _RESULTS):
         raise RBridgeError(f"{path} holds no result.")
     return result
+
+
+def _missing(path: Path) -> str:
+    """That there is no such file, and which files are there that may have been meant."""
+    here = path.parent.absolute()
+    if not here.is_dir():
+        return f"{path} can't be read: there is no folder {here}."
+    names = sorted(x.name for x in here.iterdir() if x.is_file())
+    close = difflib.get_close_matches(path.name, names, 3) or [x for x in names if x[-4:] == ".zip"]
+    hint = f" There is {', '.join(close[:3])}." if close else ""
+    return f"{path} can't be read: there is no such file in {here}.{hint}"
 
 
 class _Writer:
@@ -293,8 +319,8 @@ class _Reader:
             values["r"] = _Withheld()
             if self._allow and name is not None:
                 values["r"] = rdoor.RObject(raw=self._archive.read(name))
-            return MerMod(**values, _known=known)
-        return cls(**values)
+            return check_stored(MerMod(**values, _known=known))
+        return check_stored(cls(**values))
 
     def _frame(self, node: Any) -> pd.DataFrame:
         name, known, columns, index = node

@@ -15,7 +15,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Protocol, TypeVar
@@ -23,9 +23,9 @@ from typing import Any, Protocol, TypeVar
 import pandas as pd
 from tqdm import tqdm
 
-from .errors import RWorkerLost
+from .errors import RBridgeError, RWorkerLost
 
-__all__ = ["Begun", "Later", "Packed", "run_each", "wake"]
+__all__ = ["Begun", "Later", "Packed", "check_main_thread", "run_each", "wake"]
 
 T = TypeVar("T")
 
@@ -130,6 +130,8 @@ def run_each(
     RWorkerLost
         Workers died with the same task, retries included: names the data sets.
     """
+    if not _one_process(n_jobs):
+        check_main_thread(what)
     left = dict.fromkeys(numbers)
     with tqdm(desc=what, total=len(left), disable=None, leave=False) as bar:
         if _one_process(n_jobs):
@@ -188,16 +190,32 @@ def _one_turn_ahead(
             task.withdraw()
 
 
+def check_main_thread(what: str) -> None:
+    """Refuse what takes other processes or threads once the main thread has ended.
+
+    Raises
+    ------
+    RBridgeError
+        Python lets nobody start any then, and joblib would say so in its own words.
+    """
+    if not threading.main_thread().is_alive():
+        raise RBridgeError(
+            f"{what}: no worker processes can be started after the main thread has ended. Keep it "
+            "waiting until the work is done (`thread.join()`), or do the work here (n_jobs=1)."
+        )
+
+
 def wake(n_jobs: int | None, load: Callable[[], object]) -> None:
     """Start the worker processes of later calls, and have each call `load`, while this one returns.
 
     Of this machine's processes (joblib's loky); another backend's are for others to start.
     """
+    if _one_process(n_jobs):
+        return
+    check_main_thread("start_workers")
     import joblib
 
     processes = joblib.effective_n_jobs(n_jobs)
-    if processes == 1:
-        return
 
     def run() -> None:
         # The first task that needs a worker meets again what goes wrong here.
@@ -222,6 +240,8 @@ def _one_process(n_jobs: int | None) -> bool:
     # Who hasn't loaded joblib can't have set it to more: its import is spared (0.05 s).
     if n_jobs == 1 or (n_jobs is None and "joblib" not in sys.modules):
         return True
+    if "joblib" not in sys.modules and not threading.main_thread().is_alive():
+        return False  # it could not be imported any more
     import joblib
 
     return bool(joblib.effective_n_jobs(n_jobs) == 1)
@@ -247,5 +267,5 @@ def _death() -> tuple[type[BaseException], ...]:
     try:
         from distributed import KilledWorker
     except ImportError:
-        return (BrokenProcessPool,)
-    return (BrokenProcessPool, KilledWorker)
+        return (BrokenExecutor,)
+    return (BrokenExecutor, KilledWorker)

@@ -34,6 +34,7 @@ LAYERS = [
     {"pooled", "mertools"},
     {"mermodlist"},
     {"comparisons"},
+    {"stored"},
     {"datasets", "imputers", "models", "doctor", "saving"},
     {"__init__"},
 ]

@@ -383,6 +383,35 @@ def test_timeouts_that_cannot_be(timeout: Any, hsb: pd.DataFrame, holes: pd.Data
         rb.impute(holes, engine="amelia", seed=1, timeout=timeout)
 
 
+@pytest.mark.parametrize("timeout", [1e10, 1e300, 10**400])
+def test_timeouts_longer_than_a_clock_counts(
+    timeout: Any, hsb: pd.DataFrame, holes: pd.DataFrame
+) -> None:
+    for ask in (
+        lambda: rb.Lmer(FORMULA).fit(hsb, timeout=timeout),
+        lambda: rb.impute(holes, engine="amelia", seed=1, timeout=timeout),
+    ):
+        with pytest.raises(rb.ArgumentError, match="the longest there is"):
+            ask()
+
+
+def test_a_timeout_of_centuries_is_one(hsb: pd.DataFrame) -> None:
+    """Longer than the weeks that the system's own waits take."""
+    assert rb.Lmer(FORMULA).fit(hsb, timeout=threading.TIMEOUT_MAX).nobs == 7185
+
+
+def test_a_timeout_is_kept_over_several_waits(
+    hsb: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "_DAY", 0.05)
+    assert rb.Lmer(FORMULA).fit(hsb, timeout=100).nobs == 7185
+    job = isolation.Job(partial(time.sleep, 60), partial(abs, 1), "sleep", "Sys.sleep(60)")
+    begun = time.monotonic()
+    with pytest.raises(rb.RTimeout, match="not done after"):
+        isolation.run_isolated(job, 0.3)
+    assert time.monotonic() - begun < 30
+
+
 def test_errors_pickle() -> None:
     with pytest.raises(rb.RWorkerLost) as caught:
         run_isolated(Job(abort, list, "a crash", "boom()", 3))

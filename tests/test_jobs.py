@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -19,7 +21,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
-from rbridge_mi import isolation
+from rbridge_mi import isolation, rdoor
 from rbridge_mi.cli import main
 from rbridge_mi.jobs import JobError, check_job, parse_job, run_job
 from rbridge_mi.jobs import outputs as job_outputs
@@ -193,6 +195,11 @@ def test_what_is_no_toml_is_told_with_its_line(place: Path) -> None:
     assert "can't be read" in mistakes_of(place / "none.toml")["(file)"]
 
 
+def test_a_byte_order_mark_is_no_mistake(place: Path) -> None:
+    (place / "job.toml").write_bytes(b"\xef\xbb\xbf" + toml(JOB).encode())
+    assert check_job(place / "job.toml").job.imputation.m == 2
+
+
 def test_r_names_may_be_dotted_quoted_or_underscored() -> None:
     for name in ("max.resample", '"max.resample"', "max_resample"):
         source = toml(changed(imputation=None)) + (
@@ -304,6 +311,73 @@ def test_marks_delimiter_decimal_encoding(tmp_path: Path) -> None:
     assert 'not line 2 "1.234"' in found["data.columns.x"]
     _, found = read(tmp_path, b"x\n\xff\n", columns={"x": "text"})
     assert "is not utf-8 (byte 2)" in found["data.encoding"]
+
+
+@pytest.mark.parametrize("name", ["zlib", "hex", "base64", "bz2", "rot13", "utf-9", "a\0b", ""])
+def test_an_encoding_is_one_of_text(name: str) -> None:
+    found = parsed(toml(changed(data={"encoding": name})))[1]
+    assert "must be a text" in found["data.encoding"]
+
+
+@pytest.mark.parametrize("name", ["utf-8", "UTF8", "utf-16", "utf-32-le", "cp1252", "latin-1"])
+def test_every_encoding_of_text_is_taken(name: str) -> None:
+    assert parsed(toml(changed(data={"encoding": name})))[1] == {}
+
+
+def test_a_compressed_csv_is_read_as_it_is(place: Path) -> None:
+    plain = check_job(write(place, JOB)).data
+    packed = gzip.compress((place / "d.csv").read_bytes())
+    (place / "d.csv.gz").write_bytes(packed)
+    found = check_job(write(place, changed(data={"path": "d.csv.gz"}))).data
+    pd.testing.assert_frame_equal(found.frame, plain.frame)
+    assert found.sha256 == hashlib.sha256(packed).hexdigest()  # of the file, as anyone sees it
+    done = run_job(write(place, changed(data={"path": "d.csv.gz"}, output={"tables": ["fixed"]})))
+    table = (done.folder / "fixed.csv").read_bytes()
+    done = run_job(write(place, changed(output={"tables": ["fixed"]})))
+    assert (done.folder / "fixed.csv").read_bytes() == table
+    (place / "d.csv.gz").write_bytes(packed[:-20])
+    wrong = mistakes_of(write(place, changed(data={"path": "d.csv.gz"})))
+    assert "can't be read as gzip" in wrong["data.path"]
+    (place / "d.csv.gz").write_bytes(b"g,x\n1,2\n")
+    wrong = mistakes_of(write(place, changed(data={"path": "d.csv.gz"})))
+    assert "can't be read as gzip" in wrong["data.path"]
+    (place / "d.csv").write_bytes(packed)
+    assert "name it .csv.gz" in mistakes_of(write(place, JOB))["data.path"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("d.csv.zip", "of which only .csv.gz can be read"), ("d.parquet.gz", "unpack it")],
+)
+def test_other_compressed_files_are_refused(name: str, said: str) -> None:
+    found = parsed(toml(changed(data={"path": name})))[1]
+    assert any(said in text for text in found.values()), found
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "key", "said"),
+    [
+        ("g,x\na,1\nb\0,2\n", {"g": "text", "x": "float"}, "g", r'line 3 "b\u0000": holds a NUL'),
+        ("g,x\na,1\nb\0,2\n", {"g": "category"}, "g", r'line 3 "b\u0000": holds a NUL'),
+        ("g\0,x\na,1\n", {"g\0": "text"}, '"g\\u0000"', "the name holds a NUL"),
+    ],
+    ids=["cell", "level", "name"],
+)
+def test_text_that_r_cannot_hold_is_told_before_any_work(
+    tmp_path: Path, text: str, columns: dict[str, Any], key: str, said: str
+) -> None:
+    if sys.version_info < (3, 11):
+        said, key = "can't be read as CSV", ""  # there the csv module refuses it
+    found = read(tmp_path, text, columns=columns)[1]
+    assert said in found[f"data.columns.{key}" if key else "data.path"]
+    escaped = "x\n\\ud800\n".encode("ascii")
+    found = read(tmp_path, escaped, columns={"x": "text"}, encoding="unicode_escape")[1]
+    assert "half a surrogate pair" in found["data.columns.x"]
+    pd.DataFrame({"p": ["a", "b\0"]}).to_parquet(tmp_path / "d.parquet")
+    spec = DataSpec("d.parquet", "parquet", None)
+    wrong = Mistakes()
+    read_data(spec, tmp_path / "d.parquet", wrong)
+    assert "row 2" in dict(wrong)["data.columns.p"]
 
 
 @pytest.mark.parametrize(
@@ -769,6 +843,62 @@ def test_the_same_job_gives_the_same_bytes(tmp_path: Path) -> None:
     assert runs[0] == runs[1]
     assert len(runs[0][0]) == 2 * 17 + 1
     assert not list(tmp_path.glob(".*"))
+
+
+def test_the_same_job_gives_the_same_bytes_in_every_locale(tmp_path: Path) -> None:
+    """Text that the locales sort apart: the reference level and all estimates hang on the order."""
+    frame = data_frame().assign(word=["b", "B", "a", "Ä"] * 30)
+    frame["g"] = frame["g"].map(lambda x: f"{'aBcDeFgHiJkL'[int(x)]}{x}")
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    columns = {**JOB["data"]["columns"], "word": "text"}
+    job = changed(
+        data={"columns": columns},
+        imputation={"idvars": ["g"], "noms": ["word"]},
+        model={"formula": "y ~ x + word + (1 | g)"},
+    )
+    write(tmp_path, job)
+    runs = []
+    for environment in ({"LC_ALL": "C"}, {"LC_ALL": "C.UTF-8", "R_ICU_LOCALE": "sv_SE"}):
+        done = subprocess.run(
+            [*CLI, "run", "job.toml"], cwd=tmp_path, capture_output=True, text=True,
+            env={**os.environ, **environment},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        files = {x.name: x.read_bytes() for x in (tmp_path / "out").iterdir()}
+        record = json.loads(files.pop("run.json"))
+        del record["run"]
+        runs.append((files, record))
+    assert runs[0] == runs[1]
+    assert record["collation"] == record["versions"]["r"]["collate"] == "C"
+    terms = [x.split(b",")[0] for x in files["fixed.csv"].split(b"\n")]
+    assert terms[3:6] == [b"worda", b"wordb", "wordÄ".encode()]  # B is the first by code point
+
+
+def test_a_job_sorts_text_alike_in_every_process(place: Path) -> None:
+    """Here, in isolated processes and in workers, though this R sorts otherwise; it still does."""
+    frame = data_frame().assign(word=["b", "B", "a"] * 40)
+    frame.to_csv(place / "d.csv", index=False)
+    columns = {**JOB["data"]["columns"], "word": "text"}
+    tables = []
+    rdoor.call("base::icuSetCollate", locale="sv_SE")
+    try:
+        for keys, n_jobs in (({}, 1), ({"isolate": True}, 1), ({}, 2)):
+            job = changed(
+                data={"columns": columns},
+                imputation={"idvars": ["g", "word"]},
+                model={"formula": "y ~ x + word + (1 | g)", **keys},
+                output={"tables": ["fixed"]},
+            )
+            done = run_job(write(place, job), n_jobs=n_jobs)
+            tables.append((done.folder / "fixed.csv").read_text())
+        fit = rb.Lmer("y ~ x + word + (1 | g)").fit(frame)
+    finally:
+        rdoor.call("base::icuSetCollate", locale="default")
+    assert len(set(tables)) == 1
+    assert tables[0].split("\n")[3].startswith("worda,")
+    if "ICU" in fit.collation:
+        assert fit.collation.endswith("(ICU: sv)")
+        assert fit.fixef()["term"].tolist()[2:] == ["wordb", "wordB"]
 
 
 def test_exit_codes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

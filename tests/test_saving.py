@@ -171,6 +171,13 @@ def test_files_that_were_tampered_with(change: Any, fit: rb.MerMod, tmp_path: Pa
         rb.load(path)
 
 
+@pytest.mark.parametrize("change", [{"marks": []}, {"marks": ["None"] * 9}, {"missing": [7]}])
+def test_columns_whose_missing_cells_do_not_add_up(change: dict[str, Any]) -> None:
+    known, cells = to_cells(pd.Series(["a", None, np.nan], dtype=object), "x")
+    with pytest.raises(ValueError, match=r"missing cells"):
+        from_cells(known | change, cells)
+
+
 def test_damaged_files_are_refused_or_read(fits: rb.MerModList, tmp_path: Path) -> None:
     """Bytes changed at random, and files cut short: never another error than ours."""
     whole = rb.save(fits.pool(), tmp_path / "fits.zip", r_objects=False).read_bytes()
@@ -202,10 +209,52 @@ def test_pickles_are_no_saved_files(fit: rb.MerMod, tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(fit))
     with pytest.raises(rb.RBridgeError, match=r"not a file that rb\.save wrote"):
         rb.load(path)
-    with pytest.raises(FileNotFoundError):
-        rb.load(tmp_path / "nothing.zip")
     with pytest.raises(rb.ArgumentError, match=r"save takes MerMod, .*, not DataFrame"):
         rb.save(pd.DataFrame(), path)
+
+
+def test_places_that_are_not_there(fit: rb.MerMod, tmp_path: Path) -> None:
+    """The message says what is missing, and what to do; the error is Python's own too."""
+    path = rb.save(fit, tmp_path / "fit.zip")
+    with pytest.raises(rb.MissingPathError, match=r"no such file in .* There is fit\.zip\."):
+        rb.load(tmp_path / "fits.zip")
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
+        rb.load(tmp_path / "nowhere" / "fit.zip")
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere.*Make it first: .*mkdir"):
+        rb.save(fit, tmp_path / "nowhere" / "fit.zip")
+    for ask in (lambda: rb.save(fit, tmp_path), lambda: rb.load(tmp_path)):
+        with pytest.raises(rb.ArgumentError, match="is a folder: name the file"):
+            ask()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_planted_link_is_not_followed(fit: rb.MerMod, tmp_path: Path) -> None:
+    """Whoever may write to the folder can't foresee the file that is written first."""
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    (tmp_path / "fit.zip.part").symlink_to(target)
+    (tmp_path / "fit.zip").symlink_to(target)  # the result replaces a link, as it does a file
+    path = rb.save(fit, tmp_path / "fit.zip", r_objects=False)
+    assert target.read_text() == "precious"
+    assert (tmp_path / "fit.zip.part").is_symlink()
+    assert not path.is_symlink()
+    assert rb.load(path) == fit
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_folder_in_which_nothing_may_be_made(
+    fit: rb.MerMod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there is not followed, not replaced, and not taken away."""
+    monkeypatch.setattr("secrets.token_hex", lambda n: "seen")
+    target = tmp_path / "precious"
+    (tmp_path / ".fit.zip.seen.part").symlink_to(target)
+    with pytest.raises(FileExistsError):
+        rb.save(fit, tmp_path / "fit.zip", r_objects=False)
+    assert [x.name for x in tmp_path.iterdir()] == [".fit.zip.seen.part"]
 
 
 def test_a_later_format_is_named(fit: rb.MerMod, tmp_path: Path) -> None:

@@ -135,6 +135,41 @@ def test_threads_go_on_when_the_main_thread_has_ended(first: str, tmp_path: Path
     assert (done.stdout, done.stderr, done.returncode) == ("7185 7185\n", "", 0)
 
 
+def test_the_first_use_of_all_after_the_main_thread_has_ended(tmp_path: Path) -> None:
+    """Works if the package was imported in time; what takes processes says what to do instead."""
+    text = """
+    import threading
+    {first}
+    def work():
+        threading.main_thread().join()
+        try:
+            import rbridge_mi as rb
+            hsb = rb.load_hsb()
+            small = rb.Lmer("mathach ~ ses + (1 | schid)")
+            print(small.fit(hsb).nobs, small.fit(hsb, isolate=True).nobs)
+            several = rb.ImputedData.from_frames([hsb, hsb])
+            print(len(small.fit(several)))
+        except Exception as error:
+            print(type(error).__name__, error)
+            return
+        for ask in (lambda: small.fit(several, n_jobs=2), lambda: rb.start_workers(2),
+                    lambda: small.fit(several, isolate=True)):
+            try:
+                ask()
+            except rb.RBridgeError as error:
+                print(error)
+    threading.Thread(target=work).start()
+    """
+    done = ran(tmp_path, text.format(first="import rbridge_mi"))
+    lines = done.stdout.splitlines()
+    assert (lines[:2], done.stderr, done.returncode) == (["7185 7185", "2"], "", 0)
+    assert len(lines) == 5
+    assert all("after the main thread has ended. Keep it waiting" in x for x in lines[2:])
+    done = ran(tmp_path, text.format(first=""))
+    assert "RBridgeError rbridge_mi can't be imported first" in done.stdout
+    assert "Put `import rbridge_mi` at the top of the program" in done.stdout
+
+
 def test_daemon_threads_do_not_keep_python_from_ending(tmp_path: Path) -> None:
     """Nobody waits for them: R is stopped, and they end unheard."""
     text = BEGIN + """

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import gzip
 import hashlib
 import io
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ from .values import Mistakes, shown
 __all__ = ["DataFile", "read_data"]
 
 _FEW = 3
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNFIT = "a NUL character or half a surrogate pair, which R can't: is data.encoding right?"
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LETTERS = {  # what can't stand in numbers; without it, int() and float() take just these
@@ -88,7 +92,11 @@ def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None
     """
     raw = path.read_bytes()  # once: what is hashed is what is read
     digest = hashlib.sha256(raw).hexdigest()
-    table = _csv(spec, raw, mistakes) if spec.format == "csv" else _parquet(raw, mistakes)
+    if spec.format == "csv":
+        content = _unpacked(spec, raw, mistakes)
+        table = None if content is None else _csv(spec, content, mistakes)
+    else:
+        table = _parquet(raw, mistakes)
     if table is None:
         return None
     if len(set(table.names)) < len(table.names):
@@ -111,10 +119,14 @@ def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None
         before = len(mistakes)
         if name not in table.names:
             mistakes.add(key, f"is no column of the file; it has {_listed(table.names)}")
-        elif column is None:
-            columns[name] = table.column(name)
         else:
-            columns[name] = _typed(table, name, column, spec, mistakes)
+            _check_texts(name, column, table, mistakes)
+            if len(mistakes) == before:
+                columns[name] = (
+                    table.column(name)
+                    if column is None
+                    else _typed(table, name, column, spec, mistakes)
+                )
         if len(mistakes) > before:
             broken.add(name)
             columns[name] = pd.Series(np.zeros(table.rows))
@@ -134,6 +146,24 @@ class _Table:
 
 
 # -- reading -------------------------------------------------------------------------------
+
+
+def _unpacked(spec: DataSpec, raw: bytes, mistakes: Mistakes) -> bytes | None:
+    """The bytes of the CSV: those of the file, or what it holds if its name ends in .gz."""
+    packed = raw[:2] == b"\x1f\x8b"
+    if spec.path.lower().endswith(".gz"):
+        try:
+            return gzip.decompress(raw)
+        except (OSError, EOFError, zlib.error) as error:
+            mistakes.add("data.path", f"{shown(spec.path)} can't be read as gzip: {error}")
+            return None
+    if packed:
+        mistakes.add(
+            "data.path",
+            f"{shown(spec.path)} is compressed by gzip: unpack it, or name it .csv.gz",
+        )
+        return None
+    return raw
 
 
 def _csv(spec: DataSpec, raw: bytes, mistakes: Mistakes) -> _Table | None:
@@ -232,6 +262,31 @@ def _suggest(table: _Table, spec: DataSpec, mistakes: Mistakes) -> None:
         "is missing: say what type each column has. Going by their text (numbers that are codes "
         "should be text or category):\n[data.columns]\n" + "\n".join(lines),
     )
+
+
+def _check_texts(name: str, column: ColumnSpec | None, table: _Table, mistakes: Mistakes) -> None:
+    """Text that R can't hold: with a NUL in it, or with half of a pair of surrogates."""
+    key = column_key(name)
+    if not _fits_r(name):
+        mistakes.add(key, f"the name holds {_UNFIT}")
+    levels = () if column is None or column.levels is None else column.levels
+    if unfit := [x for x in levels if not _fits_r(x)]:
+        mistakes.add(key, f"level {shown(unfit[0])} holds {_UNFIT}")
+    cells = table.column(name)
+    kind = cells.dtype
+    if not (kind.kind == "O" or isinstance(kind, pd.StringDtype | pd.CategoricalDtype)):
+        return
+    told = [
+        f"{table.word} {line} {shown(x)}"
+        for line, x in zip(table.lines, cells, strict=True)
+        if isinstance(x, str) and not _fits_r(x)
+    ]
+    if told:
+        mistakes.add(key, f"{_some(told, 'cell')}: holds {_UNFIT}")
+
+
+def _fits_r(text: str) -> bool:
+    return "\0" not in text and (text.isascii() or not _SURROGATE.search(text))
 
 
 # -- typing --------------------------------------------------------------------------------

@@ -41,6 +41,9 @@ __all__ = ["JobResult", "check_job", "run_job"]
 
 Say = Callable[[str], None]
 
+# What differs between a shell and cron, and no number depends on.
+_OF_THE_PROCESS = ("ctype", "library")
+
 _DFCOM_NEEDS = {"satterthwaite": "lmerTest", "kenward-roger": "pbkrtest"}
 
 
@@ -102,7 +105,7 @@ def check_job(
     mistakes = Mistakes()
     try:
         raw = job_path.read_bytes()
-        source = raw.decode("utf-8")
+        source = raw.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except OSError as error:
         raise JobError(str(path), [("(file)", f"can't be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
@@ -149,7 +152,9 @@ def run_job(
     """Do what a job file says: ``rbridge-mi run job.toml``.
 
     The same job with the same R, packages and BLAS gives the same bytes, but for the part "run"
-    of ``run.json``, which holds the time stamps.
+    of ``run.json``, which holds the time stamps. The locale of the process makes no difference: R
+    sorts text by code point (the levels of factors that it makes of text, the first of which is
+    the reference) and speaks English. ``run.json`` says so, as ``collation``.
 
     Parameters
     ----------
@@ -196,7 +201,17 @@ def run_job(
     >>> done.files
     ('fixef.csv', 'summary.txt', 'run.json')
     """
-    tell = say if say is not None else _silent
+    with rdoor.plain_locale():
+        return _run(path, out, data_root, n_jobs, say if say is not None else _silent)
+
+
+def _run(
+    path: str | Path,
+    out: str | Path | None,
+    data_root: str | Path | None,
+    n_jobs: int | None,
+    tell: Say,
+) -> JobResult:
     clock = _Clock()
     started = _now()
     with clock.stage("check"):
@@ -354,7 +369,8 @@ def _stack() -> Diagnosis:
     stack = diagnose()
     if not stack.r:
         raise RBridgeError("; ".join(" ".join(x) for x in stack.problems))
-    return stack
+    r = {name: x for name, x in stack.r.items() if name not in _OF_THE_PROCESS}
+    return dataclasses.replace(stack, r=r)
 
 
 # -- the work ------------------------------------------------------------------------------
@@ -496,6 +512,7 @@ def _record(
             "chain_lengths": list(imp.chain_lengths),
             "changed_dtypes": list(imp.notes),
         },
+        "collation": "C",
         "fits": [
             {
                 "imputation": fit.imputation,

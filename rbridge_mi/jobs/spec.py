@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..arguments import LONGEST
 from .values import (
     Check,
     Mistakes,
@@ -62,6 +63,7 @@ __all__ = [
 ]
 
 TYPES = ("category", "text", "integer", "float", "boolean", "date", "datetime")
+_COMPRESSED = ("zip", "bz2", "xz", "zst", "7z", "tar", "tgz")
 ENGINES = ("amelia", "bootstrap", "auto", "none")
 FORMATS = ("csv", "parquet")
 
@@ -220,15 +222,19 @@ def _data(table: Table | None) -> DataSpec:
     if table is None:
         return DataSpec("", "csv", None)
     path = table.take("path", text, "", required='the data\'s file, such as "data.csv"')
-    suffix = path.lower().rpartition(".")[2]
+    suffix = path.lower().removesuffix(".gz").rpartition(".")[2]
     guess = suffix if suffix in FORMATS else None
     ask = "" if guess or not path else f"one of {', '.join(map(shown, FORMATS))}"
+    if ask and suffix in _COMPRESSED:
+        ask += f"; {shown(path)} is compressed, of which only .csv.gz can be read: unpack it"
     kind = table.take("format", one_of(*FORMATS), guess, required=ask) or "csv"
     if kind == "parquet" and not _has_pyarrow():
         table.mistakes.add("data.format" if "format" in table.given else "data.path",
                            _INSTALL_PARQUET)  # fmt: skip
     columns = _columns(table, kind)
     if kind == "parquet":
+        if path.lower().endswith(".gz"):
+            table.mistakes.add("data.path", "is a compressed Parquet file: unpack it")
         for name in ("missing", "delimiter", "decimal", "encoding"):
             table.refuse(name, "has no meaning for Parquet, which has types and nulls of its own")
         spec = DataSpec(path, kind, columns)
@@ -406,7 +412,9 @@ def _imputation(table: Table | None) -> ImputationSpec:
 
 
 def _isolation(table: Table) -> dict[str, Any]:
-    seconds = number("a number of seconds above 0", lambda x: 0 < x < math.inf)
+    seconds = number(
+        f"a number of seconds above 0, at most {LONGEST:.0f}", lambda x: 0 < x <= LONGEST
+    )
     return {
         "isolate": table.take("isolate", boolean, False),
         "timeout": table.take("timeout", seconds),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import datetime as dt
 import difflib
 import json
@@ -316,8 +315,9 @@ def encoding(value: Any) -> str:
     """The name of a text encoding that Python knows."""
     name = text(value)
     try:
-        b"".decode(name)
-        codecs.lookup(name)
+        b"text".decode(name)  # codecs of bytes, such as zlib, are a LookupError here
+    except UnicodeError:
+        pass  # not these four bytes
     except (LookupError, ValueError):
         raise Wrong(f'must be a text encoding, such as "utf-8", not {shown(value)}') from None
     return name

@@ -4,6 +4,7 @@ R starts at the first call and lives on a thread of its own, so that any thread 
 at a time, and Ctrl-C reaches the thread that waits. Frames and vectors are carried as R's own
 memory blocks, conditions come back as data.
 
+``startup``       what R is started with: its home, its startup files, its locale
 ``session``       starts R, owns its thread, interrupts it, refuses forks
 ``encode``        Python values to R objects
 ``decode``        R objects to Python values
@@ -12,15 +13,19 @@ memory blocks, conditions come back as data.
 ``objects``       R objects that Python holds for later
 ``calls``         calls of the functions of ``r/`` and of packages
 ``packages``      which packages R has
+``locale``        in which locale a call has R sort text
 ``lme4_library``  where the system loads lme4's compiled code
 """
 
 from .calls import begin_call_object, begin_each, call, call_object
+from .locale import AsHere, plain_locale
 from .objects import RObject
 from .packages import has_package, interface_mode, prepare, require_package
+from .startup import startup_files
 from .turns import Pending, Reply
 
 __all__ = [
+    "AsHere",
     "Pending",
     "RObject",
     "Reply",
@@ -30,6 +35,8 @@ __all__ = [
     "call_object",
     "has_package",
     "interface_mode",
+    "plain_locale",
     "prepare",
     "require_package",
+    "startup_files",
 ]

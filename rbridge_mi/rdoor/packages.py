@@ -25,10 +25,12 @@ def has_package(name: str) -> bool:
 def require_package(name: str, what: str) -> None:
     """Refuse, with the remedy, where R lacks a package that `what` needs."""
     if not has_package(name):
+        folders = ", ".join(call("base::.libPaths").value)
         raise RPackageError(
             f"{what} needs the R package {name}, which this R does not have. Install it: on "
             f"Debian `apt-get install r-cran-{name.lower()}`, elsewhere in R "
-            f'install.packages("{name}"). `rbridge-mi doctor` lists what is missing.'
+            f'install.packages("{name}"). R looks for packages in {folders}; name further folders '
+            "in the environment variable R_LIBS. `rbridge-mi doctor` lists what is missing."
         )
 
 

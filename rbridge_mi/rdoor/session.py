@@ -11,20 +11,21 @@ import atexit
 import contextlib
 import os
 import queue
-import shutil
+import subprocess
 import sys
 import threading
 import time
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import RForkError, RNotFoundError
+from . import startup
 from .lme4_library import load_steadily
 
 __all__ = ["MIN_R", "Session", "is_running", "session", "source_dir"]
@@ -37,8 +38,8 @@ MIN_R = (4, 2)
 # limit on nested expressions (5000) can't exhaust takes its place. The memory is only reserved.
 _STACK_BYTES = 256 * 1024 * 1024
 
-# No saved workspace: a .RData lying in the working directory must not change an answer.
-# Profiles are read, as Rscript reads them, since they say where packages are.
+# No saved workspace: a .RData lying in the working directory must not change an answer. Which
+# profiles are read is said by the environment; see `startup`.
 _R_OPTIONS = ("rpy2", "--quiet", "--no-save", "--no-restore")
 
 
@@ -188,20 +189,15 @@ class Session:
         openrlib.rlib.R_interrupts_pending = pending
 
     def _start(self) -> None:
-        _check_r_exists()
         before = dict(os.environ)
         names: list[str] = []
         try:
-            base = _init_r()
+            base = _init_r(before)
             self._home = str(base["R.home"]()[0])
             names = list(base["names"](base["Sys.getenv"]()))
         finally:
             _restore_environment(before, names)
-        found = str(base["as.character"](base["getRversion"]())[0])
-        if tuple(int(x) for x in found.split(".")[:2]) < MIN_R:
-            raise RNotFoundError(
-                f"R {found} is too old: rbridge_mi needs R {MIN_R[0]}.{MIN_R[1]} or newer."
-            )
+        _check_started(base)
         functions = base["new.env"](parent=base["baseenv"]())
         for path in sorted(source_dir().glob("*.R")):
             base["sys.source"](str(path), envir=functions, **{"keep.source": False})
@@ -211,25 +207,22 @@ class Session:
         self.functions = functions
 
 
-def _check_r_exists() -> None:
-    if os.environ.get("R_HOME") or shutil.which("R"):
-        return
-    raise RNotFoundError(
-        "R was not found: there is no 'R' on PATH and R_HOME is not set. Install R "
-        f"{MIN_R[0]}.{MIN_R[1]} or newer with lme4 and Amelia (in a checkout: `make r`; on Debian: "
-        "`apt-get install r-base-core r-base-dev r-cran-lme4 r-cran-amelia`), then reinstall "
-        "rpy2-rinterface, which is built against the R that it finds."
-    )
-
-
-def _init_r() -> Any:
+def _init_r(environment: Mapping[str, str]) -> Any:
     """Start R through rpy2, unless the user's own rpy2 did already; return R's base."""
+    known = sys.modules.get("rpy2.rinterface_lib.embedded")
+    home = None
+    if known is None or not known.isinitialized():
+        home = startup.find_home(environment)
+        wanted = startup.start_environment(environment) | {"R_HOME": home}
+        if startup.reads_users_files(environment):
+            _try_users_files(home, wanted)
+        _become(wanted)
     try:
         from rpy2 import situation
 
         with _replaced(situation, "r_ld_library_path_from_subprocess", lambda _: ""):
             from rpy2 import rinterface
-        from rpy2.rinterface_lib import embedded
+        from rpy2.rinterface_lib import embedded, openrlib
     except Exception as error:  # what fails here is a broken build: OSError, ImportError, ...
         raise RNotFoundError(
             f"R is installed but rpy2 can't load it ({type(error).__name__}: {error}). Rebuild the "
@@ -237,7 +230,9 @@ def _init_r() -> Any:
             "--no-cache-dir --no-binary rpy2-rinterface 'rpy2-rinterface>=3.6.3,<3.6.6'. "
             "`rbridge-mi doctor` shows the details."
         ) from error
-    if not embedded.isinitialized():
+    if home is not None:
+        _check_library(home)
+        openrlib.R_HOME = home  # what it found when the user imported it was not looked at
         embedded.set_initoptions(_R_OPTIONS)
         with warnings.catch_warnings():
             # rpy2 warns that Ctrl-C can't interrupt an R started off the main thread; `run` does.
@@ -248,6 +243,81 @@ def _init_r() -> Any:
         atexit.unregister(rinterface.endr)
         atexit.register(_end_r, os.getpid())
     return rinterface.baseenv
+
+
+def _try_users_files(home: str, environment: dict[str, str]) -> None:
+    """Start another R first: startup files that end R would end this process without a word.
+
+    Raises
+    ------
+    RNotFoundError
+        With what that R said.
+    """
+    done = subprocess.run(
+        [str(Path(home) / "bin" / "R"), "--quiet", "--no-save", "--no-restore", "--no-echo",
+         "-e", 'cat("\\nstarted\\n")'],
+        capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
+        env=environment,
+    )  # fmt: skip
+    if done.returncode == 0 and done.stdout.endswith("\nstarted\n"):
+        return
+    said = (done.stderr.strip() or done.stdout.strip() or "nothing")[-500:]
+    raise RNotFoundError(
+        f"R does not start with the user's startup files (.Rprofile, .Renviron), which it reads "
+        f"because {startup.STARTUP} is 'user': it ended with code {done.returncode}. Mend them, or "
+        f"unset {startup.STARTUP}.\n  R said: {said}"
+    )
+
+
+def _check_library(home: str) -> None:
+    """Whether the R that is loaded is of the version whose packages are in `home`.
+
+    Raises
+    ------
+    RNotFoundError
+        R_HOME names another R than the one that rpy2 was built against: R would end this process.
+    """
+    maps = Path("/proc/self/maps")
+    if not maps.is_file():
+        return
+    paths = {x.split(maxsplit=5)[-1] for x in maps.read_text("utf-8", "replace").splitlines()}
+    loaded = [Path(x).parent.parent for x in paths if x.endswith("/lib/libR.so")]
+    versions = [(x, startup.version_of(x)) for x in loaded]
+    mine = startup.version_of(Path(home))
+    for place, version in versions:
+        if version is not None and mine is not None and version != mine:
+            raise RNotFoundError(
+                f"R_HOME is {home}, an R {mine}, but rpy2 is built against R {version} in {place}: "
+                "unset R_HOME, or rebuild rpy2 against the other R (`rbridge-mi doctor` says how)."
+            )
+
+
+def _check_started(base: Any) -> None:
+    """Whether the R that runs, which the user's own rpy2 may have started, is a whole one."""
+    found = str(base["as.character"](base["getRversion"]())[0])
+    if tuple(int(x) for x in found.split(".")[:2]) < MIN_R:
+        raise RNotFoundError(
+            f"R {found} is too old: rbridge_mi needs R {MIN_R[0]}.{MIN_R[1]} or newer."
+        )
+    attached = {str(x) for x in base["search"]()}
+    lacks = [x for x in startup.DEFAULT_PACKAGES if f"package:{x}" not in attached]
+    if lacks:
+        raise RNotFoundError(
+            f"R was started without its default packages ({', '.join(lacks)}): unset "
+            "R_DEFAULT_PACKAGES and take options(defaultPackages=) out of R's startup files, or "
+            "let rbridge_mi start R."
+        )
+    info = base["l10n_info"]()
+    if not bool(info[list(info.names).index("UTF-8")][0]):
+        ctype = startup.utf8_locale(str(base["Sys.getlocale"]("LC_CTYPE")[0]))
+        base["Sys.setlocale"]("LC_CTYPE", ctype)
+
+
+def _become(environment: Mapping[str, str]) -> None:
+    """Make this process's environment what is given."""
+    for name in set(os.environ) - set(environment):
+        del os.environ[name]
+    os.environ.update(environment)
 
 
 def _end_r(pid: int) -> None:
@@ -284,23 +354,26 @@ def _restore_environment(before: dict[str, str], names: list[str]) -> None:
     What R needs of these variables it has read by now, but for R_HOME (see `_r_home`); a child
     that inherited its LD_LIBRARY_PATH would load another libpython.
     """
-    for name in {*names, *os.environ} - set(before):
-        os.environ.pop(name, None)
+    for name in set(names) - set(before):
         os.unsetenv(name)
-    os.environ.update(before)
+    _become(before)
 
 
 @contextlib.contextmanager
 def _r_home(home: str) -> Iterator[None]:
     """R_HOME in C's environment for the length of a call: R looks for its parts by it."""
-    if "R_HOME" in os.environ:
+    given = os.environ.get("R_HOME")
+    if given == home:
         yield
         return
     os.putenv("R_HOME", home)
     try:
         yield
     finally:
-        os.unsetenv("R_HOME")
+        if given is None:
+            os.unsetenv("R_HOME")
+        else:
+            os.putenv("R_HOME", given)
 
 
 _session: Session | None = None

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from ..errors import EncodingError, RCallError
 from .console import captured_console, without_events
+from .locale import is_plain
 from .session import session
 
 __all__ = ["Pending", "Reply", "begin_each_turn", "begin_turn"]
@@ -79,6 +80,7 @@ def begin_turn(
 ) -> Pending:
     """Hand R one call of a function; its value is decoded, or kept in R by `wrap`."""
     r = session()
+    plain = is_plain()  # of the caller: R's thread has a context of its own
     _make_ready([*args, *kwargs.values()])
 
     def job() -> _Outcome:
@@ -91,7 +93,7 @@ def begin_turn(
         arguments = rinterface.ListSexpVector(values)
         arguments.names = rinterface.StrSexpVector(names)
         with captured_console(on_output) as output, without_events():
-            result = r.functions["run"](function, arguments)
+            result = r.functions["run"](function, arguments, plain)
         return _outcome(result, wrap, decode, "".join(output))
 
     future = r.begin(job)
@@ -108,6 +110,7 @@ def begin_each_turn(
     Output is captured per turn, and logged with the first of its calls.
     """
     r = session()
+    plain = is_plain()
     _make_ready([shared])
 
     def job() -> list[_Outcome | EncodingError]:
@@ -117,7 +120,7 @@ def begin_each_turn(
         ready = [x for x in carried if not isinstance(x, EncodingError)]
         with captured_console(None) as output, without_events():
             results = r.functions["run_each"](
-                function, shared.__rsexp__(), rinterface.ListSexpVector(ready)
+                function, shared.__rsexp__(), rinterface.ListSexpVector(ready), plain
             )
         outcomes = [_outcome(result, wrap, False, "".join(output)) for result in results]
         outcomes += outcomes[-1:] * (len(ready) - len(outcomes))  # after an interrupt

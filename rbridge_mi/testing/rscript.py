@@ -20,6 +20,7 @@ from typing import Any
 
 from ..errors import RCallError, RNotFoundError
 from ..rdoor.session import source_dir
+from ..rdoor.startup import find_home, start_environment
 from .rds import Node, parse, render
 from .values import from_python, to_python
 
@@ -30,7 +31,8 @@ class Rscript:
     """An Rscript that calls functions of ``r/reference/*.R``, one job after another.
 
     It runs beside this process: `submit` returns at once, and `result` waits. Use it as a context
-    manager, or call `close`.
+    manager, or call `close`. It is started by the same rule as the R in this process
+    (``rbridge_mi.rdoor.startup``): the same startup files, the same locale.
 
     Parameters
     ----------
@@ -68,6 +70,7 @@ class Rscript:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
+            env=start_environment(os.environ),
         )
 
     def submit(self, program: str, **arguments: Any) -> None:
@@ -206,9 +209,8 @@ def find_rscript() -> Path:
     RNotFoundError
         If there is none.
     """
-    home = os.environ.get("R_HOME")
-    if home and (Path(home) / "bin" / "Rscript").is_file():
-        return Path(home) / "bin" / "Rscript"
+    if os.environ.get("R_HOME"):
+        return Path(find_home(os.environ)) / "bin" / "Rscript"
     on_path = shutil.which("Rscript")
     if on_path is None:
         raise RNotFoundError(
