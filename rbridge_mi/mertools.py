@@ -426,9 +426,8 @@ class MerToolsTables:
 def _terms(fit: MerMod) -> list[_Term]:
     """The random terms of one fit, in its order."""
     terms = []
-    for grp, part in fit.varcorr().groupby("grp", sort=False):
-        if part["var1"].isna().all():
-            continue  # the residual
+    varcorr = fit.varcorr()
+    for grp, part in varcorr[varcorr["var1"].notna()].groupby("grp", sort=False):
         own = part["var2"].isna()
         names = list(part.loc[own, "var1"])
         matrix = np.eye(len(names))

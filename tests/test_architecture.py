@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "rbridge_mi"
 LAYERS = [
     {"errors", "filed", "printed"},
     {"schemas", "arguments", "dtypes", "columns", "rprint", "hypothesis", "workers"},
-    {"pooling", "isolation"},
+    {"pooling", "isolation", "codings"},
     {"imputed", "mermod"},
     {"asking"},
     {"advice", "contrasts", "diagnostics", "marginal", "predictions", "random_part"},

@@ -23,6 +23,7 @@ from .calls import (
     prepare,
     require_package,
 )
+from .encode import check_frame_names, names_for_r
 
 __all__ = [
     "Pending",
@@ -32,8 +33,10 @@ __all__ = [
     "begin_each",
     "call",
     "call_object",
+    "check_frame_names",
     "has_package",
     "interface_mode",
+    "names_for_r",
     "prepare",
     "require_package",
 ]
