@@ -129,6 +129,8 @@ class Lmer:
         Parameters
         ----------
         data : DataFrame or ImputedData
+            Only the columns that formula and arguments name go to R (all of them where the formula
+            has a dot): others may hold what R can't, and have names that aren't text.
         n_jobs : int, optional
             Processes for the fits, as joblib counts them (-1 for all cores); by default joblib's
             own setting, ``joblib.parallel_config``. The numbers do not depend on it.
