@@ -26,7 +26,7 @@ plan_lmer <- function(model, columns) {
 
 # A factor's coding, the name of a function or list(values, levels, columns), as R takes it.
 coding_values <- function(coding) {
-  if (!is.list(coding)) return(coding)
+  if (!is.list(coding) || !is.numeric(coding$values)) return(coding) # its texts are checked later
   values <- coding$values
   if (is.matrix(values)) {
     dimnames(values) <- list(coding$levels, coding$columns)

@@ -15,7 +15,10 @@ __all__ = ["codings"]
 
 
 def codings(contrasts: Mapping[Any, Any]) -> dict[str, Any]:
-    """Per factor a function's name, or numbers with the names of their rows and columns."""
+    """Per factor a function's name, or numbers with the names of their rows and columns.
+
+    Which names there are is R's to say: it checks each text, and each list that holds one.
+    """
     odd = [name for name in contrasts if not isinstance(name, str)]
     if odd:
         raise ArgumentError(
@@ -23,7 +26,7 @@ def codings(contrasts: Mapping[Any, Any]) -> dict[str, Any]:
             "Rename the column, for instance with `frame.columns = frame.columns.map(str)`."
         )
     return {
-        name: value if isinstance(value, str) else _numbers(value, name)
+        name: value if _holds_text(value) else _numbers(value, name)
         for name, value in contrasts.items()
     }
 
@@ -45,6 +48,14 @@ def _numbers(value: Any, name: str) -> dict[str, Any]:
         "levels": _names(value.index) if isinstance(value, pd.DataFrame | pd.Series) else None,
         "columns": _names(value.columns) if isinstance(value, pd.DataFrame) else None,
     }
+
+
+def _holds_text(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_text, value.values()))
+    return isinstance(value, str) or (
+        isinstance(value, list | tuple) and any(map(_holds_text, value))
+    )
 
 
 def _wanted(name: str) -> str:

@@ -425,7 +425,9 @@ def test_codings_are_refused_by_name() -> None:
     named = pd.DataFrame({"c": [1.0, 0, -1]}, index=list("uvz"))
     with pytest.raises(rb.FitError, match=r"contrasts of 'plainf' have rows for 'u', 'v', 'z'"):
         fit(named)
-    for wrong in ([[1], [1, 2]], [["a"]], [[[1.0]]], [[]], np.float64, {"a": 1}):
+    with pytest.raises(rb.FormulaError, match=r"contrasts of 'plainf' must be one of contr\."):
+        fit([["contr.sum"]])
+    for wrong in ([[1], [1, 2]], np.array([["a"]]), [[[1.0]]], [[]], np.float64, {"a": 1}):
         with pytest.raises(rb.ArgumentError, match=r"contrasts of 'plainf' must be the name of"):
             fit(wrong)
     with pytest.raises(rb.ArgumentError, match=r"contrasts of 'plainf' hold a value that is mis"):
