@@ -101,6 +101,7 @@ fit_shared <- function(shared, own) {
 
 # What is cheap to say.
 mermod_core <- function(fit) {
+  formula <- stats::formula(fit)
   beta <- lme4::fixef(fit)
   theta <- lme4::getME(fit, "theta")
   groups <- lme4::ngrps(fit)
@@ -108,8 +109,8 @@ mermod_core <- function(fit) {
   reml <- lme4::isREML(fit)
   dropped <- attr(lme4::getME(fit, "X"), "col.dropped")
   list(
-    formula = paste(deparse(stats::formula(fit), width.cutoff = 500L), collapse = " "),
-    columns = names(environment(stats::formula(fit))$data),
+    formula = paste(deparse(formula, width.cutoff = 500L), collapse = " "),
+    columns = union(names(environment(formula)$data), all.vars(formula)),
     terms = as.character(names(beta)),
     beta = unname(beta),
     dropped = names(dropped),

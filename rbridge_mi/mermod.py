@@ -383,7 +383,7 @@ class MerMod:
     # -- plumbing ---------------------------------------------------------------------------
 
     def needed(self, newdata: pd.DataFrame | None) -> pd.DataFrame | None:
-        """Of new data, the columns that the fit was made from: R may be unable to hold others."""
+        """Of new data, the columns that the fit knows by name: R may be unable to hold others."""
         # A file of an earlier version may not say.
         columns = self._ask("mermod_core").get("columns")
         if newdata is None or columns is None:
