@@ -32,7 +32,9 @@ _MARKS = {"None": None, "nan": float("nan"), "NA": pd.NA, "NaT": pd.NaT}
 
 def to_cells(column: Any, name: str) -> tuple[dict[str, Any], list[str]]:
     """What JSON has to know of a column, and a text for each of its cells."""
-    column = pd.Series(column) if not isinstance(column, pd.Series) else column
+    if not isinstance(column, pd.Series):
+        # With its dtype: pandas 3 would make text of objects that are all text.
+        column = pd.Series(column, dtype=column.dtype)
     array, dtype = column.array, column.dtype
     missing = np.flatnonzero(column.isna().to_numpy())
     known: dict[str, Any] = {"dtype": str(dtype), "missing": missing.tolist()}
@@ -67,7 +69,8 @@ def from_cells(known: dict[str, Any], cells: Sequence[str]) -> pd.Series:
     dtype, gone = str(known["dtype"]), set(known["missing"])
     if dtype == "category":
         spec, level_cells = known["levels"]
-        levels = pd.Index(from_cells(spec, level_cells).array, tupleize_cols=False)
+        held = from_cells(spec, level_cells)
+        levels = pd.Index(held.array, dtype=held.dtype, tupleize_cols=False)
         codes = [-1 if i in gone else int(x) for i, x in enumerate(cells)]
         return pd.Series(pd.Categorical.from_codes(codes, levels, ordered=bool(known["ordered"])))
     if dtype == "text":
