@@ -539,15 +539,25 @@ bar_groups <- function(bar, frame) {
 marginal_means <- function(fit, specs, contrast, at, arguments) {
   needs_package("emmeans", "emmeans")
   check_contrast(contrast)
+  reserved <- intersect(all.vars(stats::formula(fit)), c(".wgt.", ".offset."))
+  if (length(reserved) > 0L) {
+    stop("emmeans has a column '", reserved[1L], "' of its own in its grid, and the model has a ",
+      "variable of that name: rename the variable", call. = FALSE)
+  }
   call <- c(
     list(readable_fit(fit), specs = specs, lmer.df = "asymptotic", data = environment(stats::formula(fit))$data),
     plain_arguments(arguments, c("weights", "by", "type", "cov.keep", "submodel"))
   )
   if (!is.null(at)) call$at <- at
   grid <- do.call(emmeans::emmeans, call, quote = TRUE)
-  if (!is.null(contrast)) grid <- emmeans::contrast(grid, method = contrast)
+  if (!is.null(contrast)) {
+    # A factor that the contrasts are taken within keeps its name.
+    name <- "contrast"
+    while (name %in% grid@misc$by.vars) name <- paste0(name, "_")
+    grid <- emmeans::contrast(grid, method = contrast, name = name)
+  }
   linear <- grid@linfct
-  levels <- grid@grid[!startsWith(names(grid@grid), ".")]
+  levels <- grid@grid[names(grid@grid) %in% c(grid@misc$pri.vars, grid@misc$by.vars)]
   list(
     levels = lapply(levels, function(x) if (is.factor(x)) as.character(x) else x),
     linear = unname(linear),

@@ -1,6 +1,8 @@
 # A model, list(formula, allow, arguments, names, vectors, control), as a call that waits for data of
 # these columns; nothing of it is evaluated.
 plan_lmer <- function(model, columns) {
+  model$arguments["contrasts"] <- list(lapply(model$arguments$contrasts, coding_values))
+  if (length(model$arguments$contrasts) == 0L) model$arguments$contrasts <- NULL
   check_names_of_functions(model$arguments$contrasts, model$control, model$allow)
   formula <- parse_formula(model$formula, columns, model$allow)
   call <- c(
@@ -22,8 +24,41 @@ plan_lmer <- function(model, columns) {
   structure(list(call = call, vectors = vectors, bases = bases), class = "lmer_plan")
 }
 
+# A factor's coding, the name of a function or list(values, levels, columns), as R takes it.
+coding_values <- function(coding) {
+  if (!is.list(coding) || !is.numeric(coding$values)) return(coding) # its texts are checked later
+  values <- coding$values
+  if (is.matrix(values)) {
+    dimnames(values) <- list(coding$levels, coding$columns)
+  } else {
+    names(values) <- coding$levels
+  }
+  values
+}
+
+# The codings with their rows in the order of the factors' levels, where rows are named; R itself
+# goes by position.
+codings_of_levels <- function(codings, data) {
+  for (name in intersect(names(codings), names(data))) {
+    values <- codings[[name]]
+    rows <- if (is.matrix(values)) rownames(values) else names(values)
+    if (is.null(rows)) next
+    column <- as.factor(data[[name]])
+    there <- levels(droplevels(column))
+    odd <- c(setdiff(there, rows), setdiff(rows, levels(column)), rows[duplicated(rows)])
+    if (length(odd) > 0L) {
+      stop("contrasts of '", name, "' have rows for ", paste0("'", rows, "'", collapse = ", "),
+        ", and '", name, "' has the levels ", paste0("'", levels(column), "'", collapse = ", "),
+        ": each level takes one row", call. = FALSE)
+    }
+    codings[[name]] <- if (is.matrix(values)) values[there, , drop = FALSE] else values[there]
+  }
+  codings
+}
+
 # What can be checked before a fit: the formula, with the columns that it names, the names of
-# functions, and what lmerControl() takes.
+# functions, and what lmerControl() takes; and `columns`, which are all that the fit needs of the
+# data (NULL: all that there are, for a formula with a dot).
 check_lmer <- function(model, columns) {
   plan <- plan_lmer(model, columns)
   formula <- plan$call$formula
@@ -31,9 +66,13 @@ check_lmer <- function(model, columns) {
     stop("the formula '", model$formula, "' has no random term: add one, such as (1 | group), or ",
       "fit it without lme4", call. = FALSE)
   }
+  variables <- formula_variables(formula)
   list(
-    variables = intersect(formula_variables(formula), columns),
+    variables = intersect(variables, columns),
     coded = intersect(coded_columns(formula), columns),
+    columns = if (!"." %in% variables) {
+      intersect(columns, c(variables, unlist(model$names), names(model$arguments$contrasts)))
+    },
     control = names(formals(lme4::lmerControl)),
     plan = plan
   )
@@ -49,6 +88,7 @@ fit_planned <- function(plan, data) {
   # splines' two bases are found without being attached.
   for (name in plan$bases) env[[name]] <- getExportedValue("splines", name)
   call <- plan$call
+  call$contrasts <- codings_of_levels(call$contrasts, data)
   call$formula <- structure(call$formula, class = "formula", .Environment = env)
   eval(as.call(call), env)
 }
@@ -63,6 +103,7 @@ fit_shared <- function(shared, own) {
 
 # What is cheap to say.
 mermod_core <- function(fit) {
+  formula <- stats::formula(fit)
   beta <- lme4::fixef(fit)
   theta <- lme4::getME(fit, "theta")
   groups <- lme4::ngrps(fit)
@@ -70,7 +111,8 @@ mermod_core <- function(fit) {
   reml <- lme4::isREML(fit)
   dropped <- attr(lme4::getME(fit, "X"), "col.dropped")
   list(
-    formula = paste(deparse(stats::formula(fit), width.cutoff = 500L), collapse = " "),
+    formula = paste(deparse(formula, width.cutoff = 500L), collapse = " "),
+    columns = union(names(environment(formula)$data), all.vars(formula)),
     terms = as.character(names(beta)),
     beta = unname(beta),
     dropped = names(dropped),

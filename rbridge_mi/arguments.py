@@ -40,6 +40,11 @@ def check_frame(data: Any, what: str = "data") -> pd.DataFrame:
             f"{what} is empty ({data.shape[0]} rows, {data.shape[1]} columns): there is nothing to "
             "work on."
         )
+    if isinstance(data.columns, pd.MultiIndex):
+        raise ArgumentError(
+            f"{what} has column names of {data.columns.nlevels} levels, and R's have one: make "
+            "them text, for instance with `data.columns = ['_'.join(x) for x in data.columns]`."
+        )
     twice = data.columns[data.columns.duplicated()].unique().tolist()
     if twice:
         raise ArgumentError(

@@ -1,9 +1,13 @@
 """Linear hypotheses about coefficients, from text.
 
 ``"ses = meanses"``, ``"female = 0, 2*ses - meanses = 1"``, ``"ses - meanses"`` (which is to be 0).
-A term is written as R writes it; one that could be read otherwise stands in backticks. Numbers,
-``+ - * /`` and brackets combine them, ``=`` (or ``==``) separates the two sides, commas (or a list
-of texts) separate hypotheses; without ``=`` the expression is 0.
+Numbers, ``+ - * /`` and brackets combine terms, ``=`` (or ``==``) separates the two sides, commas
+(or a list of texts) separate hypotheses; without ``=`` the expression is 0.
+
+A term is written as it stands in the table, R's backticks included: ``x``, ``I(x^2)``,
+``poly(x, 2)1``, ```x y`b:z``. Of several terms that begin alike, the longest that stands there is
+meant. Where another one is meant (``fa - b`` is one term, and ``fa`` and ``b`` are two), terms go
+into backticks, single or double quotes, whatever characters they hold: ``"'fa' - 'b' = 0"``.
 """
 
 from __future__ import annotations
@@ -86,31 +90,50 @@ def linear_rows(
 
 
 def _label(row: Floats, right: float, terms: Sequence[str]) -> str:
-    """A row in the words that `linear_rows` reads."""
+    """A row in the words that `linear_rows` reads; terms stand in quotes where they must."""
+    for quote in ("", *_QUOTES):
+        text = _written(row, right, terms, quote)
+        try:
+            found = _Reader(text, terms).hypotheses()
+        except ArgumentError:
+            continue
+        if len(found) == 1 and np.array_equal(np.sign(found[0][0][:-1]), np.sign(row)):
+            return text
+    return _written(row, right, terms, "")  # two terms of one name, say
+
+
+def _written(row: Floats, right: float, terms: Sequence[str], quote: str) -> str:
     text = ""
     for x, name in zip(row, terms, strict=True):
         if x:
             sign = ("-" if x < 0 else "") if not text else (" - " if x < 0 else " + ")
-            text += sign + (name if abs(x) == 1 else f"{abs(x):g}*{name}")
+            quoted = f"{quote}{name}{quote}"
+            text += sign + (quoted if abs(x) == 1 else f"{abs(x):g}*{quoted}")
     return f"{text or '0'} = {right:g}"
 
 
+# How tightly operators bind; "neg" is the sign before an operand.
+_BINDS = {"+": 1, "-": 1, "*": 2, "/": 2, "neg": 3}
+_QUOTES = {"`": "backticks", "'": "single quotes", '"': "double quotes"}
+
+
 class _Reader:
-    """A recursive-descent reader; a value is a vector: one number per term, and a constant."""
+    """Reads an expression by its operators' precedence; a value is a vector: one number per term,
+    and a constant."""
 
     def __init__(self, text: str, terms: Sequence[str]) -> None:
         self.text = text
-        self.terms = terms
-        self.longest_first = sorted(terms, key=len, reverse=True)
+        self.terms = list(terms)
+        self.longest_first = sorted(self.terms, key=len, reverse=True)
         self.at = 0
 
     def hypotheses(self) -> list[tuple[Floats, str]]:
         found = []
         while True:
             start = self.at
-            left = self.sum()
+            left = self.expression()
             if self.skip("==") or self.skip("="):
-                left = left - self.sum()
+                left = left - self.expression()
             found.append((left, self.text[start : self.at].strip()))
             if not self.skip(","):
                 break
@@ -118,28 +141,47 @@ class _Reader:
             self.fail("an operator, '=' or ','")
         return found
 
-    def sum(self) -> Floats:
-        total = self.product()
+    def expression(self) -> Floats:
+        values: list[Floats] = []
+        waiting: list[str] = []  # operators and opening brackets; the last is next
         while True:
-            if self.skip("+"):
-                total = total + self.product()
-            elif self.skip("-"):
-                total = total - self.product()
-            else:
-                return total
+            while (value := self.operand()) is None:
+                if self.skip("-"):
+                    waiting.append("neg")
+                elif self.skip("("):
+                    waiting.append("(")
+                elif not self.skip("+"):
+                    self.fail(f"a number or one of the terms {', '.join(self.terms)}")
+            values.append(value)
+            while "(" in waiting and self.skip(")"):
+                self.reduce(values, waiting, 0)
+                waiting.pop()
+            operator = self.peek("+-*/")
+            self.reduce(values, waiting, _BINDS.get(operator, 0))
+            if not operator:
+                break
+            self.skip(operator)
+            waiting.append(operator)
+        if waiting:
+            self.fail("')'")
+        return values.pop()
 
-    def product(self) -> Floats:
-        value = self.factor()
-        while True:
-            if self.skip("*"):
-                value = self.times(value, self.factor())
-            elif self.skip("/"):
-                by = self.factor()
-                if by[:-1].any() or by[-1] == 0:
-                    self.fail("a number other than 0 after '/'")
-                value = value / by[-1]
+    def reduce(self, values: list[Floats], waiting: list[str], binds: int) -> None:
+        """Apply the operators since the last opening bracket that bind at least so tightly."""
+        while waiting and waiting[-1] != "(" and _BINDS[waiting[-1]] >= binds:
+            operator, right = waiting.pop(), values.pop()
+            if operator == "neg":
+                values.append(-right)
+                continue
+            left = values.pop()
+            if operator == "+":
+                values.append(left + right)
+            elif operator == "-":
+                values.append(left - right)
+            elif operator == "*":
+                values.append(self.times(left, right))
             else:
-                return value
+                values.append(self.over(left, right))
 
     def times(self, a: Floats, b: Floats) -> Floats:
         if a[:-1].any() and b[:-1].any():
@@ -147,45 +189,55 @@ class _Reader:
         product: Floats = a * b[-1] if a[:-1].any() else b * a[-1]
         return product
 
-    def factor(self) -> Floats:
+    def over(self, a: Floats, by: Floats) -> Floats:
+        if by[:-1].any() or by[-1] == 0:
+            self.fail("a number other than 0 after '/'")
+        quotient: Floats = a / by[-1]
+        return quotient
+
+    def operand(self) -> Floats | None:
         self.blanks()
+        value = np.zeros(len(self.terms) + 1)
         # Names first: "(Intercept)", "I(x^2)" and "poly(x, 2)1" hold brackets and commas.
         name = self.name()
         if name is not None:
-            unit: Floats = np.eye(len(self.terms) + 1)[list(self.terms).index(name)]
-            return unit
+            if self.terms.count(name) > 1:
+                self.fail(
+                    f"a term that stands once, and {self.terms.count(name)} are called {name!r} "
+                    "(give a matrix)"
+                )
+            value[self.terms.index(name)] = 1
+            return value
         number = _NUMBER.match(self.text, self.at)
         if number:
             self.at = number.end()
-            return np.append(np.zeros(len(self.terms)), float(number.group()))
-        if self.skip("-"):
-            return -self.factor()
-        if self.skip("+"):
-            return self.factor()
-        if self.skip("("):
-            value = self.sum()
-            if not self.skip(")"):
-                self.fail("')'")
+            value[-1] = float(number.group())
             return value
-        self.fail(f"a number or one of the terms {', '.join(self.terms)}")
-        raise AssertionError
+        return None
 
     def name(self) -> str | None:
-        if self.text.startswith("`", self.at):
-            end = self.text.find("`", self.at + 1)
-            quoted = self.text[self.at + 1 : end] if end > 0 else ""
-            if quoted not in self.terms:
-                self.fail(f"one of the terms {', '.join(self.terms)} between backticks")
-            self.at = end + 1
-            return quoted
+        """The term that stands here, bare or in quotes: of several the longest."""
         for name in self.longest_first:
             end = self.at + len(name)
-            if self.text.startswith(name, self.at) and not (
-                end < len(self.text) and _continues(name[-1], self.text[end:])
-            ):
+            if self.text.startswith(name, self.at) and not _continues(name, self.text[end:]):
                 self.at = end
                 return name
-        return None
+        quote = self.text[self.at : self.at + 1]
+        if quote not in _QUOTES:
+            return None
+        for name in self.longest_first:
+            quoted = quote + name + quote
+            if self.text.startswith(quoted, self.at):
+                self.at += len(quoted)
+                return name
+        self.fail(f"one of the terms {', '.join(self.terms)} between {_QUOTES[quote]}")
+        raise AssertionError
+
+    def peek(self, tokens: str) -> str:
+        """The one of the characters that comes next, or none."""
+        self.blanks()
+        found = self.text[self.at : self.at + 1]
+        return found if found and found in tokens else ""
 
     def blanks(self) -> None:
         while self.at < len(self.text) and self.text[self.at].isspace():
@@ -205,6 +257,6 @@ class _Reader:
         )
 
 
-def _continues(last: str, rest: str) -> bool:
+def _continues(name: str, rest: str) -> bool:
     """Whether a name that ends here would really be part of a longer word ("ses" in "sesame")."""
-    return bool(_WORD.match(last) and _WORD.match(rest)) or rest.startswith(":")
+    return bool(_WORD.match(name[-1]) and _WORD.match(rest)) or rest.startswith(":")

@@ -13,6 +13,7 @@ from .asking import SMALL_SAMPLE, ask, complete_df
 from .errors import ArgumentError, PoolingError
 from .mermod import MerMod
 from .pooling import rubin
+from .schemas import beside
 
 __all__ = ["marginal_means"]
 
@@ -66,7 +67,7 @@ def marginal_means(
     table = levels[0].copy()
     for name in numbers:
         table[name] = np.mean([own[name].to_numpy() for own in levels], axis=0)
-    return table.assign(**pooled.columns())
+    return beside(pd.DataFrame(pooled.columns()), table, first=False)
 
 
 def _values(value: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Generic, Literal, Protocol, TypeVar, overload
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 from .comparable import check_comparable
 from .errors import ArgumentError, RBridgeWarning, RWarning
 from .printed import Printed
-from .schemas import checked
+from .schemas import beside, checked
 
 __all__ = ["MerMod"]
 
@@ -174,15 +175,18 @@ class MerMod:
     def coef(self) -> pd.DataFrame:
         """Fixed plus random effects per level: grpvar, grp, a column per term. In R: ``coef(m)``.
 
-        A term that a grouping factor doesn't have is missing in its rows.
+        A term that a grouping factor doesn't have is missing in its rows. A term keeps its name: if
+        it is called grp or grpvar, the table's own column gets an underscore (``grp_``).
         """
-        parts = []
+        return beside(*self.coef_parts())
+
+    def coef_parts(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The two parts of `coef`: grpvar and grp, and the terms' columns, row by row."""
+        keys, values = [], []
         for grpvar, found in self._ask("mermod_coef").items():
-            columns = [grpvar, found["grp"], *found["values"].T]
-            part = pd.DataFrame(dict(enumerate(columns)))
-            part.columns = pd.Index(["grpvar", "grp", *found["terms"]])
-            parts.append(part)
-        return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+            keys.append(pd.DataFrame({"grpvar": grpvar, "grp": found["grp"]}))
+            values.append(pd.DataFrame(found["values"].copy(), columns=list(found["terms"])))
+        return stacked(keys), stacked(values)
 
     def model_info(self) -> pd.DataFrame:
         """One row: n_obs, n_lvls, aic, sigma; as merTools' ``modelInfo(m)``."""
@@ -308,7 +312,7 @@ class MerMod:
         form = "none" if re_form in ("NA", "~0", "~ 0") else re_form
         found = self.r.call(
             "mermod_predict",
-            newdata=newdata,
+            newdata=self.needed(newdata),
             re_form=form,
             allow_new_levels=allow_new_levels,
             random_only=False,
@@ -333,6 +337,8 @@ class MerMod:
         DataFrame
             Columns sim_1 ... sim_nsim, by the frame's index.
         """
+        if isinstance(arguments.get("newdata"), pd.DataFrame):
+            arguments["newdata"] = self.needed(arguments["newdata"])
         found = self.r.call("mermod_simulate", nsim=nsim, seed=seed, **arguments).value
         frame = pd.DataFrame(dict(zip(found["names"], found["values"], strict=True)))
         frame.index = self.index[found["rows"] - 1]
@@ -428,6 +434,14 @@ class MerMod:
                 stacklevel=3,
             )
 
+    def needed(self, newdata: pd.DataFrame | None) -> pd.DataFrame | None:
+        """Of new data, the columns that the fit knows by name: R may be unable to hold others."""
+        # A file of an earlier version may not say.
+        columns = self._ask("mermod_core").get("columns")
+        if newdata is None or columns is None:
+            return newdata
+        return newdata[[x for x in newdata.columns if isinstance(x, str) and x in columns]]
+
     def _ask(self, function: RFunction) -> Any:
         if function not in self._known:
             self._ask_all(_TOGETHER.get(function, ()))
@@ -487,22 +501,30 @@ def _series(values: Any, names: Any, name: str) -> pd.Series[float]:
     return pd.Series(values.copy(), index=list(names), name=name)
 
 
+def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables under each other; columns that one of them hasn't are missing in its rows."""
+    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+
+
 def random_terms(varcorr: Mapping[str, Any] | pd.DataFrame) -> list[tuple[str, str, float]]:
     """(group, term, value) of each SD and correlation, in the order of the lower triangle."""
     rows: list[tuple[str, str, float]] = []
-    groups: dict[str, dict[tuple[Any, Any], float]] = {}
+    # The residual's row has no var1; a grouping factor may be called "Residual", too.
+    blocks: dict[tuple[str, bool], list[tuple[Any, Any, float]]] = {}
     columns = (varcorr[x] for x in ("grp", "var1", "var2", "sdcor"))
     for grp, a, b, value in zip(*columns, strict=True):
-        pair = (None if pd.isna(a) else a, None if pd.isna(b) else b)
-        groups.setdefault(grp, {})[pair] = float(value)
-    for grp, pairs in groups.items():
-        if (None, None) in pairs:
-            rows.append((grp, "sd__Observation", pairs[None, None]))
+        blocks.setdefault((grp, bool(pd.isna(a))), []).append((a, b, float(value)))
+    for (grp, residual), block in blocks.items():
+        if residual:
+            rows += [(grp, "sd__Observation", value) for _, _, value in block]
             continue
-        terms = [a for a, b in pairs if b is None]
-        for j, a in enumerate(terms):
-            rows.append((grp, f"sd__{a}", pairs[a, None]))
-            rows += [(grp, f"cor__{a}.{b}", pairs[a, b]) for b in terms[j + 1 :] if (a, b) in pairs]
+        sds = [(a, value) for a, b, value in block if pd.isna(b)]
+        # By their places, as lme4 has them: two terms may have one name.
+        correlations = iter([row for row in block if not pd.isna(row[1])])
+        for j, (term, value) in enumerate(sds):
+            rows.append((grp, f"sd__{term}", value))
+            for a, b, value in islice(correlations, len(sds) - j - 1):
+                rows.append((grp, f"cor__{a}.{b}", value))
     return rows
 
 

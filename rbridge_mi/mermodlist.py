@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, overload
 
+import numpy as np
 import pandas as pd
 
 from .errors import ArgumentError, RBridgeError
 from .imputed import ImputedData
-from .mermod import MerMod
+from .mermod import MerMod, stacked
 from .mertools import MerToolsTables
 from .pooled import PooledMerMod, pool_fits
 from .predictions import predict_fits
 from .printed import Printed
-from .schemas import checked
+from .schemas import beside, checked
 
 __all__ = ["MerModList"]
 
@@ -147,18 +148,28 @@ class MerModList(Sequence[MerMod]):
         return self._pooled.varcorr.copy()
 
     def vcov(self, by_imputation: bool = False) -> pd.DataFrame:
-        """Total covariance of the fixed effects: mean vcov + (1 + 1/m) covariance between."""
-        if by_imputation:
-            return self._stack(lambda fit: fit.vcov().rename_axis("term").reset_index())
-        return self._pooled.vcov.copy()
+        """Total covariance of the fixed effects: mean vcov + (1 + 1/m) covariance between.
+
+        With `by_imputation`: imputation, term, a column per term. A term keeps its name: if it is
+        called imputation or term, the table's own column gets an underscore (``term_``).
+        """
+        if not by_imputation:
+            return self._pooled.vcov.copy()
+        matrices = [fit.vcov() for fit in self.fits]
+        keys = [pd.DataFrame({"term": matrix.index}) for matrix in matrices]
+        return beside(self._numbered(keys), stacked(matrices))
 
     def coef(self, by_imputation: bool = False) -> pd.DataFrame:
-        """Fixed plus random effects per level: their mean over the fits, matched by level."""
-        stacked = self._stack(MerMod.coef)
+        """Fixed plus random effects per level: their mean over the fits, matched by level.
+
+        Columns as in `MerMod.coef`; with `by_imputation`, imputation before them.
+        """
+        parts = [fit.coef_parts() for fit in self.fits]
+        keys, values = stacked([x[0] for x in parts]), stacked([x[1] for x in parts])
         if by_imputation:
-            return stacked
-        means = stacked.drop(columns="imputation").groupby(["grpvar", "grp"], sort=False).mean()
-        return means.reset_index()
+            return beside(self._numbered([x[0] for x in parts]), values)
+        level = keys.groupby(["grpvar", "grp"], sort=False).ngroup()
+        return beside(keys[~level.duplicated()], values.groupby(level).mean())
 
     def model_info(self, by_imputation: bool = True) -> pd.DataFrame:
         """One row per fit: imputation, n_obs, n_lvls, aic, sigma.
@@ -307,13 +318,15 @@ class MerModList(Sequence[MerMod]):
     def _stack(
         self, table: Callable[[MerMod], pd.DataFrame], name: str | None = None
     ) -> pd.DataFrame:
-        parts = []
-        for fit in self.fits:
-            part = table(fit)
-            part.insert(0, "imputation", fit.imputation)
-            parts.append(part)
-        stacked = pd.concat(parts, ignore_index=True)
-        return stacked if name is None else checked(stacked, name, by_imputation=True)
+        frame = self._numbered([table(fit) for fit in self.fits])
+        return frame if name is None else checked(frame, name, by_imputation=True)
+
+    def _numbered(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """The fits' tables under each other, each with the number of its data set."""
+        numbers = np.array([fit.imputation for fit in self.fits])
+        frame = stacked(tables)
+        frame.insert(0, "imputation", np.repeat(numbers, [len(x) for x in tables]))
+        return frame
 
     def _columns(
         self, values: Callable[[MerMod], pd.Series[float]], by_imputation: bool

@@ -13,6 +13,7 @@ import pandas as pd
 
 from . import rdoor
 from .arguments import check_columns, check_frame, check_known, check_timeout
+from .codings import codings
 from .errors import ArgumentError, FitError, FormulaError, RBridgeError, RWarning, RWorkerLost
 from .imputed import ImputedData, Piece
 from .isolation import Job, run_each_isolated, run_isolated
@@ -52,7 +53,10 @@ class Lmer:
         One value per row of the data; a Series must have the data's index.
     na_action : {"na.omit", "na.exclude", "na.fail", "na.pass"}, optional
     contrasts : mapping, optional
-        Per factor, the name of a contrast function ("contr.sum") or a matrix.
+        Per factor, the name of a contrast function ("contr.sum"), or a matrix with a row per level
+        and a column per coefficient: a list of rows, an array, or a DataFrame. The rows stand in
+        the order of the levels; those of a DataFrame whose index names levels are taken by name,
+        and its column names become part of the terms' names, as in R.
     verbose : int
         What lme4 then prints goes to the logger ``rbridge_mi.r``.
     allow : sequence of str
@@ -126,6 +130,8 @@ class Lmer:
         Parameters
         ----------
         data : DataFrame or ImputedData
+            Only the columns that formula and arguments name go to R (all of them where the formula
+            has a dot): others may hold what R can't, and have names that aren't text.
         n_jobs : int, optional
             Processes for the fits, as joblib counts them (-1 for all cores); by default joblib's
             own setting, ``joblib.parallel_config``. The numbers do not depend on it.
@@ -158,16 +164,16 @@ class Lmer:
         check_timeout(timeout)
         isolate = isolate or timeout is not None
         if isinstance(data, ImputedData):
-            each = self._isolated(data, n_jobs, timeout) if isolate else None
-            return self._fit_each(data, n_jobs, errors, return_objects, each)
+            return self._fit_each(data, n_jobs, errors, return_objects, isolate, timeout)
         plan = self._check(check_frame(data))
+        data = plan.needed(data)
         if isolate:
             found = run_isolated(self._job(data, None), timeout)
             fit = self._received(found, lambda: data)
             if not isinstance(fit, MerMod):
                 raise fit
         else:
-            begun = rdoor.begin_call_object("fit_planned", plan, data, error=FitError)
+            begun = rdoor.begin_call_object("fit_planned", plan.call, data, error=FitError)
             fit = _fit_of(begun.reply(), data.index, None)
         _warn([fit])
         return fit
@@ -178,25 +184,31 @@ class Lmer:
         n_jobs: int | None,
         errors: Literal["raise", "keep"],
         return_objects: bool,
-        isolated: Iterator[tuple[int, Any]] | None,
+        isolate: bool,
+        timeout: float | None,
     ) -> MerModList:
         check_known([errors], ("raise", "keep"), "errors")
         plan = self._check(data[0])
         numbers = range(1, data.m + 1)
-        fitter = _Fitter(self, data.store.base, data.store.differing, plan)
+
+        def one(i: int) -> pd.DataFrame:
+            return plan.needed(data[i - 1])
+
+        fitter = _Fitter(self, data.store.base, data.store.differing, plan.columns, plan.call)
         found = dict(
-            isolated
-            or run_each(
+            self._isolated(numbers, one, n_jobs, timeout)
+            if isolate
+            else run_each(
                 numbers,
                 lambda numbers: fitter.begin({i: data.store.piece(i - 1) for i in numbers}),
-                rdoor.AsHere(_Remote(self, data.store.differing, return_objects)),
+                rdoor.AsHere(_Remote(self, data.store.differing, plan.columns, return_objects)),
                 shared=lambda: Packed.of(data.store.base),
                 own=lambda i: data.store.piece(i - 1),
                 n_jobs=n_jobs,
                 what="lmer",
             )
         )
-        outcomes = {i: self._received(found[i], partial(data.__getitem__, i - 1)) for i in numbers}
+        outcomes = {i: self._received(found[i], partial(one, i)) for i in numbers}
         fits = tuple(x for x in outcomes.values() if isinstance(x, MerMod))
         failed = {i: x for i, x in outcomes.items() if not isinstance(x, MerMod)}
         _warn(fits)
@@ -225,12 +237,16 @@ class Lmer:
         return MerMod(**found, r=r)
 
     def _isolated(
-        self, data: ImputedData, n_jobs: int | None, timeout: float | None
+        self,
+        numbers: Sequence[int],
+        data: Callable[[int], pd.DataFrame],
+        n_jobs: int | None,
+        timeout: float | None,
     ) -> Iterator[tuple[int, Any]]:
         """Each fit in a process that may be lost; a lost one's error has its imputation."""
         for number, found in run_each_isolated(
-            range(1, data.m + 1),
-            lambda i: self._job(data[i - 1], i),
+            numbers,
+            lambda i: self._job(data(i), i),
             timeout=timeout,
             n_jobs=n_jobs,
         ):
@@ -274,14 +290,17 @@ class Lmer:
             "control": dict(self.control or {}),
         }
 
-    def _check(self, data: pd.DataFrame) -> rdoor.RObject:
-        """What can be said before any fit: the formula, its columns, the control's names.
-
-        Returns the call that R will make, once it has data with these columns.
-        """
+    def _check(self, data: pd.DataFrame) -> _Plan:
+        """What can be said before any fit: the formula, its columns, the control's names."""
         rdoor.require_package("lme4", "Lmer")
-        words, columns = self._in_words(data), list(data.columns)
-        found = rdoor.call("check_lmer", words, columns, error=FormulaError).value
+        words, columns = self._in_words(data), rdoor.names_for_r(data.columns)
+        try:
+            found = rdoor.call("check_lmer", words, columns, error=FormulaError).value
+        except FormulaError as error:
+            _name_odd_columns(error, data)
+            raise
+        if found["columns"] is None:  # a formula with a dot
+            rdoor.check_frame_names(data)
         check_known(self.control or (), found["control"], "control (lmerControl)")
         for name in found["variables"]:
             column = data[name]
@@ -301,8 +320,8 @@ class Lmer:
                     f"dtype {data[name].dtype}. Write factor({name}) for C({name}), and "
                     f"C(factor({name}), ...) for C({name}, ...), or make the column a Categorical."
                 )
-        plan: rdoor.RObject = found["plan"]
-        return plan
+        columns = found["columns"]
+        return _Plan(found["plan"], None if columns is None else tuple(map(str, columns)))
 
     def _arguments(
         self, data: pd.DataFrame
@@ -323,7 +342,7 @@ class Lmer:
             arguments["na.action"] = self.na_action
         if self.contrasts is not None:
             check_columns(self.contrasts, data, "contrasts")
-            arguments["contrasts"] = dict(self.contrasts)
+            arguments["contrasts"] = codings(self.contrasts)
         for name in ("weights", "offset", "subset"):
             given = getattr(self, name)
             if isinstance(given, str):
@@ -363,6 +382,32 @@ def _fit_of(reply: rdoor.Reply, index: pd.Index, imputation: int | None) -> MerM
 
 
 @dataclass(frozen=True)
+class _Plan:
+    """The call that R will make, once it has data; and the columns that it needs (None: all)."""
+
+    call: rdoor.RObject
+    columns: Sequence[str] | None
+
+    def needed(self, data: pd.DataFrame) -> pd.DataFrame:
+        """The part of a data set that a fit needs: what R can't hold may stand in the rest."""
+        return _needed(data, self.columns)
+
+
+def _needed(data: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:
+    return data if columns is None else data[[x for x in data.columns if x in columns]]
+
+
+def _name_odd_columns(error: FormulaError, data: pd.DataFrame) -> None:
+    """Add to the error which of the data's columns it may mean, where their names aren't text."""
+    for name in data.columns:
+        if not isinstance(name, str) and f"'{name}'" in (error.r_message or ""):
+            error.args = (
+                f"{error.args[0]}\n  The name of the column {name!r} is not text, as R's are: "
+                "rename it, for instance with `frame.columns = frame.columns.map(str)`.",
+            )
+
+
+@dataclass(frozen=True)
 class _Begun:
     """A fit that R was given; an error is its result, and says which data set it was."""
 
@@ -396,14 +441,16 @@ class _Fitter:
     model: Lmer
     base: pd.DataFrame
     differing: tuple[str, ...] | None
+    columns: Sequence[str] | None  # those that a fit needs; None for all
     plan: rdoor.RObject | None = None  # made here, if it wasn't yet
 
     def begin(self, pieces: Mapping[int, Piece]) -> list[Begun]:
         """To some of the data sets, by their numbers."""
         if self.differing is None:
-            frames = {i: piece.complete(self.base) for i, piece in pieces.items()}
+            whole = {i: piece.complete(self.base) for i, piece in pieces.items()}
+            frames = {i: _needed(frame, self.columns) for i, frame in whole.items()}
             return [self.model._begun(frame, i) for i, frame in frames.items()]
-        own = [piece.own(self.base) for piece in pieces.values()]
+        own = [self._own(piece) for piece in pieces.values()]
         # What a fit prints, and few do, is heard of the whole turn.
         turns = [[x] for x in own] if self.model.verbose else [own]
         try:
@@ -412,17 +459,22 @@ class _Fitter:
             return [_refused(error) for _ in pieces]
         return [_Begun(x, self.base.index, i) for x, i in zip(begun, pieces, strict=True)]
 
+    def _own(self, piece: Piece) -> dict[str, Any]:
+        found = piece.own(self.base)
+        return {k: x for k, x in found.items() if self.columns is None or k in self.columns}
+
     def _begin_each(self, own: Sequence[Mapping[str, Any]]) -> list[rdoor.Pending]:
         return rdoor.begin_each("fit_shared", self._shared, own, error=FitError)
 
     @cached_property
     def _shared(self) -> rdoor.RObject:
         """What R keeps between the fits."""
-        columns, words = list(self.base.columns), self.model._in_words
+        base, words = _needed(self.base, self.columns), self.model._in_words
+        columns, own = list(base.columns), set(self.differing or ())
         return rdoor.call_object(
             "base::list",
-            plan=self.plan or rdoor.call_object("plan_lmer", words(self.base), columns),
-            frame=self.base.drop(columns=list(self.differing or ())),
+            plan=self.plan or rdoor.call_object("plan_lmer", words(base), columns),
+            frame=base[[x for x in columns if x not in own]],
             columns=columns,
         )
 
@@ -433,10 +485,11 @@ class _Remote:
 
     model: Lmer
     differing: tuple[str, ...] | None
+    columns: Sequence[str] | None
     with_object: bool
 
     def __call__(self, base: Packed, number: int, piece: Piece) -> dict[str, Any] | RBridgeError:
-        fitter = base.once(lambda frame: _Fitter(self.model, frame, self.differing))
+        fitter = base.once(lambda frame: _Fitter(self.model, frame, self.differing, self.columns))
         [begun] = fitter.begin({number: piece})
         fit: MerMod | RBridgeError = begun.result()
         if isinstance(fit, RBridgeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -89,8 +90,10 @@ class PooledMerMod:
         ----------
         hypothesis : str, sequence of str, or array-like
             Such as ``"ses = meanses"``, ``"female = 0, ses = 2"`` or ``"ses - meanses"`` (= 0):
-            terms as in `fixed`, in backticks where they could be misread; or a matrix with a column
-            per coefficient.
+            terms exactly as in `fixed`, R's backticks included (```school size` = 0``,
+            ``"factor(t)2 = 0"``); or a matrix with a column per coefficient. Of terms that begin
+            alike, the longest that stands there is meant; a term in backticks or quotes is itself,
+            whatever characters it holds: ``"'poly(x, 2)1' - 'a b' = 0"``.
         rhs : float or array-like, optional
             Right-hand sides of a matrix; 0 by default.
 
@@ -136,7 +139,8 @@ class PooledMerMod:
         Parameters
         ----------
         contrast : str, sequence of str, or array-like
-            As in `test`; of ``"ses = meanses"`` the estimate is ses - meanses.
+            As in `test`, with terms written as there; of ``"ses = meanses"`` the estimate is
+            ses - meanses.
         rhs : float or array-like, optional
             Subtracted from the rows of a matrix.
         conf_level : float, optional
@@ -187,7 +191,8 @@ class PooledMerMod:
         -------
         DataFrame
             A column per factor in specs (or ``contrast``), then the columns of `fixed` from
-            estimate on.
+            estimate on. A factor keeps its name: where it is one of the table's own (a factor
+            ``t``, say), the table's own column gets an underscore (``t_``).
 
         Raises
         ------
@@ -373,7 +378,9 @@ _FORMATS: Any = {
 def _random_lines(varcorr: pd.DataFrame) -> list[str]:
     """Groups, names, variance, SD and correlations, laid out as lme4 prints them."""
     rows = []
-    for grp, part in varcorr.groupby("grp", sort=False):
+    # The residual's row stands apart from a grouping factor that is called "Residual".
+    blocks = [varcorr["grp"], varcorr["var1"].isna().rename(None)]
+    for (grp, _), part in varcorr.groupby(blocks, sort=False):
         own = part[part["var2"].isna()]
         pairs = part[part["var2"].notna()]
         for i, row in enumerate(own.itertuples()):
@@ -439,7 +446,14 @@ def pool_fits(
 
 
 def _common(names: Sequence[Sequence[Any]], what: str, fits: Sequence[MerMod]) -> list[Any]:
-    """The names of the first fit, which all others must have too."""
+    """The names of the first fit, which all others must have too, and which stand once."""
+    twice = [str(x) for x, n in Counter(names[0]).items() if n > 1]
+    if twice:
+        raise PoolingError(
+            f"two {what} are called {', '.join(twice)}, and pooling goes by name. The name of a "
+            "factor and its level may read as another column's name (factor 'a' with a level 'b', "
+            "and a column 'ab'): rename one of them."
+        )
     for fit, found in zip(fits, names, strict=True):
         odd = set(found) ^ set(names[0])
         if odd:

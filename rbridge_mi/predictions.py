@@ -43,7 +43,7 @@ def predict_fits(
         raise ArgumentError("each bootstrap sample has other rows: give newdata to predict for.")
     form = "none" if re_form in ("NA", "~0", "~ 0") else re_form
     found = [
-        ask(fit, "prediction_parts", newdata=newdata, re_form=form,
+        ask(fit, "prediction_parts", newdata=fit.needed(newdata), re_form=form,
             allow_new_levels=allow_new_levels)
         for fit in fits
     ]  # fmt: skip

@@ -1,12 +1,22 @@
-"""The glossary: one concept, one column name, one line of meaning; and the tables made of them."""
+"""The glossary: one concept, one column name, one line of meaning; and the tables made of them.
+
+A few tables also have columns that the data name: a factor's levels (`PooledMerMod.emmeans`), or a
+column per term (`MerMod.coef`, ``vcov(by_imputation=True)``). Those keep the data's names. Where
+one of them is called as a column of the table's own, the table's own column gets an underscore at
+its end, as ``lambda_`` has one: for a factor ``t``, the column ``t`` holds its levels, and ``t_``
+the total variance. All other columns keep their names.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
 from .errors import RBridgeError
 
-__all__ = ["GLOSSARY", "TABLES", "checked"]
+__all__ = ["GLOSSARY", "TABLES", "beside", "checked", "own_name"]
 
 GLOSSARY: dict[str, str] = {
     "imputation": "number of the data set that the row is about, from 1",
@@ -134,3 +144,33 @@ def checked(frame: pd.DataFrame, table: str, *, by_imputation: bool = False) -> 
     if list(frame.columns) != expected:
         raise RBridgeError(f"table {table!r} has columns {list(frame.columns)}, not {expected}")
     return frame
+
+
+def own_name(name: str, taken: Iterable[Any]) -> str:
+    """The name of one of a table's own columns beside columns that the data name.
+
+    Examples
+    --------
+    >>> own_name("t", ["t", "f"]), own_name("df", ["t", "f"]), own_name("t", ["t", "t_"])
+    ('t_', 'df', 't__')
+    """
+    names = set(taken)
+    while name in names:
+        name += "_"
+    return name
+
+
+def beside(own: pd.DataFrame, named: pd.DataFrame, *, first: bool = True) -> pd.DataFrame:
+    """One table of its own columns and of those that the data name, which keep their names.
+
+    Parameters
+    ----------
+    own, named : DataFrame
+        With as many rows; they are put beside each other by position.
+    first : bool
+        Whether the table's own columns come first.
+    """
+    named = named.reset_index(drop=True)
+    names = [own_name(x, named.columns) for x in own.columns]
+    own = own.reset_index(drop=True).set_axis(names, axis=1)
+    return pd.concat([own, named] if first else [named, own], axis=1)

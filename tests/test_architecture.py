@@ -27,7 +27,7 @@ LAYERS = [
         "hypothesis",
         "workers",
     },
-    {"pooling", "isolation"},
+    {"pooling", "isolation", "codings"},
     {"imputed", "mermod"},
     {"asking"},
     {"advice", "contrasts", "diagnostics", "marginal", "predictions", "random_part"},

@@ -37,6 +37,10 @@ def vector(**by_term: float) -> list[float]:
         ("poly(x, 2)1 = 0, I(x == 2)TRUE == 1",
          [[0, 0, 0, 0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1, 0]], [0, 1]),
         ("1 = x", [vector(x=-1)], [-1]),
+        ("2*-x - -(3 - x)/-2 = --1", [vector(x=-1.5)], [2.5]),
+        ("8/2/2*x - 1 - 2 = 0", [vector(x=2)], [3]),
+        ("'poly(x, 2)1' = \"I(x == 2)TRUE\", `x:x1`",
+         [[0, 0, 0, 0, 0, 0, 1, -1, 0], [0, 0, 0, 1, 0, 0, 0, 0, 0]], [0, 0]),
     ],
 )  # fmt: skip
 def test_read(text: str, rows: list[list[float]], right: list[float]) -> None:
@@ -60,6 +64,10 @@ def test_read(text: str, rows: list[list[float]], right: list[float]) -> None:
         ("x/x1", "a number other than 0"),
         ("x/0", "a number other than 0"),
         ("`q` = 0", "between backticks"),
+        ("'x = 0", "between single quotes"),
+        ('"x"x1', "an operator"),
+        ("x)", "an operator"),
+        ("((x)", r"'\)'"),
         ("", "position 1"),
         ("x,", "position 3"),
     ],
@@ -96,3 +104,54 @@ def test_labels_are_read_back(rows: list[list[int]], right: int) -> None:
     again, right_again, _ = linear_rows(labels, TERMS)
     np.testing.assert_array_equal(again, matrix)
     np.testing.assert_array_equal(right_again, rhs)
+
+
+@pytest.mark.parametrize("depth", [3_000, 50_000])
+def test_brackets_and_signs_without_end(depth: int) -> None:
+    """The reader keeps its own stack: no depth is too much for Python's."""
+    for text in (
+        "(" * depth + "x" + ")" * depth,
+        "-" * depth + "x",
+        "-(" * depth + "x" + ")" * depth,
+    ):
+        matrix, _, _ = linear_rows(text, TERMS)
+        assert matrix.tolist() == [vector(x=1)]  # the depths are even
+    with pytest.raises(ArgumentError, match=rf"position {depth + 2} .*expected '\)'"):
+        linear_rows("(" * depth + "x", TERMS)
+
+
+# Terms that contain, begin like, or read as expressions of, each other.
+AWKWARD = [
+    "a", "b", "a - b", "a-1", "2*a", "`a b`", "`a b`c:b", "a:b", "x,y", "a = b", "(a)", "it's",
+    'the "a"', "größe", "größe 2",
+]  # fmt: skip
+
+
+@given(
+    st.lists(st.sampled_from([-3, -1, 0, 0, 1, 2]), min_size=15, max_size=15).filter(any),
+    st.integers(-5, 5),
+)
+def test_labels_of_awkward_terms_are_read_back(row: list[int], right: int) -> None:
+    _, _, labels = linear_rows(np.array(row, dtype=float), AWKWARD, rhs=right)
+    matrix, again, _ = linear_rows(labels, AWKWARD)
+    assert matrix.tolist() == [row]
+    assert again.tolist() == [right]
+
+
+@pytest.mark.parametrize("term", AWKWARD)
+@pytest.mark.parametrize("quote", ["`", "'", '"'])
+def test_a_term_in_quotes_is_itself(term: str, quote: str) -> None:
+    matrix, _, _ = linear_rows(f"2*{quote}{term}{quote} = 1", AWKWARD)
+    assert matrix.tolist() == [[2.0 if x == term else 0.0 for x in AWKWARD]]
+
+
+def test_of_terms_that_begin_alike_the_longest_is_meant() -> None:
+    whole, apart = linear_rows(["a - b", "'a' - 'b'"], AWKWARD)[0]
+    assert AWKWARD[int(whole.argmax())] == "a - b"
+    assert (apart[0], apart[1]) == (1, -1)
+
+
+def test_a_name_that_two_terms_have_is_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"2 are called 'ab' \(give a matrix\)"):
+        linear_rows("ab = 0", ["ab", "c", "ab"])
+    assert linear_rows([1, 0, -1], ["ab", "c", "ab"])[2] == ["ab - ab = 0"]

@@ -323,7 +323,7 @@ def test_a_shared_column_that_r_cannot_hold_is_named(hsb: pd.DataFrame) -> None:
     frame = hsb.head(300).assign(when=pd.period_range("2000", periods=300, freq="D"))
     data = rb.ImputedData.from_frames([frame, frame.assign(ses=frame["ses"] + 1)])
     with pytest.raises(rb.EncodingError, match=r"^column 'when' has dtype period"):
-        rb.Lmer("mathach ~ ses + (1 | schid)").fit(data)
+        rb.Lmer("mathach ~ ses + when + (1 | schid)").fit(data)
 
 
 def test_the_users_event_callback_is_put_back_after_a_fit(hsb: pd.DataFrame) -> None:

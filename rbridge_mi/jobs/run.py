@@ -31,6 +31,7 @@ from ..mermod import MerMod
 from ..mermodlist import MerModList
 from ..models import Lmer, start_workers
 from ..pooled import PooledMerMod
+from ..schemas import beside
 from . import outputs
 from .data import DataFile, read_data
 from .places import data_file, output_folder
@@ -452,12 +453,16 @@ def _tables(
         "vcov_by_imputation": lambda: fits.vcov(by_imputation=True),
         "varcorr_by_imputation": lambda: fits.varcorr(by_imputation=True),
         "ranef_by_imputation": lambda: fits.ranef(by_imputation=True),
-        "patterns": lambda: data.patterns().reset_index(),
+        "patterns": lambda: _with_counts(data.patterns()),
     }
 
 
 def _with_terms(matrix: pd.DataFrame) -> pd.DataFrame:
-    return matrix.rename_axis("term").reset_index()
+    return beside(pd.DataFrame({"term": matrix.index}), matrix)
+
+
+def _with_counts(patterns: pd.DataFrame) -> pd.DataFrame:
+    return beside(pd.DataFrame({"n_rows": patterns.index}), patterns)
 
 
 def _missing(frame: pd.DataFrame) -> pd.DataFrame:

@@ -135,9 +135,8 @@ def model_info(fits: Sequence[MerMod]) -> pd.DataFrame:
 def random_terms(fit: MerMod) -> list[RandomTerm]:
     """Return the random terms of one fit, in its order."""
     terms = []
-    for grp, part in fit.varcorr().groupby("grp", sort=False):
-        if part["var1"].isna().all():
-            continue  # the residual
+    varcorr = fit.varcorr()
+    for grp, part in varcorr[varcorr["var1"].notna()].groupby("grp", sort=False):
         is_sd = part["var2"].isna()
         names = list(part.loc[is_sd, "var1"])
         matrix = np.eye(len(names))

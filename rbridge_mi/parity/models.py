@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
 from .case import Argument, Column, ModelCase
 
 __all__ = ["MODELS"]
@@ -132,6 +134,19 @@ _TERMS = [
                                 'kind = "contr.SAS", dose = "contr.treatment"')]),
     _case("terms", "contr_poly_unordered", "types", "y ~ kind + (1 | group)", "group",
           arguments=[_contrasts({"kind": "contr.poly"}, 'kind = "contr.poly"')]),
+    _case("terms", "contr_matrix", "Machines", "score ~ Machine + (1 | Worker)", "Worker",
+          arguments=[_contrasts({"Machine": [[1, 0], [0.25, 1], [-1.25, -1]]},
+                                "Machine = matrix(c(1, 0.25, -1.25, 0, 1, -1), 3)")]),
+    _case("terms", "contr_matrix_named", "Machines", "score ~ Machine + (1 | Worker)", "Worker",
+          arguments=[_contrasts(
+              {"Machine": pd.DataFrame({"ab": [-0.5, 1, 0], "rest": [-1, 0.3, 0.7]}, list("CAB"))},
+              "Machine = matrix(c(1, 0, -0.5, 0.3, 0.7, -1), 3, "
+              'dimnames = list(c("A", "B", "C"), c("ab", "rest")))')]),
+    _case("terms", "contr_vector", "Machines", "score ~ Machine + (1 | Worker)", "Worker",
+          arguments=[_contrasts({"Machine": [2, -1, -1]}, "Machine = c(2, -1, -1)")]),
+    _case("terms", "contr_two_factors", "types", "y ~ kind * dose + (1 | group)", "group",
+          arguments=[_contrasts({"kind": [[1], [-1], [0]], "dose": "contr.SAS"},
+                                'kind = matrix(c(1, -1, 0), 3), dose = "contr.SAS"')]),
     _case("terms", "polynomial_by_ordered", "cake", "angle ~ temperature + (1 | replicate)",
           "replicate", profile=True),
     _case("terms", "ordered_by_factor", "cake",

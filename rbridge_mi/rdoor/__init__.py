@@ -18,6 +18,7 @@ memory blocks, conditions come back as data.
 """
 
 from .calls import begin_call_object, begin_each, call, call_object
+from .encode import check_frame_names, names_for_r
 from .locale import AsHere, plain_locale
 from .objects import RObject
 from .packages import has_package, interface_mode, prepare, require_package
@@ -33,8 +34,10 @@ __all__ = [
     "begin_each",
     "call",
     "call_object",
+    "check_frame_names",
     "has_package",
     "interface_mode",
+    "names_for_r",
     "plain_locale",
     "prepare",
     "require_package",

@@ -28,7 +28,7 @@ import pandas as pd
 from ..dtypes import label
 from ..errors import EncodingError
 
-__all__ = ["check_frame_names", "to_r"]
+__all__ = ["check_frame_names", "names_for_r", "to_r"]
 
 _NA_REAL = np.uint64(0x7FF00000000007A2)  # R's NA: a NaN whose low word is 1954
 _NA_INT = np.int32(-(2**31))
@@ -78,6 +78,11 @@ def check_frame_names(frame: pd.DataFrame) -> None:
     twice = frame.columns[frame.columns.duplicated()].unique().tolist()
     if twice:
         raise EncodingError(f"column names that stand more than once: {twice}. Rename or drop one.")
+
+
+def names_for_r(names: Iterable[Any]) -> list[str]:
+    """Those of the names that R can carry: text, of characters that R's text holds."""
+    return [x for x in names if isinstance(x, str) and _text_fault(x) is None]
 
 
 def _is_atomic(value: Iterable[Any]) -> bool:
@@ -415,12 +420,18 @@ def _strings(values: list[Any], what: str = "text") -> Any:
 
 
 def _check_text(text: str, what: str) -> str:
+    fault = _text_fault(text)
+    if fault is not None:
+        raise EncodingError(f"{what} holds {fault}: remove it.")
+    return text
+
+
+def _text_fault(text: str) -> str | None:
+    """What of a text R's text can't hold."""
     if "\0" in text:
-        raise EncodingError(f"{what} holds the character NUL, which R's text can't: remove it.")
+        return "the character NUL, which R's text can't"
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise EncodingError(
-            f"{what} holds a lone surrogate ({text[error.start]!r}), which isn't text: remove it."
-        ) from None
-    return text
+        return f"a lone surrogate ({text[error.start]!r}), which isn't text"
+    return None
