@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "rbridge_mi"
 # The door to R stands beside: only those of DOOR go through it.
 LAYERS = [
     {"errors", "filed", "printed"},
-    {"schemas", "arguments", "dtypes", "columns", "rprint", "hypothesis", "workers"},
+    {"schemas", "arguments", "dtypes", "columns", "rprint", "hypothesis", "replies", "workers"},
     {"pooling", "isolation"},
     {"imputed", "mermod"},
     {"asking"},
