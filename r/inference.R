@@ -721,22 +721,80 @@ bar_groups <- function(bar, frame) {
 
 # -- estimated marginal means -----------------------------------------------------------------
 
-# emmeans' grid for one fit: levels, linear functions of the coefficients, estimates, variances.
-marginal_means <- function(fit, specs, contrast, at, arguments) {
+# emmeans' grid for one fit: levels, linear functions of the coefficients, estimates, variances; a
+# mean that can't be estimated is NA.
+marginal_means <- function(fit, specs, contrast, at, arguments, comparing) {
+  grid <- marginal_grid(fit, specs, contrast, at, arguments, comparing)
+  kept <- !is.na(grid@bhat) # coefficients that were not dropped
+  linear <- unname(grid@linfct)
+  whole <- rowSums(is.na(linear)) == 0
+  if (!all(kept)) {
+    whole[whole] <- estimability::is.estble(linear[whole, , drop = FALSE], grid@nbasis, 1e-8)
+  }
+  linear <- linear[, kept, drop = FALSE]
+  linear[!whole, ] <- NA
+  offset <- grid@grid[[".offset."]]
+  estimate <- as.vector(linear %*% grid@bhat[kept])
+  list(
+    levels = lapply(grid_levels(grid), function(x) if (is.factor(x)) as.character(x) else x),
+    linear = linear,
+    estimate = if (is.null(offset)) estimate else estimate + as.vector(offset),
+    variance = rowSums((linear %*% grid@V) * linear)
+  )
+}
+
+marginal_grid <- function(fit, specs, contrast, at, arguments, comparing) {
   needs_package("emmeans", "emmeans")
   call <- c(
     list(fit, specs = specs, lmer.df = "asymptotic", data = environment(stats::formula(fit))$data),
-    plain_arguments(arguments, c("weights", "by", "type", "cov.keep", "submodel"))
+    plain_arguments(arguments, c("weights", "by", "cov.keep", "submodel"))
   )
   if (!is.null(at)) call$at <- at
   grid <- do.call(emmeans::emmeans, call, quote = TRUE)
-  if (!is.null(contrast)) grid <- emmeans::contrast(grid, method = contrast)
-  linear <- grid@linfct
-  levels <- grid@grid[!startsWith(names(grid@grid), ".")]
+  if (is.null(contrast)) return(grid)
+  do.call(emmeans::contrast, c(list(grid, method = contrast), plain_arguments(comparing)), quote = TRUE)
+}
+
+grid_levels <- function(grid) grid@grid[!startsWith(names(grid@grid), ".")]
+
+# The arguments of one of emmeans' methods of contrast.
+contrast_arguments <- function(fit, contrast) {
+  needs_package("emmeans", "emmeans")
+  method <- get0(paste0(contrast, ".emmc"), asNamespace("emmeans"), mode = "function", inherits = FALSE)
+  if (is.null(method)) {
+    known <- sub("\\.emmc$", "", grep("\\.emmc$", getNamespaceExports("emmeans"), value = TRUE))
+    stop("emmeans has no contrast method '", contrast, "'; it has ", paste(sort(known), collapse = ", "),
+      call. = FALSE)
+  }
+  setdiff(names(formals(method)), c("levs", "..."))
+}
+
+# What emmeans' summary() makes of pooled estimates, their variances and degrees of freedom, on the
+# grid of `fit`: an emmGrid in which each mean is its own coefficient. `options` are of summary().
+marginal_summary <- function(fit, specs, contrast, at, arguments, comparing,
+                             estimate, variance, df, level, options) {
+  grid <- marginal_grid(fit, specs, contrast, at, arguments, comparing)
+  k <- length(estimate)
+  whole <- is.finite(estimate)
+  rank <- qr(grid@linfct[whole, , drop = FALSE])$rank # of Scheffe's
+  grid@linfct <- diag(1, k)
+  grid@bhat <- estimate
+  grid@V <- diag(variance[whole], sum(whole))
+  grid@nbasis <- if (all(whole)) estimability::all.estble else grid@linfct[, !whole, drop = FALSE]
+  grid@grid$.offset. <- NULL
+  grid@dfargs <- list(df = df)
+  grid@dffun <- function(k, dfargs) dfargs$df[which(k != 0)]
+  grid@post.beta <- matrix(NA)
+  options <- c(
+    list(grid, infer = TRUE, level = level, scheffe.rank = rank),
+    plain_arguments(options, c("adjust", "type", "side"))
+  )
+  found <- do.call(summary, options, quote = TRUE)
   list(
-    levels = lapply(levels, function(x) if (is.factor(x)) as.character(x) else x),
-    linear = unname(linear),
-    estimate = as.vector(linear %*% grid@bhat),
-    variance = rowSums((linear %*% grid@V) * linear)
+    contrast = as.character(found$contrast),
+    estimate = found[[attr(found, "estName")]], std_error = found$SE,
+    low = found[[attr(found, "clNames")[1L]]], high = found[[attr(found, "clNames")[2L]]],
+    statistic = found[[intersect(c("t.ratio", "z.ratio"), names(found))]], p_value = found$p.value,
+    notes = as.character(attr(found, "mesg"))
   )
 }

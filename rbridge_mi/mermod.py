@@ -548,9 +548,7 @@ class MerMod:
         """
         if not others:
             if not refit:
-                raise ArgumentError(
-                    "refit is for comparing fits: there are no others here."
-                )
+                raise ArgumentError("refit is for comparing fits: there are no others here.")
             table: pd.DataFrame = self.r.call("mermod_anova_terms").value
             return table
         found = self.r.call("mermod_anova", list(others_r(others)), refit=refit).value

@@ -226,17 +226,17 @@ class MerModList(Sequence[MerMod]):
         interval : {"confidence", "prediction"}, optional
             "confidence" for the mean response given the random effects included; "prediction" for
             a new observation: the residual variance is added, and that of the random effects that
-            `re_form` leaves out. In a fit with ``weights="w"`` the residual variance is sigma^2 / w,
-            and newdata must have the column w; weights given as an array don't reach newdata, and
-            are refused.
+            `re_form` leaves out. In fits with ``weights="w"`` the residual variance is sigma^2 / w,
+            and newdata must have the column w; weights given as an array are not known for newdata:
+            this is refused.
         conf_level : float
         allow_new_levels : bool
             Levels that the fits didn't see have a random effect of zero, with its whole variance.
         dfcom : {"residual", "satterthwaite", "kenward-roger"} or float, optional
             As in `pool`; the residual ones by default, which are too many where there are few
             groups. "satterthwaite": per row, of the whole variance that the interval has, 2 v^2 /
-            var(v), by the delta method from the sampling covariance of theta and sigma that lmerTest
-            computes; for the fixed part alone these are lmerTest's. "kenward-roger": per row, by
+            var(v), by the delta method from lmerTest's sampling covariance of theta and sigma; for
+            the fixed part alone they are lmerTest's. "kenward-roger": per row, by
             pbkrtest, for the fixed part alone (``re_form="NA"``, and no new observation).
 
         Returns
