@@ -745,8 +745,11 @@ marginal_means <- function(fit, specs, contrast, at, arguments, comparing) {
 
 marginal_grid <- function(fit, specs, contrast, at, arguments, comparing) {
   needs_package("emmeans", "emmeans")
+  # The rows of the fit: emmeans would take all that it is given, whatever subset= says.
+  rows <- as.integer(row.names(stats::model.frame(fit)))
+  data <- environment(stats::formula(fit))$data[rows, , drop = FALSE]
   call <- c(
-    list(fit, specs = specs, lmer.df = "asymptotic", data = environment(stats::formula(fit))$data),
+    list(fit, specs = specs, lmer.df = "asymptotic", data = data),
     plain_arguments(arguments, c("weights", "by", "cov.keep", "submodel"))
   )
   if (!is.null(at)) call$at <- at
@@ -762,7 +765,7 @@ contrast_arguments <- function(fit, contrast) {
   needs_package("emmeans", "emmeans")
   method <- get0(paste0(contrast, ".emmc"), asNamespace("emmeans"), mode = "function", inherits = FALSE)
   if (is.null(method)) {
-    known <- sub("\\.emmc$", "", grep("\\.emmc$", getNamespaceExports("emmeans"), value = TRUE))
+    known <- sub("\\.emmc$", "", ls(asNamespace("emmeans"), pattern = "\\.emmc$"))
     stop("emmeans has no contrast method '", contrast, "'; it has ", paste(sort(known), collapse = ", "),
       call. = FALSE)
   }

@@ -174,7 +174,8 @@ def _pooled(
 def _summarised(columns: dict[str, Floats], asked: Mapping[str, Any]) -> dict[str, Floats]:
     """The columns as emmeans' summary has them; variances on the scale of the standard errors."""
     columns = dict(columns)
-    squared = (asked["std_error"] / columns["std_error"]) ** 2
+    with np.errstate(invalid="ignore"):  # a mean that varies nowhere
+        squared = (asked["std_error"] / columns["std_error"]) ** 2
     for name in ("ubar", "b", "t"):
         columns[name] = np.where(squared == 1, columns[name], columns[name] * squared)
     names = ("estimate", "std_error", "statistic", "p_value")
