@@ -224,16 +224,20 @@ mermod_simulate <- function(fit, nsim, seed, ...) {
     return(list(problem = problem, said = error_text(do.call(stats::simulate, arguments, quote = TRUE))))
   }
   say_offset(fit, newdata)
-  if (!is.null(stats::getCall(fit)$weights)) {
-    warning("lme4's simulate() gives every row the residual variance sigma^2, and leaves the fit's ",
-      "weights out", call. = FALSE)
-  }
+  say_weights(fit)
   names <- paste0("sim_", seq_len(nsim))
   if (identical(nrow(newdata), 0L)) {
     return(list(rows = integer(), names = names, values = rep(list(numeric()), nsim)))
   }
   values <- do.call(stats::simulate, arguments, quote = TRUE)
   list(rows = as.integer(row.names(values)), names = names(values), values = unname(as.list(values)))
+}
+
+say_weights <- function(fit) {
+  if (!is.null(stats::getCall(fit)$weights)) {
+    warning("lme4's simulate() gives every row the residual variance sigma^2, and leaves the fit's ",
+      "weights out", call. = FALSE)
+  }
 }
 
 # The names of the rows that confint() has for a fit, in its order.
@@ -243,6 +247,7 @@ confint_names <- function(fit, old_names) {
 
 mermod_confint <- function(fit, parm, level, method, seed, ...) {
   if (!is.null(seed)) seed_r(seed)
+  if (method == "boot") say_weights(fit)
   choices <- c("boot.type", "type", "parallel", "startmethod", "prof.scale", "optimizer")
   arguments <- c(
     list(fit, level = level, method = method, quiet = TRUE), plain_arguments(list(...), choices)

@@ -382,7 +382,7 @@ class MerMod:
         >>> hsb = rb.load_hsb()
         >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(hsb)
         >>> fit.predict(hsb.head(2), random_only=True).round(3).tolist()
-        [-2.672, -2.672]
+        [-1.634, -1.634]
         >>> list(fit.predict(hsb.head(2), se_fit=True).columns)
         ['estimate', 'std_error']
         """

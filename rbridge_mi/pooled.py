@@ -146,7 +146,9 @@ class PooledMerMod:
         -------
         DataFrame
             The columns of `fixed`, with the combination as term (Rubin 1987, eqs. 3.1.2 to 3.1.10,
-            on the combination's m estimates). In R: ``mice::pool.scalar`` on them.
+            on the combination's m estimates). In R: ``mice::pool.scalar`` on them. P values and
+            intervals are those of each combination by itself, not adjusted for their number, as
+            ``attrs["note"]`` says of several.
 
         Raises
         ------
@@ -221,7 +223,7 @@ class PooledMerMod:
         >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
         >>> pooled = rb.Lmer("mathach ~ ses + factor(female) + (1 | schid)").fit(imp).pool()
         >>> pooled.emmeans("female", contrast="pairwise", adjust="none").shape
-        (1, 13)
+        (1, 14)
         """
         if "level" in arguments:
             if conf_level is not None:

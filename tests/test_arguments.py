@@ -346,8 +346,12 @@ def test_a_new_observation_has_its_own_weight(data: rb.ImputedData) -> None:
     np.testing.assert_allclose(
         values.predict(interval="prediction"), fits.predict(interval="prediction")
     )
-    with pytest.warns(rb.RWarning, match=r"simulate.*leaves the fit's weights out"):
-        fits[0].simulate(1, seed=1)
+    for ask in (
+        lambda: fits[0].simulate(1, seed=1),
+        lambda: fits[0].confint(parm="x1", method="boot", nsim=5, seed=1),
+    ):
+        with pytest.warns(rb.RWarning, match=r"simulate.*leaves the fit's weights out"):
+            ask()
 
 
 # --- degrees of freedom of predictions ------------------------------------------------------------
@@ -551,6 +555,7 @@ found <- lapply(list({", ".join(asked)}), function(s) {{
     pairs = pooled.emmeans("f", contrast="pairwise", type="response")
     assert pairs["contrast"].tolist() == ["a / b", "a / c", "b / c"]
     assert "tukey method for comparing a family of 3 estimates" in pairs.attrs["note"]
+    assert "not adjusted" in pooled.contrast(["fb", "fc"]).attrs["note"]
 
 
 @pytest.mark.parametrize(
