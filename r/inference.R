@@ -327,6 +327,12 @@ read_re_form <- function(fit, newdata, text) {
   )
 }
 
+# The terms of the "fixed" or the "random" part; a dot stands for the other columns of the data.
+fit_terms <- function(fit, part) {
+  data <- environment(stats::formula(fit))$data
+  stats::terms(fit, fixed.only = part == "fixed", random.only = part == "random", data = data)
+}
+
 # The bars of the random terms that `form` (as above) includes.
 included_bars <- function(fit, form) {
   if (is.null(form)) return(find_bars(stats::formula(fit, random.only = TRUE)))
@@ -348,7 +354,7 @@ quoted <- function(names) paste0("'", names, "'", collapse = ", ")
 newdata_problem <- function(fit, newdata, form, allow_new_levels, fixed = TRUE, gaps = TRUE) {
   if (is.null(newdata)) return(NULL)
   bars <- included_bars(fit, form)
-  terms <- stats::delete.response(stats::terms(fit, fixed.only = TRUE))
+  terms <- stats::delete.response(fit_terms(fit, "fixed"))
   wanted <- if (fixed) all.vars(terms)
   wanted <- unique(c(wanted, unlist(lapply(bars, all.vars))))
   data <- environment(stats::formula(fit))$data
@@ -408,11 +414,9 @@ bar_group_names <- function(bar) all.vars(bar[[3L]])
 # model frame: those of the fixed part, and those inside `bars`.
 level_variables <- function(fit, bars, fixed) {
   inside <- unlist(lapply(bars, function(bar) all.vars(bar[[2L]])))
-  parts <- list(fixed = stats::terms(fit, fixed.only = TRUE), random = stats::terms(fit, random.only = TRUE))
-  if (!fixed) parts$fixed <- NULL
   found <- list()
-  for (part in names(parts)) {
-    terms <- stats::delete.response(parts[[part]])
+  for (part in c(if (fixed) "fixed", "random")) {
+    terms <- stats::delete.response(fit_terms(fit, part))
     levels <- factor_levels(fit, terms)
     for (expr in as.list(attr(terms, "variables"))[-1L]) {
       name <- deparse1(expr)
@@ -625,7 +629,7 @@ fixed_rows <- function(fit, newdata) {
     frame <- stats::model.frame(fit)
     return(list(X = unname(as.matrix(X)), offset = fit@resp$offset, rows = as.integer(row.names(frame))))
   }
-  terms <- stats::delete.response(stats::terms(fit, fixed.only = TRUE))
+  terms <- stats::delete.response(fit_terms(fit, "fixed"))
   levels <- factor_levels(fit, terms)
   frame <- stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = levels)
   new <- stats::model.matrix(terms, frame, contrasts.arg = attr(X, "contrasts"))
@@ -638,10 +642,13 @@ fixed_rows <- function(fit, newdata) {
   )
 }
 
-# Levels of the factors (or text columns) among the variables of some terms.
+# Levels of the factors (or text columns) that some terms use; in `. - g` g is a variable, and unused.
 factor_levels <- function(fit, terms) {
   frame <- stats::model.frame(fit)
-  names <- intersect(names(frame), vapply(as.list(attr(terms, "variables"))[-1L], deparse1, ""))
+  names <- vapply(as.list(attr(terms, "variables"))[-1L], deparse1, "")
+  used <- attr(terms, "factors")
+  used <- if (length(used) > 0L) rowSums(used) > 0
+  names <- intersect(names(frame), names[used])
   names <- names[vapply(frame[names], function(x) is.factor(x) || is.character(x), NA)]
   lapply(frame[names], function(x) levels(as.factor(x)))
 }
@@ -654,7 +661,7 @@ random_rows <- function(fit, newdata, form) {
   if (is.null(newdata)) {
     frame <- stats::model.frame(fit)
   } else {
-    terms <- stats::delete.response(stats::terms(fit, random.only = TRUE))
+    terms <- stats::delete.response(fit_terms(fit, "random"))
     levels <- factor_levels(fit, terms)
     levels <- levels[names(levels) %in% inside]
     if (!is.null(form)) {

@@ -297,6 +297,20 @@ def test_a_factors_slope_may_be_left_out(sloped: rb.MerModList, data: rb.Imputed
         sloped[0].simulate(re_form="~(1 | g)")
 
 
+def test_a_dot_stands_for_the_columns_of_the_fit(data: rb.ImputedData) -> None:
+    names = ["y", "x1", "f", "g"]
+    both = rb.ImputedData.from_frames([data[0][names], data[1][names]])
+    fits = fitted("y ~ . - g + (1 | g)", both)
+    same = fitted("y ~ x1 + f + (1 | g)", both)
+    for rows in (data[0].head(5)[names], data[0].head(5)[["x1", "f", "g"]]):
+        assert fits.predict(rows).equals(same.predict(rows))
+        assert fits[0].predict(rows).equals(same[0].predict(rows))
+    new = data[0].iloc[::9].head(4)[names].assign(g=lambda d: ["new", *d["g"][1:]])
+    for one, other in ((fits, same), (fits[0], same[0])):
+        mine = one.predict(new, allow_new_levels=True)
+        assert mine.equals(other.predict(new, allow_new_levels=True))
+
+
 def test_no_rows(sloped: rb.MerModList, data: rb.ImputedData) -> None:
     none = data[0].head(0)
     for form in (None, "NA"):
