@@ -632,7 +632,13 @@ fixed_rows <- function(fit, newdata) {
   terms <- stats::delete.response(fit_terms(fit, "fixed"))
   levels <- factor_levels(fit, terms)
   frame <- stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = levels)
-  new <- stats::model.matrix(terms, frame, contrasts.arg = attr(X, "contrasts"))
+  # A factor that no term uses would be coded all the same, and may have one level here.
+  unused <- names(frame)[vapply(frame, function(x) is.factor(x) || is.character(x), NA)]
+  unused <- setdiff(unused, names(levels))
+  frame[unused] <- 0
+  contrasts <- attr(X, "contrasts")
+  contrasts <- contrasts[setdiff(names(contrasts), unused)]
+  new <- stats::model.matrix(terms, frame, contrasts.arg = contrasts)
   dropped <- attr(X, "col.dropped")
   if (length(dropped) > 0L) new <- new[, -dropped, drop = FALSE]
   offset <- stats::model.offset(frame)
