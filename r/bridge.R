@@ -30,7 +30,7 @@ run <- function(name, args, plain = FALSE) {
   status <- "ok"
   value <- tryCatch(
     withCallingHandlers(
-      do.call(find_function(name), args, quote = TRUE),
+      do.call(find_function(name), args, quote = TRUE, envir = calling_place(name, args)),
       warning = function(condition) {
         note("warning", condition)
         invokeRestart("muffleWarning")
@@ -51,6 +51,14 @@ run <- function(name, args, plain = FALSE) {
     }
   )
   c(list(status, value), if (length(kind) > 0L) list(kind, text, where))
+}
+
+# Where a package's function finds itself called from: some (lme4's `influence`) look there for the
+# data of a fit's call, which live with the fit's formula.
+calling_place <- function(name, args) {
+  fit <- if (length(args) > 0L) args[[1L]]
+  if (!grepl("::", name, fixed = TRUE) || !inherits(fit, "merMod")) return(parent.frame())
+  new.env(parent = environment(stats::formula(fit)))
 }
 
 # `run` of a function with `shared` and each of `own`, one after the other; an interrupt ends it.

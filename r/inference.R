@@ -379,52 +379,301 @@ variance_shares <- function(fit) {
 
 # -- predictions ------------------------------------------------------------------------------
 
+# The random effects to include, as R's re.form: NULL for all, NA for "none", or the formula that
+# `text` spells.
+read_re_form <- function(fit, newdata, text) {
+  columns <- c(names(newdata), names(stats::model.frame(fit)))
+  refuse_shadowed(stats::formula(fit), columns)
+  if (is.null(text)) return(NULL)
+  if (identical(text, "none")) return(NA)
+  parse_re_form(text, fit, columns)
+}
+
+# The terms of the "fixed" or the "random" part; a dot stands for the other columns of the data.
+fit_terms <- function(fit, part) {
+  data <- environment(stats::formula(fit))$data
+  stats::terms(fit, fixed.only = part == "fixed", random.only = part == "random", data = data)
+}
+
+# The bars of the random terms that `form` (as above) includes.
+included_bars <- function(fit, form) {
+  if (is.null(form)) return(find_bars(stats::formula(fit, random.only = TRUE)))
+  if (inherits(form, "formula")) find_bars(form) else list()
+}
+
+# The text of the error in which `expr` ends; "" if it doesn't.
+error_text <- function(expr) {
+  tryCatch({
+    suppressWarnings(expr)
+    ""
+  }, error = conditionMessage)
+}
+
+quoted <- function(names) paste0("'", names, "'", collapse = ", ")
+
+# What keeps `newdata` from being predicted for, as a text that says what to do; NULL if nothing
+# does. `gaps`: whether rows may have missing values (they are predicted as missing).
+newdata_problem <- function(fit, newdata, form, allow_new_levels, fixed = TRUE, gaps = TRUE) {
+  if (is.null(newdata)) return(NULL)
+  bars <- included_bars(fit, form)
+  terms <- stats::delete.response(fit_terms(fit, "fixed"))
+  wanted <- if (fixed) all.vars(terms)
+  wanted <- unique(c(wanted, unlist(lapply(bars, all.vars))))
+  data <- environment(stats::formula(fit))$data
+  absent <- setdiff(wanted, c(names(newdata), setdiff(formula_constants, names(data))))
+  if (length(absent) > 0L) {
+    return(paste0("newdata has no column ", quoted(absent), ", which the prediction needs; its ",
+      "columns are ", quoted(names(newdata))))
+  }
+  wanted <- intersect(wanted, names(newdata))
+  frame <- stats::model.frame(fit)
+  for (name in setdiff(intersect(wanted, names(frame)), unlist(lapply(bars, bar_group_names)))) {
+    if (is.logical(frame[[name]])) next
+    numbers <- is.numeric(frame[[name]])
+    if (numbers != is.numeric(newdata[[name]]) && !is.logical(newdata[[name]])) {
+      kinds <- if (numbers) c("text or a factor", "numeric") else c("numeric", "text or a factor")
+      return(paste0("column '", name, "' is ", kinds[1L], " in newdata, and was ", kinds[2L],
+        " in the data of the fit: convert it"))
+    }
+  }
+  if (!gaps) {
+    holed <- wanted[vapply(newdata[wanted], anyNA, NA)]
+    if (length(holed) > 0L) {
+      return(paste0("newdata has missing values in ", quoted(holed), ": drop those rows, or fill them"))
+    }
+  }
+  known <- level_variables(fit, bars, fixed)
+  for (name in names(known)) {
+    new <- setdiff(stats::na.omit(as.character(eval_variable(known[[name]]$expr, newdata, fit))),
+      known[[name]]$levels)
+    if (length(new) > 0L) {
+      return(paste0("new levels of ", name, ": ", paste(new, collapse = ", "), "; the fit has ",
+        "coefficients for ", paste(known[[name]]$levels, collapse = ", "), " only"))
+    }
+  }
+  if (allow_new_levels) return(NULL)
+  flist <- lme4::getME(fit, "flist")
+  for (bar in bars) {
+    group <- deparse1(bar[[3L]])
+    if (!(group %in% names(flist))) next # R has its own word for that
+    label <- as.character(bar_groups(bar, newdata))
+    new <- setdiff(stats::na.omit(label), levels(flist[[group]]))
+    remedy <- "; with allow_new_levels=True they are predicted with a random effect of zero"
+    if (length(new) > 0L) {
+      return(paste0("new levels of ", group, ": ", paste(new, collapse = ", "), remedy))
+    }
+    if (anyNA(label)) {
+      return(paste0("the group ", group, " is missing in ", sum(is.na(label)), " of the ",
+        length(label), " rows of newdata", remedy))
+    }
+  }
+  NULL
+}
+
+bar_group_names <- function(bar) all.vars(bar[[3L]])
+
+# The factors and texts that the design is made of, each as list(expr, levels), by its name in the
+# model frame: those of the fixed part, and those inside `bars`.
+level_variables <- function(fit, bars, fixed) {
+  inside <- unlist(lapply(bars, function(bar) all.vars(bar[[2L]])))
+  found <- list()
+  for (part in c(if (fixed) "fixed", "random")) {
+    terms <- stats::delete.response(fit_terms(fit, part))
+    levels <- factor_levels(fit, terms)
+    for (expr in as.list(attr(terms, "variables"))[-1L]) {
+      name <- deparse1(expr)
+      if (name %in% names(levels) && (part == "fixed" || all(all.vars(expr) %in% inside))) {
+        found[[name]] <- list(expr = expr, levels = levels[[name]])
+      }
+    }
+  }
+  found
+}
+
+eval_variable <- function(expr, newdata, fit) eval(expr, newdata, environment(stats::formula(fit)))
+
+# Whether a row of `newdata` has a missing level, which R's model matrix leaves out.
+lacks_level <- function(fit, newdata, form, fixed) {
+  lacks <- logical(nrow(newdata))
+  for (known in level_variables(fit, included_bars(fit, form), fixed)) {
+    lacks <- lacks | is.na(eval_variable(known$expr, newdata, fit))
+  }
+  frame <- stats::model.frame(fit)
+  for (name in intersect(names(newdata), names(frame))) {
+    if (is.logical(frame[[name]])) lacks <- lacks | is.na(newdata[[name]])
+  }
+  lacks
+}
+
+# Whether lme4 stops at this re.form: it empties the columns that re.form doesn't name, and then asks
+# for the contrasts of a factor among them.
+loses_slope <- function(fit, form) {
+  if (!inherits(form, "formula")) return(FALSE)
+  inside <- unlist(lapply(find_bars(stats::formula(fit, random.only = TRUE)), function(bar) {
+    all.vars(bar[[2L]])
+  }))
+  frame <- stats::model.frame(fit)
+  lost <- setdiff(intersect(inside, names(frame)), all.vars(form))
+  any(vapply(frame[lost], is.factor, NA))
+}
+
+slope_problem <- function(form) {
+  paste0("lme4 can't do this with re_form = ", deparse1(form),
+    ", which leaves out the slope of a factor: name that slope, too")
+}
+
+# lme4 forgets the offset= of the call where it is given new data.
+say_offset <- function(fit, newdata) {
+  if (!is.null(newdata) && !is.null(stats::getCall(fit)$offset)) {
+    warning("the fit's offset= is not part of what lme4 predicts for newdata: write it into the ",
+      "formula, as offset(column), to have it added", call. = FALSE)
+  }
+}
+
 # Per row of `newdata` (NULL: the fit's own): the prediction, its variance given the covariance
-# parameters (Henderson's mixed model equations, through lme4's factors), and the variance of the
-# random effects that `re_form` leaves out. `re_form`: NULL for all, "none", or a formula as text.
-prediction_parts <- function(fit, newdata, re_form, allow_new_levels) {
-  refuse_shadowed(stats::formula(fit), names(newdata))
+# parameters (Henderson's mixed model equations, through lme4's factors), what a new observation adds
+# (`extra`: its residual variance, and that of the random effects that `re_form` leaves out; 0 if
+# none is `observed`), and, for a `method` of small samples, the degrees of freedom of their sum.
+prediction_parts <- function(fit, newdata, re_form, allow_new_levels, observed, method) {
+  form <- read_re_form(fit, newdata, re_form)
+  residual <- if (observed) residual_rows(fit, newdata) else 0
+  problem <- newdata_problem(fit, newdata, form, allow_new_levels)
+  if (is.null(problem) && is.character(residual)) return(list(problem = residual, said = ""))
+  if (!is.null(problem)) {
+    said <- error_text(
+      stats::predict(fit, newdata = newdata, re.form = form, allow.new.levels = allow_new_levels)
+    )
+    return(list(problem = problem, said = said))
+  }
+  say_offset(fit, newdata)
+  rows <- design_rows(fit, newdata, form)
+  at <- list(
+    L = lme4::getME(fit, "L"), Lambdat = lme4::getME(fit, "Lambdat"),
+    RZX = lme4::getME(fit, "RZX"), RX = lme4::getME(fit, "RX"),
+    covs = lapply(lme4::VarCorr(fit), plain_matrix)
+  )
+  sigma2 <- stats::sigma(fit)^2
+  list(
+    rows = rows$rows, mean = mean_rows(fit, rows, TRUE),
+    variance = sigma2 * prediction_norms(at, rows$X, rows$Z) + block_rows(rows, at, "unseen"),
+    extra = if (observed) residual + block_rows(rows, at, "left_out") else numeric(length(rows$rows)),
+    df = if (!is.null(method)) prediction_df(fit, rows, if (observed) residual / sigma2, method)
+  )
+}
+
+# The residual variance of a new observation in each row: sigma^2 over its weight. A text says why
+# it can't be known.
+residual_rows <- function(fit, newdata) {
+  sigma2 <- stats::sigma(fit)^2
+  given <- stats::getCall(fit)$weights
+  if (is.null(given)) return(rep(sigma2, if (is.null(newdata)) stats::nobs(fit) else nrow(newdata)))
+  if (is.null(newdata)) return(sigma2 / fit@resp$weights)
+  name <- as.character(given)
+  if (!(name %in% names(environment(stats::formula(fit))$data))) {
+    return(paste("the fit's weights= were given as values, one per row, and a new observation's are",
+      "not known: fit with the name of a column as weights, which newdata has too"))
+  }
+  if (!(name %in% names(newdata))) {
+    return(paste0("a new observation's variance is sigma^2 over its weight, and newdata has no column '",
+      name, "', which are the fit's weights"))
+  }
+  if (any(newdata[[name]] <= 0, na.rm = TRUE)) {
+    return(paste0("the weights of newdata (column '", name, "') must be positive"))
+  }
+  sigma2 / newdata[[name]]
+}
+
+# Design of new rows: X, offset and the row numbers; Z of the random effects that are included; per
+# random term its columns, which of them are kept and which rows have a level that the fit knows.
+design_rows <- function(fit, newdata, form) {
   fixed <- fixed_rows(fit, newdata)
   n <- nrow(fixed$X)
   q <- length(lme4::getME(fit, "b"))
   included <- Matrix::sparseMatrix(i = integer(), j = integer(), x = numeric(), dims = c(n, q))
-  left_out <- unseen <- numeric(n)
-  for (block in random_rows(fit, newdata, re_form)) {
-    z <- block$z
-    keep <- block$keep
+  blocks <- random_rows(fit, newdata, form)
+  for (block in blocks) {
     known <- !is.na(block$level)
-    if (!all(known) && any(keep) && !allow_new_levels) {
-      stop("new levels of ", block$group, ": ",
-        paste(unique(block$label[!known]), collapse = ", "),
-        "; with allow_new_levels they are predicted with a random effect of zero", call. = FALSE
-      )
-    }
-    left_out <- left_out + quadratic_rows(z[, !keep, drop = FALSE], block$cov[!keep, !keep])
-    unseen[!known] <- unseen[!known] +
-      quadratic_rows(z[!known, keep, drop = FALSE], block$cov[keep, keep])
-    for (j in which(keep)) {
+    for (j in which(block$keep)) {
       included <- included + Matrix::sparseMatrix(
-        i = which(known), j = block$first + (block$level[known] - 1L) * ncol(z) + j,
-        x = z[known, j], dims = c(n, q)
+        i = which(known), j = block$first + (block$level[known] - 1L) * ncol(block$z) + j,
+        x = block$z[known, j], dims = c(n, q)
       )
     }
   }
-  mean <- as.vector(fixed$X %*% lme4::fixef(fit)) + fixed$offset +
-    as.vector(included %*% lme4::getME(fit, "b"))
-  list(
-    rows = fixed$rows, mean = mean, left_out = left_out,
-    variance = stats::sigma(fit)^2 * prediction_norms(fit, fixed$X, included) + unseen
-  )
+  c(fixed, list(Z = included, blocks = blocks))
+}
+
+mean_rows <- function(fit, rows, fixed) {
+  random <- as.vector(rows$Z %*% lme4::getME(fit, "b"))
+  if (fixed) as.vector(rows$X %*% lme4::fixef(fit)) + rows$offset + random else random
+}
+
+# The variance of random effects that aren't predicted: those of levels that the fit didn't see
+# ("unseen"), or those that re_form leaves out. `at$covs` has each term's covariance matrix.
+block_rows <- function(rows, at, which) {
+  total <- numeric(length(rows$rows))
+  for (block in rows$blocks) {
+    keep <- if (which == "unseen") block$keep else !block$keep
+    row <- if (which == "unseen") is.na(block$level) else rep(TRUE, length(total))
+    cov <- at$covs[[block$term]][keep, keep, drop = FALSE]
+    total[row] <- total[row] + quadratic_rows(block$z[row, keep, drop = FALSE], cov)
+  }
+  total
+}
+
+# Degrees of freedom per row. Kenward and Roger's are those of the fixed part. Satterthwaite's are
+# 2 v^2 / var(v), of the whole variance v that the interval has, by the delta method from the joint
+# sampling covariance of theta and sigma, which lmerTest has. `weight`: a new observation's residual
+# variance over sigma^2, NULL if there is none.
+prediction_df <- function(fit, rows, weight, method) {
+  X <- rows$X
+  whole <- which(rowSums(is.na(X)) == 0)
+  df <- rep(NA_real_, nrow(X))
+  if (method == "kenward-roger") {
+    df[whole] <- coefficient_df(fit, X[whole, , drop = FALSE], method, FALSE)
+    return(df)
+  }
+  needs_package("lmerTest", "dfcom = \"satterthwaite\"")
+  model <- lmerTest::as_lmerModLmerTest(fit)
+  theta <- unname(lme4::getME(fit, "theta"))
+  factors <- factors_at(fit)
+  variance <- function(theta) {
+    at <- factors(theta)
+    found <- prediction_norms(at, X, rows$Z) + block_rows(rows, at, "unseen")
+    if (!is.null(weight)) found <- found + weight + block_rows(rows, at, "left_out")
+    found[whole]
+  }
+  sigma <- stats::sigma(fit)
+  v <- sigma^2 * variance(theta)
+  usable <- is.finite(v)
+  slopes <- sigma^2 * numDeriv::jacobian(function(x) variance(x)[usable], theta)
+  slopes <- cbind(slopes, 2 * v[usable] / sigma)
+  df[whole[usable]] <- 2 * v[usable]^2 / rowSums((slopes %*% model@vcov_varpar) * slopes)
+  df
+}
+
+# A function of theta: the factors of the mixed model equations there, and the random terms'
+# covariance matrices over sigma^2.
+factors_at <- function(fit) {
+  parts <- deviance_parts(fit)
+  pp <- environment(parts)$env$pp
+  cnms <- lme4::getME(fit, "cnms")
+  function(theta) {
+    parts(theta)
+    covs <- lme4::mkVarCorr(1, cnms, lengths(cnms), theta, names(cnms))
+    list(L = pp$L(), Lambdat = pp$Lambdat, RZX = pp$RZX, RX = pp$RX(), covs = lapply(covs, plain_matrix))
+  }
 }
 
 quadratic_rows <- function(z, cov) rowSums((z %*% as.matrix(cov)) * z)
 
-# x' C x per row, C the inverse of the mixed model equations' matrix on the scale of sigma = 1.
-prediction_norms <- function(fit, X, Z) {
-  L <- lme4::getME(fit, "L")
-  Lambdat <- lme4::getME(fit, "Lambdat")
-  RZX <- as.matrix(lme4::getME(fit, "RZX"))
-  RX <- as.matrix(lme4::getME(fit, "RX"))
+# x' C x per row, C the inverse of the mixed model equations' matrix on the scale of sigma = 1, by
+# its factors.
+prediction_norms <- function(at, X, Z) {
+  L <- at$L
+  Lambdat <- at$Lambdat
+  RZX <- as.matrix(at$RZX)
+  RX <- as.matrix(at$RX)
   norms <- numeric(nrow(X))
   for (rows in split(seq_len(nrow(X)), (seq_len(nrow(X)) - 1L) %/% 500L)) {
     u <- Lambdat %*% Matrix::t(Z[rows, , drop = FALSE])
@@ -442,10 +691,16 @@ fixed_rows <- function(fit, newdata) {
     frame <- stats::model.frame(fit)
     return(list(X = unname(as.matrix(X)), offset = fit@resp$offset, rows = as.integer(row.names(frame))))
   }
-  terms <- stats::delete.response(stats::terms(fit, fixed.only = TRUE))
+  terms <- stats::delete.response(fit_terms(fit, "fixed"))
   levels <- factor_levels(fit, terms)
   frame <- stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = levels)
-  new <- stats::model.matrix(terms, frame, contrasts.arg = attr(X, "contrasts"))
+  # A factor that no term uses would be coded all the same, and may have one level here.
+  unused <- names(frame)[vapply(frame, function(x) is.factor(x) || is.character(x), NA)]
+  unused <- setdiff(unused, names(levels))
+  frame[unused] <- 0
+  contrasts <- attr(X, "contrasts")
+  contrasts <- contrasts[setdiff(names(contrasts), unused)]
+  new <- stats::model.matrix(terms, frame, contrasts.arg = contrasts)
   dropped <- attr(X, "col.dropped")
   if (length(dropped) > 0L) new <- new[, -dropped, drop = FALSE]
   offset <- stats::model.offset(frame)
@@ -455,26 +710,29 @@ fixed_rows <- function(fit, newdata) {
   )
 }
 
-# Levels of the factors (or text columns) among the variables of some terms.
+# Levels of the factors (or text columns) that some terms use; in `. - g` g is a variable, and unused.
 factor_levels <- function(fit, terms) {
   frame <- stats::model.frame(fit)
-  names <- intersect(names(frame), vapply(as.list(attr(terms, "variables"))[-1L], deparse1, ""))
+  names <- vapply(as.list(attr(terms, "variables"))[-1L], deparse1, "")
+  used <- attr(terms, "factors")
+  used <- if (length(used) > 0L) rowSums(used) > 0
+  names <- intersect(names(frame), names[used])
   names <- names[vapply(frame[names], function(x) is.factor(x) || is.character(x), NA)]
   lapply(frame[names], function(x) levels(as.factor(x)))
 }
 
 # Per random term: its columns for new rows, which of them re_form keeps, the rows' levels, and
 # where the term's effects begin in b.
-random_rows <- function(fit, newdata, re_form) {
+random_rows <- function(fit, newdata, form) {
   bars <- find_bars(stats::formula(fit, random.only = TRUE))
   inside <- unique(unlist(lapply(bars, function(bar) all.vars(bar[[2L]]))))
   if (is.null(newdata)) {
     frame <- stats::model.frame(fit)
   } else {
-    terms <- stats::delete.response(stats::terms(fit, random.only = TRUE))
+    terms <- stats::delete.response(fit_terms(fit, "random"))
     levels <- factor_levels(fit, terms)
     levels <- levels[names(levels) %in% inside]
-    if (!is.null(re_form)) {
+    if (!is.null(form)) {
       # Grouping columns that aren't asked for may be absent.
       for (name in setdiff(all.vars(terms), names(newdata))) newdata[[name]] <- NA
     }
@@ -485,8 +743,8 @@ random_rows <- function(fit, newdata, re_form) {
     }
   }
   kept <- NULL
-  if (is.character(re_form) && re_form != "none") {
-    kept <- unlist(lapply(find_bars(parse_re_form(re_form, fit, names(frame))), function(bar) {
+  if (inherits(form, "formula")) {
+    kept <- unlist(lapply(find_bars(form), function(bar) {
       columns <- tryCatch(colnames(bar_columns(bar, frame)), error = function(condition) {
         stop("re_form names (", deparse1(bar), "), which the model hasn't", call. = FALSE)
       })
@@ -495,7 +753,6 @@ random_rows <- function(fit, newdata, re_form) {
   }
   cnms <- lme4::getME(fit, "cnms")
   before <- lme4::getME(fit, "Gp")
-  covs <- lme4::VarCorr(fit)
   found <- list()
   for (bar in bars) {
     group <- deparse1(bar[[3L]])
@@ -504,13 +761,13 @@ random_rows <- function(fit, newdata, re_form) {
     if (length(k) != 1L) {
       stop("the random term (", deparse1(bar), ") can't be matched with the fit's", call. = FALSE)
     }
-    keep <- if (is.null(re_form)) rep(TRUE, ncol(z)) else paste(group, colnames(z)) %in% kept
+    keep <- if (is.null(form)) rep(TRUE, ncol(z)) else paste(group, colnames(z)) %in% kept
     label <- rep(NA_character_, nrow(frame))
     if (any(keep)) label <- as.character(bar_groups(bar, frame))
     known <- levels(lme4::getME(fit, "flist")[[group]])
     found[[length(found) + 1L]] <- list(
-      group = group, z = unname(z), keep = keep, label = label, level = match(label, known),
-      first = before[k], cov = plain_matrix(as.matrix(covs[[k]]))
+      group = group, term = k, z = unname(z), keep = keep, level = match(label, known),
+      first = before[k]
     )
   }
   missing <- setdiff(kept, unlist(lapply(found, function(block) {
@@ -535,33 +792,24 @@ bar_groups <- function(bar, frame) {
 
 # -- estimated marginal means -----------------------------------------------------------------
 
-# emmeans' grid for one fit: levels, linear functions of the coefficients, estimates, variances.
-marginal_means <- function(fit, specs, contrast, at, arguments) {
-  needs_package("emmeans", "emmeans")
-  check_contrast(contrast)
-  reserved <- intersect(all.vars(stats::formula(fit)), c(".wgt.", ".offset."))
-  if (length(reserved) > 0L) {
-    stop("emmeans has a column '", reserved[1L], "' of its own in its grid, and the model has a ",
-      "variable of that name: rename the variable", call. = FALSE)
+# emmeans' grid for one fit: levels, linear functions of the coefficients, estimates, variances; a
+# mean that can't be estimated is NA.
+marginal_means <- function(fit, specs, contrast, at, arguments, comparing) {
+  grid <- marginal_grid(fit, specs, contrast, at, arguments, comparing)
+  kept <- !is.na(grid@bhat) # coefficients that were not dropped
+  linear <- unname(grid@linfct)
+  whole <- rowSums(is.na(linear)) == 0
+  if (!all(kept)) {
+    whole[whole] <- estimability::is.estble(linear[whole, , drop = FALSE], grid@nbasis, 1e-8)
   }
-  call <- c(
-    list(readable_fit(fit), specs = specs, lmer.df = "asymptotic", data = environment(stats::formula(fit))$data),
-    plain_arguments(arguments, c("weights", "by", "type", "cov.keep", "submodel"))
-  )
-  if (!is.null(at)) call$at <- at
-  grid <- do.call(emmeans::emmeans, call, quote = TRUE)
-  if (!is.null(contrast)) {
-    # A factor that the contrasts are taken within keeps its name.
-    name <- "contrast"
-    while (name %in% grid@misc$by.vars) name <- paste0(name, "_")
-    grid <- emmeans::contrast(grid, method = contrast, name = name)
-  }
-  linear <- grid@linfct
-  levels <- grid@grid[names(grid@grid) %in% c(grid@misc$pri.vars, grid@misc$by.vars)]
+  linear <- linear[, kept, drop = FALSE]
+  linear[!whole, ] <- NA
+  offset <- grid@grid[[".offset."]]
+  estimate <- as.vector(linear %*% grid@bhat[kept])
   list(
-    levels = lapply(levels, function(x) if (is.factor(x)) as.character(x) else x),
-    linear = unname(linear),
-    estimate = as.vector(linear %*% grid@bhat),
+    levels = lapply(grid_levels(grid), function(x) if (is.factor(x)) as.character(x) else x),
+    linear = linear,
+    estimate = if (is.null(offset)) estimate else estimate + as.vector(offset),
     variance = rowSums((linear %*% grid@V) * linear)
   )
 }
@@ -600,4 +848,78 @@ plain_words <- function(expr) {
     if (!identical(expr[[i]], quote(expr = ))) expr[[i]] <- plain_words(expr[[i]])
   }
   expr
+}
+
+marginal_grid <- function(fit, specs, contrast, at, arguments, comparing) {
+  needs_package("emmeans", "emmeans")
+  check_contrast(contrast)
+  reserved <- intersect(all.vars(stats::formula(fit)), c(".wgt.", ".offset."))
+  if (length(reserved) > 0L) {
+    stop("emmeans has a column '", reserved[1L], "' of its own in its grid, and the model has a ",
+      "variable of that name: rename the variable", call. = FALSE)
+  }
+  # The rows of the fit: emmeans would take all that it is given, whatever subset= says.
+  rows <- as.integer(row.names(stats::model.frame(fit)))
+  data <- environment(stats::formula(fit))$data[rows, , drop = FALSE]
+  call <- c(
+    list(readable_fit(fit), specs = specs, lmer.df = "asymptotic", data = data),
+    plain_arguments(arguments, c("weights", "by", "cov.keep", "submodel"))
+  )
+  if (!is.null(at)) call$at <- at
+  grid <- do.call(emmeans::emmeans, call, quote = TRUE)
+  if (is.null(contrast)) return(grid)
+  arguments <- c(
+    list(grid, method = contrast, name = contrast_name(grid@misc$by.vars)), plain_arguments(comparing)
+  )
+  do.call(emmeans::contrast, arguments, quote = TRUE)
+}
+
+# The column of the contrasts: a factor that they are taken within keeps its name.
+contrast_name <- function(by) {
+  name <- "contrast"
+  while (name %in% by) name <- paste0(name, "_")
+  name
+}
+
+grid_levels <- function(grid) {
+  grid@grid[names(grid@grid) %in% c(grid@misc$pri.vars, grid@misc$by.vars)]
+}
+
+# The arguments of one of emmeans' methods of contrast.
+contrast_arguments <- function(fit, contrast) {
+  needs_package("emmeans", "emmeans")
+  check_contrast(contrast)
+  method <- get(paste0(contrast, ".emmc"), asNamespace("emmeans"), mode = "function")
+  setdiff(names(formals(method)), c("levs", "..."))
+}
+
+# What emmeans' summary() makes of pooled estimates, their variances and degrees of freedom, on the
+# grid of `fit`: an emmGrid in which each mean is its own coefficient. `options` are of summary().
+marginal_summary <- function(fit, specs, contrast, at, arguments, comparing,
+                             estimate, variance, df, level, options) {
+  grid <- marginal_grid(fit, specs, contrast, at, arguments, comparing)
+  k <- length(estimate)
+  whole <- is.finite(estimate)
+  rank <- qr(grid@linfct[whole, , drop = FALSE])$rank # of Scheffe's
+  grid@linfct <- diag(1, k)
+  grid@bhat <- estimate
+  grid@V <- diag(variance[whole], sum(whole))
+  grid@nbasis <- if (all(whole)) estimability::all.estble else grid@linfct[, !whole, drop = FALSE]
+  grid@grid$.offset. <- NULL
+  grid@dfargs <- list(df = df)
+  grid@dffun <- function(k, dfargs) dfargs$df[which(k != 0)]
+  grid@post.beta <- matrix(NA)
+  options <- c(
+    list(grid, infer = TRUE, level = level, scheffe.rank = rank),
+    plain_arguments(options, c("adjust", "type", "side"))
+  )
+  found <- do.call(summary, options, quote = TRUE)
+  list(
+    name = contrast_name(grid@misc$by.vars),
+    contrast = as.character(found[[contrast_name(grid@misc$by.vars)]]),
+    estimate = found[[attr(found, "estName")]], std_error = found$SE,
+    low = found[[attr(found, "clNames")[1L]]], high = found[[attr(found, "clNames")[2L]]],
+    statistic = found[[intersect(c("t.ratio", "z.ratio"), names(found))]], p_value = found$p.value,
+    notes = as.character(attr(found, "mesg"))
+  )
 }

@@ -6,7 +6,7 @@ import difflib
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,12 @@ __all__ = [
     "check_known",
     "check_level",
     "check_memory",
+    "check_newdata",
     "check_seed",
     "check_timeout",
     "column_list",
+    "r_arguments",
+    "re_form_text",
 ]
 
 
@@ -115,14 +118,64 @@ def _nearest(name: Any, valid: Sequence[str]) -> str:
     return f" (did you mean {by_plain[found[0]]!r}?)" if found else ""
 
 
-def check_level(conf_level: Any) -> float:
+def check_level(level: Any, argument: str = "conf_level") -> float:
     """A confidence level strictly between 0 and 1."""
-    number = isinstance(conf_level, int | float | np.integer | np.floating)
-    if not number or not 0 < conf_level < 1:
+    number = isinstance(level, int | float | np.integer | np.floating)
+    if not number or not 0 < level < 1:
+        raise ArgumentError(f"{argument} must lie between 0 and 1 (0.95 for 95%), not {level!r}.")
+    return float(level)
+
+
+def check_newdata(newdata: Any) -> None:
+    """A DataFrame, or None for the fit's own rows."""
+    if newdata is not None and not isinstance(newdata, pd.DataFrame):
+        raise ArgumentError(f"newdata must be a DataFrame, not {type(newdata).__name__}.")
+
+
+def re_form_text(re_form: Any) -> str | None:
+    """R's ``re.form`` as our R functions take it: None, "none", or a formula's text."""
+    if re_form is None:
+        return None
+    if not isinstance(re_form, str):
         raise ArgumentError(
-            f"conf_level must lie between 0 and 1 (0.95 for 95%), not {conf_level!r}."
+            "re_form must be None (all random effects), 'NA' (none), or a one-sided formula such "
+            f"as '~(1 | group)', not {re_form!r}."
         )
-    return float(conf_level)
+    return "none" if re_form.replace(" ", "") in ("NA", "~0") else re_form
+
+
+def r_arguments(
+    given: Mapping[str, Any], valid: Sequence[str], refused: Mapping[str, str], what: str
+) -> dict[str, Any]:
+    """Arguments of an R function by R's names, each of which can be written with `_` for `.`.
+
+    Parameters
+    ----------
+    given : mapping
+        As they were given.
+    valid : sequence of str
+        R's names of those that are passed on.
+    refused : mapping
+        R's names of those that the R function has and that are not passed on, with the reason.
+    what : str
+        The method, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        An argument that is refused, unknown, or given under both names.
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        dotted = name if name in valid else name.replace("_", ".")
+        if dotted in refused:
+            raise ArgumentError(f"{what} does not take {name!r}: {refused[dotted]}.")
+        if dotted not in valid:
+            check_known([name], valid, what)
+        if dotted in found:
+            raise ArgumentError(f"{what} was given {dotted!r} twice.")
+        found[dotted] = value
+    return found
 
 
 def check_memory(m: int, each: int, what: str) -> None:

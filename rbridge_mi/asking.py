@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ArgumentError, RBridgeWarning, RCallError, RPackageError, RWarning
+from .errors import ArgumentError, RBridgeWarning, RCallError, RPackageError
 from .mermod import MerMod
+from .replies import told
 
-__all__ = ["SMALL_SAMPLE", "ask", "complete_df"]
+__all__ = ["SMALL_SAMPLE", "ask", "complete_df", "is_small_sample", "plain_df"]
 
 Floats = NDArray[np.float64]
 
@@ -27,10 +28,7 @@ def ask(fit: MerMod, function: str, *args: Any, **kwargs: Any) -> Any:
         if "needs the R package" in error.r_message:
             raise RPackageError(error.r_message) from None
         raise
-    where = "" if fit.imputation is None else f"imputation {fit.imputation}: "
-    for text in reply.warnings + reply.messages:
-        warnings.warn(f"R: {where}{text.strip()}", RWarning, stacklevel=3)
-    return reply.value
+    return told(reply, fit.imputation, stacklevel=4)
 
 
 def complete_df(
@@ -58,9 +56,7 @@ def complete_df(
     RPackageError
         Where R lacks lmerTest or pbkrtest.
     """
-    if dfcom is None or (isinstance(dfcom, str) and dfcom == "residual"):
-        return float(min(fit.df_residual for fit in fits))
-    if isinstance(dfcom, str) and dfcom in SMALL_SAMPLE:
+    if is_small_sample(dfcom):
         if dfcom == "kenward-roger" and not all(fit.reml for fit in fits):
             warnings.warn(
                 "dfcom='kenward-roger': the degrees of freedom are those of refits by REML, for "
@@ -72,6 +68,18 @@ def complete_df(
         found = np.array([ask(fit, "coefficient_df", matrix, dfcom, joint) for fit in fits])
         mean = np.asarray(found.mean(axis=0), dtype=np.float64)
         return float(mean[0]) if joint else mean
+    return plain_df(dfcom, fits)
+
+
+def is_small_sample(dfcom: Any) -> bool:
+    """Whether R computes these degrees of freedom per fit."""
+    return isinstance(dfcom, str) and dfcom in SMALL_SAMPLE
+
+
+def plain_df(dfcom: Any, fits: Sequence[MerMod]) -> float:
+    """`complete_df` where it needs no R: the residual ones, or a number."""
+    if dfcom is None or (isinstance(dfcom, str) and dfcom == "residual"):
+        return float(min(fit.df_residual for fit in fits))
     number = isinstance(dfcom, int | float | np.integer | np.floating)
     if isinstance(dfcom, bool) or not number or not dfcom > 0:
         raise ArgumentError(

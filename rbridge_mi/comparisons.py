@@ -110,6 +110,8 @@ def compare(
         raise ArgumentError("use is for method='D2': 'wald' or 'likelihood'.")
     if robust and method != "D4":
         raise ArgumentError("robust is for method='D4'.")
+    if dfcom is not None and method != "D1":
+        raise ArgumentError(f"dfcom is for method='D1': {method} has its own degrees of freedom.")
     pair = _Pair.of(full, reduced)
     if method == "D1" or (method == "D2" and (use or pair.usual) == "wald"):
         tested = pair.wald(method, dfcom)

@@ -77,4 +77,8 @@ def estimate_contrasts(
         u = np.einsum("kp,mpq,kq->mk", matrix, vcovs, matrix)
         complete = complete_df(dfcom, fits, matrix)
         pooled = rubin.pool_scalars(q, np.maximum(u, 0), dfcom=complete, conf_level=conf_level)
-    return checked(pd.DataFrame({"term": labels, **pooled.columns()}), "fixed")
+    frame = pd.DataFrame({"term": labels, **pooled.columns()})
+    several = len(labels) > 1
+    note = "p values and intervals are not adjusted for several comparisons" if several else ""
+    frame.attrs["note"] = note
+    return checked(frame, "fixed")

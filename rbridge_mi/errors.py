@@ -15,6 +15,7 @@ __all__ = [
     "ImputationError",
     "MissingPathError",
     "PoolingError",
+    "PredictionError",
     "RBridgeError",
     "RBridgeWarning",
     "RCallError",
@@ -140,6 +141,10 @@ class RWorkerLost(RBridgeError):  # noqa: N818 - says what happened
 
 class RTimeout(RWorkerLost, TimeoutError):  # noqa: N818 - as subprocess's TimeoutExpired
     """A fit or an imputation took longer than its `timeout`, and was stopped."""
+
+
+class PredictionError(RCallError, ValueError):
+    """New data, or a question about them, that a fit has no answer for."""
 
 
 class PoolingError(RBridgeError):

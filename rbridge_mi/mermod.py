@@ -11,9 +11,19 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, overload
 import numpy as np
 import pandas as pd
 
+from .arguments import (
+    check_count,
+    check_known,
+    check_level,
+    check_newdata,
+    check_seed,
+    r_arguments,
+    re_form_text,
+)
 from .comparable import check_comparable
 from .errors import ArgumentError, RBridgeWarning, RWarning
 from .printed import Printed
+from .replies import Reply, told
 from .schemas import beside, checked
 
 __all__ = ["MerMod"]
@@ -45,17 +55,45 @@ _TOGETHER: dict[RFunction, tuple[RFunction, ...]] = {
     "mermod_ranef": ("mermod_ranef", "mermod_coef"),
 }
 
+# Arguments of R's methods, by R's names: those that are passed on, and those that are not, with the
+# reason.
+_OLD_NAMES = dict.fromkeys(("ReForm", "REForm", "REform"), "it is an old name of re_form")
+_PREDICT = ("random.only", "newparams", "na.action", "type")
+_NOT_PREDICT = {**_OLD_NAMES, "terms": "lme4 has not implemented it"}
+_SIMULATE = (
+    "use.u", "re.form", "newdata", "newparams", "allow.new.levels", "na.action", "cond.sim",
+)  # fmt: skip
+_NOT_SIMULATE = {
+    **_OLD_NAMES,
+    "family": "the fit has its family",
+    **dict.fromkeys(
+        ("formula", "weights", "offset"), "lme4 takes it only where it is given no fit"
+    ),
+}
+_PARALLEL = ("parallel", "ncpus")
+_CONFINT = {
+    "profile": (
+        "zeta", "alphamax", "maxpts", "delta", "delta.cutoff", "verbose", "devtol", "maxmult",
+        "startmethod", "optimizer", "control", "prof.scale", *_PARALLEL,
+    ),
+    "Wald": (),
+    "boot": ("nsim", "boot.type", "use.u", "re.form", "type", "verbose", *_PARALLEL),
+}  # fmt: skip
+_NOT_CONFINT = {
+    "quiet": "nothing is printed here",
+    "FUN": "it is an R function; `fit.r.call('lme4::bootMer', ...)` takes one",
+    **dict.fromkeys(("which", "signames"), "confint gives it itself, from parm and oldNames"),
+    **dict.fromkeys((".progress", "PBargs"), "it draws a progress bar"),
+    "cl": "it is an R cluster",
+}
+
 T = TypeVar("T")
-
-
-class Asked(Protocol):
-    value: Any
 
 
 class Askable(Protocol):
     """The fitted R object: any R function can be called on it."""
 
-    def call(self, function: str, *args: Any, **kwargs: Any) -> Any: ...
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Reply: ...
 
 
 class _Core(Generic[T]):
@@ -281,13 +319,35 @@ class MerMod:
 
     # -- asked of R -------------------------------------------------------------------------
 
+    @overload
     def predict(
         self,
         newdata: pd.DataFrame | None = None,
         re_form: str | None = None,
         allow_new_levels: bool = False,
+        *,
+        se_fit: Literal[False] = False,
         **arguments: Any,
-    ) -> pd.Series[float]:
+    ) -> pd.Series[float]: ...
+    @overload
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        re_form: str | None = None,
+        allow_new_levels: bool = False,
+        *,
+        se_fit: bool,
+        **arguments: Any,
+    ) -> pd.Series[float] | pd.DataFrame: ...
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        re_form: str | None = None,
+        allow_new_levels: bool = False,
+        *,
+        se_fit: bool = False,
+        **arguments: Any,
+    ) -> pd.Series[float] | pd.DataFrame:
         """Predictions, in R ``predict(m, newdata, re.form, allow.new.levels)``.
 
         Parameters
@@ -299,27 +359,75 @@ class MerMod:
             one-sided formula such as "~(1 | schid)".
         allow_new_levels : bool
             Levels that the fit didn't see get a random effect of zero, instead of an error.
+        se_fit : bool
+            Standard errors, too: of fixed and random effects together, given the covariance
+            parameters (Henderson's mixed model equations). lme4 has them since 1.1-34; these are
+            this library's own, as in `MerModList.predict`.
         **arguments
-            Others of ``predict.merMod``, such as ``type``.
+            Others of ``predict.merMod``, under R's names or with underscores for dots:
+            ``random_only``, ``newparams``, ``na_action`` (a name such as "na.omit"), ``type``.
 
         Returns
         -------
-        Series
-            One value per row of newdata, on the scale of the response, by newdata's index.
+        Series, or DataFrame with `se_fit`
+            One value per row of newdata, on the scale of the response, by newdata's index; missing
+            where a row has missing values. With `se_fit` columns estimate and std_error. What lme4
+            says of the call, such as that the fit's ``offset=`` is left out for newdata, becomes an
+            `RWarning`.
+
+        Raises
+        ------
+        ArgumentError
+            An argument that ``predict.merMod`` doesn't have, or that would have no effect.
+        PredictionError
+            newdata that lack a column or have new levels, with R's text.
+
+        References
+        ----------
+        Henderson (1975), Biometrics 31, 423-447.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> hsb = rb.load_hsb()
+        >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(hsb)
+        >>> fit.predict(hsb.head(2), random_only=True).round(3).tolist()
+        [-1.634, -1.634]
+        >>> list(fit.predict(hsb.head(2), se_fit=True).columns)
+        ['estimate', 'std_error']
         """
-        if newdata is not None and not isinstance(newdata, pd.DataFrame):
-            raise ArgumentError(f"newdata must be a DataFrame, not {type(newdata).__name__}.")
-        form = "none" if re_form in ("NA", "~0", "~ 0") else re_form
-        found = self.r.call(
-            "mermod_predict",
-            newdata=self.needed(newdata),
-            re_form=form,
-            allow_new_levels=allow_new_levels,
-            random_only=False,
-            **arguments,
-        ).value
-        index = self.index if newdata is None else newdata.index
-        return pd.Series(found["values"], index=index[found["rows"] - 1], name="predict")
+        check_newdata(newdata)
+        form = re_form_text(re_form)
+        given = r_arguments(arguments, _PREDICT, _NOT_PREDICT, "predict")
+        if "type" in given:
+            check_known([given["type"]], ("link", "response"), "type")
+        if given.get("random.only") and form == "none":
+            raise ArgumentError("random_only=True with re_form='NA' leaves nothing to predict.")
+        if se_fit and given.keys() - {"type"}:
+            raise ArgumentError(
+                f"se_fit=True can't be combined with {', '.join(given.keys() - {'type'})}."
+            )
+        asked = {
+            "newdata": self.needed(newdata),
+            "re_form": form,
+            "allow_new_levels": allow_new_levels,
+        }
+        found = told(self.r.call("mermod_predict", **asked, **given), self.imputation)
+        index = self._index(newdata)[found["rows"] - 1]
+        values = pd.Series(found["values"], index=index, name="predict")
+        if not se_fit:
+            return values
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RWarning)  # the same was said of the values
+            reply = self.r.call("prediction_parts", **asked, observed=False, method=None)
+            parts = told(reply, self.imputation)
+        errors = pd.Series(
+            np.sqrt(parts["variance"]), index=self._index(newdata)[parts["rows"] - 1]
+        )
+        if newdata is None:
+            errors = errors.reindex(index)
+        frame = {"estimate": values.to_numpy(), "std_error": errors.to_numpy()}
+        return checked(pd.DataFrame(frame, index=index), "predict_se")
 
     def simulate(self, nsim: int = 1, seed: int | None = None, **arguments: Any) -> pd.DataFrame:
         """Responses simulated from the fit, one column each: ``simulate(m, nsim, seed)``.
@@ -330,18 +438,45 @@ class MerMod:
         seed : int, optional
             As R's argument: ``set.seed(seed)``.
         **arguments
-            Others of ``simulate.merMod``, such as ``use.u``, under R's names.
+            Others of ``simulate.merMod``, under R's names or with underscores for dots: ``use_u``,
+            ``re_form``, ``newdata``, ``newparams``, ``allow_new_levels``, ``na_action``,
+            ``cond_sim``.
 
         Returns
         -------
         DataFrame
-            Columns sim_1 ... sim_nsim, by the frame's index.
+            Columns sim_1 ... sim_nsim, by the frame's index, or newdata's.
+
+        Raises
+        ------
+        ArgumentError
+            An argument that ``simulate.merMod`` doesn't have, or that would have no effect.
+        PredictionError
+            newdata that lack a column, or have new levels or missing values, with R's text.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
+        >>> fit.simulate(2, seed=1, use_u=True).shape
+        (7185, 2)
         """
-        if isinstance(arguments.get("newdata"), pd.DataFrame):
-            arguments["newdata"] = self.needed(arguments["newdata"])
-        found = self.r.call("mermod_simulate", nsim=nsim, seed=seed, **arguments).value
+        check_count(nsim, "nsim", 1)
+        if seed is not None:
+            check_seed(seed)
+        given = r_arguments(arguments, _SIMULATE, _NOT_SIMULATE, "simulate")
+        newdata = given.get("newdata")
+        check_newdata(newdata)
+        if newdata is not None:
+            given["newdata"] = self.needed(newdata)
+        if "re.form" in given:
+            given["re.form"] = re_form_text(given["re.form"])
+            if "use.u" in given:
+                raise ArgumentError("give one of use_u and re_form: each says which effects stay.")
+        reply = self.r.call("mermod_simulate", nsim=nsim, seed=seed, **given)
+        found = told(reply, self.imputation)
         frame = pd.DataFrame(dict(zip(found["names"], found["values"], strict=True)))
-        frame.index = self.index[found["rows"] - 1]
+        frame.index = self._index(newdata)[found["rows"] - 1]
         return frame
 
     def confint(
@@ -356,15 +491,64 @@ class MerMod:
 
         Terms are R's row names: ``.sig01`` ... and ``.sigma`` for the random part (or, with
         ``oldNames=False``, sd_(Intercept)|schid), then the fixed effects. Wald's intervals have
-        none for the random part. `seed` is for the bootstrap.
+        none for the random part.
+
+        Parameters
+        ----------
+        parm : str, int, or a sequence of them, optional
+            Terms, or their numbers from 1; "theta_" and "beta_" for all of the random or the fixed
+            part.
+        level : float
+        method : {"profile", "Wald", "boot"}
+        seed : int, optional
+            Of the bootstrap: ``set.seed(seed)``.
+        **arguments
+            Others of ``confint.merMod``, and of what it calls, ``profile`` or ``bootMer``, under
+            R's names or with underscores for dots: ``oldNames``; ``zeta``, ``devtol``, ``maxpts``
+            and others of the profile; ``nsim``, ``boot_type``, ``use_u`` of the bootstrap.
+
+        Raises
+        ------
+        ArgumentError
+            A term that isn't there, a level outside of 0 to 1, or an argument that has no effect
+            with this method.
         """
-        found = self.r.call(
-            "mermod_confint", parm=parm, level=level, method=method, seed=seed, **arguments
-        ).value
+        check_known([method], tuple(_CONFINT), "method")
+        check_level(level, "level")
+        if seed is not None:
+            if method != "boot":
+                raise ArgumentError(f"seed is for method='boot': {method!r} draws nothing.")
+            check_seed(seed)
+        refused = {
+            name: f"it is of method={other!r}, and this is {method!r}"
+            for other, names in _CONFINT.items()
+            for name in names
+        }
+        valid = ("oldNames", *_CONFINT[method])
+        refused = {k: v for k, v in {**refused, **_NOT_CONFINT}.items() if k not in valid}
+        given = r_arguments(arguments, valid, refused, "confint")
+        if "re.form" in given:
+            given["re.form"] = re_form_text(given["re.form"])
+        if parm is not None:
+            self._check_parm(parm, given.get("oldNames", True))
+        reply = self.r.call(
+            "mermod_confint", parm=parm, level=level, method=method, seed=seed, **given
+        )
+        found = told(reply, self.imputation)
         frame = pd.DataFrame(
             {"term": found["terms"], "conf_low": found["low"], "conf_high": found["high"]}
         )
         return checked(frame, "confint")
+
+    def _check_parm(self, parm: Any, old_names: Any) -> None:
+        names = [str(x) for x in self.r.call("confint_names", old_names).value]
+        for x in [parm] if isinstance(parm, str | int) else parm:
+            if isinstance(x, str):
+                check_known([x], [*names, "theta_", "beta_"], "parm")
+            elif isinstance(x, bool) or not isinstance(x, int | np.integer):
+                raise ArgumentError(f"parm takes names of terms or their numbers, not {x!r}.")
+            elif not 1 <= x <= len(names):
+                raise ArgumentError(f"parm {x}: the fit has {len(names)} terms, from 1.")
 
     def anova(self, *others: MerMod, refit: bool = True) -> pd.DataFrame:
         """Likelihood ratio tests between nested fits, as R's ``anova(m, ...)``.
@@ -401,6 +585,8 @@ class MerMod:
         [4.0, 5.0]
         """
         if not others:
+            if not refit:
+                raise ArgumentError("refit is for comparing fits: there are no others here.")
             table: pd.DataFrame = self.r.call("mermod_anova_terms").value
             return table
         objects = others_r(others)
@@ -454,6 +640,9 @@ class MerMod:
         left = [x for x in functions if x not in self._known]
         if left:
             self._known.update(self.r.call("mermod_answers", left).value)
+
+    def _index(self, newdata: pd.DataFrame | None) -> pd.Index:
+        return self.index if newdata is None else newdata.index
 
     def _cases(self, rows: Any, values: Any, name: str) -> pd.Series[float]:
         return pd.Series(values.copy(), index=self.index[rows - 1], name=name)

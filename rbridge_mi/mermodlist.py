@@ -174,14 +174,18 @@ class MerModList(Sequence[MerMod]):
     def model_info(self, by_imputation: bool = True) -> pd.DataFrame:
         """One row per fit: imputation, n_obs, n_lvls, aic, sigma.
 
-        There is no valid pooled AIC, so that the rows always stand by themselves.
+        There is no valid pooled AIC, so that the rows always stand by themselves:
+        ``by_imputation=False`` is refused.
         """
-        del by_imputation
+        _only_by_imputation(by_imputation, "model_info")
         return self._stack(MerMod.model_info, "model_info")
 
     def glance(self, by_imputation: bool = True) -> pd.DataFrame:
-        """One row per fit; likelihoods and information criteria have no valid pooled value."""
-        del by_imputation
+        """One row per fit; likelihoods and information criteria have no valid pooled value.
+
+        ``by_imputation=False`` is refused.
+        """
+        _only_by_imputation(by_imputation, "glance")
         return self._stack(MerMod.glance)
 
     def tidy(self, by_imputation: bool = False) -> pd.DataFrame:
@@ -216,7 +220,7 @@ class MerModList(Sequence[MerMod]):
         interval: Literal["confidence", "prediction"] | None = None,
         conf_level: float = 0.95,
         allow_new_levels: bool = False,
-        dfcom: float | None = None,
+        dfcom: float | str | None = None,
     ) -> pd.DataFrame:
         """Predictions pooled over the fits, with standard errors.
 
@@ -234,12 +238,18 @@ class MerModList(Sequence[MerMod]):
         interval : {"confidence", "prediction"}, optional
             "confidence" for the mean response given the random effects included; "prediction" for
             a new observation: the residual variance is added, and that of the random effects that
-            `re_form` leaves out.
+            `re_form` leaves out. In fits with ``weights="w"`` the residual variance is sigma^2 / w,
+            and newdata must have the column w; weights given as an array are not known for newdata:
+            this is refused.
         conf_level : float
         allow_new_levels : bool
             Levels that the fits didn't see have a random effect of zero, with its whole variance.
-        dfcom : float, optional
-            As in `pool`; the residual ones by default.
+        dfcom : {"residual", "satterthwaite", "kenward-roger"} or float, optional
+            As in `pool`; the residual ones by default, which are too many where there are few
+            groups. "satterthwaite": per row, of the whole variance that the interval has, 2 v^2 /
+            var(v), by the delta method from lmerTest's sampling covariance of theta and sigma; for
+            the fixed part alone they are lmerTest's. "kenward-roger": per row, by
+            pbkrtest, for the fixed part alone (``re_form="NA"``, and no new observation).
 
         Returns
         -------
@@ -253,13 +263,14 @@ class MerModList(Sequence[MerMod]):
         ------
         ArgumentError
             Arguments that can't be right.
-        RCallError
-            Where R stops, for a new level without `allow_new_levels` for one.
+        PredictionError
+            newdata that lack a column, or have new levels without `allow_new_levels`.
 
         References
         ----------
         Henderson (1975), Biometrics 31, 423-447; Bates, Mächler, Bolker and Walker (2015), Journal
-        of Statistical Software 67, eqs. 18 and 54; Rubin (1987).
+        of Statistical Software 67, eqs. 18 and 54; Rubin (1987); Satterthwaite (1946), Biometrics
+        Bulletin 2, 110-114; Kenward and Roger (1997), Biometrics 53, 983-997.
 
         Examples
         --------
@@ -340,3 +351,11 @@ class MerModList(Sequence[MerMod]):
         if by_imputation:
             return frame
         return frame.mean(axis=1).rename(values(self.fits[0]).name)
+
+
+def _only_by_imputation(by_imputation: bool, what: str) -> None:
+    if not by_imputation:
+        raise ArgumentError(
+            f"{what} has one row per fit: likelihoods and criteria have no valid pooled value, so "
+            "that by_imputation=False is not to be had."
+        )

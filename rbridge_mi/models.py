@@ -134,7 +134,8 @@ class Lmer:
             has a dot): others may hold what R can't, and have names that aren't text.
         n_jobs : int, optional
             Processes for the fits, as joblib counts them (-1 for all cores); by default joblib's
-            own setting, ``joblib.parallel_config``. The numbers do not depend on it.
+            own setting, ``joblib.parallel_config``. The numbers do not depend on it. This, `errors`
+            and `return_objects` are for an ImputedData, and refused with a DataFrame.
         errors : {"raise", "keep"}
             When a data set can't be fitted: raise, with the successful fits in ``error.fits``; or
             warn and return them, with the failures in ``fits.failed``.
@@ -166,6 +167,7 @@ class Lmer:
         if isinstance(data, ImputedData):
             return self._fit_each(data, n_jobs, errors, return_objects, isolate, timeout)
         plan = self._check(check_frame(data))
+        _refuse_of_many(n_jobs, errors, return_objects)
         data = plan.needed(data)
         if isolate:
             found = run_isolated(self._job(data, None), timeout)
@@ -518,6 +520,21 @@ class _Isolated:
             return self.model._fit_one(self.data, None).shipped(with_object=True)
         fit = self.model._try_one(self.data, self.imputation)
         return fit if isinstance(fit, RBridgeError) else fit.shipped(with_object=True)
+
+
+def _refuse_of_many(n_jobs: int | None, errors: str, return_objects: bool) -> None:
+    """What has no effect on one fit."""
+    given = {
+        "n_jobs": n_jobs not in (None, 1),
+        "errors": errors != "raise",
+        "return_objects": return_objects,
+    }
+    names = [name for name, is_given in given.items() if is_given]
+    if names:
+        raise ArgumentError(
+            f"{', '.join(names)} of fit() is for an ImputedData: a DataFrame makes one fit, here, "
+            "which raises its error and keeps its R object."
+        )
 
 
 def _per_row(given: Any, data: pd.DataFrame, name: str) -> Any:

@@ -150,7 +150,9 @@ class PooledMerMod:
         -------
         DataFrame
             The columns of `fixed`, with the combination as term (Rubin 1987, eqs. 3.1.2 to 3.1.10,
-            on the combination's m estimates). In R: ``mice::pool.scalar`` on them.
+            on the combination's m estimates). In R: ``mice::pool.scalar`` on them. P values and
+            intervals are those of each combination by itself, not adjusted for their number, as
+            ``attrs["note"]`` says of several.
 
         Raises
         ------
@@ -167,6 +169,8 @@ class PooledMerMod:
         contrast: str | None = None,
         at: Mapping[str, Any] | None = None,
         conf_level: float | None = None,
+        *,
+        adjust: str | None = None,
         **arguments: Any,
     ) -> pd.DataFrame:
         """Estimated marginal means, or contrasts of them: ``emmeans::emmeans(fit, specs, at=...)``.
@@ -184,18 +188,31 @@ class PooledMerMod:
         at : mapping, optional
             Values of covariates in the grid.
         conf_level : float, optional
+            That of the pooled model by default; R's name, ``level``, will do too.
+        adjust : {"none", "tukey", "sidak", "bonferroni", "holm", ...}, optional
+            How p values and intervals are adjusted for several comparisons; by default as R does:
+            Tukey's for "pairwise", Dunnett's for "trt.vs.ctrl", none for means. Computed by emmeans
+            from the pooled estimates and degrees of freedom.
         **arguments
-            Others of ``emmeans()``, such as ``weights``.
+            Under R's names or with underscores for dots. Of ``emmeans()``: ``weights``, ``offset``,
+            ``by``, ``cov_keep``, ``cov_reduce``, ``submodel``, ``rg_limit``. Of its ``summary()``,
+            asked of the pooled means: ``type`` ("response" goes back from a transformed response),
+            ``bias_adjust``, ``null``, ``side``, ``delta``. Of the contrast: such as ``ref``.
 
         Returns
         -------
         DataFrame
             A column per factor in specs (or ``contrast``), then the columns of `fixed` from
             estimate on. A factor keeps its name: where it is one of the table's own (a factor
-            ``t``, say), the table's own column gets an underscore (``t_``).
+            ``t``, say), the table's own column gets an underscore (``t_``). ``attrs["note"]`` says
+            how they were adjusted, and on which scale they are; after ``type="response"`` ubar, b
+            and t are those of the standard errors there, by the delta method. Means that can't be estimated (emmeans' nonEst) are missing, with a
+            warning. An ``offset=`` of the model is part of the means, as in R.
 
         Raises
         ------
+        ArgumentError
+            An argument that emmeans doesn't have, or that would have no effect here.
         RPackageError
             Where R has no emmeans.
 
@@ -203,10 +220,24 @@ class PooledMerMod:
         ----------
         Searle, Speed and Milliken (1980), The American Statistician 34, 216-221; Rubin (1987), eqs.
         3.1.2 to 3.1.10.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+        >>> pooled = rb.Lmer("mathach ~ ses + factor(female) + (1 | schid)").fit(imp).pool()
+        >>> pooled.emmeans("female", contrast="pairwise", adjust="none").shape
+        (1, 14)
         """
+        if "level" in arguments:
+            if conf_level is not None:
+                raise ArgumentError("level is R's name of conf_level: give one of them.")
+            arguments = dict(arguments)
+            conf_level = arguments.pop("level")
         level = self.conf_level if conf_level is None else conf_level
         return marginal_means(
-            self.fits, self.kind, self.dfcom, level, specs, contrast, at, arguments
+            self.fits, self.kind, self.dfcom, level, specs, contrast, at, adjust, arguments
         )
 
     # -- the random part -------------------------------------------------------------------

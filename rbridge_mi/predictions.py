@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .arguments import check_known, check_level
-from .asking import ask, complete_df
+from .arguments import check_known, check_level, check_newdata, re_form_text
+from .asking import ask, is_small_sample, plain_df
 from .errors import ArgumentError
 from .mermod import MerMod
 from .pooling import rubin
@@ -33,18 +33,28 @@ def predict_fits(
     if interval is not None:
         check_known([interval], ("confidence", "prediction"), "interval")
     check_level(conf_level)
-    if newdata is not None and not isinstance(newdata, pd.DataFrame):
-        raise ArgumentError(f"newdata must be a DataFrame, not {type(newdata).__name__}.")
-    if isinstance(dfcom, str) and dfcom != "residual":
+    check_newdata(newdata)
+    form = re_form_text(re_form)
+    observed = interval == "prediction"
+    if kind == "bootstrap":
+        if newdata is None:
+            raise ArgumentError(
+                "each bootstrap sample has other rows: give newdata to predict for."
+            )
+        if dfcom is not None:
+            raise ArgumentError(
+                "dfcom has no effect on bootstrap samples: their spread is the whole error."
+            )
+    method = dfcom if is_small_sample(dfcom) else None
+    if method == "kenward-roger" and (form != "none" or observed):
         raise ArgumentError(
-            f"dfcom={dfcom!r} is for coefficients: predictions take 'residual' or a number."
+            "dfcom='kenward-roger' is of the fixed part alone: give re_form='NA', and interval "
+            "None or 'confidence'; or take 'satterthwaite', which is of the whole variance."
         )
-    if newdata is None and kind == "bootstrap":
-        raise ArgumentError("each bootstrap sample has other rows: give newdata to predict for.")
-    form = "none" if re_form in ("NA", "~0", "~ 0") else re_form
+    complete: Any = None if method else plain_df(dfcom, fits)
     found = [
         ask(fit, "prediction_parts", newdata=fit.needed(newdata), re_form=form,
-            allow_new_levels=allow_new_levels)
+            allow_new_levels=allow_new_levels, observed=observed, method=method)
         for fit in fits
     ]  # fmt: skip
     rows = found[0]["rows"]
@@ -52,21 +62,19 @@ def predict_fits(
         raise ArgumentError("the fits dropped different rows: give newdata to predict for.")
     index = (fits[0].index if newdata is None else newdata.index)[rows - 1]
     q = np.array([x["mean"] for x in found])
-    u = np.array([x["variance"] for x in found])
-    if interval == "prediction":
-        sigma2 = np.array([[fit.sigma**2] for fit in fits])
-        u = u + sigma2 + np.array([x["left_out"] for x in found])
+    extra = np.array([x["extra"] for x in found])
+    u = np.array([x["variance"] for x in found]) + extra
     usable = np.isfinite(q).all(axis=0) & np.isfinite(u).all(axis=0)
     table = np.full((len(rows), 5), np.nan)
     if usable.any():
         if kind == "bootstrap":
             # The spread is the sampling variance; of `u` only what a new observation adds counts.
             pooled = rubin.pool_bootstrap(q[:, usable], conf_level=conf_level)
-            if interval == "prediction":
-                extra = sigma2 + np.array([x["left_out"] for x in found])
+            if observed:
                 pooled = _widened(pooled, extra[:, usable].mean(axis=0))
         else:
-            complete = complete_df(dfcom, fits, np.eye(len(fits[0].beta)))
+            if method:
+                complete = np.mean([x["df"] for x in found], axis=0)[usable]
             pooled = rubin.pool_scalars(
                 q[:, usable], u[:, usable], dfcom=complete, conf_level=conf_level
             )

@@ -123,6 +123,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "diagnostics_fits": (
         "converged", "is_singular", "optimizer", "optimizer_message", "messages",
     ),
+    "predict_se": ("estimate", "std_error"),
     "predict": ("estimate", "std_error", "df"),
     "predict_confidence": ("estimate", "std_error", "df", "conf_low", "conf_high"),
     "predict_prediction": ("estimate", "std_error", "df", "pred_low", "pred_high"),

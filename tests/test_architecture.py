@@ -25,6 +25,7 @@ LAYERS = [
         "columns",
         "rprint",
         "hypothesis",
+        "replies",
         "workers",
     },
     {"pooling", "isolation", "codings"},

@@ -349,8 +349,20 @@ def test_passed_on_arguments_name_no_functions(
 ) -> None:
     fit = fits_of(data)[0]
     for method in (fit.predict, fit.simulate, fit.confint):
-        with pytest.raises(rb.RCallError, match=r"holds text.*not passed on"):
+        with pytest.raises(
+            rb.RBridgeError, match=r"holds text.*not passed on|has no argument|take"
+        ):
             method(**{name: text})
+    # Behind the check of names stands R's own.
+    form: dict[str, Any] = {"newdata": None, "re_form": None, "allow_new_levels": False}
+    profile = {"parm": None, "level": 0.95, "method": "profile", "seed": None}
+    for function, own in (
+        ("mermod_predict", form),
+        ("mermod_simulate", {"nsim": 1, "seed": 1}),
+        ("mermod_confint", profile),
+    ):
+        with pytest.raises(rb.RCallError, match=r"holds text.*not passed on"):
+            fit.r.call(function, **own, **{name: text})
 
 
 @pytest.mark.parametrize(
@@ -364,8 +376,11 @@ def test_marginal_means_run_nothing(text: str, data: pd.DataFrame, canary: Path)
         with pytest.raises(rb.RBridgeError):
             pooled.emmeans(**arguments)
     for name in ("cov.reduce", "data", "vcov.", "nesting", "tran", "regrid", "mode", "options"):
-        with pytest.raises(rb.RBridgeError, match="holds text"):
+        with pytest.raises(rb.ArgumentError, match=r"has no argument|does not take|must be"):
             pooled.emmeans("f", **{name: text})
+        with pytest.raises(rb.RCallError, match="holds text"):
+            fit = pooled.fits[0]
+            fit.r.call("marginal_means", ["f"], None, None, {name: text}, {})
     for name in ("weights", "by", "type", "cov.keep", "submodel"):
         with refused_or_harmless():
             pooled.emmeans("f", **{name: text})
