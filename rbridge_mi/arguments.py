@@ -19,6 +19,7 @@ __all__ = [
     "check_columns",
     "check_count",
     "check_frame",
+    "check_frame_for_r",
     "check_known",
     "check_level",
     "check_memory",
@@ -43,15 +44,21 @@ def check_frame(data: Any, what: str = "data") -> pd.DataFrame:
             f"{what} is empty ({data.shape[0]} rows, {data.shape[1]} columns): there is nothing to "
             "work on."
         )
-    if isinstance(data.columns, pd.MultiIndex):
-        raise ArgumentError(
-            f"{what} has column names of {data.columns.nlevels} levels, and R's have one: make "
-            "them text, for instance with `data.columns = ['_'.join(x) for x in data.columns]`."
-        )
     twice = data.columns[data.columns.duplicated()].unique().tolist()
     if twice:
         raise ArgumentError(
             f"{what} has column names that stand more than once: {twice}. Rename or drop one."
+        )
+    return data
+
+
+def check_frame_for_r(data: Any, what: str = "data") -> pd.DataFrame:
+    """A frame as above, whose column names have one level, as R's have."""
+    check_frame(data, what)
+    if isinstance(data.columns, pd.MultiIndex):
+        raise ArgumentError(
+            f"{what} has column names of {data.columns.nlevels} levels, and R's have one: make "
+            "them text, for instance with `data.columns = ['_'.join(x) for x in data.columns]`."
         )
     return data
 

@@ -619,7 +619,11 @@ def _like(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _columns_of(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    return own_copy(original.iloc[:, original.columns.get_indexer(frame.columns)])
+    """The frame's columns of the original; one that was made later has no value there."""
+    positions = original.columns.get_indexer(frame.columns)
+    if (positions >= 0).all():
+        return own_copy(original.iloc[:, positions])
+    return original.reindex(columns=frame.columns)
 
 
 def _joined(

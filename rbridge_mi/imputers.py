@@ -17,7 +17,7 @@ from . import amelia, rdoor
 from .arguments import (
     check_columns,
     check_count,
-    check_frame,
+    check_frame_for_r,
     check_known,
     check_memory,
     check_seed,
@@ -141,7 +141,7 @@ class AmeliaImputer:
         RTimeout, RWorkerLost
             With `timeout` or `isolate`: what was running, R's call and the seed.
         """
-        check_frame(data)
+        check_frame_for_r(data)
         check_timeout(timeout)
         isolate = isolate or timeout is not None
         seed = check_seed(seed)
@@ -315,7 +315,7 @@ class BootstrapImputer:
 
     def impute(self, data: pd.DataFrame, seed: int | None = None) -> ImputedData:
         """m samples of the data; see the class."""
-        check_frame(data)
+        check_frame_for_r(data)
         seed = check_seed(seed)
         # A row's number, in R and here; and with clusters its label.
         each = 8 if self.cluster is None else 80

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from . import rdoor
-from .arguments import check_columns, check_frame, check_known, check_timeout
+from .arguments import check_columns, check_frame_for_r, check_known, check_timeout
 from .codings import codings
 from .errors import ArgumentError, FitError, FormulaError, RBridgeError, RWarning, RWorkerLost
 from .imputed import ImputedData, Piece
@@ -166,7 +166,7 @@ class Lmer:
         isolate = isolate or timeout is not None
         if isinstance(data, ImputedData):
             return self._fit_each(data, n_jobs, errors, return_objects, isolate, timeout)
-        plan = self._check(check_frame(data))
+        plan = self._check(check_frame_for_r(data))
         _refuse_of_many(n_jobs, errors, return_objects)
         data = plan.needed(data)
         if isolate:
@@ -277,7 +277,7 @@ class Lmer:
             return _refused(error)
 
     def _begin(self, data: pd.DataFrame) -> rdoor.Pending:
-        words = self._in_words(check_frame(data))
+        words = self._in_words(check_frame_for_r(data))
         return rdoor.begin_call_object("fit_lmer", data, words, error=FitError)
 
     def _in_words(self, data: pd.DataFrame) -> dict[str, Any]:

@@ -206,8 +206,9 @@ class PooledMerMod:
             estimate on. A factor keeps its name: where it is one of the table's own (a factor
             ``t``, say), the table's own column gets an underscore (``t_``). ``attrs["note"]`` says
             how they were adjusted, and on which scale they are; after ``type="response"`` ubar, b
-            and t are those of the standard errors there, by the delta method. Means that can't be estimated (emmeans' nonEst) are missing, with a
-            warning. An ``offset=`` of the model is part of the means, as in R.
+            and t are those of the standard errors there, by the delta method. Means that can't be
+            estimated (emmeans' nonEst) are missing, with a warning. An ``offset=`` of the model is
+            part of the means, as in R.
 
         Raises
         ------

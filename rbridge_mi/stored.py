@@ -310,8 +310,9 @@ def _check_data(data: ImputedData) -> None:
                 raise ValueError("imputed cells of a column that the data lack")
             made = piece.own(store.base)
         else:
-            made = dict(piece.complete(store.base).items())
-            if set(made) != columns:
+            frame = piece.complete(store.base)
+            if not frame.columns.is_unique or set(frame.columns) != columns:
                 raise ValueError(f"data set {i + 1} has other columns")
+            made = dict(frame.items())
         if any(len(x) != len(next(iter(made.values()))) for x in made.values()):
             raise ValueError(f"data set {i + 1} has columns of several lengths")

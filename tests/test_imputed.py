@@ -570,3 +570,11 @@ def test_ampute_keeps_integers_and_booleans() -> None:
 def test_ampute_refuses_wrong_prop(prop: object) -> None:
     with pytest.raises(rb.ArgumentError, match="prop must be"):
         rb.ampute(pd.DataFrame({"x": [1.0]}), prop=prop)  # type: ignore[arg-type]
+
+
+def test_columns_made_in_bootstrap_samples_have_no_value_in_the_data() -> None:
+    data = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [4, 5, 6]})
+    boot = rb.BootstrapImputer(m=2).impute(data, seed=1).assign(double=lambda d: 2 * d.x)
+    long = boot.to_long(include=True)
+    assert long.loc[long[".imp"] == 0, "double"].isna().all()
+    assert (long["double"] == 2 * long["x"])[long[".imp"] > 0].all()
