@@ -50,7 +50,8 @@ class Lmer:
     start : sequence or mapping, optional
         Start values of theta.
     weights, offset, subset : name of a column, or an array
-        One value per row of the data; a Series must have the data's index.
+        One value per row of the data; a Series must have the data's index. A subset holds True or
+        False.
     na_action : {"na.omit", "na.exclude", "na.fail", "na.pass"}, optional
     contrasts : mapping, optional
         Per factor, the name of a contrast function ("contr.sum"), or a matrix with a row per level
@@ -352,6 +353,8 @@ class Lmer:
                 names[name] = given
             elif given is not None:
                 vectors[name] = _per_row(given, data, name)
+            if name == "subset" and given is not None:
+                _check_truths(data[given] if isinstance(given, str) else vectors[name])
         return arguments, names, vectors
 
 
@@ -551,6 +554,15 @@ def _per_row(given: Any, data: pd.DataFrame, name: str) -> Any:
             f"{name} has shape {array.shape}: it needs one value for each of the {len(data)} rows."
         )
     return array
+
+
+def _check_truths(subset: Any) -> None:
+    """R takes numbers for the numbers of rows: 0 and 1 would be the first row, again and again."""
+    if pd.api.types.is_numeric_dtype(subset.dtype) and not pd.api.types.is_bool_dtype(subset.dtype):
+        raise ArgumentError(
+            f"subset holds {subset.dtype}: it needs True or False for each row, as `column == 1` "
+            "gives them, since R takes numbers for the numbers of rows."
+        )
 
 
 def _warn(fits: Sequence[MerMod]) -> None:

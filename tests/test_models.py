@@ -104,6 +104,9 @@ def test_arguments_of_wrong_length_or_index_are_refused() -> None:
         rb.Lmer("y ~ x + (1 | g)", weights=[1, 2, 3]).fit(data)
     with pytest.raises(rb.ArgumentError, match="offset has another index"):
         rb.Lmer("y ~ x + (1 | g)", offset=data["w"].iloc[::-1]).fit(data)
+    for subset in (data["half"].astype(int).to_numpy(), "w"):
+        with pytest.raises(rb.ArgumentError, match=r"subset holds .*64: it needs True or False"):
+            rb.Lmer("y ~ x + (1 | g)", subset=subset).fit(data)
     with pytest.raises(rb.ArgumentError, match=r"subset names 'nope'"):
         rb.Lmer("y ~ x + (1 | g)", subset="nope").fit(data)
     with pytest.raises(rb.ArgumentError, match=r"na.omit, na.exclude"):
