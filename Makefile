@@ -26,7 +26,7 @@ test: $(READY) r-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fuzz: $(READY)
-	RBRIDGE_FUZZ=10000 RBRIDGE_TAMPERED=4000 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_tampered.py --timeout 3600
+	RBRIDGE_FUZZ=10000 RBRIDGE_TAMPERED=4000 $(BIN)/python -m pytest tests/whole/test_fuzz.py tests/storage/test_tampered.py --timeout 3600
 
 matrix: $(READY) r-test
 	$(BIN)/python tests/matrix.py

@@ -16,7 +16,7 @@ from fitting import VIGNETTE, collect, vignette_data
 from harness import Report
 
 import rbridge_mi as rb
-from rbridge_mi.workers import run_each
+from rbridge_mi.processes.workers import run_each
 
 M = 20
 

@@ -1,3 +1,5 @@
+# What this R is made of.
+
 # The R installation: versions, linear algebra, locale, and the packages asked for ("" if absent).
 describe_stack <- function(packages) {
   list(

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .comparisons import compare, compare_estimates
+    from .data.imputed_data import ImputedData
     from .datasets import ampute, load_hsb
     from .errors import (
         ArgumentError,
@@ -31,13 +31,15 @@ if TYPE_CHECKING:
         RWarning,
         RWorkerLost,
     )
-    from .imputed import ImputedData
-    from .imputers import AmeliaImputer, BootstrapImputer, impute
-    from .mermod import MerMod
-    from .mermodlist import MerModList
-    from .models import Lmer, start_workers
-    from .pooled import PooledMerMod
-    from .saving import load, save
+    from .fits.mermod import MerMod
+    from .imputers.amelia import AmeliaImputer
+    from .imputers.bootstrap import BootstrapImputer
+    from .imputers.choose import impute
+    from .models.lmer import Lmer, start_workers
+    from .pooled.comparisons import compare, compare_estimates
+    from .pooled.mermod_list import MerModList
+    from .pooled.pooled_mermod import PooledMerMod
+    from .storage.files import load, save
 
 try:
     # pandas needs it, and Python refuses its first import once the main thread has ended: so that
@@ -56,7 +58,7 @@ __version__ = "0.1.0"
 # Where each public name lives. A module is loaded when one of its names is first used, so that
 # the command line can start R while pandas is still loading.
 _HOMES = {
-    "comparisons": ("compare", "compare_estimates"),
+    "pooled.comparisons": ("compare", "compare_estimates"),
     "datasets": ("ampute", "load_hsb"),
     "errors": (
         "ArgumentError",
@@ -77,13 +79,15 @@ _HOMES = {
         "RWarning",
         "RWorkerLost",
     ),
-    "imputed": ("ImputedData",),
-    "imputers": ("AmeliaImputer", "BootstrapImputer", "impute"),
-    "mermod": ("MerMod",),
-    "mermodlist": ("MerModList",),
-    "models": ("Lmer", "start_workers"),
-    "pooled": ("PooledMerMod",),
-    "saving": ("load", "save"),
+    "data.imputed_data": ("ImputedData",),
+    "imputers.amelia": ("AmeliaImputer",),
+    "imputers.bootstrap": ("BootstrapImputer",),
+    "imputers.choose": ("impute",),
+    "fits.mermod": ("MerMod",),
+    "pooled.mermod_list": ("MerModList",),
+    "models.lmer": ("Lmer", "start_workers"),
+    "pooled.pooled_mermod": ("PooledMerMod",),
+    "storage.files": ("load", "save"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

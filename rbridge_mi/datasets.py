@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from . import rdoor
-from .arguments import check_columns, check_frame, check_seed, column_list
+from .base.arguments import check_columns, check_frame, check_seed, column_list
 from .errors import ArgumentError
 
 __all__ = ["ampute", "load_hsb"]

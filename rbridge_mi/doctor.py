@@ -7,8 +7,8 @@ import platform
 from dataclasses import dataclass, field
 
 from . import rdoor
+from .base.text import Printed
 from .errors import RBridgeError
-from .printed import Printed
 
 __all__ = ["Diagnosis", "diagnose"]
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..dtypes import label
+from ..base.labels import label
 from .spec import ColumnSpec, DataSpec, column_key
 from .values import Mistakes, shown
 

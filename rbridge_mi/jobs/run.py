@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import __version__, amelia, imputers, rdoor
+from .. import __version__, rdoor
+from ..base.glossary import beside
+from ..data.imputed_data import ImputedData
 from ..doctor import Diagnosis, diagnose
 from ..errors import (
     ArgumentError,
@@ -26,12 +28,12 @@ from ..errors import (
     RNotFoundError,
     RPackageError,
 )
-from ..imputed import ImputedData
-from ..mermod import MerMod
-from ..mermodlist import MerModList
-from ..models import Lmer, start_workers
-from ..pooled import PooledMerMod
-from ..schemas import beside
+from ..fits.mermod import MerMod
+from ..imputers import amelia_arguments as amelia
+from ..imputers.choose import impute
+from ..models.lmer import Lmer, start_workers
+from ..pooled.mermod_list import MerModList
+from ..pooled.pooled_mermod import PooledMerMod
 from . import outputs
 from .data import DataFile, read_data
 from .places import data_file, output_folder
@@ -400,7 +402,7 @@ def _impute(checked: Checked, tell: Say) -> ImputedData:
     frame.index = pd.RangeIndex(1, len(frame) + 1)  # rows are numbered as R numbers them
     try:
         engine: Any = spec.engine
-        return imputers.impute(
+        return impute(
             frame,
             spec.m,
             engine,

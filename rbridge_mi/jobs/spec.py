@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..arguments import LONGEST
+from ..base.arguments import LONGEST
 from .values import (
     Check,
     Mistakes,

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import PoolingError, RBridgeWarning, RNotFoundError
-from ..mermod import MerMod
+from ..fits.mermod import MerMod
 
 __all__ = [
     "RandomTerm",

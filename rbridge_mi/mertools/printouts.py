@@ -11,18 +11,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ..errors import PoolingError
-from ..mermod import MerMod
+from ..fits.mermod import MerMod
 from ..pooling.tails import t_two_sided
-from ..rprint import (
-    as_character,
-    call_lines,
-    format_numbers,
-    matrix_lines,
-    round_r,
-    vector_lines,
-)
 from . import numbers
 from .numbers import r_mean
+from .r_format import as_character, call_lines, format_numbers, matrix_lines, round_r, vector_lines
 
 __all__ = ["fastdisp_lines", "summary_lines"]
 

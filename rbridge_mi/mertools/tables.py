@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ..base.text import Printed
 from ..errors import PoolingError
-from ..mermod import MerMod
-from ..printed import Printed
+from ..fits.mermod import MerMod
 from . import numbers, printouts
 
 __all__ = ["MerToolsTables"]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, RBridgeWarning, RCallError
-from ..imputers import AmeliaImputer
-from ..mermod import MerMod
-from ..models import Lmer
+from ..fits.mermod import MerMod
+from ..imputers.amelia import AmeliaImputer
+from ..models.lmer import Lmer
 from ..rdoor import call
 from ..testing.answers import answer, compared, fit_answers, intervals, numbered, simulated
 from ..testing.bits import Comparison, Missing, compare

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..dtypes import label
+from ..base.labels import label
 from ..errors import EncodingError
 
 __all__ = ["check_frame_names", "names_for_r", "to_r"]

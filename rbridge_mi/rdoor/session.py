@@ -47,12 +47,20 @@ def source_dir() -> Path:
     """Where the R sources are: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     for place in (package / "r", package.parent / "r"):
-        if (place / "bridge.R").is_file():
+        if (place / "harness.R").is_file():
             return place
     raise RNotFoundError(
-        f"rbridge_mi's own R sources (r/bridge.R) were not found beside {package}: the "
+        f"rbridge_mi's own R sources (r/harness.R) were not found beside {package}: the "
         "installation is incomplete. Reinstall the package."
     )
+
+
+def r_files() -> list[Path]:
+    """The files of this library's R functions; those of reference/ are for an Rscript alone."""
+    source = source_dir()
+    return [
+        x for x in sorted(source.rglob("*.R")) if "reference" not in x.relative_to(source).parts
+    ]
 
 
 class Session:
@@ -199,7 +207,7 @@ class Session:
             _restore_environment(before, names)
         _check_started(base)
         functions = base["new.env"](parent=base["baseenv"]())
-        for path in sorted(source_dir().glob("*.R")):
+        for path in r_files():
             base["sys.source"](str(path), envir=functions, **{"keep.source": False})
         library = str(functions["unloaded_library"]("lme4")[0])
         if library:

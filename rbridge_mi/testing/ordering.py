@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import RBridgeError
-from ..models import Lmer
+from ..models.lmer import Lmer
 from ..rdoor import call
 from ..rdoor.session import is_running
 from .rscript import Rscript

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
-from rbridge_mi.schemas import TABLES
+from rbridge_mi.base.glossary import TABLES
 
 DATA = Path(__file__).parent / "data"
 CASES = ("hsb", "sleepstudy", "sleepstudy_zcp", "penicillin")

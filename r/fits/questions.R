@@ -1,0 +1,97 @@
+# R's own methods for a fit: predict, simulate, confint, anova.
+
+# The predictions of R's own predict(); where lme4 stops although there is an answer, ours. What is
+# wrong with `newdata` comes back as a text, with what R says of it.
+mermod_predict <- function(fit, newdata, re_form, allow_new_levels, ...) {
+  given <- plain_arguments(list(...), "type")
+  form <- read_re_form(fit, newdata, re_form)
+  predicted <- function(rows) {
+    arguments <- c(list(fit, allow.new.levels = allow_new_levels), given)
+    arguments["re.form"] <- list(form)
+    arguments$newdata <- rows
+    values <- do.call(stats::predict, arguments, quote = TRUE)
+    list(rows = as.integer(names(values)), values = unname(as.numeric(values)))
+  }
+  fixed <- !isTRUE(given$random.only)
+  problem <- newdata_problem(fit, newdata, form, allow_new_levels, fixed)
+  if (!is.null(problem)) return(list(problem = problem, said = error_text(predicted(newdata))))
+  if (is.null(given$newparams)) say_offset(fit, newdata)
+  if (identical(nrow(newdata), 0L)) return(list(rows = integer(), values = numeric()))
+  if (loses_slope(fit, form)) {
+    if (!is.null(given$newparams)) return(list(problem = slope_problem(form), said = ""))
+    found <- design_rows(fit, newdata, form)
+    return(list(rows = found$rows, values = mean_rows(fit, found, fixed)))
+  }
+  if (is.null(newdata) || !is.null(given$na.action)) return(predicted(newdata))
+  # lme4 takes missing numbers, and stops at missing levels: those rows have no prediction.
+  whole <- !lacks_level(fit, newdata, form, fixed)
+  values <- rep(NA_real_, nrow(newdata))
+  if (any(whole)) {
+    values[whole] <- predicted(if (all(whole)) newdata else newdata[whole, , drop = FALSE])$values
+  }
+  list(rows = seq_along(values), values = values)
+}
+
+mermod_simulate <- function(fit, nsim, seed, ...) {
+  given <- list(...)
+  newdata <- given$newdata
+  if (is.character(given$re.form)) given["re.form"] <- list(read_re_form(fit, newdata, given$re.form))
+  refuse_shadowed(stats::formula(fit), c(names(newdata), names(stats::model.frame(fit))))
+  arguments <- c(list(fit, nsim = nsim, seed = seed), plain_arguments(given))
+  # Random effects that are not given are drawn: their groups are needed, too.
+  problem <- newdata_problem(fit, newdata, NULL, isTRUE(given$allow.new.levels), TRUE, FALSE)
+  if (is.null(problem) && loses_slope(fit, given$re.form)) problem <- slope_problem(given$re.form)
+  if (!is.null(problem)) {
+    return(list(problem = problem, said = error_text(do.call(stats::simulate, arguments, quote = TRUE))))
+  }
+  say_offset(fit, newdata)
+  say_weights(fit)
+  names <- paste0("sim_", seq_len(nsim))
+  if (identical(nrow(newdata), 0L)) {
+    return(list(rows = integer(), names = names, values = rep(list(numeric()), nsim)))
+  }
+  values <- do.call(stats::simulate, arguments, quote = TRUE)
+  list(rows = as.integer(row.names(values)), names = names(values), values = unname(as.list(values)))
+}
+
+say_weights <- function(fit) {
+  if (!is.null(stats::getCall(fit)$weights)) {
+    warning("lme4's simulate() gives every row the residual variance sigma^2, and leaves the fit's ",
+      "weights out", call. = FALSE)
+  }
+}
+
+# The names of the rows that confint() has for a fit, in its order.
+confint_names <- function(fit, old_names) {
+  rownames(stats::confint(fit, method = "Wald", oldNames = old_names))
+}
+
+mermod_confint <- function(fit, parm, level, method, seed, ...) {
+  if (!is.null(seed)) seed_r(seed)
+  if (method == "boot") say_weights(fit)
+  choices <- c("boot.type", "type", "parallel", "startmethod", "prof.scale", "optimizer")
+  arguments <- c(
+    list(fit, level = level, method = method, quiet = TRUE), plain_arguments(list(...), choices)
+  )
+  if (!is.null(parm)) arguments$parm <- parm
+  table <- do.call(stats::confint, arguments, quote = TRUE)
+  list(terms = rownames(table), low = unname(table[, 1L]), high = unname(table[, 2L]))
+}
+
+# R sorts the models by their number of parameters, stably.
+mermod_anova <- function(fit, others, refit) {
+  fits <- c(list(fit), others)
+  names <- paste0("model", seq_along(fits))
+  table <- do.call(stats::anova, c(unname(fits), list(refit = refit, model.names = names)))
+  list(
+    order = match(row.names(table), names),
+    table = list(
+      npar = table$npar, aic = table$AIC, bic = table$BIC, log_lik = table$logLik,
+      deviance = table[[intersect(c("deviance", "-2*log(L)"), names(table))]], # its newer name
+      statistic = table$Chisq, df = table$Df,
+      p_value = table[["Pr(>Chisq)"]]
+    )
+  )
+}
+
+mermod_anova_terms <- function(fit) as.data.frame(stats::anova(fit))

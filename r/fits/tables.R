@@ -1,0 +1,139 @@
+# The tables of a fit, as plain vectors.
+
+# What is cheap to say.
+mermod_core <- function(fit) {
+  formula <- stats::formula(fit)
+  beta <- lme4::fixef(fit)
+  theta <- lme4::getME(fit, "theta")
+  groups <- lme4::ngrps(fit)
+  likelihood <- stats::logLik(fit)
+  reml <- lme4::isREML(fit)
+  dropped <- attr(lme4::getME(fit, "X"), "col.dropped")
+  list(
+    formula = paste(deparse(formula, width.cutoff = 500L), collapse = " "),
+    columns = union(names(environment(formula)$data), all.vars(formula)),
+    terms = as.character(names(beta)),
+    beta = unname(beta),
+    dropped = names(dropped),
+    theta_names = names(theta),
+    theta = unname(theta),
+    group_names = names(groups),
+    group_counts = unname(groups),
+    n_flist = length(lme4::getME(fit, "flist")),
+    nobs = stats::nobs(fit),
+    sigma = stats::sigma(fit),
+    reml = reml,
+    criterion = unname(fit@devcomp$cmp[[if (reml) "REML" else "dev"]]),
+    log_lik = as.numeric(likelihood),
+    npar = as.integer(attr(likelihood, "df")),
+    aic = stats::AIC(likelihood),
+    bic = stats::BIC(likelihood),
+    df_residual = stats::df.residual(fit),
+    singular = lme4::isSingular(fit),
+    optimizer = fit@optinfo$optimizer,
+    optimizer_message = as.character(fit@optinfo$message),
+    convergence = as.character(unlist(fit@optinfo$conv$lme4$messages)),
+    collation = as.character(attr(environment(stats::formula(fit)), "collation"))
+  )
+}
+
+mermod_vcov <- function(fit) {
+  v <- stats::vcov(fit, correlation = FALSE) # the same numbers, without their correlations
+  if (!isS4(v)) v <- stats::vcov(fit) # not positive definite: R's own way to say so
+  list(terms = as.character(rownames(v)), vcov = unname(as.matrix(v)))
+}
+
+# As as.data.frame(VarCorr(fit)) has it: variances, then covariances, of one group after another.
+mermod_varcorr <- function(fit) {
+  found <- lme4::VarCorr(fit)
+  parts <- lapply(found, function(v) {
+    below <- lower.tri(v)
+    terms <- rownames(v)
+    list(
+      var1 = c(terms, terms[col(v)[below]]), var2 = c(rep(NA, nrow(v)), terms[row(v)[below]]),
+      vcov = c(diag(v), v[below]),
+      sdcor = c(attr(v, "stddev"), attr(v, "correlation")[below])
+    )
+  })
+  scale <- attr(found, "sc")
+  whole <- function(name, last) c(unlist(lapply(parts, `[[`, name), use.names = FALSE), last)
+  list(
+    grp = c(rep(names(found), lengths(lapply(parts, `[[`, "vcov"))), "Residual"),
+    var1 = whole("var1", NA_character_), var2 = whole("var2", NA_character_),
+    vcov = whole("vcov", scale^2), sdcor = whole("sdcor", scale)
+  )
+}
+
+# As as.data.frame(ranef(fit, condVar = TRUE)) has it, in half the time: that one makes factors.
+mermod_ranef <- function(fit) {
+  tables <- lme4::ranef(fit, condVar = TRUE)
+  sizes <- lengths(tables) * vapply(tables, nrow, 1L) # terms x levels
+  list(
+    grpvar = rep(names(tables), sizes),
+    term = unlist(lapply(tables, function(x) rep(names(x), each = nrow(x))), use.names = FALSE),
+    grp = unlist(lapply(tables, function(x) rep(row.names(x), length(x))), use.names = FALSE),
+    condval = unlist(tables, use.names = FALSE),
+    condsd = unlist(lapply(tables, condsd_of), use.names = FALSE)
+  )
+}
+
+# The conditional standard deviations of a table of ranef(): its terms' variances come as one array,
+# terms x terms x levels, or, where the terms were written apart, as a list of such arrays.
+condsd_of <- function(table) {
+  variances <- attr(table, "postVar")
+  if (is.null(variances)) return(rep(NA_real_, length(table) * nrow(table)))
+  if (!is.list(variances)) variances <- list(variances)
+  lapply(variances, function(block) {
+    lapply(seq_len(nrow(block)), function(i) sqrt(block[i, i, ]))
+  })
+}
+
+mermod_coef <- function(fit) {
+  lapply(stats::coef(fit), function(table) {
+    list(grp = rownames(table), terms = names(table), values = unname(as.matrix(table)))
+  })
+}
+
+# Fitted values and residuals with the numbers of the rows that they belong to.
+mermod_cases <- function(fit) {
+  values <- stats::fitted(fit)
+  residuals <- stats::residuals(fit)
+  rows <- as.integer(names(values))
+  same <- identical(names(values), names(residuals))
+  list(
+    rows = rows, fitted = unname(values),
+    residual_rows = if (same) rows else as.integer(names(residuals)),
+    residuals = unname(residuals)
+  )
+}
+
+# What several of these functions say of a fit; one that R refuses is left out.
+mermod_answers <- function(fit, functions) {
+  answers <- lapply(functions, function(name) {
+    tryCatch(list(find_function(name)(fit)), error = function(condition) NULL)
+  })
+  names(answers) <- functions
+  lapply(answers[lengths(answers) > 0L], `[[`, 1L)
+}
+
+mermod_print <- function(fit) utils::capture.output(print(fit))
+
+mermod_summary <- function(fit) {
+  found <- summary(fit)
+  utils::capture.output(print(found))
+}
+
+# Variance of the fixed predictions, mean variance of the random ones, residual variance.
+variance_shares <- function(fit) {
+  covs <- lme4::VarCorr(fit)
+  n <- stats::nobs(fit)
+  random <- mapply(function(cov, z) {
+    z <- as.matrix(z)
+    sum(plain_matrix(cov) * crossprod(z)) / nrow(z)
+  }, covs, term_columns(fit))
+  list(
+    fixed = stats::var(as.vector(lme4::getME(fit, "X") %*% lme4::fixef(fit))),
+    random = sum(random),
+    residual = stats::sigma(fit)^2
+  )
+}

@@ -1,0 +1,169 @@
+# The harness in which every R function of this library runs. Functions here and in the other files
+# are sourced once, into an environment of their own.
+
+# Calls a function, by its name, with `args`; returns its value and, if there were any, the error and
+# every warning and message, in order, as plain vectors. Options, working directory, search path,
+# locale, time zone and the state of the random number generator are afterwards as they were.
+# With `plain`, R meanwhile sorts text by code point and speaks English, whatever its locale.
+run <- function(name, args, plain = FALSE) {
+  kind <- text <- where <- character()
+  note <- function(what, condition) {
+    kind <<- c(kind, what)
+    text <<- c(text, conditionMessage(condition))
+    where <<- c(where, call_text(conditionCall(condition)))
+  }
+  restore <- session_state()
+  restore_icu <- if (plain) plain_locale()
+  kinds <- RNGkind()
+  had_seed <- exists(".Random.seed", globalenv(), inherits = FALSE)
+  seed <- if (had_seed) get(".Random.seed", globalenv(), inherits = FALSE)
+  on.exit({
+    restore()
+    if (plain) restore_icu()
+    if (had_seed) {
+      assign(".Random.seed", seed, globalenv())
+    } else if (exists(".Random.seed", globalenv(), inherits = FALSE)) {
+      suppressWarnings(RNGkind(kinds[1L], kinds[2L], kinds[3L]))  # R keeps them beside the seed
+      rm(".Random.seed", envir = globalenv())
+    }
+  })
+  status <- "ok"
+  value <- tryCatch(
+    withCallingHandlers(
+      do.call(find_function(name), args, quote = TRUE, envir = calling_place(name, args)),
+      warning = function(condition) {
+        note("warning", condition)
+        invokeRestart("muffleWarning")
+      },
+      message = function(condition) {
+        note("message", condition)
+        invokeRestart("muffleMessage")
+      }
+    ),
+    error = function(condition) {
+      status <<- "error"
+      note("error", condition)
+      NULL
+    },
+    interrupt = function(condition) {
+      status <<- "interrupt"
+      NULL
+    }
+  )
+  c(list(status, value), if (length(kind) > 0L) list(kind, text, where))
+}
+
+# Where a package's function finds itself called from: some (lme4's `influence`) look there for the
+# data of a fit's call, which live with the fit's formula.
+calling_place <- function(name, args) {
+  fit <- if (length(args) > 0L) args[[1L]]
+  if (!grepl("::", name, fixed = TRUE) || !inherits(fit, "merMod")) return(parent.frame())
+  new.env(parent = environment(stats::formula(fit)))
+}
+
+# `run` of a function with `shared` and each of `own`, one after the other; an interrupt ends it.
+run_each <- function(name, shared, own, plain = FALSE) {
+  done <- list()
+  for (value in own) {
+    found <- run(name, list(shared, value), plain)
+    done[[length(done) + 1L]] <- found
+    if (found[[1L]] == "interrupt") break
+  }
+  done
+}
+
+# A function that puts this session's settings back.
+session_state <- function() {
+  before <- as.list(.Options) # options() would sort them first
+  loaded <- loadedNamespaces()
+  directory <- getwd()
+  path <- search()
+  locale <- Sys.getlocale()
+  zone <- Sys.getenv("TZ", NA)
+  function() {
+    if (!identical(as.list(.Options), before)) {
+      options(before)
+      # Options that are new, unless a package that was loaded meanwhile may have brought them.
+      if (length(loadedNamespaces()) == length(loaded)) {
+        added <- setdiff(names(.Options), names(before))
+        if (length(added) > 0L) options(structure(vector("list", length(added)), names = added))
+      }
+    }
+    if (!is.null(directory)) setwd(directory)
+    for (name in setdiff(search(), path)) detach(name, character.only = TRUE)
+    if (!identical(Sys.getlocale(), locale)) restore_locale(locale)
+    if (!identical(Sys.getenv("TZ", NA), zone)) {
+      if (is.na(zone)) Sys.unsetenv("TZ") else Sys.setenv(TZ = zone)
+    }
+  }
+}
+
+# Takes the C locale for what an answer may depend on; returns a function that puts ICU's collation,
+# which goes with it, back.
+plain_locale <- function() {
+  before <- icuGetCollate()
+  for (category in c("LC_COLLATE", "LC_MESSAGES", "LC_TIME")) Sys.setlocale(category, "C")
+  function() {
+    if (uses_icu(before) && !identical(icuGetCollate(), before)) icuSetCollate(locale = before)
+  }
+}
+
+uses_icu <- function(collation) !collation %in% c("ICU not in use", "unknown")
+
+# By what this session sorts text: the locale, and ICU's rules where R follows them.
+text_order <- function() {
+  locale <- Sys.getlocale("LC_COLLATE")
+  icu <- icuGetCollate()
+  if (uses_icu(icu)) paste0(locale, " (ICU: ", icu, ")") else locale
+}
+
+# `locale` as Sys.getlocale() has it: one name, or "LC_CTYPE=...;LC_NUMERIC=...;...".
+restore_locale <- function(locale) {
+  for (part in strsplit(locale, ";", fixed = TRUE)[[1L]]) {
+    pair <- strsplit(part, "=", fixed = TRUE)[[1L]]
+    category <- if (length(pair) == 2L) pair[1L] else "LC_ALL"
+    known <- c("LC_ALL", "LC_CTYPE", "LC_COLLATE", "LC_TIME", "LC_MONETARY", "LC_NUMERIC",
+               "LC_MESSAGES")
+    if (category %in% known) suppressWarnings(Sys.setlocale(category, pair[length(pair)]))
+  }
+}
+
+call_text <- function(call) {
+  if (is.null(call) || identical(call[[1L]], quote(do.call))) return("")
+  paste(deparse(call, width.cutoff = 80L, nlines = 1L), collapse = " ")
+}
+
+# What `set.seed(seed)` means in a fresh R, whatever generator this session has been switched to.
+# A package may have changed the default kinds, so they are named.
+seed_r <- function(seed) {
+  set.seed(seed, kind = "Mersenne-Twister", normal.kind = "Inversion", sample.kind = "Rejection")
+}
+
+# A function by its name: "package::function", or one of this library's own.
+find_function <- function(name) {
+  parts <- strsplit(name, "::", fixed = TRUE)[[1L]]
+  if (length(parts) == 2L) getExportedValue(parts[1L], parts[2L]) else get(name, mode = "function")
+}
+
+has_package <- function(name) requireNamespace(name, quietly = TRUE)
+
+needs_package <- function(name, what) {
+  if (!has_package(name)) {
+    stop(what, " needs the R package ", name, ", which this R does not have. Install it: on Debian ",
+      "`apt-get install r-cran-", tolower(name), "`, elsewhere in R install.packages(\"", name, "\")",
+      call. = FALSE
+    )
+  }
+}
+
+# The text of the error in which `expr` ends; "" if it doesn't.
+error_text <- function(expr) {
+  tryCatch({
+    suppressWarnings(expr)
+    ""
+  }, error = conditionMessage)
+}
+
+to_bytes <- function(object) serialize(object, NULL, xdr = FALSE)
+
+from_bytes <- function(bytes) unserialize(bytes)

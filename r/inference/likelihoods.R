@@ -1,0 +1,97 @@
+# Likelihoods that comparisons of nested models need: of refits, at given parameters, of stacked data.
+
+# The fit by maximum likelihood, from the same call; itself if it is one.
+refit_ml <- function(fit) {
+  fit <- refitted(fit, REML = FALSE)
+  list(object = fit, log_lik = as.numeric(stats::logLik(fit)))
+}
+
+# The ML log-likelihood of the fit's data at these parameters (a list as above).
+loglik_at <- function(fit, beta, covs, sigma2) {
+  theta <- unlist(lapply(covs, function(cov) {
+    factor <- lower_factor(cov / sigma2)
+    factor[lower.tri(factor, diag = TRUE)]
+  }))
+  parts <- deviance_parts(fit, beta)(theta)
+  n <- stats::nobs(fit)
+  weights <- fit@resp$weights
+  -(parts$ldL2 + n * log(2 * pi * sigma2) + parts$pwrss / sigma2 - sum(log(weights[weights > 0]))) / 2
+}
+
+# The maximised ML log-likelihood of the model on all fits' data under each other, groups apart per
+# fit: what the formula computes of its variables (scale(x), poly(x, 2)), it computes of the stacked
+# ones.
+stacked_loglik <- function(first, others) {
+  fits <- c(list(first), others)
+  stacked <- stacked_call(fits)
+  parts <- eval(stacked$call, stacked$env)
+  parts$reTrms <- groups_apart(parts$formula, parts$fr, stacked$imputation)
+  expected <- lapply(fits, parameter_names)
+  found <- c(colnames(parts$X), random_names(parts$reTrms$cnms))
+  if (!all(vapply(expected, setequal, NA, found))) {
+    stop("the models differ in their parameters: ", describe_difference(c(expected, list(found))),
+      call. = FALSE)
+  }
+  control <- eval(stacked$call$control, stacked$env)
+  if (is.null(control)) control <- lme4::lmerControl()
+  devfun <- lme4::mkLmerDevfun(parts$fr, parts$X, parts$reTrms, REML = FALSE, control = control)
+  opt <- lme4::optimizeLmer(devfun,
+    optimizer = control$optimizer, restart_edge = control$restart_edge,
+    boundary.tol = control$boundary.tol, control = control$optCtrl, calc.derivs = FALSE
+  )
+  list(log_lik = -opt$fval / 2, conv = as.integer(opt$conv), message = as.character(opt$msg))
+}
+
+# What lmer() is asked of the stacked data before it fits: the first fit's call, in an environment
+# that holds the rows of all fits, and their weights, offsets and subsets.
+stacked_call <- function(fits) {
+  envs <- lapply(fits, function(fit) environment(stats::formula(fit)))
+  frames <- lapply(envs, function(env) env$data)
+  sizes <- vapply(frames, nrow, 1L)
+  before <- cumsum(c(0L, sizes))
+  env <- new.env(parent = envs[[1L]])
+  env$data <- do.call(rbind, frames)
+  row.names(env$data) <- NULL
+  call <- stats::getCall(fits[[1L]])
+  for (name in intersect(c("weights", "offset", "subset"), names(call))) {
+    values <- lapply(seq_along(fits), function(i) {
+      value <- eval(call[[name]], frames[[i]], envs[[i]])
+      if (name == "subset" && is.numeric(value)) value + sign(value) * before[i] else value
+    })
+    own <- make.unique(c(names(env$data), paste0(".", name)))
+    own <- own[length(own)]
+    env[[own]] <- unlist(values, use.names = FALSE)
+    call[[name]] <- as.name(own)
+  }
+  call[[1L]] <- quote(lme4::lFormula)
+  call$start <- call$verbose <- NULL
+  call$REML <- FALSE
+  environment(call$formula) <- env
+  list(call = call, env = env, imputation = factor(rep(seq_along(fits), times = sizes)))
+}
+
+# lme4's random terms for the rows of a stacked frame, a group of each imputation for itself.
+groups_apart <- function(formula, frame, imputation) {
+  own <- make.unique(c(names(frame), ".imputation"))
+  own <- own[length(own)]
+  frame[[own]] <- imputation[as.integer(row.names(frame))]
+  bars <- find_bars(formula)
+  apart <- lapply(bars, function(bar) {
+    bar[[3L]] <- call(":", as.name(own), bar[[3L]])
+    bar
+  })
+  label <- function(bar) deparse1(bar[[3L]])
+  terms <- make_random_terms(apart, frame)
+  renamed <- stats::setNames(vapply(bars, label, ""), vapply(apart, label, ""))
+  names(terms$cnms) <- renamed[names(terms$cnms)]
+  terms
+}
+
+make_random_terms <- function(bars, frame) {
+  if (has_package("reformulas")) reformulas::mkReTrms(bars, frame) else lme4::mkReTrms(bars, frame)
+}
+
+describe_difference <- function(names) {
+  common <- Reduce(intersect, names)
+  paste0("not all have ", paste(setdiff(unique(unlist(names)), common), collapse = ", "))
+}

@@ -1,0 +1,133 @@
+# Estimated marginal means, by emmeans.
+
+# emmeans' grid for one fit: levels, linear functions of the coefficients, estimates, variances; a
+# mean that can't be estimated is NA.
+marginal_means <- function(fit, specs, contrast, at, arguments, comparing) {
+  grid <- marginal_grid(fit, specs, contrast, at, arguments, comparing)
+  kept <- !is.na(grid@bhat) # coefficients that were not dropped
+  linear <- unname(grid@linfct)
+  whole <- rowSums(is.na(linear)) == 0
+  if (!all(kept)) {
+    whole[whole] <- estimability::is.estble(linear[whole, , drop = FALSE], grid@nbasis, 1e-8)
+  }
+  linear <- linear[, kept, drop = FALSE]
+  linear[!whole, ] <- NA
+  offset <- grid@grid[[".offset."]]
+  estimate <- as.vector(linear %*% grid@bhat[kept])
+  list(
+    levels = lapply(grid_levels(grid), function(x) if (is.factor(x)) as.character(x) else x),
+    linear = linear,
+    estimate = if (is.null(offset)) estimate else estimate + as.vector(offset),
+    variance = rowSums((linear %*% grid@V) * linear)
+  )
+}
+
+# emmeans looks a contrast's function up by name.
+check_contrast <- function(contrast) {
+  known <- sub("\\.emmc$", "", ls(asNamespace("emmeans"), pattern = "\\.emmc$"))
+  if (!is.null(contrast) && !is_one_of(contrast, known)) {
+    stop("contrast '", paste(contrast, collapse = " "), "' is none of emmeans' own: ",
+      paste(known, collapse = ", "), call. = FALSE)
+  }
+}
+
+# The fit as emmeans may read it: it looks for a transformation and its constants by evaluating pieces
+# of the response's text, and parses the text of the fixed part again.
+readable_fit <- function(fit) {
+  terms <- stats::delete.response(stats::terms(fit))
+  attributes(terms) <- NULL
+  text <- paste(as.character(terms), collapse = " ")
+  read <- tryCatch(formula_variables(str2lang(text)), error = function(condition) NULL)
+  lost <- setdiff(formula_variables(terms), read)
+  if (length(lost) > 0L) {
+    stop("emmeans reads the names of columns as R code, and can't read ",
+      paste0("'", lost, "'", collapse = ", "), ": rename the column", call. = FALSE)
+  }
+  fit@call$formula[[2L]] <- plain_words(fit@call$formula[[2L]])
+  fit
+}
+
+# An expression with plain names for its variables, and without its texts.
+plain_words <- function(expr) {
+  if (is.name(expr)) return(as.name(make.names(as.character(expr))))
+  if (is.character(expr)) return("")
+  if (!is.call(expr)) return(expr)
+  for (i in seq_along(expr)[-1L]) {
+    if (!identical(expr[[i]], quote(expr = ))) expr[[i]] <- plain_words(expr[[i]])
+  }
+  expr
+}
+
+marginal_grid <- function(fit, specs, contrast, at, arguments, comparing) {
+  needs_package("emmeans", "emmeans")
+  check_contrast(contrast)
+  reserved <- intersect(all.vars(stats::formula(fit)), c(".wgt.", ".offset."))
+  if (length(reserved) > 0L) {
+    stop("emmeans has a column '", reserved[1L], "' of its own in its grid, and the model has a ",
+      "variable of that name: rename the variable", call. = FALSE)
+  }
+  # The rows of the fit: emmeans would take all that it is given, whatever subset= says.
+  rows <- as.integer(row.names(stats::model.frame(fit)))
+  data <- environment(stats::formula(fit))$data[rows, , drop = FALSE]
+  call <- c(
+    list(readable_fit(fit), specs = specs, lmer.df = "asymptotic", data = data),
+    plain_arguments(arguments, c("weights", "by", "cov.keep", "submodel"))
+  )
+  if (!is.null(at)) call$at <- at
+  grid <- do.call(emmeans::emmeans, call, quote = TRUE)
+  if (is.null(contrast)) return(grid)
+  arguments <- c(
+    list(grid, method = contrast, name = contrast_name(grid@misc$by.vars)), plain_arguments(comparing)
+  )
+  do.call(emmeans::contrast, arguments, quote = TRUE)
+}
+
+# The column of the contrasts: a factor that they are taken within keeps its name.
+contrast_name <- function(by) {
+  name <- "contrast"
+  while (name %in% by) name <- paste0(name, "_")
+  name
+}
+
+grid_levels <- function(grid) {
+  grid@grid[names(grid@grid) %in% c(grid@misc$pri.vars, grid@misc$by.vars)]
+}
+
+# The arguments of one of emmeans' methods of contrast.
+contrast_arguments <- function(fit, contrast) {
+  needs_package("emmeans", "emmeans")
+  check_contrast(contrast)
+  method <- get(paste0(contrast, ".emmc"), asNamespace("emmeans"), mode = "function")
+  setdiff(names(formals(method)), c("levs", "..."))
+}
+
+# What emmeans' summary() makes of pooled estimates, their variances and degrees of freedom, on the
+# grid of `fit`: an emmGrid in which each mean is its own coefficient. `options` are of summary().
+marginal_summary <- function(fit, specs, contrast, at, arguments, comparing,
+                             estimate, variance, df, level, options) {
+  grid <- marginal_grid(fit, specs, contrast, at, arguments, comparing)
+  k <- length(estimate)
+  whole <- is.finite(estimate)
+  rank <- qr(grid@linfct[whole, , drop = FALSE])$rank # of Scheffe's
+  grid@linfct <- diag(1, k)
+  grid@bhat <- estimate
+  grid@V <- diag(variance[whole], sum(whole))
+  grid@nbasis <- if (all(whole)) estimability::all.estble else grid@linfct[, !whole, drop = FALSE]
+  grid@grid$.offset. <- NULL
+  grid@dfargs <- list(df = df)
+  grid@dffun <- function(k, dfargs) dfargs$df[which(k != 0)]
+  grid@post.beta <- matrix(NA)
+  options <- c(
+    list(grid, infer = TRUE, level = level, scheffe.rank = rank),
+    plain_arguments(options, c("adjust", "type", "side"))
+  )
+  found <- do.call(summary, options, quote = TRUE)
+  list(
+    name = contrast_name(grid@misc$by.vars),
+    contrast = as.character(found[[contrast_name(grid@misc$by.vars)]]),
+    estimate = found[[attr(found, "estName")]], std_error = found$SE,
+    low = found[[attr(found, "clNames")[1L]]], high = found[[attr(found, "clNames")[2L]]],
+    statistic = found[[intersect(c("t.ratio", "z.ratio"), names(found))]], p_value = found$p.value,
+    notes = as.character(attr(found, "mesg"))
+  )
+}

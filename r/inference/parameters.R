@@ -1,0 +1,72 @@
+# The parameters of a fit, and lme4's deviance as a function of them.
+
+# Coefficients, covariance matrix per random term, residual variance; and what they belong to.
+model_parameters <- function(fit) {
+  list(
+    beta = unname(lme4::fixef(fit)), covs = unname(lapply(lme4::VarCorr(fit), plain_matrix)),
+    sigma2 = stats::sigma(fit)^2, names = parameter_names(fit)
+  )
+}
+
+parameter_names <- function(fit) {
+  c(names(lme4::fixef(fit)), random_names(lme4::getME(fit, "cnms")))
+}
+
+random_names <- function(cnms) {
+  paste(rep(names(cnms), lengths(cnms)), unlist(cnms), sep = ": ")
+}
+
+plain_matrix <- function(x) matrix(as.numeric(x), NROW(x))
+
+# The lower triangular factor of a covariance matrix that may be singular: a pivot of (relative)
+# size `tol` makes a column of zeros.
+lower_factor <- function(cov, tol = 1e-14) {
+  k <- nrow(cov)
+  factor <- matrix(0, k, k)
+  for (j in seq_len(k)) {
+    before <- seq_len(j - 1L)
+    pivot <- cov[j, j] - sum(factor[j, before]^2)
+    if (pivot <= tol * cov[j, j]) next
+    factor[j, j] <- sqrt(pivot)
+    for (i in seq_len(k)[seq_len(k) > j]) {
+      factor[i, j] <- (cov[i, j] - sum(factor[i, before] * factor[j, before])) / factor[j, j]
+    }
+  }
+  factor
+}
+
+# A function of theta that gives the parts of lme4's deviance (Bates et al. 2015, eqs. 31 to 41);
+# the coefficients are profiled out, or held at `beta`. The fit itself is left alone.
+deviance_parts <- function(fit, beta = NULL) {
+  X <- lme4::getME(fit, "X")
+  offset <- fit@resp$offset
+  if (!is.null(beta)) {
+    offset <- offset + as.vector(X %*% beta)
+    X <- X[, 0L, drop = FALSE]
+  }
+  theta <- unname(lme4::getME(fit, "theta"))
+  # lme4 writes new thetas into these two where they lie: it gets copies, or the fit would change.
+  Lambdat <- lme4::getME(fit, "Lambdat")
+  Lambdat@x <- Lambdat@x + 0
+  terms <- list(
+    Zt = lme4::getME(fit, "Zt"), theta = theta + 0, Lambdat = Lambdat,
+    Lind = lme4::getME(fit, "Lind"), lower = lme4::getME(fit, "lower")
+  )
+  devfun <- lme4::mkLmerDevfun(
+    X = X, reTrms = terms, REML = FALSE, start = theta,
+    y = fit@resp$y, offset = offset, weights = fit@resp$weights
+  )
+  env <- environment(devfun)
+  function(theta) {
+    devfun(theta)
+    list(ldL2 = env$pp$ldL2(), ldRX2 = env$pp$ldRX2(), pwrss = env$resp$wrss() + env$pp$sqrL(1))
+  }
+}
+
+# The same call by restricted, or by maximum likelihood; the fit itself if it is one.
+refitted <- function(fit, REML) {
+  if (lme4::isREML(fit) == REML) return(fit)
+  call <- stats::getCall(fit)
+  call$REML <- REML
+  eval(call, environment(stats::formula(fit)))
+}

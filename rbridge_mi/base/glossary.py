@@ -1,0 +1,177 @@
+"""The glossary: one concept, one column name, one line of meaning; and the tables made of them.
+
+A few tables also have columns that the data name: a factor's levels (`PooledMerMod.emmeans`), or a
+column per term (`MerMod.coef`, ``vcov(by_imputation=True)``). Those keep the data's names. Where
+one of them is called as a column of the table's own, the table's own column gets an underscore at
+its end, as ``lambda_`` has one: for a factor ``t``, the column ``t`` holds its levels, and ``t_``
+the total variance. All other columns keep their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from ..errors import RBridgeError
+
+__all__ = ["GLOSSARY", "TABLES", "beside", "checked", "own_name"]
+
+GLOSSARY: dict[str, str] = {
+    "imputation": "number of the data set that the row is about, from 1",
+    "term": "name of a coefficient, as R writes it",
+    "effect": "'fixed', or 'ran_pars' for standard deviations and correlations",
+    "group": "grouping factor of a random term; 'Residual' for the residual",
+    "grp": "a level of the grouping factor; in varcorr the factor itself, as lme4 has it",
+    "grpvar": "grouping factor of a random effect",
+    "var1": "term of a random effect; missing for the residual",
+    "var2": "second term of a covariance; missing for a variance",
+    "vcov": "variance, or covariance of var1 and var2",
+    "sdcor": "standard deviation, or correlation of var1 and var2",
+    "condval": "conditional mode of a random effect (pooled: their mean)",
+    "condsd": "its conditional standard deviation (pooled: total)",
+    "estimate": "estimate, in the units of the response per unit of the term",
+    "std_error": "standard error of the estimate",
+    "statistic": "estimate divided by its standard error",
+    "df": "degrees of freedom of the reference t distribution",
+    "method": "rule by which a test was pooled: D1, D2, D3 or D4",
+    "df1": "numerator degrees of freedom: number of hypotheses or parameters tested",
+    "df2": "denominator degrees of freedom",
+    "p_value": "two-sided p value of the statistic",
+    "conf_low": "lower end of the confidence interval",
+    "conf_high": "upper end of the confidence interval",
+    "ubar": "within-imputation variance: the mean of the squared standard errors",
+    "b": "between-imputation variance of the estimates, divisor m - 1",
+    "t": "total variance: ubar + (1 + 1/m) b",
+    "riv": "relative increase in variance due to missing data",
+    "lambda_": "proportion of the total variance due to missing data",
+    "fmi": "fraction of missing information",
+    "n_obs": "rows that the model was fitted to",
+    "n_lvls": "number of grouping factors, as merTools' modelInfo counts",
+    "nobs": "rows that the model was fitted to",
+    "npar": "number of estimated parameters",
+    "sigma": "residual standard deviation",
+    "log_lik": "log-likelihood; the restricted one after REML",
+    "aic": "Akaike's criterion on log_lik",
+    "bic": "Schwarz's criterion on log_lik",
+    "reml_crit": "-2 times the restricted log-likelihood at the optimum",
+    "deviance": "-2 times the log-likelihood at the optimum",
+    "df_residual": "nobs minus npar",
+    "is_singular": "whether the fit lies on the boundary of the covariance parameters",
+    "messages": "what lme4 and its optimizer said about the fit",
+    "optimizer": "optimizer of the fit, as lme4 names it",
+    "optimizer_message": "what the optimizer said at its end",
+    "converged": "whether neither lme4 nor its optimizer complained of convergence",
+    "n_boundary": "number of fits in which the parameter lies on its boundary",
+    "fmi_low": "lower end of the fraction of missing information's interval",
+    "fmi_high": "upper end of the fraction of missing information's interval",
+    "mce_estimate": "Monte Carlo error of the estimate: its spread over repeated imputation",
+    "mce_std_error": "Monte Carlo error of the standard error",
+    "mce_df": "Monte Carlo error of the degrees of freedom",
+    "mce_p_value": "Monte Carlo error of the p value",
+    "m_needed": "imputations that would make the standard error replicable",
+    "r2_marginal": "share of the variance due to the fixed part",
+    "r2_conditional": "share of the variance due to the fixed and the random part",
+    "icc_adjusted": "random variance as a share of random and residual variance",
+    "icc_conditional": "random variance as a share of the whole, fixed part included",
+    "var_fixed": "variance of the fixed part's predictions",
+    "var_random": "mean variance of the random part's predictions",
+    "var_residual": "residual variance",
+    "pred_low": "lower end of the interval for a new observation",
+    "pred_high": "upper end of the interval for a new observation",
+    "contrast": "marginal mean or comparison of them, as emmeans writes it",
+    "listwise_estimate": "estimate from the rows without holes",
+    "listwise_std_error": "its standard error",
+    "listwise_conf_low": "lower end of its confidence interval",
+    "listwise_conf_high": "upper end of its confidence interval",
+    "listwise_nobs": "rows without holes that the model was fitted to",
+    "pooled_estimate": "estimate pooled over imputations",
+    "pooled_std_error": "its standard error",
+    "pooled_conf_low": "lower end of its confidence interval",
+    "pooled_conf_high": "upper end of its confidence interval",
+    "pooled_nobs": "rows that the models were fitted to after imputation",
+    "difference": "pooled minus listwise estimate",
+    "se_ratio": "pooled over listwise standard error: below 1 where imputation gained precision",
+}
+
+TABLES: dict[str, tuple[str, ...]] = {
+    "fixef": ("term", "estimate"),
+    "ranef": ("grpvar", "term", "grp", "condval", "condsd"),
+    "varcorr": ("grp", "var1", "var2", "vcov", "sdcor"),
+    "model_info": ("n_obs", "n_lvls", "aic", "sigma"),
+    "tidy": ("effect", "group", "term", "estimate", "std_error", "statistic"),
+    "glance_reml": ("nobs", "sigma", "log_lik", "aic", "bic", "reml_crit", "df_residual"),
+    "glance_ml": ("nobs", "sigma", "log_lik", "aic", "bic", "deviance", "df_residual"),
+    "confint": ("term", "conf_low", "conf_high"),
+    "anova": ("npar", "aic", "bic", "log_lik", "deviance", "statistic", "df", "p_value"),
+    "convergence": ("is_singular", "messages"),
+    "test": ("method", "statistic", "df1", "df2", "p_value", "riv"),
+    "random": (
+        "group", "term", "estimate", "std_error", "df", "conf_low", "conf_high", "fmi",
+        "n_boundary",
+    ),
+    "ranef_intervals": ("grpvar", "term", "grp", "condval", "condsd", "conf_low", "conf_high"),
+    "r2": (
+        "r2_marginal", "r2_conditional", "icc_adjusted", "icc_conditional",
+        "var_fixed", "var_random", "var_residual",
+    ),
+    "diagnostics": (
+        "term", "fmi", "fmi_low", "fmi_high", "mce_estimate", "mce_std_error", "mce_df",
+        "mce_p_value", "m_needed",
+    ),
+    "diagnostics_fits": (
+        "converged", "is_singular", "optimizer", "optimizer_message", "messages",
+    ),
+    "predict_se": ("estimate", "std_error"),
+    "predict": ("estimate", "std_error", "df"),
+    "predict_confidence": ("estimate", "std_error", "df", "conf_low", "conf_high"),
+    "predict_prediction": ("estimate", "std_error", "df", "pred_low", "pred_high"),
+    "compare_estimates": (
+        "term", "listwise_estimate", "listwise_std_error", "listwise_conf_low",
+        "listwise_conf_high", "listwise_nobs", "pooled_estimate", "pooled_std_error",
+        "pooled_conf_low", "pooled_conf_high", "pooled_nobs", "difference", "se_ratio", "fmi",
+    ),
+    "fixed": (
+        "term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high",
+        "ubar", "b", "t", "riv", "lambda_", "fmi",
+    ),
+}  # fmt: skip
+
+
+def checked(frame: pd.DataFrame, table: str, *, by_imputation: bool = False) -> pd.DataFrame:
+    """The frame, after a look that its columns are the table's; every table leaves through here."""
+    expected = [*(["imputation"] if by_imputation else []), *TABLES[table]]
+    if list(frame.columns) != expected:
+        raise RBridgeError(f"table {table!r} has columns {list(frame.columns)}, not {expected}")
+    return frame
+
+
+def own_name(name: str, taken: Iterable[Any]) -> str:
+    """The name of one of a table's own columns beside columns that the data name.
+
+    Examples
+    --------
+    >>> own_name("t", ["t", "f"]), own_name("df", ["t", "f"]), own_name("t", ["t", "t_"])
+    ('t_', 'df', 't__')
+    """
+    names = set(taken)
+    while name in names:
+        name += "_"
+    return name
+
+
+def beside(own: pd.DataFrame, named: pd.DataFrame, *, first: bool = True) -> pd.DataFrame:
+    """One table of its own columns and of those that the data name, which keep their names.
+
+    Parameters
+    ----------
+    own, named : DataFrame
+        With as many rows; they are put beside each other by position.
+    first : bool
+        Whether the table's own columns come first.
+    """
+    named = named.reset_index(drop=True)
+    names = [own_name(x, named.columns) for x in own.columns]
+    own = own.reset_index(drop=True).set_axis(names, axis=1)
+    return pd.concat([own, named] if first else [named, own], axis=1)

@@ -1,0 +1,1 @@
+"""`ImputedData`: m data sets made of one, and where their cells are kept."""

@@ -1,0 +1,167 @@
+"""The long form of data sets: which of them a row belongs to (``.imp``), and which row it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ArgumentError
+
+__all__ = ["ID", "IMP", "row_ids", "split_long"]
+
+IMP, ID = ".imp", ".id"  # mice's names
+
+
+def row_ids(original: pd.Index, indexes: Sequence[pd.Index], *, whole: bool) -> pd.Series[Any]:
+    """The column ``.id`` of data sets under each other, from the original's index and theirs.
+
+    Row numbers, from 1, if the index is the one that pandas gives by itself; else its labels.
+    Labels that would be taken for row numbers are marked by a nullable dtype.
+    """
+    if _is_default(original) and all(_is_plain_integer(x.dtype) for x in indexes):
+        return pd.concat([pd.Series(x + 1) for x in indexes], ignore_index=True)
+    parts = [_labels(x) for x in indexes]
+    ids = pd.concat(parts, ignore_index=True)
+    if _is_plain_integer(ids.dtype) and _are_row_numbers(parts, whole):
+        return pd.Series(pd.array(ids.to_numpy()))
+    return ids
+
+
+def split_long(long: pd.DataFrame, *, whole: bool) -> dict[int, pd.DataFrame]:
+    """The data sets by their numbers; 0 is the data with their holes.
+
+    With `whole`, each has all rows, which are put in one order. The index is what `row_ids` made
+    ``.id`` of.
+    """
+    for name in (IMP, ID):
+        if name not in list(long.columns):
+            raise ArgumentError(f"long has no column {name!r}: it numbers the data sets and rows.")
+    numbers = _numbers(long[IMP])
+    ids = _checked_ids(long[ID])
+    rest = [x for x in long.columns if x not in (IMP, ID)]
+    if not rest:
+        raise ArgumentError("long has no column beside '.imp' and '.id': there are no data.")
+    rows = {int(k): x for k, x in sorted(long.groupby(numbers).indices.items())}
+    labels = {k: pd.Series(ids.array[x], copy=False) for k, x in rows.items()}
+    counted = _is_plain_integer(ids.dtype) and _are_row_numbers(list(labels.values()), whole)
+    if whole:
+        first = next(iter(labels.values()))
+        order = pd.Index(np.sort(first) if counted else first.array, tupleize_cols=False)
+        for k in rows:
+            rows[k] = rows[k][_in_order(labels[k], order, k, next(iter(rows)))]
+            labels[k] = pd.Series(ids.array[rows[k]], copy=False)
+    data = long.iloc[:, [i for i, x in enumerate(long.columns) if x not in (IMP, ID)]]
+    parts = {}
+    for k, x in rows.items():
+        parts[k] = data.iloc[x]
+        parts[k].columns = pd.Index(rest)
+        parts[k].index = _index(labels[k] - 1 if counted else labels[k], whole)
+    return parts
+
+
+def _is_default(index: pd.Index) -> bool:
+    return _is_plain_integer(index.dtype) and bool(index.equals(pd.RangeIndex(len(index))))
+
+
+def _is_plain_integer(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind in "iu"
+
+
+def _labels(index: pd.Index) -> pd.Series[Any]:
+    if isinstance(index, pd.MultiIndex):
+        tuples = np.empty(len(index), dtype=object)
+        tuples[:] = index.to_list()
+        return pd.Series(tuples, dtype=object)
+    return pd.Series(index.array)
+
+
+def _are_row_numbers(parts: Sequence[pd.Series[Any]], whole: bool) -> bool:
+    """Do whole numbers read as those of rows: 1, 2, ..., n in each data set, or some of them?"""
+    if not whole:
+        return all(bool((x >= 1).all()) for x in parts)
+    first = np.sort(parts[0].to_numpy())
+    return bool(np.array_equal(first, np.arange(1, len(first) + 1)))
+
+
+def _index(labels: pd.Series[Any], whole: bool) -> pd.Index:
+    """The index whose column `row_ids` made."""
+    if all(isinstance(x, tuple) for x in labels):
+        return pd.MultiIndex.from_tuples(list(labels))
+    dtype = labels.dtype
+    if isinstance(dtype, pd.api.extensions.ExtensionDtype) and dtype.kind in "iu":
+        bare = pd.Series(labels.to_numpy(dtype.numpy_dtype))
+        labels = bare if _are_row_numbers([bare], whole) else labels
+    if labels.dtype == np.int64 and len(labels) > 1:
+        first, second = int(labels.iloc[0]), int(labels.iloc[1])
+        if first != second:
+            even = pd.RangeIndex(first, first + (second - first) * len(labels), second - first)
+            if even.equals(pd.Index(labels)):
+                return even
+    return pd.Index(labels.array, tupleize_cols=False)
+
+
+def _numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    """The numbers of the data sets, as whole numbers."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if column.isna().any():
+        raise _wrong(column, column.isna(), IMP, "is missing: it must number the data set")
+    kind = pd.api.types.infer_dtype(column)
+    if kind not in ("string", "integer", "floating", "mixed-integer-float", "decimal"):
+        raise ArgumentError(
+            f"{IMP} holds {kind} values ({column.dtype}): it must number the data sets from 1, and "
+            "0 is the data with their holes."
+        )
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    wrong = ~((values >= 0) & (values == np.floor(values)) & (values < 2**31))
+    if wrong.any():
+        raise _wrong(column, wrong, IMP, "must be a whole number, from 1 (0: with holes)")
+    numbers: np.ndarray[Any, Any] = values.astype(np.int64)
+    return numbers
+
+
+def _checked_ids(ids: pd.Series[Any]) -> pd.Series[Any]:
+    if ids.isna().any():
+        raise _wrong(ids, ids.isna(), ID, "is missing: each row needs one")
+    numeric = pd.api.types.is_numeric_dtype(ids.dtype)
+    if numeric and not pd.api.types.is_bool_dtype(ids.dtype) and (ids < 0).any():
+        raise _wrong(ids, ids < 0, ID, "is negative: row numbers go from 1")
+    return ids
+
+
+def _wrong(column: pd.Series[Any], wrong: Any, name: str, why: str) -> ArgumentError:
+    places = np.flatnonzero(np.asarray(wrong, dtype=bool))
+    value, row = column.iloc[places[0]], column.index[places[0]]
+    value = value.item() if isinstance(value, np.generic) else value
+    more = f" ({len(places)} rows are so)" if len(places) > 1 else ""
+    return ArgumentError(f"{name} of long's row {row} is {value!r}, which {why}{more}.")
+
+
+def _in_order(ids: pd.Series[Any], order: pd.Index, number: int, first: int) -> Any:
+    """Where each row stands in this data set, in the order of them all."""
+    own = pd.Index(ids.array, tupleize_cols=False)
+    who = f"imputation {number}" if number else "the data with their holes (.imp 0)"
+    if own.has_duplicates:
+        twice = own[own.duplicated()].unique().tolist()
+        raise ArgumentError(
+            f"{who}: {ID} {_some(twice)} stands more than once; each row has one of its own. Are "
+            "these bootstrap samples? Then kind='bootstrap'."
+        )
+    lacking, extra = order.difference(own, sort=False), own.difference(order, sort=False)
+    if len(lacking) or len(extra):
+        found = [f"lacks {_some(lacking.tolist())}"] * bool(len(lacking))
+        found += [f"has {_some(extra.tolist())} besides"] * bool(len(extra))
+        than = f"imputation {first}" if first else "the data with their holes (.imp 0)"
+        raise ArgumentError(
+            f"{who} has other rows than {than}: by {ID}, it {' and '.join(found)}. Each data set "
+            "needs the same rows."
+        )
+    return own.get_indexer(order)
+
+
+def _some(values: list[Any]) -> str:
+    shown = ", ".join(map(repr, values[:5]))
+    return shown + (f", ... ({len(values)} in all)" if len(values) > 5 else "")

@@ -1,0 +1,724 @@
+"""One fitted model: lme4's numbers as tidy frames, and R's object for everything else."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Generic, Literal, Protocol, TypeVar, overload
+
+import numpy as np
+import pandas as pd
+
+from ..base.arguments import (
+    check_count,
+    check_known,
+    check_level,
+    check_newdata,
+    check_seed,
+    r_arguments,
+    re_form_text,
+)
+from ..base.glossary import beside, checked
+from ..base.replies import Reply, told
+from ..base.text import Printed
+from ..errors import ArgumentError, RBridgeWarning, RWarning
+from .comparable import check_comparable
+
+__all__ = ["MerMod"]
+
+RFunction = Literal[
+    "mermod_core",
+    "mermod_vcov",
+    "mermod_varcorr",
+    "mermod_ranef",
+    "mermod_coef",
+    "mermod_cases",
+    "mermod_print",
+    "mermod_summary",
+    "variance_shares",
+]
+# What a fit keeps of R before it leaves this process.
+_TABLES: tuple[RFunction, ...] = (
+    "mermod_core",
+    "mermod_vcov",
+    "mermod_varcorr",
+    "mermod_ranef",
+    "mermod_coef",
+    "mermod_cases",
+)
+_PRINTED: tuple[RFunction, ...] = ("mermod_print", "mermod_summary")
+# What comes along with a first question, since it costs little beside the call.
+_TOGETHER: dict[RFunction, tuple[RFunction, ...]] = {
+    **dict.fromkeys(_TABLES[:3], _TABLES[:3]),
+    "mermod_ranef": ("mermod_ranef", "mermod_coef"),
+}
+
+# Arguments of R's methods, by R's names: those that are passed on, and those that are not, with the
+# reason.
+_OLD_NAMES = dict.fromkeys(("ReForm", "REForm", "REform"), "it is an old name of re_form")
+_PREDICT = ("random.only", "newparams", "na.action", "type")
+_NOT_PREDICT = {**_OLD_NAMES, "terms": "lme4 has not implemented it"}
+_SIMULATE = (
+    "use.u", "re.form", "newdata", "newparams", "allow.new.levels", "na.action", "cond.sim",
+)  # fmt: skip
+_NOT_SIMULATE = {
+    **_OLD_NAMES,
+    "family": "the fit has its family",
+    **dict.fromkeys(
+        ("formula", "weights", "offset"), "lme4 takes it only where it is given no fit"
+    ),
+}
+_PARALLEL = ("parallel", "ncpus")
+_CONFINT = {
+    "profile": (
+        "zeta", "alphamax", "maxpts", "delta", "delta.cutoff", "verbose", "devtol", "maxmult",
+        "startmethod", "optimizer", "control", "prof.scale", *_PARALLEL,
+    ),
+    "Wald": (),
+    "boot": ("nsim", "boot.type", "use.u", "re.form", "type", "verbose", *_PARALLEL),
+}  # fmt: skip
+_NOT_CONFINT = {
+    "quiet": "nothing is printed here",
+    "FUN": "it is an R function; `fit.r.call('lme4::bootMer', ...)` takes one",
+    **dict.fromkeys(("which", "signames"), "confint gives it itself, from parm and oldNames"),
+    **dict.fromkeys((".progress", "PBargs"), "it draws a progress bar"),
+    "cl": "it is an R cluster",
+}
+
+T = TypeVar("T")
+
+
+class Askable(Protocol):
+    """The fitted R object: any R function can be called on it."""
+
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Reply: ...
+
+
+class _Core(Generic[T]):
+    """An attribute that is read from what `mermod_core` in R says of the fit."""
+
+    def __init__(self, read: Callable[[Mapping[str, Any]], T]) -> None:
+        self._read = read
+
+    @overload
+    def __get__(self, fit: None, owner: type) -> _Core[T]: ...
+    @overload
+    def __get__(self, fit: MerMod, owner: type) -> T: ...
+    def __get__(self, fit: MerMod | None, owner: type) -> _Core[T] | T:
+        return self if fit is None else self._read(fit._ask("mermod_core"))
+
+
+@dataclass(frozen=True, eq=False)
+class MerMod:
+    """A model fitted by ``lme4::lmer``; every number has the 64 bits that R gave it.
+
+    What costs R time is fetched when first asked for, and kept. A pickled fit holds all of it, so
+    that it can be read where there is no R.
+
+    Attributes
+    ----------
+    formula : str
+        As R writes it.
+    reml : bool
+        Fitted by restricted maximum likelihood.
+    nobs, npar, df_residual : int
+        Rows used; estimated parameters; their difference.
+    ngrps : dict
+        Number of levels per grouping factor.
+    sigma : float
+        Residual standard deviation, in the units of the response.
+    theta : Series
+        Covariance parameters on lme4's scale, by R's names.
+    log_lik, aic, bic, criterion : float
+        After REML of the restricted likelihood; criterion is -2 log-likelihood at the optimum.
+    is_singular : bool
+        On the boundary of the covariance parameters, ``isSingular(m)``.
+    messages : tuple of str
+        Everything that R said while fitting: warnings and messages.
+    optimizer, optimizer_message : str
+    collation : str
+        By what R sorted text while it fitted, such as "C" or "en_US.UTF-8 (ICU: root)": of a
+        column of text R makes a factor whose levels, and so the reference level, are in that order,
+        which hangs on the locale of this process. Give a categorical for an order of your own.
+    dropped : tuple of str
+        Coefficients dropped since the design was rank deficient.
+    imputation : int or None
+        The data set (from 1) that it was fitted to, in a list of fits.
+    r : RObject
+        The R object: ``fit.r.call("pkg::function", ...)`` asks R anything of it.
+    """
+
+    r: Askable = field(repr=False)
+    index: pd.Index = field(repr=False)
+    messages: tuple[str, ...] = ()
+    imputation: int | None = None
+    _known: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    formula = _Core(lambda core: str(core["formula"][0]))
+    reml = _Core(lambda core: bool(core["reml"][0]))
+    nobs = _Core(lambda core: int(core["nobs"][0]))
+    npar = _Core(lambda core: int(core["npar"][0]))
+    df_residual = _Core(lambda core: int(core["df_residual"][0]))
+    ngrps = _Core(
+        lambda core: {
+            str(name): int(n)
+            for name, n in zip(core["group_names"], core["group_counts"], strict=True)
+        }
+    )
+    n_lvls = _Core(lambda core: int(core["n_flist"][0]))
+    sigma = _Core(lambda core: float(core["sigma"][0]))
+    theta = _Core(lambda core: _series(core["theta"], core["theta_names"], "theta"))
+    beta = _Core(lambda core: _series(core["beta"], core["terms"], "estimate"))
+    log_lik = _Core(lambda core: float(core["log_lik"][0]))
+    aic = _Core(lambda core: float(core["aic"][0]))
+    bic = _Core(lambda core: float(core["bic"][0]))
+    criterion = _Core(lambda core: float(core["criterion"][0]))
+    is_singular = _Core(lambda core: bool(core["singular"][0]))
+    optimizer = _Core(lambda core: str(core["optimizer"][0]))
+    optimizer_message = _Core(lambda core: " ".join(core["optimizer_message"]))
+    collation = _Core(lambda core: " ".join(core.get("collation", ())))
+    dropped = _Core(lambda core: tuple(core["dropped"] if core["dropped"] is not None else ()))
+
+    # -- the tables of DESIGN.md ------------------------------------------------------------
+
+    def fixef(self) -> pd.DataFrame:
+        """Fixed effects: term, estimate. In R: ``fixef(m)``."""
+        core = self._ask("mermod_core")
+        return checked(pd.DataFrame({"term": core["terms"], "estimate": core["beta"]}), "fixef")
+
+    def ranef(self) -> pd.DataFrame:
+        """Conditional modes of the random effects, one row per grouping factor, term and level.
+
+        Columns grpvar, term, grp, condval, condsd; in R:
+        ``as.data.frame(ranef(m, condVar = TRUE))``.
+        """
+        return checked(pd.DataFrame(dict(self._ask("mermod_ranef"))), "ranef")
+
+    def varcorr(self) -> pd.DataFrame:
+        """Variances and covariances of the random effects, and sigma squared.
+
+        Columns grp, var1, var2, vcov, sdcor; var2 is missing for a variance, both for the
+        residual. In R: ``as.data.frame(VarCorr(m))``.
+        """
+        return checked(pd.DataFrame(dict(self._ask("mermod_varcorr"))), "varcorr")
+
+    def vcov(self) -> pd.DataFrame:
+        """Covariance matrix of the fixed effects, terms x terms. In R: ``vcov(m)``."""
+        found = self._ask("mermod_vcov")
+        terms = list(found["terms"])
+        return pd.DataFrame(found["vcov"].copy(), index=terms, columns=terms)
+
+    def coef(self) -> pd.DataFrame:
+        """Fixed plus random effects per level: grpvar, grp, a column per term. In R: ``coef(m)``.
+
+        A term that a grouping factor doesn't have is missing in its rows. A term keeps its name: if
+        it is called grp or grpvar, the table's own column gets an underscore (``grp_``).
+        """
+        return beside(*self.coef_parts())
+
+    def coef_parts(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The two parts of `coef`: grpvar and grp, and the terms' columns, row by row."""
+        keys, values = [], []
+        for grpvar, found in self._ask("mermod_coef").items():
+            keys.append(pd.DataFrame({"grpvar": grpvar, "grp": found["grp"]}))
+            values.append(pd.DataFrame(found["values"].copy(), columns=list(found["terms"])))
+        return stacked(keys), stacked(values)
+
+    def model_info(self) -> pd.DataFrame:
+        """One row: n_obs, n_lvls, aic, sigma; as merTools' ``modelInfo(m)``."""
+        row = {
+            "n_obs": [self.nobs],
+            "n_lvls": [self.n_lvls],
+            "aic": [self.aic],
+            "sigma": [self.sigma],
+        }
+        return checked(pd.DataFrame(row), "model_info")
+
+    def tidy(self) -> pd.DataFrame:
+        """All estimates in one frame, as broom.mixed's ``tidy(m)``.
+
+        Columns effect, group, term, estimate, std_error, statistic: the fixed effects, then
+        standard deviations (``sd__term``) and correlations (``cor__a.b``) of the random ones.
+        """
+        core = self._ask("mermod_core")
+        beta = core["beta"]
+        std_error = np.sqrt(np.diag(self._ask("mermod_vcov")["vcov"]))
+        random = random_terms(self._ask("mermod_varcorr"))
+        none = np.full(len(random), np.nan)
+        frame = pd.DataFrame(
+            {
+                "effect": ["fixed"] * len(beta) + ["ran_pars"] * len(random),
+                "group": [None] * len(beta) + [x[0] for x in random],
+                "term": [*core["terms"], *(x[1] for x in random)],
+                "estimate": np.concatenate([beta, [x[2] for x in random]]),
+                "std_error": np.concatenate([std_error, none]),
+                "statistic": np.concatenate([beta / std_error, none]),
+            }
+        )
+        return checked(frame, "tidy")
+
+    def glance(self) -> pd.DataFrame:
+        """One row on the whole model, as broom.mixed's ``glance(m)``.
+
+        Columns nobs, sigma, log_lik, aic, bic, reml_crit (deviance after ML), df_residual.
+        """
+        row = {
+            "nobs": [self.nobs],
+            "sigma": [self.sigma],
+            "log_lik": [self.log_lik],
+            "aic": [self.aic],
+            "bic": [self.bic],
+            "reml_crit" if self.reml else "deviance": [self.criterion],
+            "df_residual": [self.df_residual],
+        }
+        return checked(pd.DataFrame(row), "glance_reml" if self.reml else "glance_ml")
+
+    def r2(self) -> pd.DataFrame:
+        """Explained variance and intraclass correlations: one row.
+
+        Columns r2_marginal (fixed part), r2_conditional (fixed and random part), icc_adjusted
+        (random over random and residual variance), icc_conditional (random over all), and the
+        variances: var_fixed of the fixed part's predictions (divisor n - 1), var_random averaged
+        over the rows where there are random slopes (Johnson 2014, eq. 10), var_residual. In R:
+        ``performance::r2_nakagawa(m)``, ``performance::icc(m)``.
+
+        References
+        ----------
+        Nakagawa, Johnson and Schielzeth (2017), Journal of the Royal Society Interface 14,
+        20170213, eqs. 2.2 to 2.5; Johnson (2014), Methods in Ecology and Evolution 5, 944-946.
+        """
+        found = self._ask("variance_shares")
+        fixed, random, residual = (float(found[x][0]) for x in ("fixed", "random", "residual"))
+        total = fixed + random + residual
+        row = {
+            "r2_marginal": [fixed / total],
+            "r2_conditional": [(fixed + random) / total],
+            "icc_adjusted": [random / (random + residual)],
+            "icc_conditional": [random / total],
+            "var_fixed": [fixed],
+            "var_random": [random],
+            "var_residual": [residual],
+        }
+        return checked(pd.DataFrame(row), "r2")
+
+    def fitted(self) -> pd.Series[float]:
+        """Fitted values with all random effects, by the frame's index. In R: ``fitted(m)``."""
+        found = self._ask("mermod_cases")
+        return self._cases(found["rows"], found["fitted"], "fitted")
+
+    def residuals(self) -> pd.Series[float]:
+        """Response minus fitted values, by the frame's index. In R: ``residuals(m)``."""
+        found = self._ask("mermod_cases")
+        return self._cases(found["residual_rows"], found["residuals"], "residuals")
+
+    def summary(self) -> Printed:
+        """What R prints for ``summary(m)``."""
+        return Printed.of(self._ask("mermod_summary"))
+
+    # -- asked of R -------------------------------------------------------------------------
+
+    @overload
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        re_form: str | None = None,
+        allow_new_levels: bool = False,
+        *,
+        se_fit: Literal[False] = False,
+        **arguments: Any,
+    ) -> pd.Series[float]: ...
+    @overload
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        re_form: str | None = None,
+        allow_new_levels: bool = False,
+        *,
+        se_fit: bool,
+        **arguments: Any,
+    ) -> pd.Series[float] | pd.DataFrame: ...
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        re_form: str | None = None,
+        allow_new_levels: bool = False,
+        *,
+        se_fit: bool = False,
+        **arguments: Any,
+    ) -> pd.Series[float] | pd.DataFrame:
+        """Predictions, in R ``predict(m, newdata, re.form, allow.new.levels)``.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            With the columns of the formula; the data of the fit by default.
+        re_form : str, optional
+            Random effects to include: all by default (R's NULL); "NA" or "~0" for none; or a
+            one-sided formula such as "~(1 | schid)".
+        allow_new_levels : bool
+            Levels that the fit didn't see get a random effect of zero, instead of an error.
+        se_fit : bool
+            Standard errors, too: of fixed and random effects together, given the covariance
+            parameters (Henderson's mixed model equations). lme4 has them since 1.1-34; these are
+            this library's own, as in `MerModList.predict`.
+        **arguments
+            Others of ``predict.merMod``, under R's names or with underscores for dots:
+            ``random_only``, ``newparams``, ``na_action`` (a name such as "na.omit"), ``type``.
+
+        Returns
+        -------
+        Series, or DataFrame with `se_fit`
+            One value per row of newdata, on the scale of the response, by newdata's index; missing
+            where a row has missing values. With `se_fit` columns estimate and std_error. What lme4
+            says of the call, such as that the fit's ``offset=`` is left out for newdata, becomes an
+            `RWarning`.
+
+        Raises
+        ------
+        ArgumentError
+            An argument that ``predict.merMod`` doesn't have, or that would have no effect.
+        PredictionError
+            newdata that lack a column or have new levels, with R's text.
+
+        References
+        ----------
+        Henderson (1975), Biometrics 31, 423-447.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> hsb = rb.load_hsb()
+        >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(hsb)
+        >>> fit.predict(hsb.head(2), random_only=True).round(3).tolist()
+        [-1.634, -1.634]
+        >>> list(fit.predict(hsb.head(2), se_fit=True).columns)
+        ['estimate', 'std_error']
+        """
+        check_newdata(newdata)
+        form = re_form_text(re_form)
+        given = r_arguments(arguments, _PREDICT, _NOT_PREDICT, "predict")
+        if "type" in given:
+            check_known([given["type"]], ("link", "response"), "type")
+        if given.get("random.only") and form == "none":
+            raise ArgumentError("random_only=True with re_form='NA' leaves nothing to predict.")
+        if se_fit and given.keys() - {"type"}:
+            raise ArgumentError(
+                f"se_fit=True can't be combined with {', '.join(given.keys() - {'type'})}."
+            )
+        asked = {
+            "newdata": self.needed(newdata),
+            "re_form": form,
+            "allow_new_levels": allow_new_levels,
+        }
+        found = told(self.r.call("mermod_predict", **asked, **given), self.imputation)
+        index = self._index(newdata)[found["rows"] - 1]
+        values = pd.Series(found["values"], index=index, name="predict")
+        if not se_fit:
+            return values
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RWarning)  # the same was said of the values
+            reply = self.r.call("prediction_parts", **asked, observed=False, method=None)
+            parts = told(reply, self.imputation)
+        errors = pd.Series(
+            np.sqrt(parts["variance"]), index=self._index(newdata)[parts["rows"] - 1]
+        )
+        if newdata is None:
+            errors = errors.reindex(index)
+        frame = {"estimate": values.to_numpy(), "std_error": errors.to_numpy()}
+        return checked(pd.DataFrame(frame, index=index), "predict_se")
+
+    def simulate(self, nsim: int = 1, seed: int | None = None, **arguments: Any) -> pd.DataFrame:
+        """Responses simulated from the fit, one column each: ``simulate(m, nsim, seed)``.
+
+        Parameters
+        ----------
+        nsim : int
+        seed : int, optional
+            As R's argument: ``set.seed(seed)``.
+        **arguments
+            Others of ``simulate.merMod``, under R's names or with underscores for dots: ``use_u``,
+            ``re_form``, ``newdata``, ``newparams``, ``allow_new_levels``, ``na_action``,
+            ``cond_sim``.
+
+        Returns
+        -------
+        DataFrame
+            Columns sim_1 ... sim_nsim, by the frame's index, or newdata's.
+
+        Raises
+        ------
+        ArgumentError
+            An argument that ``simulate.merMod`` doesn't have, or that would have no effect.
+        PredictionError
+            newdata that lack a column, or have new levels or missing values, with R's text.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
+        >>> fit.simulate(2, seed=1, use_u=True).shape
+        (7185, 2)
+        """
+        check_count(nsim, "nsim", 1)
+        if seed is not None:
+            check_seed(seed)
+        given = r_arguments(arguments, _SIMULATE, _NOT_SIMULATE, "simulate")
+        newdata = given.get("newdata")
+        check_newdata(newdata)
+        if newdata is not None:
+            given["newdata"] = self.needed(newdata)
+        if "re.form" in given:
+            given["re.form"] = re_form_text(given["re.form"])
+            if "use.u" in given:
+                raise ArgumentError("give one of use_u and re_form: each says which effects stay.")
+        reply = self.r.call("mermod_simulate", nsim=nsim, seed=seed, **given)
+        found = told(reply, self.imputation)
+        frame = pd.DataFrame(dict(zip(found["names"], found["values"], strict=True)))
+        frame.index = self._index(newdata)[found["rows"] - 1]
+        return frame
+
+    def confint(
+        self,
+        parm: Sequence[str] | str | None = None,
+        level: float = 0.95,
+        method: Literal["profile", "Wald", "boot"] = "profile",
+        seed: int | None = None,
+        **arguments: Any,
+    ) -> pd.DataFrame:
+        """Confidence intervals: term, conf_low, conf_high. R: ``confint(m, parm, level, method)``.
+
+        Terms are R's row names: ``.sig01`` ... and ``.sigma`` for the random part (or, with
+        ``oldNames=False``, sd_(Intercept)|schid), then the fixed effects. Wald's intervals have
+        none for the random part.
+
+        Parameters
+        ----------
+        parm : str, int, or a sequence of them, optional
+            Terms, or their numbers from 1; "theta_" and "beta_" for all of the random or the fixed
+            part.
+        level : float
+        method : {"profile", "Wald", "boot"}
+        seed : int, optional
+            Of the bootstrap: ``set.seed(seed)``.
+        **arguments
+            Others of ``confint.merMod``, and of what it calls, ``profile`` or ``bootMer``, under
+            R's names or with underscores for dots: ``oldNames``; ``zeta``, ``devtol``, ``maxpts``
+            and others of the profile; ``nsim``, ``boot_type``, ``use_u`` of the bootstrap.
+
+        Raises
+        ------
+        ArgumentError
+            A term that isn't there, a level outside of 0 to 1, or an argument that has no effect
+            with this method.
+        """
+        check_known([method], tuple(_CONFINT), "method")
+        check_level(level, "level")
+        if seed is not None:
+            if method != "boot":
+                raise ArgumentError(f"seed is for method='boot': {method!r} draws nothing.")
+            check_seed(seed)
+        refused = {
+            name: f"it is of method={other!r}, and this is {method!r}"
+            for other, names in _CONFINT.items()
+            for name in names
+        }
+        valid = ("oldNames", *_CONFINT[method])
+        refused = {k: v for k, v in {**refused, **_NOT_CONFINT}.items() if k not in valid}
+        given = r_arguments(arguments, valid, refused, "confint")
+        if "re.form" in given:
+            given["re.form"] = re_form_text(given["re.form"])
+        if parm is not None:
+            self._check_parm(parm, given.get("oldNames", True))
+        reply = self.r.call(
+            "mermod_confint", parm=parm, level=level, method=method, seed=seed, **given
+        )
+        found = told(reply, self.imputation)
+        frame = pd.DataFrame(
+            {"term": found["terms"], "conf_low": found["low"], "conf_high": found["high"]}
+        )
+        return checked(frame, "confint")
+
+    def _check_parm(self, parm: Any, old_names: Any) -> None:
+        names = [str(x) for x in self.r.call("confint_names", old_names).value]
+        for x in [parm] if isinstance(parm, str | int) else parm:
+            if isinstance(x, str):
+                check_known([x], [*names, "theta_", "beta_"], "parm")
+            elif isinstance(x, bool) or not isinstance(x, int | np.integer):
+                raise ArgumentError(f"parm takes names of terms or their numbers, not {x!r}.")
+            elif not 1 <= x <= len(names):
+                raise ArgumentError(f"parm {x}: the fit has {len(names)} terms, from 1.")
+
+    def anova(self, *others: MerMod, refit: bool = True) -> pd.DataFrame:
+        """Likelihood ratio tests between nested fits, as R's ``anova(m, ...)``.
+
+        Parameters
+        ----------
+        *others : MerMod
+            Of the same response, rows, weights and offset. As in R, models that are not nested are
+            taken: their aic and bic can be compared, but statistic and p_value mean nothing. None:
+            R's table of sequential F values.
+        refit : bool
+            Refit fits by REML by ML first, as R does. Restricted likelihoods of models with
+            different coefficients can't be compared, of which False is warned.
+
+        Returns
+        -------
+        DataFrame
+            Columns npar, aic, bic, log_lik, deviance, statistic (chi-squared), df, p_value;
+            indexed by the models' formulas, in R's order (by npar).
+
+        Raises
+        ------
+        ArgumentError
+            Fits of another response, weights or offset, or to other rows or data, naming which. R
+            asks only for the same number of rows and the same names in the call.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> hsb = rb.load_hsb()
+        >>> full = rb.Lmer("mathach ~ ses + meanses + (1 | schid)", reml=False).fit(hsb)
+        >>> reduced = rb.Lmer("mathach ~ ses + (1 | schid)", reml=False).fit(hsb)
+        >>> full.anova(reduced)["npar"].tolist()
+        [4.0, 5.0]
+        """
+        if not others:
+            if not refit:
+                raise ArgumentError("refit is for comparing fits: there are no others here.")
+            table: pd.DataFrame = self.r.call("mermod_anova_terms").value
+            return table
+        objects = others_r(others)
+        for i, other in enumerate(others):
+            check_comparable(
+                self.r.call("common_ground", objects[i]).value,
+                (self.index, other.index),
+                ("the first model", "the other" if len(others) == 1 else f"model {i + 2}"),
+                "anova: ",
+            )
+        if not refit:
+            self._warn_of_reml(others)
+        reply = self.r.call("mermod_anova", objects, refit=refit)
+        for text in reply.warnings:
+            warnings.warn(f"R: {text.strip()}", RWarning, stacklevel=2)
+        found = reply.value
+        formulas = [self.formula, *(x.formula for x in others)]
+        frame = pd.DataFrame(found["table"])
+        frame.index = pd.Index([formulas[i - 1] for i in found["order"]], name="formula")
+        return checked(frame, "anova")
+
+    # -- plumbing ---------------------------------------------------------------------------
+
+    def _warn_of_reml(self, others: Sequence[MerMod]) -> None:
+        restricted = [x for x in (self, *others) if x.reml]
+        if any(set(x.beta.index) != set(restricted[0].beta.index) for x in restricted):
+            warnings.warn(
+                "anova: restricted likelihoods of models with different coefficients can't be "
+                "compared; refit=True compares their maximum likelihood fits.",
+                RBridgeWarning,
+                stacklevel=3,
+            )
+
+    def needed(self, newdata: pd.DataFrame | None) -> pd.DataFrame | None:
+        """Of new data, the columns that the fit knows by name: R may be unable to hold others."""
+        # A file of an earlier version may not say.
+        columns = self._ask("mermod_core").get("columns")
+        if newdata is None or columns is None:
+            return newdata
+        return newdata[[x for x in newdata.columns if isinstance(x, str) and x in columns]]
+
+    def _ask(self, function: RFunction) -> Any:
+        if function not in self._known:
+            self._ask_all(_TOGETHER.get(function, ()))
+        if function not in self._known:  # alone, then, for R's own words where R refuses it
+            self._known[function] = self.r.call(function).value
+        return self._known[function]
+
+    def _ask_all(self, functions: Iterable[RFunction]) -> None:
+        """In one call; what R refuses here, it refuses wherever it is asked."""
+        left = [x for x in functions if x not in self._known]
+        if left:
+            self._known.update(self.r.call("mermod_answers", left).value)
+
+    def _index(self, newdata: pd.DataFrame | None) -> pd.Index:
+        return self.index if newdata is None else newdata.index
+
+    def _cases(self, rows: Any, values: Any, name: str) -> pd.Series[float]:
+        return pd.Series(values.copy(), index=self.index[rows - 1], name=name)
+
+    def shipped(self, with_object: bool) -> dict[str, Any]:
+        """The fields, as a worker sends them: all tables, and R's object if asked for.
+
+        What R prints stays behind: the receiver can ask for it, and it costs as much as all
+        tables.
+        """
+        self._ask_all(_TABLES)
+        return {**self.__dict__, "r": self.r if with_object else None}
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._ask_all(_TABLES + _PRINTED)
+        return self.__dict__
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MerMod):
+            return NotImplemented
+        return (
+            self.formula == other.formula
+            and self.fixef().equals(other.fixef())
+            and self.theta.equals(other.theta)
+            and self.criterion == other.criterion
+            and self.vcov().equals(other.vcov())
+            and self.ranef().equals(other.ranef())
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return "\n".join(self._ask("mermod_print"))
+
+    def __repr__(self) -> str:
+        groups = ", ".join(f"{name} {n}" for name, n in self.ngrps.items())
+        how = "REML" if self.reml else "ML"
+        return f"<MerMod: {self.formula}; {how}, {self.nobs} obs., {groups}>"
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+def _series(values: Any, names: Any, name: str) -> pd.Series[float]:
+    return pd.Series(values.copy(), index=list(names), name=name)
+
+
+def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables under each other; columns that one of them hasn't are missing in its rows."""
+    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+
+
+def random_terms(varcorr: Mapping[str, Any] | pd.DataFrame) -> list[tuple[str, str, float]]:
+    """(group, term, value) of each SD and correlation, in the order of the lower triangle."""
+    rows: list[tuple[str, str, float]] = []
+    # The residual's row has no var1; a grouping factor may be called "Residual", too.
+    blocks: dict[tuple[str, bool], list[tuple[Any, Any, float]]] = {}
+    columns = (varcorr[x] for x in ("grp", "var1", "var2", "sdcor"))
+    for grp, a, b, value in zip(*columns, strict=True):
+        blocks.setdefault((grp, bool(pd.isna(a))), []).append((a, b, float(value)))
+    for (grp, residual), block in blocks.items():
+        if residual:
+            rows += [(grp, "sd__Observation", value) for _, _, value in block]
+            continue
+        sds = [(a, value) for a, b, value in block if pd.isna(b)]
+        # By their places, as lme4 has them: two terms may have one name.
+        correlations = iter([row for row in block if not pd.isna(row[1])])
+        for j, (term, value) in enumerate(sds):
+            rows.append((grp, f"sd__{term}", value))
+            for a, b, value in islice(correlations, len(sds) - j - 1):
+                rows.append((grp, f"cor__{a}.{b}", value))
+    return rows
+
+
+def others_r(others: Sequence[MerMod]) -> list[Askable]:
+    wrong = [type(x).__name__ for x in others if not isinstance(x, MerMod)]
+    if wrong:
+        raise ArgumentError(f"anova compares fits (MerMod), not {', '.join(wrong)}.")
+    return [x.r for x in others]

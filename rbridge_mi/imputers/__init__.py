@@ -1,0 +1,1 @@
+"""One module per engine that makes m data sets of one."""

@@ -1,0 +1,396 @@
+"""What an analyst should know about fits and their imputations, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..data.imputed_data import ImputedData
+from ..fits.mermod import MerMod
+
+__all__ = ["advise"]
+
+_NAME = re.compile(r"`([^`]+)`|([^\W\d][\w.]*|\.[\w.]*)")
+Floats: TypeAlias = npt.NDArray[np.float64]
+_SAME = 2e-2  # of a standard deviation: derived columns are often stored rounded
+
+
+def advise(
+    fits: Sequence[MerMod], data: ImputedData | None, fixed: pd.DataFrame
+) -> tuple[str, ...]:
+    """What should be looked at, each with its remedy; empty where nothing was found.
+
+    - *Too few imputations*: fewer than 1 + (fmi / 0.05)^2 / 2, fmi the largest (von Hippel 2020).
+    - *Random slopes, imputed by Amelia without the groups*: neither is the group a cross-section
+      with its own intercepts or a nominal column, nor is the slope variable's group mean among the
+      columns that Amelia saw.
+    - *A group-level column imputed row by row*: constant in every group as observed, but not as
+      imputed.
+    - *A derived column not recomputed*: where the data are complete it is a group mean (or the
+      deviation from one), a centred or rescaled copy, a square or quadratic, a logarithm, a
+      product, a sum or a mean of other columns, up to a constant and a factor; in the imputed rows
+      it isn't.
+    - *Bootstrap samples of rows, or of other groups than the model's* (Davison and Hinkley 1997,
+      section 3.8).
+    """
+    if data is None:
+        return ()
+    if data.kind == "bootstrap":
+        return tuple(_broken_groups(fits[0], data))
+    found = list(_too_few(fixed, len(fits)))
+    columns = _model_columns(fits[0].formula, data.original)
+    groups = [g for g in _grouping(fits[0]) if g in data.original.columns]
+    if data.original[columns].isna().any(axis=None):
+        found += _blind_slopes(fits[0], data, groups)
+        found += _row_by_row(data, columns, groups)
+        found += _derived(data, columns, groups)
+    return tuple(found)
+
+
+def _broken_groups(fit: MerMod, data: ImputedData) -> Iterator[str]:
+    """Grouping factors whose groups the bootstrap samples tear, or put together."""
+    if "cluster" not in data.settings:  # the samples were made elsewhere
+        return
+    cluster = data.settings["cluster"]
+    if cluster is None:
+        highest = min(fit.ngrps, key=lambda name: fit.ngrps[name])
+        yield (
+            f"the bootstrap samples draw rows one by one, though the model groups them by "
+            f"{', '.join(fit.ngrps)}: a row that is drawn twice looks like two that agree, so that "
+            "the variance between groups comes out far too large, and standard errors of "
+            f"group-level coefficients too small. Draw whole groups: `BootstrapImputer(m=200, "
+            f"cluster={highest!r})` (of nested groupings the highest)."
+        )
+        return
+    for name in fit.ngrps:
+        if cluster not in name.split(":"):
+            yield (
+                f"the bootstrap samples draw whole groups of {cluster}, but the model also groups "
+                f"by {name}, whose groups they neither keep whole nor tell apart where one is "
+                f"drawn twice: its variance is not to be trusted. Write a grouping that is nested "
+                f"as (1 | {cluster}/{name}); for crossed ones there is no such bootstrap: impute."
+            )
+
+
+def _too_few(fixed: pd.DataFrame, m: int) -> Iterator[str]:
+    worst = fixed.loc[fixed["fmi"].idxmax()]
+    needed = int(np.ceil(1 + 0.5 * (worst["fmi"] / 0.05) ** 2))
+    if needed > m:
+        yield (
+            f"too few imputations: with a fraction of missing information of {worst['fmi']:.2f} "
+            f"({worst['term']}), standard errors from m = {m} would come out differently with "
+            f"other imputations. Impute again with m = {needed} or more for a coefficient of "
+            "variation of 5% (`pooled.diagnostics()` has each coefficient's number)."
+        )
+
+
+def _blind_slopes(fit: MerMod, data: ImputedData, groups: Sequence[str]) -> Iterator[str]:
+    if data.method != "amelia":
+        return
+    table = fit.varcorr()
+    own = table[table["var2"].isna() & table["var1"].notna() & (table["var1"] != "(Intercept)")]
+    settings = data.settings
+    ids = settings.get("idvars", ())
+    for group in groups:
+        slopes = [str(r.var1) for r in own.itertuples() if _of_group(str(r.grp), group)]
+        as_section = settings.get("cs") == group and settings.get("intercs")
+        if not slopes or as_section or group in settings.get("noms", ()):
+            continue
+        seen = [c for c in data.original.columns if c not in ids and c != group]
+        if all(_has_mean(data.original, slope, group, seen) for slope in slopes):
+            continue
+        yield (
+            f"random slopes of {', '.join(slopes)} over {group}, but Amelia imputed without "
+            f"knowing {group}: imputed values follow one slope for all groups, so that the "
+            "variance of the slopes, and their mean, come out too small. Before imputing, add the "
+            "group means of incomplete and slope variables as columns "
+            f"(`data.groupby({group!r})[...].transform('mean')`), or impute with a multilevel "
+            "method (mice's 2l.pan, jomo) and bring the data sets in by `ImputedData.from_frames`."
+        )
+
+
+def _has_mean(data: pd.DataFrame, slope: str, group: str, seen: Sequence[str]) -> bool:
+    """Whether a column that the imputation saw holds (nearly) the slope variable's group means."""
+    if slope not in data.columns or not pd.api.types.is_numeric_dtype(data[slope].dtype):
+        return False
+    means = pd.Series(_group_mean(data, slope, group), index=data.index)
+    for name in seen:
+        if name == slope or not pd.api.types.is_numeric_dtype(data[name].dtype):
+            continue
+        if _constant_within(data[name], data[group]) and abs(_correlation(data[name], means)) > 0.9:
+            return True
+    return False
+
+
+def _row_by_row(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -> Iterator[str]:
+    original, first = data.original, data[0]
+    for name in columns:
+        holes = original[name].isna()
+        if name in groups or not holes.any():
+            continue
+        for group in groups:
+            if not _constant_within(original[name], original[group]):
+                continue
+            if _constant_within(first[name], first[group]):
+                continue
+            yield (
+                f"{name} is a {group}-level column, but was imputed row by row: its imputed values "
+                f"differ within a {group}. Where any row of the {group} has the value, fill it in "
+                f"before imputing (`data.groupby({group!r})[{name!r}].transform('first')`); for "
+                f"the others impute one row per {group}, or give each one value: "
+                f"`imp.assign(**{{{name!r}: lambda d: d.groupby({group!r})[{name!r}]"
+                ".transform('mean')})`."
+            )
+            break
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What a column may have been made from: in words, in pandas, from what, by which group.
+
+    `make` gives one column, or several of which the column is a linear combination.
+    """
+
+    words: str
+    code: str
+    sources: tuple[str, ...]
+    group: str | None
+    make: Callable[[pd.DataFrame], Floats]
+    powers: tuple[str, ...] = ()  # of several columns: each one's code
+
+
+def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -> Iterator[str]:
+    original, first = data.original, data[0]
+    numeric = [c for c in original.columns if _is_number(original[c])]
+    targets = {c: _numbers(original[c]) for c in columns if c in numeric}
+    spreads = {c: float(pd.Series(target).std()) for c, target in targets.items()}
+    found: set[str] = set()
+    for recipe in _recipes(columns, numeric, original, groups):
+        touched = original[list(recipe.sources)].isna().any(axis=1).to_numpy()
+        if recipe.group is not None:
+            by = original[recipe.group]
+            touched = touched | (by.isna() | by.isin(by[touched].unique())).to_numpy()
+        made = recipe.make(original)
+        for name, target in targets.items():
+            if name in recipe.sources or name in found or not spreads[name] > 0:
+                continue
+            if len(recipe.sources) == 1 and not _may_come_from(name, recipe, original):
+                continue
+            whole = ~touched & ~np.isnan(target)
+            units = original.loc[whole, recipe.group].nunique() if recipe.group else whole.sum()
+            line = _line(made[whole], target[whole], spreads[name], units)
+            if line is None:
+                continue
+            again = line[0] + np.atleast_2d(recipe.make(first).T).T @ line[1:]
+            if _equal(again[touched], _numbers(first[name])[touched], spreads[name]):
+                continue
+            found.add(name)
+            words, code = _spelled(recipe, line, original)
+            yield (
+                f"{name} looks like {words}, but isn't in the completed data: it was not "
+                "recomputed from the imputed values. Leave it out of the imputation and recompute "
+                f"it: `imp.assign(**{{{name!r}: lambda d: {code}}})`; if it was known apart "
+                "from these data, leave it as it is."
+            )
+
+
+def _line(made: Floats, target: Floats, spread: float, units: int) -> Floats | None:
+    """The constant and the factors that make the target of what was made; None if none do."""
+    if units < 5 or not np.isfinite(made).all():
+        return None
+    if made.ndim == 1 and _equal(made, target, spread):
+        return np.array([0.0, 1.0])
+    if units < 10:
+        return None
+    design = np.column_stack([np.ones(len(made)), made])
+    solved, _, rank, _ = np.linalg.lstsq(design, target, rcond=None)
+    line: Floats = solved.astype(np.float64)
+    shares = np.abs(line[1:]) * design[:, 1:].std(axis=0) / spread
+    if rank < design.shape[1] or shares.min() < _SAME:  # a power that has no part in it
+        return None
+    if len(line) == 2 and abs(line[1] - 1) < 1e-3:  # a constant was added or taken away
+        line = np.array([np.mean(target - made), 1.0])
+    return line if _equal(design @ line, target, spread) else None
+
+
+def _spelled(recipe: _Recipe, line: Floats, data: pd.DataFrame) -> tuple[str, str]:
+    """The recipe with its constant and factors, in words and in pandas."""
+    constant, factors = float(line[0]), line[1:]
+    if recipe.powers:
+        parts = [f"{b:.10g} * {x}" for b, x in zip(factors, recipe.powers, strict=True)]
+        return recipe.words, " + ".join([f"{constant:.10g}", *parts])
+    factor = float(factors[0])
+    if factor != 1:
+        words, code = f"{factor:.4g} times {recipe.words}", f"{factor:.10g} * ({recipe.code})"
+        if abs(constant) < 1e-9 * abs(factor * np.nanmean(np.abs(recipe.make(data)))):
+            return words, code
+        return f"{constant:.4g} plus {words}", f"{constant:.10g} + {code}"
+    if constant == 0:
+        return recipe.words, recipe.code
+    sign, word = ("-", "minus") if constant < 0 else ("+", "plus")
+    values = recipe.make(data)
+    mean = abs(np.nanmean(values) + constant) < _SAME * np.nanstd(values)
+    words = f"{recipe.words} {word} {abs(constant):.4g}{' (its mean)' if mean else ''}"
+    return words, f"{recipe.code} {sign} {abs(constant):.10g}"
+
+
+def _may_come_from(name: str, recipe: _Recipe, data: pd.DataFrame) -> bool:
+    """Of two columns that are copies of each other the one nearer to mean 0 was made."""
+    (source,) = recipe.sources
+    if recipe.code != _column(source):
+        return True
+
+    both = data[[name, source]].dropna().astype(np.float64)
+    mine, other = (both.mean().abs() / both.std().replace(0, np.inf))[[name, source]]
+    if np.isclose(mine, other, rtol=1e-2):  # another unit: the later column
+        return list(data.columns).index(name) > list(data.columns).index(source)
+    return bool(mine < other)
+
+
+def _column(x: str) -> str:
+    return f"d[{x!r}]"
+
+
+def _recipes(
+    columns: Sequence[str], numeric: Sequence[str], data: pd.DataFrame, groups: Sequence[str]
+) -> Iterator[_Recipe]:
+    holed = [c for c in numeric if data[c].isna().any()]
+    for x in holed:
+        own = _column(x)
+        for g in groups:
+            mean = f"d.groupby({g!r})[{x!r}].transform('mean')"
+            yield _Recipe(f"the {g} mean of {x}", mean, (x,), g, partial(_group_mean, x=x, g=g))
+            yield _Recipe(
+                f"{x} minus its {g} mean",
+                f"{own} - {mean}",
+                (x,),
+                g,
+                partial(_deviation, x=x, g=g),
+            )
+        yield _Recipe(x, own, (x,), None, partial(_copy, x=x))
+        yield _Recipe(f"the square of {x}", f"{own} ** 2", (x,), None, partial(_product, x=x, z=x))
+        yield _Recipe(f"the logarithm of {x}", f"np.log({own})", (x,), None, partial(_log, x=x))
+        if data[x].nunique() > 3:
+            words, powers = f"a quadratic in {x}", (own, f"{own} ** 2")
+            yield _Recipe(words, "", (x,), None, partial(_powers, x=x), powers)
+        if x not in columns:
+            continue
+        for z in columns:
+            if z != x and z in numeric:
+                code = f"{own} * {_column(z)}"
+                yield _Recipe(f"{x} times {z}", code, (x, z), None, partial(_product, x=x, z=z))
+    for target in (c for c in columns if c in numeric):
+        items, factor = _summands(target, numeric, data)
+        if len(items) > 1 and not set(items).isdisjoint(holed):
+            what = "mean" if np.isclose(factor * len(items), 1, rtol=0.05) else "sum"
+            words = f"the {what} of {', '.join(items[:-1])} and {items[-1]}"
+            code = f"d[{items!r}].{what}(axis=1)"
+            made = partial(_total, items=items, mean=what == "mean")
+            yield _Recipe(words, code, tuple(items), None, made)
+
+
+def _summands(target: str, numeric: Sequence[str], data: pd.DataFrame) -> tuple[list[str], float]:
+    """The columns of which the target may be the sum or the mean, and the factor of all of them."""
+    whole = data[list(numeric)].dropna()
+    names = [
+        c for c in numeric
+        if c != target and whole[c].nunique() > 1
+        and abs(_correlation(whole[c], whole[target])) < 1 - 1e-6
+    ]  # fmt: skip
+    if len(whole) < len(names) + 10 or whole[target].nunique() < 2:
+        return [], 0.0
+    x, y = whole[names].to_numpy(dtype=np.float64), whole[target].to_numpy(dtype=np.float64)
+    spread, scale = x.std(axis=0), y.std()
+    factors = np.linalg.lstsq((x - x.mean(axis=0)) / spread, (y - y.mean()) / scale, rcond=1e-8)[0]
+    items = np.flatnonzero(np.abs(factors) > _SAME)
+    weights = factors[items] * scale / spread[items]
+    if not len(items) or np.ptp(weights) > 0.1 * np.abs(weights).max():
+        return [], 0.0
+    return [names[i] for i in items], float(weights.mean())
+
+
+def _copy(d: pd.DataFrame, x: str) -> Floats:
+    return _numbers(d[x])
+
+
+def _powers(d: pd.DataFrame, x: str) -> Floats:
+    values = _numbers(d[x])
+    return np.column_stack([values, values**2])
+
+
+def _total(d: pd.DataFrame, items: Sequence[str], mean: bool) -> Floats:
+    total: Floats = sum((_numbers(d[x]) for x in items), np.zeros(len(d)))
+    return total / len(items) if mean else total
+
+
+def _group_mean(d: pd.DataFrame, x: str, g: str) -> Floats:
+    values = pd.Series(_numbers(d[x]), index=d.index)
+    return _numbers(values.groupby(d[g], observed=True).transform("mean"))
+
+
+def _deviation(d: pd.DataFrame, x: str, g: str) -> Floats:
+    return _numbers(d[x]) - _group_mean(d, x, g)
+
+
+def _product(d: pd.DataFrame, x: str, z: str) -> Floats:
+    return _numbers(d[x]) * _numbers(d[z])
+
+
+def _log(d: pd.DataFrame, x: str) -> Floats:
+    values = _numbers(d[x])
+    return np.log(values, out=np.full(len(values), np.nan), where=values > 0)
+
+
+def _is_number(column: pd.Series[float]) -> bool:
+    kind = pd.api.types
+    return kind.is_numeric_dtype(column.dtype) and not kind.is_bool_dtype(column.dtype)
+
+
+def _equal(a: Floats, b: Floats, spread: float) -> bool:
+    gap = np.abs(a - b) / spread
+    if not gap.size or not gap.max() <= 5 * _SAME:  # a missing one isn't, either
+        return False
+    return bool(np.sqrt(np.mean(gap**2)) <= _SAME)
+
+
+def _numbers(column: pd.Series[Any]) -> Floats:
+    values: Floats = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
+
+
+def _correlation(a: pd.Series[float], b: pd.Series[float]) -> float:
+    pair = pd.DataFrame({"a": _numbers(a), "b": b}).dropna()
+    if len(pair) < 3 or pair["a"].std() == 0 or pair["b"].std() == 0:
+        return 0.0
+    return float(pair["a"].corr(pair["b"]))
+
+
+def _constant_within(column: pd.Series[float], group: pd.Series[float]) -> bool:
+    """One value per group, among groups of which some have several."""
+    there = column.notna() & group.notna()
+    groups = column[there].groupby(group[there], observed=True)
+    return bool((groups.nunique() <= 1).all() and (groups.size() > 1).any())
+
+
+def _grouping(fit: MerMod) -> list[str]:
+    """Columns that group: of "school:class" both."""
+    return list(dict.fromkeys(part for name in fit.ngrps for part in name.split(":")))
+
+
+def _of_group(grp: str, group: str) -> bool:
+    """Whether a block of the random part ("g", or "g.1" of a double bar) is of this group."""
+    return group in re.sub(r"\.\d+$", "", grp).split(":") or group in grp.split(":")
+
+
+def _model_columns(formula: str, data: pd.DataFrame) -> list[str]:
+    names = [a or b for a, b in _NAME.findall(formula)]
+    if "." in names:
+        return list(data.columns)
+    return [x for x in data.columns if x in names]

@@ -1,0 +1,116 @@
+"""How far pooled results depend on these m imputations, and how each fit went."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..base.glossary import checked
+from ..base.text import Printed
+from ..fits.mermod import MerMod
+from ..pooling import diagnostics as rules
+from .combinations import coefficients
+
+__all__ = ["Diagnostics", "diagnose"]
+
+_FAILED = ("failed to converge", "convergence code", "unable to evaluate scaled gradient")
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnostics:
+    """What `PooledMerMod.diagnostics` gives.
+
+    Attributes
+    ----------
+    coefficients : DataFrame
+        term; fmi with its interval (fmi_low, fmi_high); Monte Carlo errors of estimate, standard
+        error, df and p value (mce_...; missing with fewer than 3 imputations); m_needed.
+    fits : DataFrame
+        imputation, converged, is_singular, optimizer, optimizer_message, messages.
+    advice : tuple of str
+        What should be looked at, with the remedy.
+    m : int
+    """
+
+    coefficients: pd.DataFrame
+    fits: pd.DataFrame
+    advice: tuple[str, ...]
+    m: int
+
+    def summary(self) -> Printed:
+        """All of it as text."""
+        table = self.coefficients.set_index("term").rename_axis(None)
+        lines = [f"Diagnostics of {self.m} imputations", "", *table.to_string().split("\n"), ""]
+        bad = self.fits[~self.fits["converged"] | self.fits["is_singular"]]
+        lines.append(
+            f"Fits: {int(self.fits['converged'].sum())} of {self.m} converged, "
+            f"{int(self.fits['is_singular'].sum())} singular"
+        )
+        lines += [f"  imputation {r.imputation}: {r.messages}" for r in bad.itertuples()]
+        for text in self.advice:
+            lines += textwrap.wrap(f"Note: {text}", 100, subsequent_indent="  ")
+        return Printed.of(lines)
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+def diagnose(
+    fits: Sequence[MerMod],
+    fixed: pd.DataFrame,
+    kind: str,
+    complete_df: pd.Series[float],
+    advice: tuple[str, ...],
+    cv: float,
+    conf_level: float,
+) -> Diagnostics:
+    """See `PooledMerMod.diagnostics`."""
+    m, fmi = len(fits), fixed["fmi"].to_numpy()
+    errors = {
+        name: np.full(len(fixed), np.nan) for name in ("estimate", "std_error", "df", "p_value")
+    }
+    needed = pd.array([pd.NA] * len(fixed), dtype="Int64")
+    low, high = rules.fmi_interval(fmi, m, conf_level=conf_level)
+    if kind == "imputation":
+        needed = pd.array(
+            rules.imputations_needed(fmi, m, cv=cv, conf_level=conf_level), dtype="Int64"
+        )
+        if m >= 3:
+            q, u = coefficients(fits, list(fixed["term"]))
+            found = rules.monte_carlo_errors(
+                q, np.diagonal(u, axis1=1, axis2=2), dfcom=complete_df.to_numpy()
+            )
+            errors = {name: getattr(found, name) for name in errors}
+    table = pd.DataFrame(
+        {
+            "term": fixed["term"],
+            "fmi": fmi,
+            "fmi_low": low,
+            "fmi_high": high,
+            **{f"mce_{name}": values for name, values in errors.items()},
+            "m_needed": needed,
+        }
+    )
+    own = pd.DataFrame(
+        {
+            "imputation": [fit.imputation for fit in fits],
+            "converged": [not any(x in y for x in _FAILED for y in fit.messages) for fit in fits],
+            "is_singular": [fit.is_singular for fit in fits],
+            "optimizer": [fit.optimizer for fit in fits],
+            "optimizer_message": [fit.optimizer_message for fit in fits],
+            "messages": ["; ".join(fit.messages) for fit in fits],
+        }
+    )
+    return Diagnostics(
+        coefficients=checked(table, "diagnostics"),
+        fits=checked(own, "diagnostics_fits", by_imputation=True),
+        advice=advice,
+        m=m,
+    )

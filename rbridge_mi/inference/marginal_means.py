@@ -1,0 +1,214 @@
+"""Estimated marginal means: emmeans' grid for every fit, pooled by Rubin's rules."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..base.arguments import check_known, check_level, column_list, r_arguments
+from ..base.glossary import beside
+from ..errors import ArgumentError, PoolingError, RBridgeWarning
+from ..fits.mermod import MerMod
+from ..pooling import rubin
+from .complete_df import ask, complete_df, is_small_sample
+
+__all__ = ["marginal_means"]
+
+Floats = NDArray[np.float64]
+
+
+# Arguments by R's names: of emmeans() and ref_grid(), which make the grid; of summary(), which is
+# asked of the pooled means; and what R has and this has not, with the reason.
+_GRID = ("weights", "offset", "by", "cov.keep", "cov.reduce", "submodel", "rg.limit")
+_SUMMARY = ("type", "null", "side", "delta", "bias.adjust", "bias.adj", "sigma", "cross.adjust")
+_OWN_DF = "degrees of freedom are pooled, from those of complete data: `fits.pool(dfcom=...)`"
+_NOT_LINEAR = "the means would not be linear in the coefficients"
+_NOT_TAKEN = {
+    "df": _OWN_DF,
+    **dict.fromkeys(
+        ("lmer.df", "mode", "pbkrtest.limit", "lmerTest.limit", "disable.pbkrtest",
+         "disable.lmerTest"),
+        _OWN_DF,
+    ),
+    **dict.fromkeys(("regrid", "transform", "tran", "counterfactuals"), _NOT_LINEAR),
+    **dict.fromkeys(("wt.counter", "avg.counter"), "it is of counterfactuals"),
+    **dict.fromkeys(("nuisance", "non.nuisance", "wt.nuis", "nesting"), "it is not carried to R"),
+    **dict.fromkeys(("mult.names", "mult.levs"), "it is for several responses"),
+    "contr": "that is `contrast`",
+    "method": "that is `contrast`",
+    "simple": "give `by`",
+    "interaction": "it is not carried to R",
+    "data": "each fit has its own",
+    "object": "each fit is its own",
+    "vcov.": "each fit has its own",
+    "infer": "the table has both intervals and tests",
+    "frequentist": "there is no other answer",
+    "options": "name them one by one",
+    **dict.fromkeys(("fac.reduce", "calc"), "it is code"),
+}  # fmt: skip
+_ADJUST = (
+    "none", "tukey", "scheffe", "sidak", "dunnettx", "bonferroni", "holm", "hochberg", "hommel",
+    "BH", "BY", "fdr",
+)  # fmt: skip
+_WEIGHTS = ("equal", "proportional", "outer", "cells", "flat")
+_TYPES = ("link", "response", "unlink", "mu")
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of emmeans, beside the fit."""
+
+    specs: list[str]
+    contrast: str | None
+    at: dict[str, list[Any]] | None
+    grid: dict[str, Any]
+    comparing: dict[str, Any]
+
+    def ask(self, fit: MerMod, function: str, *more: Any) -> Any:
+        parts = (self.specs, self.contrast, self.at, self.grid, self.comparing)
+        return ask(fit, function, *parts, *more)
+
+
+def marginal_means(
+    fits: Sequence[MerMod],
+    kind: str,
+    dfcom: Any,
+    conf_level: float,
+    specs: str | Sequence[str],
+    contrast: str | None,
+    at: Mapping[str, Any] | None,
+    adjust: str | None,
+    arguments: Mapping[str, Any],
+) -> pd.DataFrame:
+    """See `PooledMerMod.emmeans`."""
+    check_level(conf_level)
+    if contrast is not None and not isinstance(contrast, str):
+        raise ArgumentError("contrast must be the name of a method, such as 'pairwise'.")
+    names = column_list(specs, "specs")
+    own = () if contrast is None else tuple(ask(fits[0], "contrast_arguments", contrast))
+    valid = (*_GRID, *_SUMMARY, *own)
+    refused = {k: v for k, v in _NOT_TAKEN.items() if k not in valid}
+    given = r_arguments(arguments, valid, refused, "emmeans")
+    question = _Question(
+        names,
+        contrast,
+        None if at is None else {k: _values(v) for k, v in at.items()},
+        _checked_grid({k: v for k, v in given.items() if k in _GRID}),
+        {k: v for k, v in given.items() if k in own},
+    )
+    options = _checked_options({k: v for k, v in given.items() if k in _SUMMARY}, adjust)
+    found = [question.ask(fit, "marginal_means") for fit in fits]
+    levels = [pd.DataFrame(dict(x["levels"])) for x in found]
+    for fit, own_levels in zip(fits, levels, strict=True):
+        # Covariates of the grid may stand at each data set's own mean; levels must be the same.
+        texts = own_levels.select_dtypes(exclude="number").astype(str)
+        if len(own_levels) != len(levels[0]) or not texts.equals(
+            levels[0].select_dtypes(exclude="number").astype(str)
+        ):
+            raise PoolingError(
+                f"emmeans makes another grid for imputation {fit.imputation} than for the first: "
+                "its factors have other levels. Combine levels, or give values in `at`."
+            )
+    numbers = levels[0].select_dtypes(include="number").columns
+    table = levels[0].copy()
+    for name in numbers:
+        table[name] = np.mean([own_levels[name].to_numpy() for own_levels in levels], axis=0)
+    columns, usable = _pooled(fits, kind, dfcom, conf_level, found)
+    notes = []
+    if options or contrast is not None:
+        sigma = float(np.sqrt(np.mean([fit.sigma**2 for fit in fits])))
+        if options.get("bias.adjust"):
+            options = {"sigma": sigma, **options}
+        asked = question.ask(
+            fits[0], "marginal_summary", columns["estimate"], columns["t"], columns["df"],
+            conf_level, options,
+        )  # fmt: skip
+        notes += [x for x in asked["notes"] if not x.startswith("Confidence level used")]
+        if contrast is not None:
+            table[asked["name"][0]] = asked["contrast"]  # "a / b" on the response scale
+        columns = _summarised(columns, asked)
+    if not usable.all():
+        lost = table[~usable].astype(str).agg(", ".join, axis=1)
+        notes.append(
+            f"can't be estimated (emmeans' nonEst): {'; '.join(lost)}. A level has no data in the "
+            "combination, or the design lacks the rank"
+        )
+        warnings.warn(f"emmeans: {notes[-1]}.", RBridgeWarning, stacklevel=3)
+    table = beside(pd.DataFrame(columns), table, first=False)
+    table.attrs["note"] = "; ".join(notes)
+    return table
+
+
+def _pooled(
+    fits: Sequence[MerMod], kind: str, dfcom: Any, conf_level: float, found: Sequence[Any]
+) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
+    """The pooled columns; and which means every fit can estimate: others are missing."""
+    q = np.array([x["estimate"] for x in found])
+    u = np.maximum(np.array([x["variance"] for x in found]), 0)
+    usable = np.isfinite(q).all(axis=0)
+    columns = {name: np.full(len(usable), np.nan) for name in rubin.COLUMNS}
+    if not usable.any():
+        return columns, usable
+    linear = [x["linear"][usable] for x in found]
+    if kind == "bootstrap":
+        pooled = rubin.pool_bootstrap(q[:, usable], conf_level=conf_level)
+    else:
+        if is_small_sample(dfcom):
+            per_fit = [complete_df(dfcom, [fit], x) for fit, x in zip(fits, linear, strict=True)]
+            complete: Any = np.mean(np.array(per_fit), axis=0)
+        else:
+            complete = complete_df(dfcom, fits, linear[0])
+        pooled = rubin.pool_scalars(
+            q[:, usable], u[:, usable], dfcom=complete, conf_level=conf_level
+        )
+    for name, values in pooled.columns().items():
+        columns[name][usable] = values
+    return columns, usable
+
+
+def _summarised(columns: dict[str, Floats], asked: Mapping[str, Any]) -> dict[str, Floats]:
+    """The columns as emmeans' summary has them; variances on the scale of the standard errors."""
+    columns = dict(columns)
+    with np.errstate(invalid="ignore"):  # a mean that varies nowhere
+        squared = (asked["std_error"] / columns["std_error"]) ** 2
+    for name in ("ubar", "b", "t"):
+        columns[name] = np.where(squared == 1, columns[name], columns[name] * squared)
+    names = ("estimate", "std_error", "statistic", "p_value")
+    columns.update({name: asked[name] for name in names})
+    return {**columns, "conf_low": asked["low"], "conf_high": asked["high"]}
+
+
+def _checked_grid(grid: dict[str, Any]) -> dict[str, Any]:
+    weights = grid.get("weights")
+    if isinstance(weights, str):
+        check_known([weights], _WEIGHTS, "weights")
+    if not isinstance(grid.get("cov.reduce", True), bool):
+        raise ArgumentError("cov_reduce must be True (means) or False (every value).")
+    return grid
+
+
+def _checked_options(options: dict[str, Any], adjust: str | None) -> dict[str, Any]:
+    """Those of summary() that were given, under one name."""
+    if adjust is not None:
+        if adjust == "mvt":
+            raise ArgumentError("adjust='mvt' is drawn at random: take 'tukey' or 'holm'.")
+        check_known([adjust], _ADJUST, "adjust")
+        options = {**options, "adjust": adjust}
+    if "type" in options:
+        check_known([options["type"]], _TYPES, "type")
+    if "bias.adj" in options:
+        options["bias.adjust"] = options.pop("bias.adj")
+    back = options.get("type", "link") != "link"
+    if ("bias.adjust" in options or "sigma" in options) and not back:
+        raise ArgumentError("bias_adjust and sigma are of type='response', which is not asked for.")
+    return options
+
+
+def _values(value: Any) -> list[Any]:
+    return [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)

@@ -1,0 +1,1 @@
+"""m fits as one answer: `MerModList`, `PooledMerMod`, comparisons of nested models."""

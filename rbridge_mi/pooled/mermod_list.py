@@ -1,0 +1,361 @@
+"""m fits of one model: a sequence of them, their pooled tables, and what each had to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, overload
+
+import numpy as np
+import pandas as pd
+
+from ..base.glossary import beside, checked
+from ..base.text import Printed
+from ..data.imputed_data import ImputedData
+from ..errors import ArgumentError, RBridgeError
+from ..fits.mermod import MerMod, stacked
+from ..inference.predictions import predict_fits
+from ..mertools import MerToolsTables
+from .pooled_mermod import PooledMerMod, pool_fits
+
+__all__ = ["MerModList"]
+
+
+@dataclass(frozen=True, eq=False)
+class MerModList(Sequence[MerMod]):
+    """Fits of one model to the data sets of an `ImputedData`.
+
+    ``fits[0]`` is a `MerMod`, a slice a `MerModList`; the accessors pool by name of term and
+    level, or, with ``by_imputation=True``, put the fits' tables under each other.
+
+    Attributes
+    ----------
+    fits : tuple of MerMod
+    data : ImputedData
+        What they were fitted to.
+    failed : dict
+        The error of each data set (from 1) that could not be fitted (``errors="keep"``).
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+    >>> imp = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"]).impute(holes, seed=1)
+    >>> fits = rb.Lmer("mathach ~ ses + (1 | schid)").fit(imp)
+    >>> len(fits), fits.names
+    (2, ('imp1', 'imp2'))
+    >>> fits.fixef(by_imputation=True).shape
+    (4, 3)
+    """
+
+    fits: tuple[MerMod, ...]
+    data: ImputedData = field(repr=False)
+    failed: Mapping[int, RBridgeError] = field(default_factory=dict)
+
+    # -- a sequence ----------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.fits)
+
+    def __iter__(self) -> Iterator[MerMod]:
+        return iter(self.fits)
+
+    @overload
+    def __getitem__(self, i: int | str) -> MerMod: ...
+    @overload
+    def __getitem__(self, i: slice) -> MerModList: ...
+    def __getitem__(self, i: int | str | slice) -> MerMod | MerModList:
+        if isinstance(i, slice):
+            return MerModList(self.fits[i], self.data, {})
+        if isinstance(i, str):
+            if i not in self.names:
+                raise KeyError(f"{i!r}: the fits are {', '.join(self.names)}")
+            return self.fits[self.names.index(i)]
+        return self.fits[i]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """imp1, imp2, ...: each fit by the number of its data set."""
+        return tuple(f"imp{fit.imputation}" for fit in self.fits)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MerModList):
+            return NotImplemented
+        return self.fits == other.fits
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # -- pooled --------------------------------------------------------------------------
+
+    def pool(self, dfcom: Any = None, conf_level: float = 0.95) -> PooledMerMod:
+        """The fits' answer as one: by Rubin's rules, or for bootstrap samples by their spread.
+
+        Parameters
+        ----------
+        dfcom : {"residual", "satterthwaite", "kenward-roger"} or float, optional
+            Degrees of freedom that the data would leave, had nothing been missing. "residual" (the
+            default), as in mice: nobs minus all parameters, too many where there are few groups.
+            "satterthwaite" and "kenward-roger": per coefficient, by lmerTest and pbkrtest, the mean
+            over the fits; standard errors stay lme4's. Kenward and Roger's take time and memory
+            that grow with the square of nobs, and are made for REML: of fits by ML they are those
+            of refits by it, with a warning. Or a number; ``math.inf`` gives Rubin's (1987).
+        conf_level : float
+            Of the intervals.
+
+        Raises
+        ------
+        ArgumentError
+            One fit only, or a dfcom or conf_level that can't be.
+        PoolingError
+            Fits that differ in their coefficients or covariance parameters.
+        RPackageError
+            Where R lacks lmerTest or pbkrtest, and dfcom needs it.
+
+        References
+        ----------
+        Rubin (1987), Multiple Imputation for Nonresponse in Surveys, eqs. 3.1.2 to 3.1.10;
+        Barnard and Rubin (1999), Biometrika 86, eq. 3; Kuznetsova, Brockhoff and Christensen
+        (2017), Journal of Statistical Software 82(13) (Satterthwaite); Kenward and Roger (1997),
+        Biometrics 53, 983-997.
+        """
+        return pool_fits(self.fits, self.data.kind, dfcom, conf_level, self.data)
+
+    @cached_property
+    def _pooled(self) -> PooledMerMod:
+        return self.pool()
+
+    def fixef(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Fixed effects: term, estimate (their mean over the fits)."""
+        if by_imputation:
+            return self._stack(MerMod.fixef, "fixef")
+        return checked(self._pooled.fixed[["term", "estimate"]].copy(), "fixef")
+
+    def ranef(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Random effects: condval their mean, condsd the total standard deviation.
+
+        The total variance is the mean conditional variance plus (1 + 1/m) times the variance
+        between the fits.
+        """
+        if by_imputation:
+            return self._stack(MerMod.ranef, "ranef")
+        return self._pooled.ranef.copy()
+
+    def varcorr(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Mean covariance matrices of the random effects; SDs and correlations from them."""
+        if by_imputation:
+            return self._stack(MerMod.varcorr, "varcorr")
+        return self._pooled.varcorr.copy()
+
+    def vcov(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Total covariance of the fixed effects: mean vcov + (1 + 1/m) covariance between.
+
+        With `by_imputation`: imputation, term, a column per term. A term keeps its name: if it is
+        called imputation or term, the table's own column gets an underscore (``term_``).
+        """
+        if not by_imputation:
+            return self._pooled.vcov.copy()
+        matrices = [fit.vcov() for fit in self.fits]
+        keys = [pd.DataFrame({"term": matrix.index}) for matrix in matrices]
+        return beside(self._numbered(keys), stacked(matrices))
+
+    def coef(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Fixed plus random effects per level: their mean over the fits, matched by level.
+
+        Columns as in `MerMod.coef`; with `by_imputation`, imputation before them.
+        """
+        parts = [fit.coef_parts() for fit in self.fits]
+        keys, values = stacked([x[0] for x in parts]), stacked([x[1] for x in parts])
+        if by_imputation:
+            return beside(self._numbered([x[0] for x in parts]), values)
+        level = keys.groupby(["grpvar", "grp"], sort=False).ngroup()
+        return beside(keys[~level.duplicated()], values.groupby(level).mean())
+
+    def model_info(self, by_imputation: bool = True) -> pd.DataFrame:
+        """One row per fit: imputation, n_obs, n_lvls, aic, sigma.
+
+        There is no valid pooled AIC, so that the rows always stand by themselves:
+        ``by_imputation=False`` is refused.
+        """
+        _only_by_imputation(by_imputation, "model_info")
+        return self._stack(MerMod.model_info, "model_info")
+
+    def glance(self, by_imputation: bool = True) -> pd.DataFrame:
+        """One row per fit; likelihoods and information criteria have no valid pooled value.
+
+        ``by_imputation=False`` is refused.
+        """
+        _only_by_imputation(by_imputation, "glance")
+        return self._stack(MerMod.glance)
+
+    def tidy(self, by_imputation: bool = False) -> pd.DataFrame:
+        """effect, group, term, estimate, std_error, statistic: pooled, or per fit."""
+        return self._stack(MerMod.tidy, "tidy") if by_imputation else self._pooled.tidy()
+
+    def r2(self, by_imputation: bool = False) -> pd.DataFrame:
+        """Nakagawa's R2 and intraclass correlations: their means, or each fit's (`MerMod.r2`)."""
+        return self._stack(MerMod.r2, "r2") if by_imputation else self._pooled.r2.copy()
+
+    def convergence(self) -> pd.DataFrame:
+        """Per fit: imputation, is_singular, messages (what lme4 and its optimizer said)."""
+        return self._stack(
+            lambda fit: pd.DataFrame(
+                {"is_singular": [fit.is_singular], "messages": ["; ".join(fit.messages)]}
+            ),
+            "convergence",
+        )
+
+    def fitted(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
+        """Fitted values: their mean over the fits; or a frame with a column per fit."""
+        return self._columns(MerMod.fitted, by_imputation)
+
+    def residuals(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
+        """Residuals: their mean over the fits; or a frame with a column per fit."""
+        return self._columns(MerMod.residuals, by_imputation)
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        re_form: str | None = None,
+        interval: Literal["confidence", "prediction"] | None = None,
+        conf_level: float = 0.95,
+        allow_new_levels: bool = False,
+        dfcom: float | str | None = None,
+    ) -> pd.DataFrame:
+        """Predictions pooled over the fits, with standard errors.
+
+        A prediction's variance within a fit is that of fixed and random effects together, given
+        the covariance parameters (Henderson's mixed model equations); (1 + 1/m) times the variance
+        between the fits' predictions is added (Rubin 1987, eqs. 3.1.2 to 3.1.10).
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            With the columns of the formula; by default each fit's own (completed) rows.
+        re_form : str, optional
+            Random effects to include: all by default; "NA" or "~0" for none; or a formula such as
+            "~(1 | schid)".
+        interval : {"confidence", "prediction"}, optional
+            "confidence" for the mean response given the random effects included; "prediction" for
+            a new observation: the residual variance is added, and that of the random effects that
+            `re_form` leaves out. In fits with ``weights="w"`` the residual variance is sigma^2 / w,
+            and newdata must have the column w; weights given as an array are not known for newdata:
+            this is refused.
+        conf_level : float
+        allow_new_levels : bool
+            Levels that the fits didn't see have a random effect of zero, with its whole variance.
+        dfcom : {"residual", "satterthwaite", "kenward-roger"} or float, optional
+            As in `pool`; the residual ones by default, which are too many where there are few
+            groups. "satterthwaite": per row, of the whole variance that the interval has, 2 v^2 /
+            var(v), by the delta method from lmerTest's sampling covariance of theta and sigma; for
+            the fixed part alone they are lmerTest's. "kenward-roger": per row, by
+            pbkrtest, for the fixed part alone (``re_form="NA"``, and no new observation).
+
+        Returns
+        -------
+        DataFrame
+            estimate, std_error (of a new observation, with interval="prediction"), df, and
+            conf_low, conf_high or pred_low, pred_high; by newdata's index, on the scale of the
+            response. Missing where a row of newdata has missing values. `estimate` is the mean of
+            R's ``predict(fit, newdata, re.form, allow.new.levels)``.
+
+        Raises
+        ------
+        ArgumentError
+            Arguments that can't be right.
+        PredictionError
+            newdata that lack a column, or have new levels without `allow_new_levels`.
+
+        References
+        ----------
+        Henderson (1975), Biometrics 31, 423-447; Bates, Mächler, Bolker and Walker (2015), Journal
+        of Statistical Software 67, eqs. 18 and 54; Rubin (1987); Satterthwaite (1946), Biometrics
+        Bulletin 2, 110-114; Kenward and Roger (1997), Biometrics 53, 983-997.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+        >>> fits = rb.Lmer("mathach ~ ses + (1 | schid)").fit(imp)
+        >>> list(fits.predict(imp[0].head(2), interval="prediction").columns)
+        ['estimate', 'std_error', 'df', 'pred_low', 'pred_high']
+        """
+        return predict_fits(
+            self.fits, self.data.kind, newdata, re_form, interval, conf_level, allow_new_levels,
+            dfcom,
+        )  # fmt: skip
+
+    @property
+    def mertools(self) -> MerToolsTables:
+        """What merTools says of these fits, its mistakes included: to match an old R report.
+
+        Raises
+        ------
+        PoolingError
+            Where a data set could not be fitted, as merTools stops there.
+        """
+        return MerToolsTables(self.fits, tuple(self.failed))
+
+    # -- reports -------------------------------------------------------------------------
+
+    def summary(self) -> Printed:
+        """The pooled model in lme4's layout, then one line per fit."""
+        lines = [str(self._pooled.summary()), "", "Fits:"]
+        for fit in self.fits:
+            sds = ", ".join(f"{x:.4g}" for x in fit.varcorr()["sdcor"][lambda s: s.notna()])
+            label = "REML" if fit.reml else "-2 logLik"
+            lines.append(
+                f"  imp{fit.imputation}: {fit.nobs} obs., {label} {fit.criterion:.1f}, "
+                f"SDs and correlations {sds}" + (", singular" if fit.is_singular else "")
+            )
+            lines += [f"    {text}" for text in fit.messages]
+        for i, error in self.failed.items():
+            lines.append(f"  imp{i}: not fitted: {error}")
+        return Printed.of(lines)
+
+    def __repr__(self) -> str:
+        lost = f", {len(self.failed)} failed" if self.failed else ""
+        return f"<MerModList: {len(self)} fits of {self.fits[0].formula}{lost}>"
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    # -- plumbing ------------------------------------------------------------------------
+
+    def _stack(
+        self, table: Callable[[MerMod], pd.DataFrame], name: str | None = None
+    ) -> pd.DataFrame:
+        frame = self._numbered([table(fit) for fit in self.fits])
+        return frame if name is None else checked(frame, name, by_imputation=True)
+
+    def _numbered(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """The fits' tables under each other, each with the number of its data set."""
+        numbers = np.array([fit.imputation for fit in self.fits])
+        frame = stacked(tables)
+        frame.insert(0, "imputation", np.repeat(numbers, [len(x) for x in tables]))
+        return frame
+
+    def _columns(
+        self, values: Callable[[MerMod], pd.Series[float]], by_imputation: bool
+    ) -> pd.Series[float] | pd.DataFrame:
+        if self.data.kind == "bootstrap":
+            raise ArgumentError(
+                "each bootstrap sample has other rows, so that they can't be put side by side: "
+                "ask the fits one by one (`fits[0].fitted()`)."
+            )
+        frame = pd.concat([values(fit).rename(f"imp{fit.imputation}") for fit in self.fits], axis=1)
+        if by_imputation:
+            return frame
+        return frame.mean(axis=1).rename(values(self.fits[0]).name)
+
+
+def _only_by_imputation(by_imputation: bool, what: str) -> None:
+    if not by_imputation:
+        raise ArgumentError(
+            f"{what} has one row per fit: likelihoods and criteria have no valid pooled value, so "
+            "that by_imputation=False is not to be had."
+        )

@@ -1,0 +1,545 @@
+"""The pooled model: m fits as one answer, matched by name of term and level."""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ..base.glossary import checked
+from ..base.text import Printed
+from ..data.imputed_data import ImputedData
+from ..errors import ArgumentError, PoolingError, RBridgeWarning
+from ..fits.mermod import MerMod, random_terms
+from ..inference.advice import advise
+from ..inference.combinations import coefficients, estimate_contrasts, hypothesis_test
+from ..inference.complete_df import complete_df
+from ..inference.diagnostics import Diagnostics, diagnose
+from ..inference.marginal_means import marginal_means
+from ..inference.random_part import pool_r2, pool_random, ranef_intervals
+from ..pooling import rubin
+
+__all__ = ["PooledMerMod", "pool_fits"]
+
+
+@dataclass(frozen=True, eq=False)
+class PooledMerMod:
+    """What m fits say together.
+
+    Attributes
+    ----------
+    fixed : DataFrame
+        term, estimate, std_error, statistic, df, p_value, conf_low, conf_high, ubar, b, t, riv,
+        lambda_, fmi; one row per coefficient, in the model's order.
+    vcov : DataFrame, terms x terms
+        Total covariance matrix of the fixed effects.
+    varcorr : DataFrame
+        grp, var1, var2, vcov, sdcor: mean covariance matrices, SDs and correlations from them.
+    ranef : DataFrame
+        grpvar, term, grp, condval (mean), condsd (total standard deviation).
+    sigma : float
+        Square root of the mean residual variance, in the units of the response.
+    icc : Series
+        Per grouping factor: its intercept variance as a share of all intercept variances and the
+        residual one (with random slopes: where these terms are zero).
+    m : int
+        Number of fits.
+    kind : {"imputation", "bootstrap"}
+        Bootstrap samples are pooled by the spread of their estimates: ubar, riv, lambda_ and fmi
+        have no meaning there and are missing.
+    dfcom : str or float
+        Which degrees of freedom complete data would leave; `complete_df` has them per coefficient.
+    fits, data
+        What was pooled, and the data sets under it.
+
+    `random`, `r2`, `diagnostics`, `test`, `contrast` and `emmeans` are computed when asked for;
+    `random`, `r2`, `emmeans` and small-sample degrees of freedom need R.
+    """
+
+    fixed: pd.DataFrame
+    vcov: pd.DataFrame
+    varcorr: pd.DataFrame
+    ranef: pd.DataFrame
+    sigma: float
+    icc: pd.Series[float]
+    m: int
+    kind: Literal["imputation", "bootstrap"]
+    conf_level: float
+    formula: str
+    nobs: tuple[int, ...]
+    ngrps: Mapping[str, int]
+    dfcom: Any
+    complete_df: pd.Series[float] = field(repr=False)
+    fits: tuple[MerMod, ...] = field(repr=False)
+    data: ImputedData | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
+
+    # -- coefficients ----------------------------------------------------------------------
+
+    def test(self, hypothesis: Any, rhs: Any = None) -> pd.DataFrame:
+        """Test linear hypotheses about the coefficients, all at once, by D1.
+
+        Parameters
+        ----------
+        hypothesis : str, sequence of str, or array-like
+            Such as ``"ses = meanses"``, ``"female = 0, ses = 2"`` or ``"ses - meanses"`` (= 0):
+            terms exactly as in `fixed`, R's backticks included (```school size` = 0``,
+            ``"factor(t)2 = 0"``); or a matrix with a column per coefficient. Of terms that begin
+            alike, the longest that stands there is meant; a term in backticks or quotes is itself,
+            whatever characters it holds: ``"'poly(x, 2)1' - 'a b' = 0"``.
+        rhs : float or array-like, optional
+            Right-hand sides of a matrix; 0 by default.
+
+        Returns
+        -------
+        DataFrame
+            One row: method, statistic (F), df1, df2, p_value, riv (the average relative increase
+            in variance). One hypothesis is the squared t of Barnard and Rubin (1999), several are
+            tested by D1 with Reiter's (2007) degrees of freedom; where those have no value,
+            ``attrs["note"]`` says what was used, and a warning too. In R:
+            ``mitml::testConstraints(fits, constraints, df.com)``.
+
+        Raises
+        ------
+        ArgumentError
+            A hypothesis that can't be read, or that follows from the others.
+        PoolingError
+            For bootstrap samples, which D1 isn't made for.
+
+        References
+        ----------
+        Li, Raghunathan and Rubin (1991), JASA 86, 1065-1073, eqs. 1.11 to 1.17; Reiter (2007),
+        Biometrika 94, p. 504; Barnard and Rubin (1999), Biometrika 86, eq. 3.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+        >>> pooled = rb.Lmer("mathach ~ ses + meanses + (1 | schid)").fit(imp).pool()
+        >>> pooled.test("ses = meanses").shape
+        (1, 6)
+        """
+        return hypothesis_test(
+            self.fits, list(self.fixed["term"]), self.kind, self.dfcom, hypothesis, rhs
+        )
+
+    def contrast(
+        self, contrast: Any, rhs: Any = None, conf_level: float | None = None
+    ) -> pd.DataFrame:
+        """Estimate linear combinations of the coefficients, one row each.
+
+        Parameters
+        ----------
+        contrast : str, sequence of str, or array-like
+            As in `test`, with terms written as there; of ``"ses = meanses"`` the estimate is
+            ses - meanses.
+        rhs : float or array-like, optional
+            Subtracted from the rows of a matrix.
+        conf_level : float, optional
+            That of the pooled model by default.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `fixed`, with the combination as term (Rubin 1987, eqs. 3.1.2 to 3.1.10,
+            on the combination's m estimates). In R: ``mice::pool.scalar`` on them. P values and
+            intervals are those of each combination by itself, not adjusted for their number, as
+            ``attrs["note"]`` says of several.
+
+        Raises
+        ------
+        ArgumentError
+            A combination that can't be read.
+        """
+        level = self.conf_level if conf_level is None else conf_level
+        terms = list(self.fixed["term"])
+        return estimate_contrasts(self.fits, terms, self.kind, self.dfcom, level, contrast, rhs)
+
+    def emmeans(
+        self,
+        specs: str | Sequence[str],
+        contrast: str | None = None,
+        at: Mapping[str, Any] | None = None,
+        conf_level: float | None = None,
+        *,
+        adjust: str | None = None,
+        **arguments: Any,
+    ) -> pd.DataFrame:
+        """Estimated marginal means, or contrasts of them: ``emmeans::emmeans(fit, specs, at=...)``.
+
+        emmeans makes its reference grid for every fit, from that fit's own data (numeric covariates
+        stand at their mean there, unless given in `at`); the m estimates are pooled by Rubin's
+        rules.
+
+        Parameters
+        ----------
+        specs : str or list of str
+            Factors (or covariates given in `at`) to show means for.
+        contrast : str, optional
+            A method of ``emmeans::contrast``: "pairwise", "trt.vs.ctrl", "poly", ...
+        at : mapping, optional
+            Values of covariates in the grid.
+        conf_level : float, optional
+            That of the pooled model by default; R's name, ``level``, will do too.
+        adjust : {"none", "tukey", "sidak", "bonferroni", "holm", ...}, optional
+            How p values and intervals are adjusted for several comparisons; by default as R does:
+            Tukey's for "pairwise", Dunnett's for "trt.vs.ctrl", none for means. Computed by emmeans
+            from the pooled estimates and degrees of freedom.
+        **arguments
+            Under R's names or with underscores for dots. Of ``emmeans()``: ``weights``, ``offset``,
+            ``by``, ``cov_keep``, ``cov_reduce``, ``submodel``, ``rg_limit``. Of its ``summary()``,
+            asked of the pooled means: ``type`` ("response" goes back from a transformed response),
+            ``bias_adjust``, ``null``, ``side``, ``delta``. Of the contrast: such as ``ref``.
+
+        Returns
+        -------
+        DataFrame
+            A column per factor in specs (or ``contrast``), then the columns of `fixed` from
+            estimate on. A factor keeps its name: where it is one of the table's own (a factor
+            ``t``, say), the table's own column gets an underscore (``t_``). ``attrs["note"]`` says
+            how they were adjusted, and on which scale they are; after ``type="response"`` ubar, b
+            and t are those of the standard errors there, by the delta method. Means that can't be
+            estimated (emmeans' nonEst) are missing, with a warning. An ``offset=`` of the model is
+            part of the means, as in R.
+
+        Raises
+        ------
+        ArgumentError
+            An argument that emmeans doesn't have, or that would have no effect here.
+        RPackageError
+            Where R has no emmeans.
+
+        References
+        ----------
+        Searle, Speed and Milliken (1980), The American Statistician 34, 216-221; Rubin (1987), eqs.
+        3.1.2 to 3.1.10.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+        >>> pooled = rb.Lmer("mathach ~ ses + factor(female) + (1 | schid)").fit(imp).pool()
+        >>> pooled.emmeans("female", contrast="pairwise", adjust="none").shape
+        (1, 14)
+        """
+        if "level" in arguments:
+            if conf_level is not None:
+                raise ArgumentError("level is R's name of conf_level: give one of them.")
+            arguments = dict(arguments)
+            conf_level = arguments.pop("level")
+        level = self.conf_level if conf_level is None else conf_level
+        return marginal_means(
+            self.fits, self.kind, self.dfcom, level, specs, contrast, at, adjust, arguments
+        )
+
+    # -- the random part -------------------------------------------------------------------
+
+    @cached_property
+    def random(self) -> pd.DataFrame:
+        """SDs, correlations, sigma and ICCs with standard errors and intervals.
+
+        Every fit's own sampling variance comes from the curvature of its (restricted) deviance at
+        the optimum, twice the inverse of the second derivatives in theta and log sigma, and is
+        pooled by Rubin's rules on the log (SDs), Fisher's z (correlations) or logit (ICC) scale;
+        estimates are those of the mean covariance matrices (`varcorr`, `icc`).
+
+        A parameter on its boundary in any fit has neither standard error nor interval, and
+        `n_boundary` counts those fits; the other parameters' curvature is taken with it held there.
+        What is on the boundary is decided by ``lme4::isSingular``, a diagonal theta below 1e-4: the
+        SD of that effect, if all of it is below, otherwise its correlations with the effects before
+        it, which determine it. So `n_boundary` is 0 everywhere just where no fit `is_singular`.
+
+        Returns
+        -------
+        DataFrame
+            group, term (as in `tidy`; "icc"), estimate, std_error (by the delta method), df,
+            conf_low, conf_high, fmi, n_boundary. The df are Rubin's (1987, eq. 3.1.6), for
+            complete data without end.
+
+        Bootstrap samples are pooled by their spread on the same scales. Where some of them lie on
+        the boundary, as with few groups many do, standard errors are the spread of the values as
+        they are, and intervals are percentiles (Efron and Tibshirani 1993, section 13.3), with no
+        df; these need m of at least 2 / (1 - conf_level) - 1, 39 for 95%, and a warning says where
+        there are none. Correlations have none if an SD is 0 in any sample.
+
+        References
+        ----------
+        Bates, Mächler, Bolker and Walker (2015), Journal of Statistical Software 67, eqs. 31 to 41
+        (the deviance); Rubin (1987), eqs. 3.1.2 to 3.1.10; Fisher (1921), Metron 1; Efron and
+        Tibshirani (1993), An Introduction to the Bootstrap.
+        """
+        return pool_random(self.fits, self.kind, self.varcorr, self.icc, self.conf_level)
+
+    @cached_property
+    def r2(self) -> pd.DataFrame:
+        """Nakagawa's R2 and intraclass correlations: the means of the fits' own.
+
+        Returns
+        -------
+        DataFrame
+            One row; see `MerMod.r2`. ``fits.r2(by_imputation=True)`` has each fit's.
+        """
+        return pool_r2(pd.concat([fit.r2() for fit in self.fits], ignore_index=True))
+
+    def ranef_intervals(self, conf_level: float | None = None) -> pd.DataFrame:
+        """The random effects with intervals: `ranef`, conf_low and conf_high.
+
+        Normal intervals from the total standard deviation: mean conditional variance plus
+        (1 + 1/m) times the variance between imputations (Rubin 1987, eqs. 3.1.2 to 3.1.5), levels
+        matched by name. They hold for one level at a time.
+        """
+        level = self.conf_level if conf_level is None else conf_level
+        return ranef_intervals(self.ranef, level)
+
+    # -- how good are the imputations --------------------------------------------------------
+
+    @cached_property
+    def advice(self) -> tuple[str, ...]:
+        """What should be looked at in fits and imputations, each with its remedy.
+
+        Too few imputations for the fmi found; random slopes although the imputation knew no
+        groups; a group-level column imputed row by row; a derived column not recomputed; bootstrap
+        samples that don't keep the model's groups whole.
+        """
+        return advise(self.fits, self.data, self.fixed)
+
+    def diagnostics(self, cv: float = 0.05, conf_level: float = 0.95) -> Diagnostics:
+        """How far the results depend on these m imputations, and how each fit went.
+
+        Parameters
+        ----------
+        cv : float
+            Wanted coefficient of variation of standard errors over repeated imputation.
+        conf_level : float
+            Of the fmi's intervals.
+
+        Returns
+        -------
+        Diagnostics
+            `coefficients` (fmi with interval, Monte Carlo errors by jackknife, imputations needed),
+            `fits` (convergence, singularity, messages) and `advice`, which is warned of, too.
+
+        References
+        ----------
+        von Hippel (2020), Sociological Methods and Research 49, 699-718 (interval of the fmi, and
+        the two-stage rule for m); White, Royston and Wood (2011), Statistics in Medicine 30,
+        377-399 (Monte Carlo errors).
+        """
+        for text in self.advice:
+            warnings.warn(text, RBridgeWarning, stacklevel=2)
+        return diagnose(
+            self.fits, self.fixed, self.kind, self.complete_df, self.advice, cv, conf_level
+        )
+
+    # -- reports -----------------------------------------------------------------------------
+
+    def tidy(self) -> pd.DataFrame:
+        """effect, group, term, estimate, std_error, statistic, as a single fit's ``tidy()``."""
+        fixed = self.fixed[["term", "estimate", "std_error", "statistic"]].copy()
+        fixed.insert(0, "effect", "fixed")
+        fixed.insert(1, "group", None)
+        rows = random_terms(self.varcorr)
+        random = pd.DataFrame(
+            {
+                "effect": "ran_pars",
+                "group": [x[0] for x in rows],
+                "term": [x[1] for x in rows],
+                "estimate": [x[2] for x in rows],
+                "std_error": np.nan,
+                "statistic": np.nan,
+            }
+        )
+        return checked(pd.concat([fixed, random], ignore_index=True), "tidy")
+
+    def summary(self) -> Printed:
+        """The pooled model in the layout of lme4's summary."""
+        rule = (
+            "Rubin's rules over imputations"
+            if self.kind == "imputation"
+            else "spread over bootstrap samples (no imputations)"
+        )
+        lines = [f"Linear mixed model, {self.m} fits pooled by {rule}", f"Formula: {self.formula}"]
+        lines += ["", "Random effects (mean covariance matrices):", *_random_lines(self.varcorr)]
+        low, high = min(self.nobs), max(self.nobs)
+        groups = "; ".join(f"{name}, {n}" for name, n in self.ngrps.items())
+        lines += [f"Number of obs: {low if low == high else f'{low} to {high}'}, groups:  {groups}"]
+        shown = self.fixed.set_index("term").rename_axis(None)
+        columns = ["estimate", "std_error", "df", "statistic", "p_value", "conf_low", "conf_high"]
+        if self.kind == "imputation":
+            columns += ["riv", "fmi"]
+        table = shown[columns].to_string(formatters=_FORMATS)
+        lines += ["", f"Fixed effects ({100 * self.conf_level:g}% intervals):", *table.split("\n")]
+        for text in self.advice:
+            lines += textwrap.wrap(f"Note: {text}", 100, subsequent_indent="  ")
+        return Printed.of([*lines, *self.notes])
+
+    def __repr__(self) -> str:
+        return f"<PooledMerMod: {self.formula}; {self.m} fits>"
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+def _p_text(p: float) -> str:
+    if p < 1e-300:  # a double can't hold it
+        return "<1e-300"
+    return f"{p:.3g}" if p >= 1e-4 or np.isnan(p) else f"{p:.1e}"
+
+
+_FORMATS: Any = {
+    **dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), "{:.5f}".format),
+    "df": "{:.1f}".format,
+    "statistic": "{:.3f}".format,
+    "p_value": _p_text,
+    **dict.fromkeys(("riv", "fmi"), "{:.4f}".format),
+}
+
+
+def _random_lines(varcorr: pd.DataFrame) -> list[str]:
+    """Groups, names, variance, SD and correlations, laid out as lme4 prints them."""
+    rows = []
+    # The residual's row stands apart from a grouping factor that is called "Residual".
+    blocks = [varcorr["grp"], varcorr["var1"].isna().rename(None)]
+    for (grp, _), part in varcorr.groupby(blocks, sort=False):
+        own = part[part["var2"].isna()]
+        pairs = part[part["var2"].notna()]
+        for i, row in enumerate(own.itertuples()):
+            name = "" if pd.isna(row.var1) else str(row.var1)
+            with_earlier = [f"{r.sdcor:.2f}" for r in pairs.itertuples() if r.var2 == row.var1]
+            rows.append(
+                [
+                    str(grp) if i == 0 else "",
+                    name,
+                    f"{row.vcov:.5f}",
+                    f"{row.sdcor:.4f}",
+                    " ".join(with_earlier),
+                ]
+            )
+    head = ["Groups", "Name", "Variance", "Std.Dev.", "Corr"]
+    table = [head, *rows]
+    a, b, c, d = (max(len(row[i]) for row in table) for i in range(4))
+    return [f" {r[0]:<{a}} {r[1]:<{b}} {r[2]:>{c}} {r[3]:>{d}} {r[4]}".rstrip() for r in table]
+
+
+def pool_fits(
+    fits: Sequence[MerMod],
+    kind: Literal["imputation", "bootstrap"],
+    dfcom: Any = None,
+    conf_level: float = 0.95,
+    data: ImputedData | None = None,
+) -> PooledMerMod:
+    """Pool fits by name; see `MerModList.pool`."""
+    if len(fits) < 2:
+        raise ArgumentError(
+            f"pooling needs at least two fits, not {len(fits)}: one fit shows nothing of the "
+            "variance between imputations. Its own tables are in `fits[0]`."
+        )
+    terms = _common([list(fit.beta.index) for fit in fits], "coefficients", fits)
+    estimates, vcovs = coefficients(fits, terms)
+    complete = complete_df(dfcom, fits, np.eye(len(terms)))
+    if kind == "bootstrap":
+        fixed = rubin.pool_bootstrap(estimates, conf_level=conf_level)
+        vcov = rubin.bootstrap_vcov(estimates)
+    else:
+        variances = np.diagonal(vcovs, axis1=1, axis2=2)
+        fixed = rubin.pool_scalars(estimates, variances, dfcom=complete, conf_level=conf_level)
+        vcov = rubin.pool_vcov(estimates, vcovs).t
+    varcorr = _pool_varcorr(fits)
+    return PooledMerMod(
+        fixed=checked(pd.DataFrame({"term": terms, **fixed.columns()}), "fixed"),
+        vcov=pd.DataFrame(vcov, index=terms, columns=terms),
+        varcorr=varcorr,
+        ranef=_pool_ranef(fits, kind),
+        sigma=float(np.sqrt(np.mean([fit.sigma**2 for fit in fits]))),
+        icc=_icc(varcorr),
+        m=len(fits),
+        kind=kind,
+        conf_level=conf_level,
+        formula=fits[0].formula,
+        nobs=tuple(fit.nobs for fit in fits),
+        ngrps=fits[0].ngrps,
+        dfcom="residual" if dfcom is None else dfcom,
+        complete_df=pd.Series(np.broadcast_to(complete, len(terms)), index=terms, name="df"),
+        fits=tuple(fits),
+        data=data,
+    )
+
+
+def _common(names: Sequence[Sequence[Any]], what: str, fits: Sequence[MerMod]) -> list[Any]:
+    """The names of the first fit, which all others must have too, and which stand once."""
+    twice = [str(x) for x, n in Counter(names[0]).items() if n > 1]
+    if twice:
+        raise PoolingError(
+            f"two {what} are called {', '.join(twice)}, and pooling goes by name. The name of a "
+            "factor and its level may read as another column's name (factor 'a' with a level 'b', "
+            "and a column 'ab'): rename one of them."
+        )
+    for fit, found in zip(fits, names, strict=True):
+        odd = set(found) ^ set(names[0])
+        if odd:
+            raise PoolingError(
+                f"imputation {fit.imputation} has other {what} than imputation "
+                f"{fits[0].imputation}: they differ in {', '.join(sorted(map(str, odd)))}. A "
+                "factor may have lost a level, or the design its rank: combine levels, or leave "
+                "those fits out (slice the list)."
+            )
+    return list(names[0])
+
+
+def _pool_varcorr(fits: Sequence[MerMod]) -> pd.DataFrame:
+    tables = [fit.varcorr() for fit in fits]
+    keys = [
+        [
+            tuple(None if pd.isna(x) else x for x in row)
+            for row in t[["grp", "var1", "var2"]].to_numpy()
+        ]
+        for t in tables
+    ]
+    common = _common(keys, "covariance parameters", fits)
+    by_key = [dict(zip(k, t["vcov"], strict=True)) for k, t in zip(keys, tables, strict=True)]
+    mean = {key: float(np.mean([x[key] for x in by_key])) for key in common}
+    variance = {(grp, var1): x for (grp, var1, var2), x in mean.items() if var2 is None}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sdcor = [
+            np.sqrt(x)
+            if var2 is None
+            else x / np.sqrt(variance[grp, var1]) / np.sqrt(variance[grp, var2])
+            for (grp, var1, var2), x in mean.items()
+        ]
+    frame = tables[0][["grp", "var1", "var2"]].copy()
+    return checked(frame.assign(vcov=list(mean.values()), sdcor=sdcor), "varcorr")
+
+
+def _pool_ranef(fits: Sequence[MerMod], kind: str) -> pd.DataFrame:
+    keys = ["grpvar", "term", "grp"]
+    tables = [fit.ranef().set_index(keys) for fit in fits]
+    index = tables[0].index
+    for table in tables[1:]:
+        index = index.append(table.index.difference(index, sort=False))
+    rows = [table.reindex(index) for table in tables]
+    condval = np.array([x["condval"].to_numpy() for x in rows])
+    condvar = np.array([x["condsd"].to_numpy() for x in rows]) ** 2
+    pooled = rubin.pool_blups(condval, condvar)
+    # The spread of bootstrap fits holds what condVar measures already: it isn't added to it.
+    condsd = pooled.condsd if kind == "imputation" else np.sqrt(pooled.within)
+    frame = index.to_frame(index=False).assign(condval=pooled.condval, condsd=condsd)
+    return checked(frame, "ranef")
+
+
+def _icc(varcorr: pd.DataFrame) -> pd.Series[float]:
+    intercepts = varcorr[(varcorr["var1"] == "(Intercept)") & varcorr["var2"].isna()]
+    residual = float(varcorr.loc[varcorr["var1"].isna(), "vcov"].sum())
+    shares = intercepts.set_index("grp")["vcov"]
+    return (shares / (shares.sum() + residual)).rename("icc").rename_axis(None)

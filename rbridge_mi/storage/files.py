@@ -1,0 +1,355 @@
+"""Results in files that anything can read, and that run nothing when they are loaded.
+
+A file is a zip archive: ``result.json`` says what the result is, each table is a CSV file in
+``tables/``. Doubles keep every bit, columns their dtypes. The fitted R objects lie in ``r/`` as R
+serialized them, and are read only where they are asked for.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+import secrets
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import rdoor
+from ..base.text import Printed
+from ..data.imputed_data import Cells, CellStore, FrameStore, ImputedData, RowStore
+from ..data.on_disk import Filed
+from ..errors import ArgumentError, EncodingError, MissingPathError, RBridgeError
+from ..fits.mermod import MerMod
+from ..pooled.mermod_list import MerModList
+from ..pooled.pooled_mermod import PooledMerMod
+from .cells import from_cells, index_from_cells, to_cells
+from .checks import check_stored
+
+__all__ = ["load", "save"]
+
+_FORMAT = 1
+_CLASSES: dict[str, Any] = {
+    x.__name__: x
+    for x in (MerMod, MerModList, PooledMerMod, ImputedData, CellStore, Cells, RowStore, FrameStore)
+}
+_TABLES = ("mermod_ranef", "mermod_varcorr")  # of a fit's answers, those to be CSV
+_RESULTS = (MerMod, MerModList, PooledMerMod, ImputedData)
+
+
+class _Withheld:
+    """Stands where a fit's R object was, in a result that was loaded without it."""
+
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
+        """Refused, with the remedy."""
+        del args, kwargs
+        raise RBridgeError(
+            f"{function} asks the fit's R object, which wasn't loaded: if you trust where the file "
+            "comes from, rb.load(path, allow_r_object=True)."
+        )
+
+    def __repr__(self) -> str:
+        return "<R object, not loaded>"
+
+
+def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
+    """Write a fit, a list of fits, a pooled model or imputed data to one file.
+
+    Parameters
+    ----------
+    result : MerMod, MerModList, PooledMerMod or ImputedData
+    path : path
+        Of the file, a zip archive; one that is there is replaced, once the new one is complete.
+    r_objects : bool
+        Keep the fitted R objects too, so that `load` can be asked for them: predictions,
+        simulations and the like need them. They are most of the file (0.5 of 0.7 MB for a fit to
+        the hsb data).
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    EncodingError
+        A column of a dtype that the format has no place for, by name.
+    MissingPathError
+        There is no such folder; also a `FileNotFoundError`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import rbridge_mi as rb
+    >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = rb.save(fit, folder.name + "/fit.zip")
+    >>> rb.load(path) == fit
+    True
+    >>> folder.cleanup()
+    """
+    if not isinstance(result, _RESULTS):
+        raise ArgumentError(
+            f"save takes {', '.join(x.__name__ for x in _RESULTS)}, not {type(result).__name__}."
+        )
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise MissingPathError(
+            f"{path} can't be written: there is no folder {path.parent.absolute()}. Make it first: "
+            f"Path({str(path.parent)!r}).mkdir(parents=True)."
+        )
+    if path.is_dir():
+        raise ArgumentError(f"{path} is a folder: name the file in it, such as {path / 'fit.zip'}.")
+    written = _Writer(r_objects)
+    tree = {"format": _FORMAT, "result": written.node(result)}
+    # A file that is new, under a name that nobody can foresee: "x" follows no link that is there.
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    with partial.open("xb") as file:
+        try:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("result.json", json.dumps(tree, indent=1, allow_nan=False))
+                for name, content in written.members.items():
+                    archive.writestr(name, content)
+            file.close()
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    return path
+
+
+def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
+    """Read what `save` wrote. Nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : path
+    allow_r_object : bool
+        Take the R objects too. R before 4.4 can be made to run code while it reads one, and a
+        formula's environment may hold any code: only for files whose origin you trust.
+
+    Raises
+    ------
+    RBridgeError
+        It isn't such a file, it is damaged, or it was made by a later version. All that is in the
+        file is looked at here, so that nothing in it can go wrong later.
+    MissingPathError
+        There is no such file; also a `FileNotFoundError`.
+
+    Examples
+    --------
+    See `save`.
+    """
+    if Path(path).is_dir():
+        raise ArgumentError(f"{path} is a folder: name the file that rb.save wrote.")
+    if not Path(path).exists():
+        raise MissingPathError(_missing(Path(path)))
+    with Path(path).open("rb") as file:  # what fails here is no matter of what the file holds
+        try:
+            with zipfile.ZipFile(file) as archive:
+                tree = json.loads(archive.read("result.json"))
+                if tree["format"] > _FORMAT:
+                    raise RBridgeError(
+                        f"{path} has format {tree['format']}, this version reads up to {_FORMAT}: "
+                        "install a newer rbridge_mi."
+                    )
+                result = _Reader(archive, allow_r_object).value(tree["result"])
+        except (RBridgeError, MemoryError):
+            raise
+        except Exception as error:  # whatever it is that can't be read or made of what is there
+            raise RBridgeError(
+                f"{path} is not a file that rb.save wrote, or it is damaged "
+                f"({type(error).__name__}: {error})."
+            ) from error
+    if not isinstance(result, _RESULTS):
+        raise RBridgeError(f"{path} holds no result.")
+    return result
+
+
+def _missing(path: Path) -> str:
+    """That there is no such file, and which files are there that may have been meant."""
+    here = path.parent.absolute()
+    if not here.is_dir():
+        return f"{path} can't be read: there is no folder {here}."
+    names = sorted(x.name for x in here.iterdir() if x.is_file())
+    close = difflib.get_close_matches(path.name, names, 3) or [x for x in names if x[-4:] == ".zip"]
+    hint = f" There is {', '.join(close[:3])}." if close else ""
+    return f"{path} can't be read: there is no such file in {here}.{hint}"
+
+
+class _Writer:
+    """Values as JSON; tables and R objects as members of the archive."""
+
+    def __init__(self, r_objects: bool) -> None:
+        self.members: dict[str, bytes] = {}
+        self._r_objects = r_objects
+        self._seen: dict[int, tuple[Any, int]] = {}
+
+    def node(self, value: Any) -> Any:
+        if value is None or isinstance(value, bool | int | str):
+            return {"printed": value} if isinstance(value, Printed) else value
+        if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64):
+            return self.node(value.item())
+        if isinstance(value, float):
+            return {"float": repr(value)}
+        if isinstance(value, list):
+            return [self.node(x) for x in value]
+        if isinstance(value, tuple | Filed):
+            return {"tuple": [self.node(x) for x in value]}
+        if isinstance(value, Mapping):
+            return {"map": [[self.node(k), self.node(v)] for k, v in value.items()]}
+        if id(value) in self._seen:  # a fit's data, say, is shared: it is so afterwards
+            return {"same": self._seen[id(value)][1]}
+        number = len(self._seen)
+        self._seen[id(value)] = (value, number)  # held, so that its id stays its own
+        return {"number": number, **self._object(value)}
+
+    def _object(self, value: Any) -> dict[str, Any]:
+        if isinstance(value, pd.DataFrame):
+            return {"frame": self._frame(value)}
+        if isinstance(value, pd.Series):
+            known = {"index": self.node(value.index), "name": self.node(value.name)}
+            return {"series": [*to_cells(value, str(value.name)), known]}
+        if isinstance(value, pd.Index):
+            return self._index(value)
+        if isinstance(value, np.ndarray):
+            flat, shape = value.ravel(order="C"), list(value.shape)
+            return {"array": [*to_cells(pd.Series(flat), "array"), shape]}
+        if isinstance(value, pd.api.extensions.ExtensionArray):
+            return {"column": to_cells(value, "values")}
+        if isinstance(value, np.dtype | pd.api.extensions.ExtensionDtype):
+            return {"dtype": to_cells(pd.Series([], dtype=value), "dtype")}
+        if isinstance(value, BaseException):
+            return {"error": [type(value).__name__, str(value)]}
+        if type(value).__name__ in _CLASSES:
+            return {"class": type(value).__name__, "fields": self._fields(value)}
+        raise EncodingError(f"a value of type {type(value).__name__} has no place in a saved file.")
+
+    def _fields(self, value: Any) -> Any:
+        held = value.__getstate__() if isinstance(value, MerMod) else vars(value)
+        found = {x.name: held[x.name] for x in fields(value)}
+        if isinstance(value, MerMod):
+            found["r"] = self._r(value)
+            found["_known"] = {
+                name: pd.DataFrame(x) if name in _TABLES else x
+                for name, x in held["_known"].items()
+            }
+        return {name: self.node(x) for name, x in found.items()}
+
+    def _r(self, fit: MerMod) -> str | None:
+        if not (self._r_objects and isinstance(fit.r, rdoor.RObject)):
+            return None
+        name = f"r/{len(self.members)}.bin"
+        self.members[name] = fit.r.to_bytes()
+        return name
+
+    def _frame(self, frame: pd.DataFrame) -> Any:
+        made = [to_cells(frame.iloc[:, i], str(x)) for i, x in enumerate(frame.columns)]
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow([str(x) for x in frame.columns])
+        writer.writerows(zip(*(cells for _, cells in made), strict=True))
+        name = f"tables/{len(self.members)}.csv"
+        self.members[name] = text.getvalue().encode("utf-8", errors="surrogatepass")
+        return [
+            name,
+            [known for known, _ in made],
+            self.node(frame.columns),
+            self.node(frame.index),
+        ]
+
+    def _index(self, index: pd.Index) -> dict[str, Any]:
+        names = [self.node(x) for x in index.names]
+        if isinstance(index, pd.RangeIndex):
+            return {"range": [index.start, index.stop, index.step, names]}
+        if isinstance(index, pd.MultiIndex):
+            levels = [index.get_level_values(i) for i in range(index.nlevels)]
+            return {"multi": [[to_cells(x.array, "index") for x in levels], names]}
+        return {"index": [*to_cells(index.array, "index"), names]}
+
+
+class _Reader:
+    """JSON as values: of the kinds listed here, and of no other."""
+
+    def __init__(self, archive: zipfile.ZipFile, allow_r_object: bool) -> None:
+        self._archive = archive
+        self._allow = allow_r_object
+        self._seen: dict[int, Any] = {}
+
+    def value(self, node: Any) -> Any:
+        if isinstance(node, list):
+            return [self.value(x) for x in node]
+        if not isinstance(node, dict):
+            return node
+        if "same" in node:
+            return self._seen[node["same"]]
+        kinds: dict[str, Callable[[Any], Any]] = {
+            "printed": Printed,
+            "float": float,
+            "tuple": lambda x: tuple(map(self.value, x)),
+            "map": lambda x: {self.value(k): self.value(v) for k, v in x},
+            "frame": self._frame,
+            "series": self._series,
+            "index": lambda x: self._named(index_from_cells(*x[:2]), x[2]),
+            "range": lambda x: self._named(pd.RangeIndex(*x[:3]), x[3]),
+            "multi": self._multi,
+            "array": lambda x: from_cells(*x[:2]).to_numpy().reshape(x[2]),
+            "column": lambda x: from_cells(*x).array,
+            "dtype": lambda x: from_cells(*x).dtype,
+            "error": lambda x: RBridgeError(f"{x[0]}: {x[1]}"),
+        }
+        for kind, make in kinds.items():
+            if kind in node:
+                found = make(node[kind])
+                break
+        else:
+            found = self._made(_CLASSES[node["class"]], node["fields"])
+        if "number" in node:
+            self._seen[node["number"]] = found
+        return found
+
+    def _made(self, cls: Any, held: dict[str, Any]) -> Any:
+        values = {name: self.value(x) for name, x in held.items()}
+        if cls is MerMod:
+            known, name = values.pop("_known"), values["r"]
+            values["r"] = _Withheld()
+            if self._allow and name is not None:
+                values["r"] = rdoor.RObject(raw=self._archive.read(name))
+            return check_stored(MerMod(**values, _known=known))
+        return check_stored(cls(**values))
+
+    def _frame(self, node: Any) -> pd.DataFrame:
+        name, known, columns, index = node
+        text = self._archive.read(name).decode("utf-8", errors="surrogatepass")
+        before = csv.field_size_limit(2**31 - 1)
+        try:
+            rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
+        finally:
+            csv.field_size_limit(before)
+        labels = self.value(index)
+        cells = list(zip(*rows, strict=True)) if rows and known else [() for _ in known]
+        if any(len(x) != len(labels) for x in cells):
+            raise ValueError(f"{name} has not the rows that result.json says")
+        made = {
+            i: from_cells(x, y).array for i, (x, y) in enumerate(zip(known, cells, strict=True))
+        }
+        frame = pd.DataFrame(made, index=labels)
+        frame.columns = self.value(columns)
+        return frame
+
+    def _series(self, node: Any) -> pd.Series:
+        made = from_cells(*node[:2])
+        made.index, made.name = self.value(node[2]["index"]), self.value(node[2]["name"])
+        return made
+
+    def _multi(self, node: Any) -> pd.Index:
+        levels = [from_cells(*x) for x in node[0]]
+        return self._named(pd.MultiIndex.from_arrays(levels), node[1])
+
+    def _named(self, index: pd.Index, names: Any) -> pd.Index:
+        index.names = [self.value(x) for x in names]
+        return index

@@ -1,0 +1,84 @@
+"""The commands, as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rbridge_mi as rb
+from rbridge_mi.cli import main
+from tests.conftest import HOLED, VIGNETTE
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rbridge_mi", *arguments],
+        capture_output=True, text=True, timeout=300, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_demo_prints_and_writes_what_the_library_says(tmp_path: Path, fits: rb.MerModList) -> None:
+    done = run("demo", "--out", str(tmp_path / "out"), "--m", "5", "--seed", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    for part in ("Missing values", "Rows after listwise deletion", "Listwise (6", "Pooled fixed",
+                 "variance components", "Model info per imputation", VIGNETTE):  # fmt: skip
+        assert part in done.stdout
+    pooled = fits.pool()
+    for name, table in (
+        ("fixed", pooled.fixed), ("varcorr", pooled.varcorr), ("ranef", pooled.ranef),
+        ("model_info", fits.model_info()), ("fixef_by_imputation", fits.fixef(by_imputation=True)),
+    ):  # fmt: skip
+        read = pd.read_csv(tmp_path / "out" / f"{name}.csv", dtype=str, keep_default_na=False)
+        assert list(read.columns) == list(table.columns)
+        for column in table.columns:
+            if table[column].dtype == np.float64:
+                doubles = np.array([float(x) for x in read[column]])
+                assert doubles.tobytes() == table[column].to_numpy().tobytes(), (name, column)
+            else:
+                texts = ["" if pd.isna(x) else str(x) for x in table[column]]
+                assert read[column].tolist() == texts, (name, column)
+    compare = pd.read_csv(tmp_path / "out" / "compare.csv")
+    columns = ["term", "listwise", "listwise_se", "pooled", "pooled_se", "fmi"]
+    assert list(compare.columns) == columns
+    missing = pd.read_csv(tmp_path / "out" / "missing.csv").set_index("column")
+    assert missing["fraction_missing"][HOLED].between(0.049, 0.051).all()
+
+
+def test_demo_refuses_wrong_arguments() -> None:
+    done = run("demo", "--m", "1")
+    assert done.returncode == 1
+    assert "argument --m: must be a whole number of at least 2, not 1" in done.stderr
+
+
+def test_doctor_tells_the_stack(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    for part in ("lme4", "Amelia", "blas", "rpy2 mode        API", "All that the main job needs"):
+        assert part in text
+
+
+def test_doctor_names_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import rbridge_mi.doctor
+
+    monkeypatch.setattr(rbridge_mi.doctor, "NEEDED", ("lme4", "Amelia", "noSuchPackage"))
+    assert main(["doctor"]) == 1
+    text = capsys.readouterr().out
+    assert "R lacks noSuchPackage" in text
+    assert "apt-get install r-cran-nosuchpackage" in text
+
+
+def test_demo_without_r_is_one_sentence() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "R_HOME"} | {"PATH": "/nonexistent"}
+    command = [sys.executable, "-m", "rbridge_mi", "demo"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith("rbridge-mi: R was not found")
+    assert "Traceback" not in done.stderr
