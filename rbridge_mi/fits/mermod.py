@@ -123,6 +123,10 @@ class MerMod:
         As R writes it.
     reml : bool
         Fitted by restricted maximum likelihood.
+    family, link : str
+        Of the response's distribution; "gaussian" and "identity" for ``lmer``.
+    has_scale : bool
+        Whether the model has a residual standard deviation (binomial and Poisson models have none).
     nobs, npar, df_residual : int
         Rows used; estimated parameters; their difference.
     ngrps : dict
@@ -158,6 +162,10 @@ class MerMod:
 
     formula = _Core(lambda core: str(core["formula"][0]))
     reml = _Core(lambda core: bool(core["reml"][0]))
+    # A file of an earlier version doesn't say these: its fits are linear.
+    family = _Core(lambda core: str(core.get("family", ["gaussian"])[0]))
+    link = _Core(lambda core: str(core.get("link", ["identity"])[0]))
+    has_scale = _Core(lambda core: bool(core.get("has_scale", [True])[0]))
     nobs = _Core(lambda core: int(core["nobs"][0]))
     npar = _Core(lambda core: int(core["npar"][0]))
     df_residual = _Core(lambda core: int(core["df_residual"][0]))

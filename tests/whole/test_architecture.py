@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "rbridge_mi"
 
 # From the ground up: a folder (or a file beside the folders) imports from lower ranks only. Those
-# of one rank don't know each other, but for the pairs in BESIDE.
+# of one rank don't know each other.
 RANKS = [
     {"errors"},
     {"base"},
