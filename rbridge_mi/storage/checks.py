@@ -103,7 +103,7 @@ class _Pandas:
 
 # What is known better than the annotation says, or is made when the result is loaded.
 _BY_HAND: dict[tuple[str, str], Any] = {
-    ("MerMod", "r"): Any,
+    ("MerMod", "answers"): Any,
     ("ImputedData", "store"): CellStore | RowStore | FrameStore,
 }
 
@@ -149,7 +149,7 @@ def _said(hint: Any) -> str:
 
 
 def _check_fit(fit: MerMod) -> None:
-    known = fit._known
+    known: Mapping[str, Any] = fit.answers.known()
     lacks = [x for x in _NEEDED if x not in known]
     if lacks:
         raise ValueError(f"a fit lacks {lacks[0]}")
