@@ -155,7 +155,7 @@ def run_each_of(
         task.begin,
         rdoor.AsHere(_Sending(task.remote)),
         shared=task.shared,
-        own=task.part,
+        part=task.part,
         n_jobs=n_jobs,
         what=task.label,
     ):
