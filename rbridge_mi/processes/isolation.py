@@ -171,9 +171,9 @@ def _run(job: Job, timeout: float | None, held: _Held) -> Any:
 def _lost(job: Job, cause: str, output: str = "") -> RWorkerLost:
     return RWorkerLost(
         f"{job.what}: the process that ran it was lost: {cause}.\n  in: {job.r_call}"
-        f"\n  seed: {_seed(job)}" + (f"\n  it said: {output}" if output else "") + "\n  This process "
-        "and its R go on. If memory ran out: a smaller task, or fewer at a time (n_jobs); if R "
-        "crashed, the call and the seed above crash it again.",
+        f"\n  seed: {_seed(job)}" + (f"\n  it said: {output}" if output else "") + "\n  This "
+        "process and its R go on. If memory ran out: a smaller task, or fewer at a time (n_jobs); "
+        "if R crashed, the call and the seed above crash it again.",
         what=job.what, r_call=job.r_call, seed=job.seed, cause=cause,
     )  # fmt: skip
 
