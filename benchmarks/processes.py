@@ -63,7 +63,7 @@ def collect_everywhere() -> None:
     collect()
     list(
         run_each(
-            range(2), lambda _: [], _collect_there, shared=int, own=int, n_jobs=2, what="collect"
+            range(2), lambda _: [], _collect_there, shared=int, part=int, n_jobs=2, what="collect"
         )
     )
 

@@ -200,7 +200,7 @@ class AmeliaImputer:
                 ],
                 rdoor.AsHere(_Stream(seed, quiet)),
                 shared=lambda: Packed.of(data),
-                own=lambda _: None,
+                part=lambda _: None,
                 n_jobs=n_jobs,
                 what="Amelia",
             )

@@ -15,9 +15,9 @@ __all__ = ["codings"]
 
 
 def codings(contrasts: Mapping[Any, Any]) -> dict[str, Any]:
-    """Per factor a function's name, or numbers with the names of their rows and columns.
+    """Return per factor a function's name, or numbers with the names of their rows and columns.
 
-    Which names there are is R's to say: it checks each text, and each list that holds one.
+    R knows which functions there are, so it checks each text, and each list that holds one.
     """
     odd = [name for name in contrasts if not isinstance(name, str)]
     if odd:
@@ -32,7 +32,7 @@ def codings(contrasts: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _numbers(value: Any, name: str) -> dict[str, Any]:
-    """The values, and the levels and columns that they are named for (None: by their order)."""
+    """Return the values, and the names of their levels and columns (None: by their order)."""
     if not isinstance(value, pd.DataFrame | pd.Series | np.ndarray | list | tuple):
         raise ArgumentError(f"{_wanted(name)}, not {type(value).__name__}.")
     try:
@@ -66,7 +66,7 @@ def _wanted(name: str) -> str:
 
 
 def _names(labels: pd.Index) -> list[str] | None:
-    """The labels as text; none for the numbers that pandas gives where nothing was named."""
+    """Return the labels as text; None for the numbers that pandas gives where nothing was named."""
     if isinstance(labels, pd.RangeIndex) and labels.equals(pd.RangeIndex(len(labels))):
         return None
     return [label(x) for x in labels]

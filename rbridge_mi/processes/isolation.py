@@ -1,9 +1,9 @@
-"""R in a process of its own, that may crash, hang or be killed while this one goes on.
+"""R in a process of its own, which may crash, hang or be killed while this one goes on.
 
-A worker is a fresh Python with an R of its own: nothing of the caller's main program is run again
+A worker is a fresh Python with an R of its own. Nothing of the caller's main program is run again
 (no ``if __name__ == "__main__"`` is needed), and the same call gives the same bits as here. Workers
-are kept for further calls, end themselves when idle or when this process is gone, and are killed
-at a time limit, together with whatever they started.
+are kept for further calls, and end themselves when idle or when this process is gone. At a time
+limit a worker is killed, together with whatever it started.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from .workers import check_main_thread
 
 __all__ = ["Job", "run_each_isolated", "run_isolated"]
 
-RETRIES = 1  # of a lost one in a list; one that ran out of time is not run again
+RETRIES = 1  # of a lost job in a list; a job that ran out of time is not run again
 START_LIMIT = 300.0  # seconds for Python, pandas, R and its packages to load
 _DAY = 86400.0
 IDLE = 60.0  # seconds after which a worker without work ends itself
 _READY, _STARTED = b"ready", b"started"
 
-# The search path comes first, so that a file in the working directory can't stand in for a module.
+# The search path is set first, so that no file in the working directory is taken for a module.
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2].split(sys.argv[3]); "
     "from rbridge_mi.processes.isolation import serve; serve(int(sys.argv[1]))"
@@ -62,11 +62,13 @@ class Job:
     Attributes
     ----------
     run : callable
-        Its value is the job's.
+        Returns the job's value.
     warm : callable
-        What is loaded first, outside the time limit.
-    what, r_call, seed
-        For messages: what it is, in R's words, and the seed it was given.
+        Loads what the job needs, before its time begins.
+    what, r_call : str
+        For messages: what the job is, and its call in R's words.
+    seed : int or None
+        The seed that it was given, for messages.
     """
 
     run: Callable[[], Any]
@@ -82,7 +84,7 @@ def run_isolated(job: Job, timeout: float | None = None) -> Any:
     Raises
     ------
     RTimeout
-        It took longer than `timeout` seconds; the worker is gone.
+        It took longer than `timeout` seconds, and its worker was killed.
     RWorkerLost
         The worker died.
     """
@@ -130,7 +132,7 @@ def run_each_isolated(
                 done, _ = wait(left, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield left.pop(future), future.result()
-        finally:  # also after Ctrl-C, or when the caller has heard enough
+        finally:  # also after Ctrl-C, or when the caller wants no more results
             for future in left:
                 future.cancel()
             held.stop()
@@ -142,7 +144,7 @@ def _run(job: Job, timeout: float | None, held: _Held) -> Any:
     try:
         try:
             worker.begin(request)
-        except _Gone:  # a worker that had been idle may just have ended itself
+        except _Gone:  # an idle worker may have ended itself just now
             worker = _pool.exchange(worker, held)
             worker.begin(request)
         kind, value = worker.answer(timeout)
@@ -155,8 +157,8 @@ def _run(job: Job, timeout: float | None, held: _Held) -> Any:
             what=job.what, r_call=job.r_call, seed=job.seed, cause="timeout",
         ) from None  # fmt: skip
     except _Gone:
-        cause, said = worker.death()
-        raise _lost(job, cause, said) from None
+        cause, output = worker.death()
+        raise _lost(job, cause, output) from None
     finally:
         _pool.put_back(worker, held)
     if kind == "value":
@@ -166,12 +168,12 @@ def _run(job: Job, timeout: float | None, held: _Held) -> Any:
     raise value
 
 
-def _lost(job: Job, cause: str, said: str = "") -> RWorkerLost:
+def _lost(job: Job, cause: str, output: str = "") -> RWorkerLost:
     return RWorkerLost(
         f"{job.what}: the process that ran it was lost: {cause}.\n  in: {job.r_call}"
-        f"\n  seed: {_seed(job)}" + (f"\n  it said: {said}" if said else "") + "\n  This process "
-        "and its R go on. If memory ran out: a smaller task, or fewer at a time (n_jobs); if R "
-        "crashed, the call and the seed above crash it again.",
+        f"\n  seed: {_seed(job)}" + (f"\n  it said: {output}" if output else "") + "\n  This "
+        "process and its R go on. If memory ran out: a smaller task, or fewer at a time (n_jobs); "
+        "if R crashed, the call and the seed above crash it again.",
         what=job.what, r_call=job.r_call, seed=job.seed, cause=cause,
     )  # fmt: skip
 
@@ -194,17 +196,17 @@ class _Worker:
     def __init__(self) -> None:
         # R's temporary files, which a killed R would leave behind, go where they can be removed.
         self._folder = tempfile.TemporaryDirectory(prefix="rbridge-", ignore_cleanup_errors=True)
-        self._said = Path(self._folder.name) / "said"
+        self._output = Path(self._folder.name) / "output"
         self._connection, theirs = Pipe()
         self._busy = False
-        with theirs, self._said.open("wb") as said:
+        with theirs, self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, str(theirs.fileno()),
                  os.pathsep.join(sys.path), os.pathsep],
-                stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, "TMPDIR": self._folder.name},
-                start_new_session=True,  # Ctrl-C is for this process, which then ends the worker
+                start_new_session=True,  # so that Ctrl-C reaches this process only
             )  # fmt: skip
         self._ready = False
 
@@ -217,16 +219,16 @@ class _Worker:
         return not self._busy and self._process.poll() is None
 
     def begin(self, request: bytes) -> None:
-        """Hand over a job, and wait until it has begun."""
+        """Hand a job over, and wait until it has begun."""
         self._busy = True
         with _gone_if_closed():
             if not self._ready:
-                self._hear(_READY)
+                self._expect(_READY)
                 self._ready = True
             self._connection.send_bytes(request)
-            self._hear(_STARTED)
+            self._expect(_STARTED)
 
-    def _hear(self, expected: bytes) -> None:
+    def _expect(self, expected: bytes) -> None:
         if not self._connection.poll(START_LIMIT):
             raise _Gone
         if self._connection.recv_bytes() != expected:
@@ -236,11 +238,11 @@ class _Worker:
         with _gone_if_closed():
             self._wait(timeout)
             answer: tuple[str, Any] = pickle.loads(self._connection.recv_bytes())
-        self._busy = answer[0] == "error"  # after an error, its memory may be all but used up
+        self._busy = answer[0] == "error"  # not used again: its memory may be all but used up
         return answer
 
     def _wait(self, timeout: float | None) -> None:
-        """Until there is an answer; the system's own waits take no more than some weeks."""
+        """Wait for an answer, a day at a time: the system can't wait longer than some weeks."""
         end = None if timeout is None else time.monotonic() + timeout
         left = timeout
         while not self._connection.poll(None if left is None else max(0.0, min(left, _DAY))):
@@ -249,7 +251,7 @@ class _Worker:
                 raise _Late
 
     def kill(self) -> None:
-        """End the worker and what it started."""
+        """Kill the worker and what it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -260,18 +262,18 @@ class _Worker:
         self._folder.cleanup()
 
     def death(self) -> tuple[str, str]:
-        """Of what the worker died, and the end of what it printed."""
+        """Return of what the worker died, and the end of what it printed."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
         code = self._process.poll()
         self.kill()
-        said = self._said.read_text("utf-8", errors="replace").strip()[-500:]
+        output = self._output.read_text("utf-8", errors="replace").strip()[-500:]
         if code is None:
-            return "it no longer answered", said
+            return "it no longer answered", output
         if code >= 0:
-            return f"it ended with exit code {code}", said
+            return f"it ended with exit code {code}", output
         number = signal.Signals(-code)
-        return f"it died of {number.name} ({_CAUSES.get(number, 'a signal')})", said
+        return f"it died of {number.name} ({_CAUSES.get(number, 'a signal')})", output
 
 
 @contextlib.contextmanager
@@ -283,7 +285,7 @@ def _gone_if_closed() -> Iterator[None]:
 
 
 class _Held:
-    """The workers that one call holds: to be ended together, should it be given up."""
+    """The workers of one call, which end together if the call is given up."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -308,7 +310,7 @@ class _Held:
 
 
 class _Pool:
-    """Workers that wait for work, and those that have some."""
+    """The workers that are idle, and those that are busy."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -332,7 +334,7 @@ class _Pool:
         return worker
 
     def exchange(self, dead: _Worker, held: _Held) -> _Worker:
-        """A fresh worker for one that is gone."""
+        """Return a fresh worker in place of a dead one."""
         self.put_back(dead, held)
         worker = _Worker()
         with self._lock:
@@ -341,7 +343,7 @@ class _Pool:
         return worker
 
     def put_back(self, worker: _Worker, held: _Held) -> None:
-        """Keep a worker that is done for later; end one that isn't."""
+        """Keep a worker that is done for later calls, and end one that isn't done."""
         held.remove(worker)
         with self._lock:
             self.busy.discard(worker)
@@ -367,7 +369,7 @@ atexit.register(_pool.close)
 
 
 def serve(fd: int) -> None:
-    """The worker's life: jobs from the connection `fd`, one after the other."""
+    """Do the jobs that come through the connection `fd`, one after the other; a worker's life."""
     os.set_inheritable(fd, False)
     _be_expendable()
     connection = Connection(fd)
@@ -381,12 +383,12 @@ def serve(fd: int) -> None:
         except queue.Empty:
             os._exit(0)
         answer = _answer(connection, request)
-        with contextlib.suppress(OSError):  # nobody waits any more: `_listen` ends this process
+        with contextlib.suppress(OSError):  # nobody waits any more, and `_listen` ends this process
             connection.send_bytes(answer)
 
 
 def _answer(connection: Connection, request: bytes) -> bytes:
-    """The job's value or error, pickled."""
+    """Do a job, and return its value or error, pickled."""
     answer: tuple[str, Any]
     try:
         warm, run = pickle.loads(request)
@@ -401,18 +403,18 @@ def _answer(connection: Connection, request: bytes) -> bytes:
         except BaseException as error:
             answer = ("error", error)
     try:
-        found = pickle.dumps(answer, protocol=5)
+        pickled = pickle.dumps(answer, protocol=5)
         if answer[0] == "error":
-            pickle.loads(found)  # exceptions with arguments of their own may not come back
-        return found
+            pickle.loads(pickled)  # fails for some exceptions that have arguments of their own
+        return pickled
     except Exception as error:
         cause = answer[1] if answer[0] == "error" else error
-        told = RBridgeError(f"in a worker process: {type(cause).__name__}: {cause}")
-        return pickle.dumps(("error", told), protocol=5)
+        substitute = RBridgeError(f"in a worker process: {type(cause).__name__}: {cause}")
+        return pickle.dumps(("error", substitute), protocol=5)
 
 
 def _listen(connection: Connection, requests: queue.SimpleQueue[bytes], parent: int) -> None:
-    """Take requests in, also while R computes; end the process when its parent is gone."""
+    """Take requests, also while R computes, and end the process when its parent is gone."""
     try:
         while os.getppid() == parent:
             if connection.poll(1.0):
@@ -422,7 +424,7 @@ def _listen(connection: Connection, requests: queue.SimpleQueue[bytes], parent: 
 
 
 def _be_expendable() -> None:
-    """No core dump; and when memory runs out, the system should end this process first."""
+    """Write no core dump, and have the system end this process first when memory runs out."""
     import resource
 
     with contextlib.suppress(OSError, ValueError):

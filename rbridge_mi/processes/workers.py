@@ -1,8 +1,8 @@
-"""The same task for each of m data sets, here or on other processes, by way of joblib.
+"""The same task for each of m data sets, in this process or in joblib's worker processes.
 
-The frame that all share goes to a worker as memory-mapped blocks (numbers, codes of text), each
-task carries only its own cells, and a result comes back as soon as it is there. A worker that
-dies takes nothing with it but the task it had: that one is run again, a few times.
+The frame that all share goes to a worker as memory-mapped blocks (numbers, codes of text). Each
+task carries only its own cells, and its result comes back as soon as it is there. A worker that
+dies takes nothing with it but the task it had, which is run again, a few times.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Begun", "Later", "Packed", "check_main_thread", "run_each", "wake"]
 T = TypeVar("T")
 
 RETRIES = 2  # after the first try
-_TURN = 1.0  # seconds that R may work on several tasks before any of them is told of
+_TURN = 1.0  # seconds of work that R is given at once, as several short tasks
 _GRACE = 0.001  # seconds
 _MAPPED_FROM = "64K"  # arrays of this size and more are memory-mapped, smaller ones sent along
 
@@ -39,7 +39,7 @@ _MAPPED_FROM = "64K"  # arrays of this size and more are memory-mapped, smaller 
 class Packed:
     """A frame whose blocks joblib can memory-map: text travels as codes and its distinct values.
 
-    It travels with every task; by its token a worker knows it again.
+    It travels with every task, and its token tells a worker that it has the frame already.
     """
 
     frame: pd.DataFrame
@@ -48,25 +48,25 @@ class Packed:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Packed:
-        """Pack a frame; only columns that hold text change (and None for a missing one)."""
+        """Pack a frame; only columns that hold text, or None for missing text, change."""
         text = {name: dtype for name, dtype in frame.dtypes.items() if _is_text(frame[name])}
         return cls(frame.astype(dict.fromkeys(text, "category")) if text else frame, text)
 
     def unpack(self) -> pd.DataFrame:
-        """The frame again."""
+        """Return the frame as it was."""
         return self.frame.astype(dict(self.dtypes)) if self.dtypes else self.frame
 
     def once(self, make: Callable[[pd.DataFrame], T]) -> T:
-        """What `make` makes of the frame: made for a worker's first task, kept for the others."""
-        made: T | None = _made.get(self.token)
-        if made is None:
-            made = make(self.unpack())
-            _made.clear()
-            _made[self.token] = made
-        return made
+        """Return ``make(frame)``, made for a worker's first task and kept for the others."""
+        kept: T | None = _kept.get(self.token)
+        if kept is None:
+            kept = make(self.unpack())
+            _kept.clear()
+            _kept[self.token] = kept
+        return kept
 
 
-_made: dict[str, Any] = {}  # of the last frame alone
+_kept: dict[str, Any] = {}  # what `Packed.once` made, for the last frame alone
 
 
 def _is_text(column: pd.Series[Any]) -> bool:
@@ -79,11 +79,11 @@ class Begun(Protocol):
     """A task that this process has begun, or will do when its result is asked for."""
 
     def result(self) -> Any:
-        """Wait for it."""
+        """Wait for the task to end, and return its result."""
         ...
 
     def withdraw(self) -> None:
-        """Stop it: nobody wants its result any more."""
+        """Stop the task, since nobody wants its result any more."""
         ...
 
 
@@ -94,7 +94,7 @@ class Later:
     result: Callable[[], Any]
 
     def withdraw(self) -> None:
-        """There is nothing to stop."""
+        """Do nothing: the task was not begun."""
 
 
 def run_each(
@@ -103,7 +103,7 @@ def run_each(
     there: Callable[[Any, int, Any], Any],
     *,
     shared: Callable[[], Any],
-    own: Callable[[int], Any],
+    part: Callable[[int], Any],
     n_jobs: int | None,
     what: str,
 ) -> Iterator[tuple[int, Any]]:
@@ -114,21 +114,27 @@ def run_each(
     numbers : iterable of int
         Of the data sets.
     here : callable
-        ``here(numbers)`` begins tasks in this process, where joblib's setting is one process; some
-        are begun ahead of those that are waited for.
+        ``here(numbers)`` begins tasks in this process; it is called where joblib's setting is one
+        process. Some tasks are begun ahead of those that are waited for.
     there : callable
-        ``there(shared, number, own)``: run in a worker, so a thing that pickles.
-    shared, own : callable
-        ``shared()`` is what all tasks need, ``own(number)`` what one needs besides.
+        ``there(shared, number, part)`` is called in a worker, so that it has to pickle.
+    shared, part : callable
+        ``shared()`` is what all tasks need, ``part(number)`` what one needs besides.
     n_jobs : int or None
         As joblib has it; None is joblib's own setting.
     what : str
         For the progress bar and for messages.
 
+    Yields
+    ------
+    number : int
+    result : object
+        What `Begun.result` or `there` returned.
+
     Raises
     ------
     RWorkerLost
-        Workers died with the same task, retries included: names the data sets.
+        Workers died with the same task, retries included; the message names the data sets.
     """
     if not _one_process(n_jobs):
         check_main_thread(what)
@@ -141,11 +147,11 @@ def run_each(
             return
         from joblib import delayed
 
-        common = shared()
+        for_all = shared()
         lost: BaseException | None = None
         for _ in range(1 + RETRIES):
             pool = _parallel(n_jobs, return_as="generator_unordered")
-            tasks = [delayed(_numbered)(there, common, k, own(k)) for k in left]
+            tasks = [delayed(_numbered)(there, for_all, i, part(i)) for i in left]
             try:
                 for number, result in pool(tasks):
                     del left[number]
@@ -165,9 +171,9 @@ def run_each(
 def _one_turn_ahead(
     numbers: Iterable[int], here: Callable[[Sequence[int]], Sequence[Begun]]
 ) -> Iterator[tuple[int, Any]]:
-    """R is given its next turn before it is done with the last: it doesn't wait for Python.
+    """Give R its next turn before it is done with the last, so that it never waits for Python.
 
-    Short tasks share a turn, since the start of each costs R a millisecond or two.
+    Short tasks share a turn, since the start of a turn costs R a millisecond or two.
     """
     left = list(numbers)
     turns: deque[list[tuple[int, Begun]]] = deque()
@@ -183,20 +189,20 @@ def _one_turn_ahead(
             size = max(1, int(_TURN * len(turns[0]) / max(now - since, 1e-6)))
             since = now
             turns.popleft()
-            if turns:  # R's thread is taking the next up: not to be kept waiting for Python's lock
+            if turns:  # R's thread takes up the next turn now, and needs Python's lock for that
                 time.sleep(_GRACE)
-    finally:  # Ctrl-C, or the caller has heard enough
+    finally:  # after Ctrl-C, or when the caller wants no more results
         for _, task in chain.from_iterable(turns):
             task.withdraw()
 
 
 def check_main_thread(what: str) -> None:
-    """Refuse what takes other processes or threads once the main thread has ended.
+    """Refuse to start processes or threads once the main thread has ended.
 
     Raises
     ------
     RBridgeError
-        Python lets nobody start any then, and joblib would say so in its own words.
+        Python lets nobody start any then, and joblib's own message would not say what to do.
     """
     if not threading.main_thread().is_alive():
         raise RBridgeError(
@@ -206,9 +212,9 @@ def check_main_thread(what: str) -> None:
 
 
 def wake(n_jobs: int | None, load: Callable[[], object]) -> None:
-    """Start the worker processes of later calls, and have each call `load`, while this one returns.
+    """Start the worker processes of later calls, have each call `load`, and return at once.
 
-    Of this machine's processes (joblib's loky); another backend's are for others to start.
+    They are processes of this machine (joblib's loky). Those of another backend are not started.
     """
     if _one_process(n_jobs):
         return
@@ -218,7 +224,7 @@ def wake(n_jobs: int | None, load: Callable[[], object]) -> None:
     processes = joblib.effective_n_jobs(n_jobs)
 
     def run() -> None:
-        # The first task that needs a worker meets again what goes wrong here.
+        # What goes wrong here goes wrong again, and is reported, when a task needs the worker.
         with contextlib.suppress(*_death()):
             _parallel(processes)(joblib.delayed(load)() for _ in range(processes))
 
@@ -226,7 +232,7 @@ def wake(n_jobs: int | None, load: Callable[[], object]) -> None:
 
 
 def _parallel(n_jobs: int | None, **settings: Any) -> Any:
-    """joblib keeps its workers from one call to the next if both ask for them alike.
+    """Return the pool. Calls that ask for it with the same settings share its workers.
 
     Tasks go one by one: joblib's own batches are made for tasks of milliseconds, and leave one
     worker idle at the end while another has two fits to do.
@@ -237,33 +243,35 @@ def _parallel(n_jobs: int | None, **settings: Any) -> Any:
 
 
 def _one_process(n_jobs: int | None) -> bool:
-    # Who hasn't loaded joblib can't have set it to more: its import is spared (0.05 s).
+    # Where joblib isn't loaded it can't have been set to more: its import (0.05 s) is spared.
     if n_jobs == 1 or (n_jobs is None and "joblib" not in sys.modules):
         return True
     if "joblib" not in sys.modules and not threading.main_thread().is_alive():
-        return False  # it could not be imported any more
+        return False  # joblib could not be imported any more
     import joblib
 
     return bool(joblib.effective_n_jobs(n_jobs) == 1)
 
 
 def _numbered(
-    there: Callable[[Any, int, Any], Any], common: Any, number: int, own: Any
+    there: Callable[[Any, int, Any], Any], shared: Any, number: int, part: Any
 ) -> tuple[int, Any]:
     _allow_growth()
-    return number, there(common, number, own)
+    return number, there(shared, number, part)
 
 
 def _allow_growth() -> None:
-    """loky takes a worker that has grown by 300 MB for a leaking one, and ends it, with a warning
-    and the R that it holds: a model of some size is no leak."""
+    """Keep loky from ending a worker that has grown by 300 MB, which it takes for a leak.
+
+    The worker's R would end with it, and a model of some size is no leak.
+    """
     loky = sys.modules.get("joblib.externals.loky.process_executor")
     if loky is not None:
         vars(loky)["_MAX_MEMORY_LEAK_SIZE"] = math.inf
 
 
 def _death() -> tuple[type[BaseException], ...]:
-    """What the backends raise when a worker died."""
+    """Return the exceptions that the backends raise when a worker died."""
     try:
         from distributed import KilledWorker
     except ImportError:

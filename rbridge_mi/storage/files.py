@@ -26,6 +26,7 @@ from ..base.text import Printed
 from ..data.imputed_data import Cells, CellStore, FrameStore, ImputedData, RowStore
 from ..data.on_disk import Filed
 from ..errors import ArgumentError, EncodingError, MissingPathError, RBridgeError
+from ..fits.answers import Answers
 from ..fits.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
@@ -230,15 +231,15 @@ class _Writer:
         raise EncodingError(f"a value of type {type(value).__name__} has no place in a saved file.")
 
     def _fields(self, value: Any) -> Any:
-        held = value.__getstate__() if isinstance(value, MerMod) else vars(value)
-        found = {x.name: held[x.name] for x in fields(value)}
+        held = {x.name: getattr(value, x.name) for x in fields(value)}
         if isinstance(value, MerMod):
-            found["r"] = self._r(value)
-            found["_known"] = {
+            del held["answers"]
+            known = {
                 name: pd.DataFrame(x) if name in _TABLES else x
-                for name, x in held["_known"].items()
+                for name, x in value.answers.all().items()
             }
-        return {name: self.node(x) for name, x in found.items()}
+            held = {"r": self._r(value), **held, "_known": known}
+        return {name: self.node(x) for name, x in held.items()}
 
     def _r(self, fit: MerMod) -> str | None:
         if not (self._r_objects and isinstance(fit.r, rdoor.RObject)):
@@ -315,11 +316,13 @@ class _Reader:
     def _made(self, cls: Any, held: dict[str, Any]) -> Any:
         values = {name: self.value(x) for name, x in held.items()}
         if cls is MerMod:
-            known, name = values.pop("_known"), values["r"]
-            values["r"] = _Withheld()
+            known, name = values.pop("_known"), values.pop("r")
+            if not isinstance(known, Mapping):
+                raise ValueError("a fit's answers are no mapping")
+            r: Any = _Withheld()
             if self._allow and name is not None:
-                values["r"] = rdoor.RObject(raw=self._archive.read(name))
-            return check_stored(MerMod(**values, _known=known))
+                r = rdoor.RObject(raw=self._archive.read(name))
+            return check_stored(MerMod(Answers(r, known), **values))
         return check_stored(cls(**values))
 
     def _frame(self, node: Any) -> pd.DataFrame:

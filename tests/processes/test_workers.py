@@ -25,19 +25,19 @@ from rbridge_mi.processes.workers import RETRIES, Later, Packed, run_each
 from tests.conftest import VIGNETTE
 
 
-def dies_once(folder: str, number: int, own: Any) -> int:
+def dies_once(folder: str, number: int, part: Any) -> int:
     """The worker that gets number 2 is killed, the first time."""
     flag = Path(folder) / "died"
     if number == 2 and not flag.exists():
         flag.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return int(own) ** 2
+    return int(part) ** 2
 
 
-def always_dies(folder: str, number: int, own: Any) -> int:
+def always_dies(folder: str, number: int, part: Any) -> int:
     if number == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    return int(own) ** 2
+    return int(part) ** 2
 
 
 def each(task: Any, folder: Path) -> dict[int, int]:
@@ -47,7 +47,7 @@ def each(task: Any, folder: Path) -> dict[int, int]:
             lambda numbers: [Later(partial(int, i)) for i in numbers],
             task,
             shared=lambda: str(folder),
-            own=lambda i: i,
+            part=lambda i: i,
             n_jobs=2,
             what="test",
         )
@@ -84,7 +84,9 @@ def events(numbers: list[int]) -> list[str]:
         return [Task(i, heard) for i in some]
 
     with pytest.raises(KeyboardInterrupt):
-        for number, result in run_each(numbers, here, int, shared=int, own=int, n_jobs=1, what="t"):
+        for number, result in run_each(
+            numbers, here, int, shared=int, part=int, n_jobs=1, what="t"
+        ):
             heard.append(f"have {number}")
             assert result == number
     return heard
@@ -151,7 +153,7 @@ def test_a_task_that_kills_every_worker_is_named(tmp_path: Path) -> None:
 held: list[Any] = []  # of a worker
 
 
-def grows(common: int, number: int, own: Any) -> tuple[int, int]:
+def grows(common: int, number: int, part: Any) -> tuple[int, int]:
     if number:  # the first task's size is what loky compares with
         held.append(np.ones(common // 8))
         time.sleep(1.1)  # so often it looks
@@ -162,7 +164,7 @@ def test_a_worker_that_grows_is_kept() -> None:
     def run(numbers: list[int]) -> dict[int, tuple[int, int]]:
         return dict(
             run_each(
-                numbers, lambda _: [], grows, shared=lambda: 3 * 10**8, own=int, n_jobs=2, what="t"
+                numbers, lambda _: [], grows, shared=lambda: 3 * 10**8, part=int, n_jobs=2, what="t"
             )
         )
 
@@ -204,7 +206,7 @@ def test_the_base_frame_is_memory_mapped_in_workers() -> None:
             lambda numbers: [Later(str) for _ in numbers],
             is_mapped,
             shared=lambda: Packed.of(frame),
-            own=lambda i: i,
+            part=lambda i: i,
             n_jobs=2,
             what="test",
         )
@@ -212,7 +214,7 @@ def test_the_base_frame_is_memory_mapped_in_workers() -> None:
     assert found == {1: (True, True), 2: (True, True)}
 
 
-def is_mapped(base: Packed, number: int, own: Any) -> tuple[bool, bool]:
+def is_mapped(base: Packed, number: int, part: Any) -> tuple[bool, bool]:
     def mapped(array: Any) -> bool:
         while array is not None and not isinstance(array, np.memmap):
             array = array.base
@@ -221,7 +223,7 @@ def is_mapped(base: Packed, number: int, own: Any) -> tuple[bool, bool]:
     return mapped(base.frame["x"].to_numpy()), mapped(base.frame["t"].array.codes)
 
 
-def has_r(common: Any, number: int, own: Any) -> tuple[int, bool]:
+def has_r(common: Any, number: int, part: Any) -> tuple[int, bool]:
     time.sleep(0.2)  # so that one worker doesn't do it all
     return os.getpid(), sys.modules["rbridge_mi.rdoor.session"]._session is not None
 
@@ -239,7 +241,8 @@ def test_workers_start_while_the_caller_goes_on(tmp_path: Path) -> None:
         waiting = [x for x in threading.enumerate() if x.name == "start workers"]
         assert len(waiting) == 1  # it is still at it
         waiting[0].join()
-        run = lambda: dict(run_each(range(4), None, has_r, shared=int, own=int, n_jobs=2, what="t"))
+        settings = {"shared": int, "part": int, "n_jobs": 2, "what": "t"}
+        run = lambda: dict(run_each(range(4), None, has_r, **settings))
         first, second = run(), run()
         assert all(loaded for _, loaded in first.values()), first
         pids = {pid for pid, _ in first.values()}
