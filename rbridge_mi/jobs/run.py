@@ -32,7 +32,8 @@ from ..fits.mermod import MerMod
 from ..imputers.arguments import columns_named
 from ..imputers.choose import impute
 from ..imputers.engines import engine_named
-from ..models.lmer import Lmer, start_workers
+from ..models.fitting import check_model, start_workers
+from ..models.lmer import Lmer
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
 from . import outputs
@@ -302,9 +303,9 @@ def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) 
     if job.imputation.engine != "none":
         _check_engine(job, frame, data.broken, mistakes)
     try:
-        Lmer(job.model.formula)._check(frame)
+        check_model(Lmer(job.model.formula), frame)
         if not mistakes.under("model"):
-            model._check(frame)
+            check_model(model, frame)
     except FormulaError as error:
         text = error.r_message or str(error)
         unread = [x for x in data.unused if f"'{x}'" in text]

@@ -60,6 +60,15 @@ _ANSWERS: dict[str, dict[str, str]] = {
     },
 }
 _COEF = {"grp": "text levels", "terms": "text terms", "values": "number levels terms"}
+# Parts of mermod_core that files of earlier versions lack.
+_LATER_PARTS = {
+    "collation": "text *",
+    "columns": "text *",
+    "family": "text 1",
+    "link": "text 1",
+    "has_scale": "truth 1",
+    "deviance": "number 1",
+}
 _SHARES = dict.fromkeys(("fixed", "random", "residual"), "number 1")
 _NEEDED = (*_ANSWERS, "mermod_coef", "mermod_print", "mermod_summary")
 
@@ -105,7 +114,7 @@ class _Pandas:
 
 # What is known better than the annotation says, or is made when the result is loaded.
 _BY_HAND: dict[tuple[str, str], Any] = {
-    ("MerMod", "r"): Any,
+    ("MerMod", "answers"): Any,
     ("ImputedData", "r"): Any,
     ("ImputedData", "store"): CellStore | RowStore | FrameStore,
 }
@@ -152,7 +161,7 @@ def _said(hint: Any) -> str:
 
 
 def _check_fit(fit: MerMod) -> None:
-    known = fit._known
+    known: Mapping[str, Any] = fit.answers.known()
     lacks = [x for x in _NEEDED if x not in known]
     if lacks:
         raise ValueError(f"a fit lacks {lacks[0]}")
@@ -173,8 +182,9 @@ def _check_fit(fit: MerMod) -> None:
     terms = list(core["terms"])
     if list(known["mermod_vcov"]["terms"]) != terms or len(set(terms)) < len(terms):
         raise ValueError("mermod_vcov and mermod_core don't have the same coefficients, each once")
-    if "collation" in core:
-        _check_part(core["collation"], "text *", {}, "mermod_core's collation")
+    for name, kind in _LATER_PARTS.items():
+        if name in core and not (core[name] is None and name in ("columns", "deviance")):
+            _check_part(core[name], kind, {}, f"mermod_core's {name}")
     if "dropped" not in core:
         raise ValueError("mermod_core lacks dropped")
     if core["dropped"] is not None:

@@ -28,6 +28,7 @@ from ..data.on_disk import Filed
 from ..data.provenance import ColumnModel, trace_of_lengths
 from ..data.stores import Cells, CellStore, FrameStore, RowStore
 from ..errors import ArgumentError, EncodingError, MissingPathError, RBridgeError
+from ..fits.answers import Answers
 from ..fits.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
@@ -235,16 +236,17 @@ class _Writer:
         raise EncodingError(f"a value of type {type(value).__name__} has no place in a saved file.")
 
     def _fields(self, value: Any) -> Any:
-        held = value.__getstate__() if isinstance(value, MerMod) else vars(value)
-        found = {x.name: held[x.name] for x in fields(value)}
-        if isinstance(value, MerMod | ImputedData):
-            found["r"] = self._r(value)
+        held = {x.name: getattr(value, x.name) for x in fields(value)}
+        if isinstance(value, ImputedData):
+            held["r"] = self._r(value)
         if isinstance(value, MerMod):
-            found["_known"] = {
+            del held["answers"]
+            known = {
                 name: pd.DataFrame(x) if name in _TABLES else x
-                for name, x in held["_known"].items()
+                for name, x in value.answers.all().items()
             }
-        return {name: self.node(x) for name, x in found.items()}
+            held = {"r": self._r(value), **held, "_known": known}
+        return {name: self.node(x) for name, x in held.items()}
 
     def _r(self, result: MerMod | ImputedData) -> str | None:
         """Write a result's R object to a member of its own, and return the member's name."""
@@ -322,11 +324,13 @@ class _Reader:
     def _made(self, cls: Any, held: dict[str, Any]) -> Any:
         values = {name: self.value(x) for name, x in held.items()}
         if cls is MerMod:
-            known, name = values.pop("_known"), values["r"]
-            values["r"] = _Withheld()
+            known, name = values.pop("_known"), values.pop("r")
+            if not isinstance(known, Mapping):
+                raise ValueError("a fit's answers are no mapping")
+            r: Any = _Withheld()
             if self._allow and name is not None:
-                values["r"] = rdoor.RObject(raw=self._archive.read(name))
-            return check_stored(MerMod(**values, _known=known))
+                r = rdoor.RObject(raw=self._archive.read(name))
+            return check_stored(MerMod(Answers(r, known), **values))
         if cls is ImputedData:
             values = self._imputed(values)
         return check_stored(cls(**values))
