@@ -13,7 +13,8 @@ import pandas as pd
 
 from .. import rdoor
 from ..base.arguments import check_frame_for_r, check_known, check_timeout
-from ..data.imputed_data import FrameStore, ImputedData, Piece, Store
+from ..data.imputed_data import ImputedData
+from ..data.stores import FrameStore, Piece, Store
 from ..errors import ArgumentError, FitError, FormulaError, RBridgeError, RWarning, RWorkerLost
 from ..fits.answers import Answers
 from ..fits.mermod import MerMod
