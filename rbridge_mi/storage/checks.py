@@ -329,7 +329,7 @@ def _check_data(data: ImputedData) -> None:
         if isinstance(store, CellStore):
             if not set(store.cells) <= columns:
                 raise ValueError("imputed cells of a column that the data lack")
-            made = piece.own(store.base)
+            made = piece.differing_columns(store.base)
         else:
             frame = piece.complete(store.base)
             if not frame.columns.is_unique or set(frame.columns) != columns:
