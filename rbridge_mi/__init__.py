@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from .imputers.bootstrap import BootstrapImputer
     from .imputers.choose import impute
     from .models.lmer import Lmer, start_workers
-    from .pooled.comparisons import compare, compare_estimates
+    from .pooled.listwise import compare_estimates
     from .pooled.mermod_list import MerModList
+    from .pooled.nested_models import compare
     from .pooled.pooled_mermod import PooledMerMod
     from .storage.files import load, save
 
@@ -58,7 +59,7 @@ __version__ = "0.1.0"
 # Where each public name lives. A module is loaded when one of its names is first used, so that
 # the command line can start R while pandas is still loading.
 _HOMES = {
-    "pooled.comparisons": ("compare", "compare_estimates"),
+    "pooled.listwise": ("compare_estimates",),
     "datasets": ("ampute", "load_hsb"),
     "errors": (
         "ArgumentError",
@@ -85,6 +86,7 @@ _HOMES = {
     "imputers.choose": ("impute",),
     "fits.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
+    "pooled.nested_models": ("compare",),
     "models.lmer": ("Lmer", "start_workers"),
     "pooled.pooled_mermod": ("PooledMerMod",),
     "storage.files": ("load", "save"),

@@ -21,9 +21,9 @@ from ..base.arguments import (
     re_form_text,
 )
 from ..base.glossary import beside, checked
-from ..base.replies import Reply, told
 from ..base.text import Printed
 from ..errors import ArgumentError, RBridgeWarning, RWarning
+from .asking import Reply, told
 from .comparable import check_comparable
 
 __all__ = ["MerMod"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, overload
 
@@ -17,7 +17,10 @@ from ..errors import ArgumentError, RBridgeError
 from ..fits.mermod import MerMod, stacked
 from ..inference.predictions import predict_fits
 from ..mertools import MerToolsTables
-from .pooled_mermod import PooledMerMod, pool_fits
+from ..pooling import rule_for
+from .pooled_mermod import PooledMerMod
+from .pooling_fits import pool_fits
+from .printing import fit_line
 
 __all__ = ["MerModList"]
 
@@ -282,8 +285,8 @@ class MerModList(Sequence[MerMod]):
         ['estimate', 'std_error', 'df', 'pred_low', 'pred_high']
         """
         return predict_fits(
-            self.fits, self.data.kind, newdata, re_form, interval, conf_level, allow_new_levels,
-            dfcom,
+            self.fits, rule_for(self.data.kind), newdata, re_form, interval, conf_level,
+            allow_new_levels, dfcom,
         )  # fmt: skip
 
     @property
@@ -303,16 +306,15 @@ class MerModList(Sequence[MerMod]):
         """The pooled model in lme4's layout, then one line per fit."""
         lines = [str(self._pooled.summary()), "", "Fits:"]
         for fit in self.fits:
-            sds = ", ".join(f"{x:.4g}" for x in fit.varcorr()["sdcor"][lambda s: s.notna()])
-            label = "REML" if fit.reml else "-2 logLik"
-            lines.append(
-                f"  imp{fit.imputation}: {fit.nobs} obs., {label} {fit.criterion:.1f}, "
-                f"SDs and correlations {sds}" + (", singular" if fit.is_singular else "")
-            )
+            lines.append(fit_line(fit))
             lines += [f"    {text}" for text in fit.messages]
         for i, error in self.failed.items():
             lines.append(f"  imp{i}: not fitted: {error}")
         return Printed.of(lines)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The pooled model that the accessors share is made again where it is asked for.
+        return {x.name: getattr(self, x.name) for x in fields(self)}
 
     def __repr__(self) -> str:
         lost = f", {len(self.failed)} failed" if self.failed else ""
@@ -342,11 +344,7 @@ class MerModList(Sequence[MerMod]):
     def _columns(
         self, values: Callable[[MerMod], pd.Series[float]], by_imputation: bool
     ) -> pd.Series[float] | pd.DataFrame:
-        if self.data.kind == "bootstrap":
-            raise ArgumentError(
-                "each bootstrap sample has other rows, so that they can't be put side by side: "
-                "ask the fits one by one (`fits[0].fitted()`)."
-            )
+        rule_for(self.data.kind).check_same_rows("ask the fits one by one (`fits[0].fitted()`)")
         frame = pd.concat([values(fit).rename(f"imp{fit.imputation}") for fit in self.fits], axis=1)
         if by_imputation:
             return frame
