@@ -111,6 +111,7 @@ def plain_df(dfcom: Any, fits: Sequence[MerMod]) -> float:
     Returns
     -------
     float
+        The degrees of freedom.
 
     Raises
     ------

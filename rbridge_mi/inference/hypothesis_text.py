@@ -95,7 +95,7 @@ def linear_rows(
 
 
 def _label(row: Floats, right: float, terms: Sequence[str]) -> str:
-    """A row as text that `linear_rows` reads; terms stand in quotes where they must."""
+    """Write a row as text that `linear_rows` reads; terms are quoted where they must be."""
     for quote in ("", *_QUOTES):
         text = _written(row, right, terms, quote)
         try:
@@ -223,7 +223,7 @@ class _Reader:
         return None
 
     def name(self) -> str | None:
-        """The term that stands here, bare or in quotes: of several the longest."""
+        """Read the term that stands here, bare or in quotes: of several the longest."""
         for name in self.longest_first:
             end = self.at + len(name)
             if self.text.startswith(name, self.at) and not _continues(name, self.text[end:]):
@@ -241,7 +241,7 @@ class _Reader:
         raise AssertionError
 
     def peek(self, tokens: str) -> str:
-        """The one of the characters that comes next, or none."""
+        """Look for one of the characters as the next one; empty if it is another."""
         self.blanks()
         character = self.text[self.at : self.at + 1]
         return character if character and character in tokens else ""

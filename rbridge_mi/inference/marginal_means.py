@@ -149,7 +149,7 @@ def marginal_means(
 def _pooled(
     fits: Sequence[MerMod], rule: PoolingRule, dfcom: Any, conf_level: float, grids: Sequence[Any]
 ) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
-    """The pooled columns; and which means every fit can estimate: others are missing."""
+    """Pool the columns; and tell which means every fit can estimate: others are missing."""
     q = np.array([x["estimate"] for x in grids])
     u = np.maximum(np.array([x["variance"] for x in grids]), 0)
     usable = np.isfinite(q).all(axis=0)
@@ -181,7 +181,7 @@ def _sigma(fits: Sequence[MerMod]) -> float:
 
 
 def _summarised(columns: dict[str, Floats], summary: Mapping[str, Any]) -> dict[str, Floats]:
-    """The columns as emmeans' summary has them; variances on the scale of the standard errors."""
+    """Take emmeans' summary into the columns; variances on the scale of its standard errors."""
     columns = dict(columns)
     with np.errstate(invalid="ignore"):  # a mean that varies nowhere
         squared = (summary["std_error"] / columns["std_error"]) ** 2

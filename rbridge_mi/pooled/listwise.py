@@ -16,7 +16,7 @@ __all__ = ["compare_estimates"]
 
 
 def compare_estimates(fit: MerMod, fits: MerModList, conf_level: float = 0.95) -> pd.DataFrame:
-    """One fit (listwise deletion) beside the pooled ones, coefficient by coefficient.
+    """Put one fit (listwise deletion) beside the pooled ones, coefficient by coefficient.
 
     Parameters
     ----------
@@ -40,6 +40,10 @@ def compare_estimates(fit: MerMod, fits: MerModList, conf_level: float = 0.95) -
     ------
     ArgumentError
         If the models differ in their response or coefficients.
+
+    See Also
+    --------
+    MerModList.pool : The pooled model.
 
     Examples
     --------

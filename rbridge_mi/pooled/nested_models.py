@@ -56,16 +56,16 @@ def compare(
     Parameters
     ----------
     full, reduced : MerModList
-        Of the same `ImputedData`, response, rows, weights and offset; every model of `reduced` is
-        nested in that of `full`: the columns of its design lie in the space of the full model's
+        Fits of the two models, to the same `ImputedData`, response, rows, weights and offset; every
+        model of `reduced` is nested in that of `full`: the columns of its design lie in the space of the full model's
         (whatever their names: ``f*x`` and ``x*f`` are the same), and each of its random terms in
         one of the full model's, of the same groups: ``(1 | g)`` in ``(1 + x | g)``, that in none of
         ``(1 + x || g)``, and ``(1 | g/f)`` in ``(0 + f | g)``.
     method : {"D1", "D2", "D3", "D4"}
         The rule, as in the table above; D3 and D4 are for linear mixed models.
     use : {"wald", "likelihood"}, optional
-        For D2: by default Wald where only fixed parts differ, else likelihood ratios.
-    dfcom : optional
+        The statistic of D2: by default Wald where only fixed parts differ, else likelihood ratios.
+    dfcom : str or float, optional
         For D1, as in `MerModList.pool`; ``math.inf`` is mitml's default.
     robust : bool
         For D4: estimate the relative increase in variance from the full model alone, Chan and
@@ -82,6 +82,13 @@ def compare(
     ArgumentError
         Models that aren't nested, or of other data, rows, response, weights or offset, naming
         which; a method that can't compare them.
+    PoolingError
+        Fits to bootstrap samples.
+
+    See Also
+    --------
+    PooledMerMod.test : Tests linear hypotheses about the coefficients of one model.
+    MerMod.anova : Likelihood ratio tests of single fits.
 
     Notes
     -----
@@ -211,7 +218,7 @@ class _Pair:
         return joint.d1(estimates, vcovs, dfcom=float(np.max(complete)))
 
     def _hypotheses(self, terms: Sequence[str], method: str) -> Floats:
-        """What the reduced model says of the full one's coefficients: each row of them is 0."""
+        """Make rows of the full model's coefficients that are 0 under the reduced model."""
         kept = list(self.reduced[0].beta.index)
         frames = [
             pd.DataFrame(x["made"], index=list(x["terms"]), columns=list(x["reduced_terms"]))

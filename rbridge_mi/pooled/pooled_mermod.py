@@ -27,6 +27,10 @@ from .printing import summary_lines
 
 __all__ = ["PooledMerMod"]
 
+# Tables that R is asked for when they are first needed. If they are there, a pickle has them too,
+# since it may be read where there is no R.
+_ASKED_OF_R = ("random", "r2")
+
 
 @dataclass(frozen=True, eq=False)
 class PooledMerMod:
@@ -37,27 +41,49 @@ class PooledMerMod:
     fixed : DataFrame
         term, estimate, std_error, statistic, df, p_value, conf_low, conf_high, ubar, b, t, riv,
         lambda_, fmi; one row per coefficient, in the model's order.
-    vcov : DataFrame, terms x terms
-        Total covariance matrix of the fixed effects.
+    vcov : DataFrame
+        Total covariance matrix of the fixed effects, terms x terms.
     varcorr : DataFrame
         grp, var1, var2, vcov, sdcor: mean covariance matrices, SDs and correlations from them.
     ranef : DataFrame
         grpvar, term, grp, condval (mean), condsd (total standard deviation).
     sigma : float
-        Square root of the mean residual variance, in the units of the response.
+        Square root of the mean residual variance, in the units of the response; missing (nan) if
+        the model has no scale.
     icc : Series
         Per grouping factor: its intercept variance as a share of all intercept variances and the
-        residual one (with random slopes: where these terms are zero).
+        residual one (with random slopes: where these terms are zero). Missing if the model has no
+        scale.
     m : int
         Number of fits.
     kind : {"imputation", "bootstrap"}
         Bootstrap samples are pooled by the spread of their estimates: ubar, riv, lambda_ and fmi
         have no meaning there and are missing.
+    conf_level : float
+        Coverage of the intervals.
+    formula : str
+        As R writes it.
+    nobs : tuple of int
+        Rows of each fit.
+    ngrps : dict
+        Number of levels per grouping factor, of the first fit.
     dfcom : str or float
-        Which degrees of freedom complete data would leave; `complete_df` has them per coefficient.
-    fits, data
-        What was pooled, and the data sets under it.
+        Which degrees of freedom complete data would leave.
+    complete_df : Series
+        These, per coefficient.
+    fits : tuple of MerMod
+        What was pooled.
+    data : ImputedData or None
+        The data sets that they were fitted to.
+    notes : tuple of str
+        Further lines of the summary.
 
+    See Also
+    --------
+    MerModList.pool : Makes these.
+
+    Notes
+    -----
     `random`, `r2`, `diagnostics`, `test`, `contrast` and `emmeans` are computed when asked for;
     `random`, `r2`, `emmeans` and small-sample degrees of freedom need R.
     """
@@ -132,6 +158,11 @@ class PooledMerMod:
         PoolingError
             For bootstrap samples, which D1 isn't made for.
 
+        See Also
+        --------
+        contrast : Estimates the combinations one by one.
+        compare : Tests a model against one nested in it.
+
         References
         ----------
         Li, Raghunathan and Rubin (1991), JASA 86, 1065-1073, eqs. 1.11 to 1.17; Reiter (2007),
@@ -176,6 +207,20 @@ class PooledMerMod:
         ------
         ArgumentError
             A combination that can't be read.
+
+        See Also
+        --------
+        test : Tests combinations together.
+        emmeans : Means and contrasts of factors' levels.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+        >>> pooled = rb.Lmer("mathach ~ ses + meanses + (1 | schid)").fit(imp).pool()
+        >>> pooled.contrast("ses - meanses")["term"].tolist()
+        ['ses - meanses']
         """
         level = self.conf_level if conf_level is None else conf_level
         terms = list(self.fixed["term"])
@@ -211,7 +256,7 @@ class PooledMerMod:
             How p values and intervals are adjusted for several comparisons; by default as R does:
             Tukey's for "pairwise", Dunnett's for "trt.vs.ctrl", none for means. Computed by emmeans
             from the pooled estimates and degrees of freedom.
-        **arguments
+        **arguments : Any
             Under R's names or with underscores for dots. Of ``emmeans()``: ``weights``, ``offset``,
             ``by``, ``cov_keep``, ``cov_reduce``, ``submodel``, ``rg_limit``. Of its ``summary()``,
             asked of the pooled means: ``type`` ("response" goes back from a transformed response),
@@ -234,6 +279,10 @@ class PooledMerMod:
             An argument that emmeans doesn't have, or that would have no effect here.
         RPackageError
             Where R has no emmeans.
+
+        See Also
+        --------
+        contrast : Combinations of coefficients.
 
         References
         ----------
@@ -283,6 +332,13 @@ class PooledMerMod:
             conf_low, conf_high, fmi, n_boundary. The df are Rubin's (1987, eq. 3.1.6), for
             complete data without end.
 
+        Raises
+        ------
+        ArgumentError
+            For a model that is not linear.
+
+        Notes
+        -----
         Bootstrap samples are pooled by their spread on the same scales. Where some of them lie on
         the boundary, as with few groups many do, standard errors are the spread of the values as
         they are, and intervals are percentiles (Efron and Tibshirani 1993, section 13.3), with no
@@ -305,16 +361,36 @@ class PooledMerMod:
         -------
         DataFrame
             One row; see `MerMod.r2`. ``fits.r2(by_imputation=True)`` has each fit's.
+
+        Raises
+        ------
+        ArgumentError
+            For a model that is not linear.
         """
         check_linear(self.fits, "Nakagawa's R2 (`r2`)")
         return pool_r2(pd.concat([fit.r2() for fit in self.fits], ignore_index=True))
 
     def ranef_intervals(self, conf_level: float | None = None) -> pd.DataFrame:
-        """The random effects with intervals: `ranef`, conf_low and conf_high.
+        """Add intervals to the random effects: `ranef`, conf_low and conf_high.
 
         Normal intervals from the total standard deviation: mean conditional variance plus
         (1 + 1/m) times the variance between imputations (Rubin 1987, eqs. 3.1.2 to 3.1.5), levels
         matched by name. They hold for one level at a time.
+
+        Parameters
+        ----------
+        conf_level : float, optional
+            That of the pooled model by default.
+
+        Returns
+        -------
+        DataFrame
+            grpvar, term, grp, condval, condsd, conf_low, conf_high.
+
+        Raises
+        ------
+        ArgumentError
+            A conf_level that can't be.
         """
         level = self.conf_level if conf_level is None else conf_level
         return ranef_intervals(self.ranef, level)
@@ -332,7 +408,7 @@ class PooledMerMod:
         return advise(self.fits, self.data, self.fixed)
 
     def diagnostics(self, cv: float = 0.05, conf_level: float = 0.95) -> Diagnostics:
-        """How far the results depend on these m imputations, and how each fit went.
+        """Say how far the results depend on these m imputations, and how each fit went.
 
         Parameters
         ----------
@@ -362,7 +438,17 @@ class PooledMerMod:
     # -- reports -----------------------------------------------------------------------------
 
     def tidy(self) -> pd.DataFrame:
-        """effect, group, term, estimate, std_error, statistic, as a single fit's ``tidy()``."""
+        """Put all estimates into one frame, as a single fit's ``tidy()``.
+
+        Returns
+        -------
+        DataFrame
+            effect, group, term, estimate, std_error, statistic.
+
+        See Also
+        --------
+        MerMod.tidy : Of one fit.
+        """
         fixed = self.fixed[["term", "estimate", "std_error", "statistic"]].copy()
         fixed.insert(0, "effect", "fixed")
         fixed.insert(1, "group", None)
@@ -380,12 +466,18 @@ class PooledMerMod:
         return checked(pd.concat([fixed, random], ignore_index=True), "tidy")
 
     def summary(self) -> Printed:
-        """Write the pooled model in the layout of lme4's summary."""
+        """Write the pooled model in the layout of lme4's summary.
+
+        Returns
+        -------
+        Printed
+            A text.
+        """
         return Printed.of(summary_lines(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        # What was computed since and is kept (`random`, `r2`, `advice`) can be computed again.
-        return {x.name: getattr(self, x.name) for x in fields(self)}
+        state = {x.name: getattr(self, x.name) for x in fields(self)}
+        return state | {x: vars(self)[x] for x in _ASKED_OF_R if x in vars(self)}
 
     def __repr__(self) -> str:
         return f"<PooledMerMod: {self.formula}; {self.m} fits>"

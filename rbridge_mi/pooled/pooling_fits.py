@@ -47,6 +47,7 @@ def pool_fits(
     Returns
     -------
     PooledMerMod
+        What the fits say together.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def pool_fits(
 
 
 def _common(names: Sequence[Sequence[Any]], what: str, fits: Sequence[MerMod]) -> list[Any]:
-    """The names of the first fit, which all others must have too, and which stand once."""
+    """Take the names of the first fit, which all others must have too, and which occur once."""
     twice = [str(x) for x, n in Counter(names[0]).items() if n > 1]
     if twice:
         raise PoolingError(
@@ -148,14 +149,14 @@ def _pool_ranef(fits: Sequence[MerMod], rule: PoolingRule) -> pd.DataFrame:
 
 
 def _sigma(fits: Sequence[MerMod]) -> float:
-    """The square root of the mean residual variance; missing where the model has none."""
+    """Take the square root of the mean residual variance; missing where the model has none."""
     if not fits[0].has_scale:
         return math.nan
     return float(np.sqrt(np.mean([fit.sigma**2 for fit in fits])))
 
 
 def _icc(varcorr: pd.DataFrame, has_scale: bool) -> pd.Series[float]:
-    """Shares of the intercept variances; missing where no residual variance stands beside them."""
+    """Compute the intercepts' shares of the variance; missing where there is no residual one."""
     intercepts = varcorr[(varcorr["var1"] == "(Intercept)") & varcorr["var2"].isna()]
     residual = float(varcorr.loc[varcorr["var1"].isna(), "vcov"].sum()) if has_scale else math.nan
     shares = intercepts.set_index("grp")["vcov"]

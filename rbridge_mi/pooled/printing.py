@@ -69,7 +69,7 @@ _FORMATS: Any = {
 
 
 def _random_lines(varcorr: pd.DataFrame) -> list[str]:
-    """Groups, names, variance, SD and correlations, laid out as lme4 prints them."""
+    """Lay out groups, names, variances, SDs and correlations as lme4 prints them."""
     rows = []
     # The residual's row stands apart from a grouping factor that is called "Residual".
     blocks = [varcorr["grp"], varcorr["var1"].isna().rename(None)]

@@ -80,6 +80,7 @@ class PoolingRule(Protocol):
         Returns
         -------
         PooledScalars
+            The columns of a table of estimates.
         """
 
     def vcov(self, estimates: Floats, vcovs: Floats) -> Floats:
@@ -95,6 +96,7 @@ class PoolingRule(Protocol):
         Returns
         -------
         ndarray of shape (p, p)
+            The total covariance matrix.
         """
 
     def random_effects(self, condval: Floats, condvar: Floats) -> tuple[Floats, Floats]:
@@ -324,7 +326,7 @@ class _BootstrapSpread:
         return columns
 
     def _at_boundary(self, values: Floats, conf_level: float) -> dict[str, Floats]:
-        """Standard errors and intervals where some samples lie on the boundary.
+        """Compute standard errors and intervals where some samples lie on the boundary.
 
         No scale holds these. The standard error is the spread of the values as they are, and the
         ends of the interval are percentiles, the (m + 1) p-th of the ordered values; there are none
@@ -368,6 +370,7 @@ def rule_for(kind: str) -> PoolingRule:
     Returns
     -------
     PoolingRule
+        Rubin's rules, or the spread.
 
     Examples
     --------
@@ -382,7 +385,7 @@ _SPREAD: PoolingRule = _BootstrapSpread()
 
 
 def _widened(pooled: rubin.PooledScalars, added: Floats) -> rubin.PooledScalars:
-    """The spread of bootstrap predictions, and a new observation's own variance added to it."""
+    """Add a new observation's own variance to the spread of bootstrap predictions."""
     std_error = np.sqrt(pooled.t + added)
     half = (pooled.conf_high - pooled.estimate) / pooled.std_error * std_error
     return replace(
