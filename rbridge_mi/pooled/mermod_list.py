@@ -475,7 +475,7 @@ class MerModList(Sequence[MerMod]):
         return Printed.of(lines)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The pooled model that the accessors share is made again where it is asked for.
+        # The pooled model that the accessors share is computed again when it is needed.
         return {x.name: getattr(self, x.name) for x in fields(self)}
 
     def __repr__(self) -> str:

@@ -57,10 +57,10 @@ def compare(
     ----------
     full, reduced : MerModList
         Fits of the two models, to the same `ImputedData`, response, rows, weights and offset; every
-        model of `reduced` is nested in that of `full`: the columns of its design lie in the space of the full model's
-        (whatever their names: ``f*x`` and ``x*f`` are the same), and each of its random terms in
-        one of the full model's, of the same groups: ``(1 | g)`` in ``(1 + x | g)``, that in none of
-        ``(1 + x || g)``, and ``(1 | g/f)`` in ``(0 + f | g)``.
+        model of `reduced` is nested in that of `full`: the columns of its design lie in the space
+        of the full model's (whatever their names: ``f*x`` and ``x*f`` are the same), and each of
+        its random terms in one of the full model's, of the same groups: ``(1 | g)`` in
+        ``(1 + x | g)``, that in none of ``(1 + x || g)``, and ``(1 | g/f)`` in ``(0 + f | g)``.
     method : {"D1", "D2", "D3", "D4"}
         The rule, as in the table above; D3 and D4 are for linear mixed models.
     use : {"wald", "likelihood"}, optional
@@ -221,7 +221,9 @@ class _Pair:
         """Make rows of the full model's coefficients that are 0 under the reduced model."""
         kept = list(self.reduced[0].beta.index)
         frames = [
-            pd.DataFrame(x["made"], index=list(x["terms"]), columns=list(x["reduced_terms"]))
+            pd.DataFrame(
+                x["combinations"], index=list(x["terms"]), columns=list(x["reduced_terms"])
+            )
             for x in self.nestings
         ]
         combinations = np.array([frame.loc[terms, kept].to_numpy() for frame in frames])
@@ -229,7 +231,7 @@ class _Pair:
         weight = sizes.to_numpy()
         scaled = combinations * weight[:, None]
         largest = np.abs(scaled[0]).max(axis=0)
-        # The tolerance by which R found the columns to be combinations (span_tolerance).
+        # The tolerance by which R takes columns for combinations of others (span_tolerance).
         if (np.abs(scaled - scaled[0]) > 1e-6 * largest).any():
             raise ArgumentError(
                 f"{method} tests coefficients, and those of the reduced model are other "

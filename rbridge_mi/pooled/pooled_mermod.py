@@ -266,12 +266,12 @@ class PooledMerMod:
         -------
         DataFrame
             A column per factor in specs (or ``contrast``), then the columns of `fixed` from
-            estimate on. A factor keeps its name: where it is one of the table's own (a factor
-            ``t``, say), the table's own column gets an underscore (``t_``). ``attrs["note"]`` says
-            how they were adjusted, and on which scale they are; after ``type="response"`` ubar, b
-            and t are those of the standard errors there, by the delta method. Means that can't be
-            estimated (emmeans' nonEst) are missing, with a warning. An ``offset=`` of the model is
-            part of the means, as in R.
+            estimate on. A factor keeps its name: where one of those columns has it too (``t``,
+            say), that column gets an underscore (``t_``). ``attrs["note"]`` says how they were
+            adjusted, and on which scale they are; after ``type="response"`` ubar, b and t are those
+            of the standard errors there, by the delta method. Means that can't be estimated
+            (emmeans' nonEst) are missing, with a warning. An ``offset=`` of the model is part of
+            the means, as in R.
 
         Raises
         ------
@@ -355,7 +355,7 @@ class PooledMerMod:
 
     @cached_property
     def r2(self) -> pd.DataFrame:
-        """Nakagawa's R2 and intraclass correlations: the means of the fits' own.
+        """Nakagawa's R2 and intraclass correlations: the means of the fits' values.
 
         Returns
         -------
@@ -401,7 +401,7 @@ class PooledMerMod:
     def advice(self) -> tuple[str, ...]:
         """What should be looked at in fits and imputations, each with its remedy.
 
-        Too few imputations for the fmi found; random slopes although the imputation knew no
+        Too few imputations for the largest fmi; random slopes although the imputation knew no
         groups; a group-level column imputed row by row; a derived column not recomputed; bootstrap
         samples that don't keep the model's groups whole.
         """
