@@ -92,7 +92,7 @@ def test_on_a_scale_boundaries_have_percentiles_by_spread() -> None:
         rtol=1e-12,
     )
     assert columns["std_error"][1] == pytest.approx(np.std(values[:, 1], ddof=1), rel=1e-12)
-    # With 50 samples the ends lie 27.5% of the way from the first to the second, and likewise above.
+    # With 50 samples the ends lie 27.5% of the way from the first to the second, and so above.
     first, second, *_, before, last = np.sort(values[:, 1])
     assert columns["conf_low"][1] == pytest.approx(first + 0.275 * (second - first), rel=1e-12)
     assert columns["conf_high"][1] == pytest.approx(last - 0.275 * (last - before), rel=1e-12)
