@@ -1,4 +1,4 @@
-"""Estimated marginal means: emmeans' grid for every fit, pooled by Rubin's rules."""
+"""Estimated marginal means: emmeans' grid for every fit, pooled mean by mean."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["marginal_means"]
 Floats = NDArray[np.float64]
 
 
-# Arguments by R's names: of emmeans() and ref_grid(), which make the grid; of summary(), which is
-# asked of the pooled means; and what R has and this has not, with the reason.
+# Arguments by R's names: those of emmeans() and ref_grid(), which make the grid; those of summary(),
+# which is called on the pooled means; and those of R that are not taken, with the reason.
 _GRID = ("weights", "offset", "by", "cov.keep", "cov.reduce", "submodel", "rg.limit")
 _SUMMARY = ("type", "null", "side", "delta", "bias.adjust", "bias.adj", "sigma", "cross.adjust")
 _OWN_DF = "degrees of freedom are pooled, from those of complete data: `fits.pool(dfcom=...)`"
@@ -64,7 +64,7 @@ _TYPES = ("link", "response", "unlink", "mu")
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked of emmeans, beside the fit."""
+    """The arguments of emmeans, but for the fit."""
 
     specs: list[str]
     contrast: str | None

@@ -194,13 +194,13 @@ class _Pair:
 
     @property
     def same_random(self) -> bool:
-        """Nested with as many parameters is the same."""
+        """Whether both random parts are the same: the reduced one has as many parameters."""
         n_full, n_reduced = self.nestings[0]["n_theta"]
         return bool(n_full == n_reduced)
 
     @property
     def usual(self) -> str:
-        """D2's statistic, if none was asked for."""
+        """The statistic that D2 takes if none was asked for."""
         return "wald" if self.same_random else "likelihood"
 
     def wald(self, method: str, dfcom: Any) -> joint.JointTest:
