@@ -25,8 +25,8 @@ __all__ = ["marginal_means"]
 Floats = NDArray[np.float64]
 
 
-# Arguments by R's names: those of emmeans() and ref_grid(), which make the grid; those of summary(),
-# which is called on the pooled means; and those of R that are not taken, with the reason.
+# Arguments by R's names: those of emmeans() and ref_grid(), which make the grid; those of
+# summary(), which is called on the pooled means; and those that are not taken, with the reason.
 _GRID = ("weights", "offset", "by", "cov.keep", "cov.reduce", "submodel", "rg.limit")
 _SUMMARY = ("type", "null", "side", "delta", "bias.adjust", "bias.adj", "sigma", "cross.adjust")
 _OWN_DF = "degrees of freedom are pooled, from those of complete data: `fits.pool(dfcom=...)`"
