@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from .imputers.choose import impute
     from .models.fitting import start_workers
     from .models.lmer import Lmer
-    from .pooled.comparisons import compare, compare_estimates
+    from .pooled.listwise import compare_estimates
     from .pooled.mermod_list import MerModList
+    from .pooled.nested_models import compare
     from .pooled.pooled_mermod import PooledMerMod
     from .storage.files import load, save
 
@@ -59,7 +60,7 @@ __version__ = "0.1.0"
 # Where each public name lives. A module is loaded when one of its names is first used, so that
 # the command line can start R while pandas is still loading.
 _HOMES = {
-    "pooled.comparisons": ("compare", "compare_estimates"),
+    "pooled.listwise": ("compare_estimates",),
     "datasets": ("ampute", "load_hsb"),
     "errors": (
         "ArgumentError",
@@ -88,6 +89,7 @@ _HOMES = {
     "pooled.mermod_list": ("MerModList",),
     "models.fitting": ("start_workers",),
     "models.lmer": ("Lmer",),
+    "pooled.nested_models": ("compare",),
     "pooled.pooled_mermod": ("PooledMerMod",),
     "storage.files": ("load", "save"),
 }

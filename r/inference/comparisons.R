@@ -9,16 +9,16 @@ span_tolerance <- 1e-7
 common_ground <- function(fit, other) {
   fits <- list(fit, other)
   rows <- lapply(fits, function(x) row.names(stats::model.frame(x)))
-  found <- list(
+  ground <- list(
     rows = as.integer(rows[[1L]]), other_rows = as.integer(rows[[2L]]),
     responses = vapply(fits, function(x) deparse1(stats::formula(x)[[2L]]), "")
   )
-  if (length(rows[[1L]]) != length(rows[[2L]])) return(c(found, list(differ = character())))
+  if (length(rows[[1L]]) != length(rows[[2L]])) return(c(ground, list(differ = character())))
   parts <- c(response = "y", weights = "weights", offset = "offset")
   same <- vapply(parts, function(part) {
     same_numbers(methods::slot(fit, "resp")[[part]], methods::slot(other, "resp")[[part]])
   }, NA)
-  c(found, list(differ = names(parts)[!same], changed = changed_variables(fits, rows)))
+  c(ground, list(differ = names(parts)[!same], changed = changed_variables(fits, rows)))
 }
 
 # The same quantity may be computed in two ways, which differ in the last bits.
@@ -47,7 +47,7 @@ nesting <- function(full, reduced) {
   random <- vapply(random_blocks(reduced), function(block) {
     any(vapply(terms, function(term) block_within(block, term), NA))
   }, NA)
-  found <- list(
+  answer <- list(
     columns = colnames(x)[!fixed], random = random_labels(reduced)[!random],
     full_random = random_labels(full),
     variances = c(sum(lme4::getME(full, "lower") == 0), sum(lme4::getME(reduced, "lower") == 0)),
@@ -55,13 +55,15 @@ nesting <- function(full, reduced) {
   )
   if (all(fixed)) {
     sizes <- sqrt(colSums(X^2))
-    made <- as.matrix(qr.coef(qr(X, tol = 1e-12), x))
-    made[abs(made * sizes) < span_tolerance * rep(sqrt(colSums(x^2)), each = ncol(X))] <- 0
-    found <- c(found, list(
-      terms = colnames(X), reduced_terms = colnames(x), made = unname(made), sizes = unname(sizes)
+    combinations <- as.matrix(qr.coef(qr(X, tol = 1e-12), x))
+    negligible <- span_tolerance * rep(sqrt(colSums(x^2)), each = ncol(X))
+    combinations[abs(combinations * sizes) < negligible] <- 0
+    answer <- c(answer, list(
+      terms = colnames(X), reduced_terms = colnames(x), combinations = unname(combinations),
+      sizes = unname(sizes)
     ))
   }
-  found
+  answer
 }
 
 # Per column of x: does it lie in the space of the columns of X? What is left of it is compared with

@@ -22,15 +22,16 @@ loglik_at <- function(fit, beta, covs, sigma2) {
 # fit: what the formula computes of its variables (scale(x), poly(x, 2)), it computes of the stacked
 # ones.
 stacked_loglik <- function(first, others) {
+  needs_linear(first, "D4")
   fits <- c(list(first), others)
   stacked <- stacked_call(fits)
   parts <- eval(stacked$call, stacked$env)
   parts$reTrms <- groups_apart(parts$formula, parts$fr, stacked$imputation)
   expected <- lapply(fits, parameter_names)
-  found <- c(colnames(parts$X), random_names(parts$reTrms$cnms))
-  if (!all(vapply(expected, setequal, NA, found))) {
-    stop("the models differ in their parameters: ", describe_difference(c(expected, list(found))),
-      call. = FALSE)
+  parameters <- c(colnames(parts$X), random_names(parts$reTrms$cnms))
+  if (!all(vapply(expected, setequal, NA, parameters))) {
+    different <- describe_difference(c(expected, list(parameters)))
+    stop("the models differ in their parameters: ", different, call. = FALSE)
   }
   control <- eval(stacked$call$control, stacked$env)
   if (is.null(control)) control <- lme4::lmerControl()
@@ -58,10 +59,10 @@ stacked_call <- function(fits) {
       value <- eval(call[[name]], frames[[i]], envs[[i]])
       if (name == "subset" && is.numeric(value)) value + sign(value) * before[i] else value
     })
-    own <- make.unique(c(names(env$data), paste0(".", name)))
-    own <- own[length(own)]
-    env[[own]] <- unlist(values, use.names = FALSE)
-    call[[name]] <- as.name(own)
+    column <- make.unique(c(names(env$data), paste0(".", name)))
+    column <- column[length(column)]
+    env[[column]] <- unlist(values, use.names = FALSE)
+    call[[name]] <- as.name(column)
   }
   call[[1L]] <- quote(lme4::lFormula)
   call$start <- call$verbose <- NULL
@@ -72,12 +73,12 @@ stacked_call <- function(fits) {
 
 # lme4's random terms for the rows of a stacked frame, a group of each imputation for itself.
 groups_apart <- function(formula, frame, imputation) {
-  own <- make.unique(c(names(frame), ".imputation"))
-  own <- own[length(own)]
-  frame[[own]] <- imputation[as.integer(row.names(frame))]
+  column <- make.unique(c(names(frame), ".imputation"))
+  column <- column[length(column)]
+  frame[[column]] <- imputation[as.integer(row.names(frame))]
   bars <- find_bars(formula)
   apart <- lapply(bars, function(bar) {
-    bar[[3L]] <- call(":", as.name(own), bar[[3L]])
+    bar[[3L]] <- call(":", as.name(column), bar[[3L]])
     bar
   })
   label <- function(bar) deparse1(bar[[3L]])

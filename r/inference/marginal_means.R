@@ -121,13 +121,15 @@ marginal_summary <- function(fit, specs, contrast, at, arguments, comparing,
     list(grid, infer = TRUE, level = level, scheffe.rank = rank),
     plain_arguments(options, c("adjust", "type", "side"))
   )
-  found <- do.call(summary, options, quote = TRUE)
+  summarised <- do.call(summary, options, quote = TRUE)
+  ends <- attr(summarised, "clNames")
+  ratio <- intersect(c("t.ratio", "z.ratio"), names(summarised))
   list(
     name = contrast_name(grid@misc$by.vars),
-    contrast = as.character(found[[contrast_name(grid@misc$by.vars)]]),
-    estimate = found[[attr(found, "estName")]], std_error = found$SE,
-    low = found[[attr(found, "clNames")[1L]]], high = found[[attr(found, "clNames")[2L]]],
-    statistic = found[[intersect(c("t.ratio", "z.ratio"), names(found))]], p_value = found$p.value,
-    notes = as.character(attr(found, "mesg"))
+    contrast = as.character(summarised[[contrast_name(grid@misc$by.vars)]]),
+    estimate = summarised[[attr(summarised, "estName")]], std_error = summarised$SE,
+    low = summarised[[ends[1L]]], high = summarised[[ends[2L]]],
+    statistic = summarised[[ratio]], p_value = summarised$p.value,
+    notes = as.character(attr(summarised, "mesg"))
   )
 }

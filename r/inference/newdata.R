@@ -89,18 +89,18 @@ bar_group_names <- function(bar) all.vars(bar[[3L]])
 # model frame: those of the fixed part, and those inside `bars`.
 level_variables <- function(fit, bars, fixed) {
   inside <- unlist(lapply(bars, function(bar) all.vars(bar[[2L]])))
-  found <- list()
+  variables <- list()
   for (part in c(if (fixed) "fixed", "random")) {
     terms <- stats::delete.response(fit_terms(fit, part))
     levels <- factor_levels(fit, terms)
     for (expr in as.list(attr(terms, "variables"))[-1L]) {
       name <- deparse1(expr)
       if (name %in% names(levels) && (part == "fixed" || all(all.vars(expr) %in% inside))) {
-        found[[name]] <- list(expr = expr, levels = levels[[name]])
+        variables[[name]] <- list(expr = expr, levels = levels[[name]])
       }
     }
   }
-  found
+  variables
 }
 
 eval_variable <- function(expr, newdata, fit) eval(expr, newdata, environment(stats::formula(fit)))

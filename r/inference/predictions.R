@@ -5,6 +5,7 @@
 # (`extra`: its residual variance, and that of the random effects that `re_form` leaves out; 0 if
 # none is `observed`), and, for a `method` of small samples, the degrees of freedom of their sum.
 prediction_parts <- function(fit, newdata, re_form, allow_new_levels, observed, method) {
+  needs_linear(fit, "predict with standard errors")
   form <- read_re_form(fit, newdata, re_form)
   residual <- if (observed) residual_rows(fit, newdata) else 0
   problem <- newdata_problem(fit, newdata, form, allow_new_levels)
@@ -109,9 +110,9 @@ prediction_df <- function(fit, rows, weight, method) {
   factors <- factors_at(fit)
   variance <- function(theta) {
     at <- factors(theta)
-    found <- prediction_norms(at, X, rows$Z) + block_rows(rows, at, "unseen")
-    if (!is.null(weight)) found <- found + weight + block_rows(rows, at, "left_out")
-    found[whole]
+    total <- prediction_norms(at, X, rows$Z) + block_rows(rows, at, "unseen")
+    if (!is.null(weight)) total <- total + weight + block_rows(rows, at, "left_out")
+    total[whole]
   }
   sigma <- stats::sigma(fit)
   v <- sigma^2 * variance(theta)
@@ -212,7 +213,7 @@ random_rows <- function(fit, newdata, form) {
   }
   cnms <- lme4::getME(fit, "cnms")
   before <- lme4::getME(fit, "Gp")
-  found <- list()
+  blocks <- list()
   for (bar in bars) {
     group <- deparse1(bar[[3L]])
     z <- bar_columns(bar, frame)
@@ -224,12 +225,12 @@ random_rows <- function(fit, newdata, form) {
     label <- rep(NA_character_, nrow(frame))
     if (any(keep)) label <- as.character(bar_groups(bar, frame))
     known <- levels(lme4::getME(fit, "flist")[[group]])
-    found[[length(found) + 1L]] <- list(
+    blocks[[length(blocks) + 1L]] <- list(
       group = group, term = k, z = unname(z), keep = keep, level = match(label, known),
       first = before[k]
     )
   }
-  missing <- setdiff(kept, unlist(lapply(found, function(block) {
+  missing <- setdiff(kept, unlist(lapply(blocks, function(block) {
     paste(block$group, cnms[[which(before == block$first)[1L]]])
   })))
   if (length(missing) > 0L) {
@@ -237,7 +238,7 @@ random_rows <- function(fit, newdata, form) {
       call. = FALSE
     )
   }
-  found
+  blocks
 }
 
 bar_columns <- function(bar, frame) {

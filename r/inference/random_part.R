@@ -5,6 +5,7 @@
 # (restricted) deviance's second derivatives in theta and log sigma, carried over by the delta
 # method. What lies on the boundary gets no value there, and is held where it is for the others.
 random_curvature <- function(fit) {
+  needs_linear(fit, "the random part's curvature")
   table <- as.data.frame(lme4::VarCorr(fit))
   sigma <- stats::sigma(fit)
   tol <- singular_tolerance()
@@ -103,15 +104,15 @@ curvature_covariance <- function(fit, theta, free, sigma) {
   # With sigma held: the deviance but for constants, and the penalized residual sum of squares.
   at <- function(x) {
     theta[free] <- x
-    found <- parts(theta)
-    logdet <- found$ldL2 + if (reml) found$ldRX2 else 0
-    c(logdet + found$pwrss / sigma^2, found$pwrss / sigma^2)
+    at_theta <- parts(theta)
+    logdet <- at_theta$ldL2 + if (reml) at_theta$ldRX2 else 0
+    c(logdet + at_theta$pwrss / sigma^2, at_theta$pwrss / sigma^2)
   }
-  found <- second_derivatives(at, theta[free])
+  derivatives <- second_derivatives(at, theta[free])
   k <- length(free)
   hessian <- matrix(0, k + 1L, k + 1L)
-  hessian[seq_len(k), seq_len(k)] <- found$hessian
-  hessian[seq_len(k), k + 1L] <- hessian[k + 1L, seq_len(k)] <- -2 * found$gradient
+  hessian[seq_len(k), seq_len(k)] <- derivatives$hessian
+  hessian[seq_len(k), k + 1L] <- hessian[k + 1L, seq_len(k)] <- -2 * derivatives$gradient
   hessian[k + 1L, k + 1L] <- 4 * df
   scale <- sqrt(abs(diag(hessian)))
   convex <- all(is.finite(hessian)) && all(scale > 0) &&

@@ -33,7 +33,29 @@ __all__ = [
 
 
 def check_frame(data: Any, what: str = "data") -> pd.DataFrame:
-    """A DataFrame with rows, columns, and column names that stand once."""
+    """Take a DataFrame with rows, columns, and column names that occur once.
+
+    Parameters
+    ----------
+    data : object
+        As it was given.
+    what : str
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    DataFrame
+        The same.
+
+    Raises
+    ------
+    ArgumentError
+        Anything else.
+
+    See Also
+    --------
+    check_frame_for_r : With column names that R can have.
+    """
     if not isinstance(data, pd.DataFrame):
         raise ArgumentError(
             f"{what} must be a pandas DataFrame, not {type(data).__name__}: wrap it in "
@@ -53,7 +75,29 @@ def check_frame(data: Any, what: str = "data") -> pd.DataFrame:
 
 
 def check_frame_for_r(data: Any, what: str = "data") -> pd.DataFrame:
-    """A frame as above, whose column names have one level, as R's have."""
+    """Take a DataFrame as in `check_frame`, whose column names have one level, as R's have.
+
+    Parameters
+    ----------
+    data : object
+        As it was given.
+    what : str
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    DataFrame
+        The same.
+
+    Raises
+    ------
+    ArgumentError
+        Anything else.
+
+    See Also
+    --------
+    check_frame : For frames that are not sent to R.
+    """
     check_frame(data, what)
     if isinstance(data.columns, pd.MultiIndex):
         raise ArgumentError(
@@ -64,7 +108,22 @@ def check_frame_for_r(data: Any, what: str = "data") -> pd.DataFrame:
 
 
 def check_columns(names: Iterable[Any], data: pd.DataFrame, argument: str) -> None:
-    """Every name is a column of the frame."""
+    """Refuse names that are no columns of the frame.
+
+    Parameters
+    ----------
+    names : iterable
+        Names of columns.
+    data : DataFrame
+        The frame.
+    argument : str
+        Name of the argument, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        Naming the unknown ones, with the columns that there are.
+    """
     unknown = [x for x in names if x not in data.columns]
     if unknown:
         raise ArgumentError(
@@ -74,7 +133,25 @@ def check_columns(names: Iterable[Any], data: pd.DataFrame, argument: str) -> No
 
 
 def column_list(value: Any, argument: str) -> list[str]:
-    """One name or a list of names, as a list of names."""
+    """Make a list of one name or of several; None is none.
+
+    Parameters
+    ----------
+    value : str, iterable of str or None
+        As it was given.
+    argument : str
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    list of str
+        The names.
+
+    Raises
+    ------
+    ArgumentError
+        Anything else.
+    """
     if value is None:
         return []
     if isinstance(value, str):
@@ -85,7 +162,27 @@ def column_list(value: Any, argument: str) -> list[str]:
 
 
 def check_count(value: Any, argument: str, least: int) -> int:
-    """A whole number of at least `least`."""
+    """Take a whole number of at least `least`.
+
+    Parameters
+    ----------
+    value : object
+        As it was given.
+    argument : str
+        Name of the argument, for the message.
+    least : int
+        The smallest that is taken.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    ArgumentError
+        Anything else.
+    """
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
     if not whole or value < least:
         raise ArgumentError(
@@ -95,7 +192,23 @@ def check_count(value: Any, argument: str, least: int) -> int:
 
 
 def check_seed(seed: Any) -> int:
-    """The seed for R's `set.seed`; None draws one, so that the result can tell how to repeat it."""
+    """Take a seed for R's `set.seed`; None draws one, so that a result can say how to repeat it.
+
+    Parameters
+    ----------
+    seed : int or None
+        As it was given.
+
+    Returns
+    -------
+    int
+        The seed.
+
+    Raises
+    ------
+    ArgumentError
+        A seed that R can't take.
+    """
     if seed is None:
         return secrets.randbelow(2**31)
     whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool | np.bool_)
@@ -107,7 +220,26 @@ def check_seed(seed: Any) -> int:
 
 
 def check_known(given: Iterable[str], valid: Sequence[str], what: str) -> None:
-    """Refuse unknown argument names, with the nearest valid one and the list of them."""
+    """Refuse unknown names, with the nearest valid one and the list of them.
+
+    Parameters
+    ----------
+    given : iterable of str
+        As they were given.
+    valid : sequence of str
+        Those that there are.
+    what : str
+        What has these names, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown name.
+
+    See Also
+    --------
+    r_arguments : For arguments of R functions.
+    """
     unknown = [x for x in given if x not in valid]
     if unknown:
         named = ", ".join(f"{x!r}{_nearest(x, valid)}" for x in unknown)
@@ -115,18 +247,36 @@ def check_known(given: Iterable[str], valid: Sequence[str], what: str) -> None:
 
 
 def _nearest(name: Any, valid: Sequence[str]) -> str:
-    """The valid name that was probably meant, as a question; empty where none is near."""
+    """Ask, as the end of a message, for the valid name that was probably meant, if one is near."""
 
     def plain(text: str) -> str:
         return "".join(x for x in text.casefold() if x.isalnum())
 
     by_plain = {plain(x): x for x in valid}
-    found = difflib.get_close_matches(plain(str(name)), by_plain, n=1, cutoff=0.75)
-    return f" (did you mean {by_plain[found[0]]!r}?)" if found else ""
+    nearest = difflib.get_close_matches(plain(str(name)), by_plain, n=1, cutoff=0.75)
+    return f" (did you mean {by_plain[nearest[0]]!r}?)" if nearest else ""
 
 
 def check_level(level: Any, argument: str = "conf_level") -> float:
-    """A confidence level strictly between 0 and 1."""
+    """Take a confidence level strictly between 0 and 1.
+
+    Parameters
+    ----------
+    level : object
+        As it was given.
+    argument : str
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    float
+        The level.
+
+    Raises
+    ------
+    ArgumentError
+        Anything else.
+    """
     number = isinstance(level, int | float | np.integer | np.floating)
     if not number or not 0 < level < 1:
         raise ArgumentError(f"{argument} must lie between 0 and 1 (0.95 for 95%), not {level!r}.")
@@ -134,13 +284,40 @@ def check_level(level: Any, argument: str = "conf_level") -> float:
 
 
 def check_newdata(newdata: Any) -> None:
-    """A DataFrame, or None for the fit's own rows."""
+    """Refuse new data that are neither a DataFrame nor None, for the fit's own rows.
+
+    Parameters
+    ----------
+    newdata : object
+        As it was given.
+
+    Raises
+    ------
+    ArgumentError
+        Anything else.
+    """
     if newdata is not None and not isinstance(newdata, pd.DataFrame):
         raise ArgumentError(f"newdata must be a DataFrame, not {type(newdata).__name__}.")
 
 
 def re_form_text(re_form: Any) -> str | None:
-    """R's ``re.form`` as our R functions take it: None, "none", or a formula's text."""
+    """Write R's ``re.form`` as our R functions take it.
+
+    Parameters
+    ----------
+    re_form : str or None
+        As it was given: R's NULL is None.
+
+    Returns
+    -------
+    str or None
+        None for all random effects, "none", or the text of a formula.
+
+    Raises
+    ------
+    ArgumentError
+        Anything else.
+    """
     if re_form is None:
         return None
     if not isinstance(re_form, str):
@@ -154,39 +331,59 @@ def re_form_text(re_form: Any) -> str | None:
 def r_arguments(
     given: Mapping[str, Any], valid: Sequence[str], refused: Mapping[str, str], what: str
 ) -> dict[str, Any]:
-    """Arguments of an R function by R's names, each of which can be written with `_` for `.`.
+    """Collect arguments of an R function by R's names, which can be written with `_` for `.`.
 
     Parameters
     ----------
-    given : mapping
+    given : mapping of str to object
         As they were given.
     valid : sequence of str
         R's names of those that are passed on.
-    refused : mapping
+    refused : mapping of str to str
         R's names of those that the R function has and that are not passed on, with the reason.
     what : str
         The method, for the message.
+
+    Returns
+    -------
+    dict of str to object
+        The arguments by R's names.
 
     Raises
     ------
     ArgumentError
         An argument that is refused, unknown, or given under both names.
     """
-    found: dict[str, Any] = {}
+    by_r_name: dict[str, Any] = {}
     for name, value in given.items():
         dotted = name if name in valid else name.replace("_", ".")
         if dotted in refused:
             raise ArgumentError(f"{what} does not take {name!r}: {refused[dotted]}.")
         if dotted not in valid:
             check_known([name], valid, what)
-        if dotted in found:
+        if dotted in by_r_name:
             raise ArgumentError(f"{what} was given {dotted!r} twice.")
-        found[dotted] = value
-    return found
+        by_r_name[dotted] = value
+    return by_r_name
 
 
 def check_memory(m: int, each: int, what: str) -> None:
-    """Refuse m data sets of (at least) so many bytes each that this machine can't hold them."""
+    """Refuse m data sets of (at least) so many bytes each that this machine can't hold them.
+
+    Parameters
+    ----------
+    m : int
+        Number of data sets.
+    each : int
+        Bytes of each.
+    what : str
+        What they are, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        If they are more than the machine's memory.
+    """
     try:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # a system that doesn't tell
@@ -204,7 +401,23 @@ LONGEST = threading.TIMEOUT_MAX  # seconds, as Python's own waits have it
 
 
 def check_timeout(timeout: Any) -> float | None:
-    """A positive number of seconds that a clock can count to, or None for no limit."""
+    """Take a positive number of seconds that a clock can count to, or None for no limit.
+
+    Parameters
+    ----------
+    timeout : float or None
+        As it was given.
+
+    Returns
+    -------
+    float or None
+        The same.
+
+    Raises
+    ------
+    ArgumentError
+        Anything else.
+    """
     if timeout is None:
         return None
     number = isinstance(timeout, int | float | np.integer | np.floating)

@@ -1,10 +1,10 @@
 """The glossary: one concept, one column name, one line of meaning; and the tables made of them.
 
-A few tables also have columns that the data name: a factor's levels (`PooledMerMod.emmeans`), or a
-column per term (`MerMod.coef`, ``vcov(by_imputation=True)``). Those keep the data's names. Where
-one of them is called as a column of the table's own, the table's own column gets an underscore at
-its end, as ``lambda_`` has one: for a factor ``t``, the column ``t`` holds its levels, and ``t_``
-the total variance. All other columns keep their names.
+A few tables also have columns that are named by the data: a factor's levels
+(`PooledMerMod.emmeans`), or a column per term (`MerMod.coef`, ``vcov(by_imputation=True)``). Those
+keep the data's names. Where one of them has the name of a glossary column of the same table, the
+glossary column gets an underscore at its end, as ``lambda_`` has one: for a factor ``t``, the
+column ``t`` holds its levels, and ``t_`` the total variance. All other columns keep their names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..errors import RBridgeError
 
-__all__ = ["GLOSSARY", "TABLES", "beside", "checked", "own_name"]
+__all__ = ["GLOSSARY", "TABLES", "beside", "checked", "name_beside"]
 
 GLOSSARY: dict[str, str] = {
     "imputation": "number of the data set that the row is about, from 1",
@@ -140,38 +140,93 @@ TABLES: dict[str, tuple[str, ...]] = {
 
 
 def checked(frame: pd.DataFrame, table: str, *, by_imputation: bool = False) -> pd.DataFrame:
-    """The frame, after a look that its columns are the table's; every table leaves through here."""
+    """Check that a frame has the columns of its table; every table that is returned passes here.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The table.
+    table : str
+        Its name in `TABLES`.
+    by_imputation : bool
+        Whether it has a row (or several) per imputation, and that column first.
+
+    Returns
+    -------
+    DataFrame
+        The same frame.
+
+    Raises
+    ------
+    RBridgeError
+        Other columns: a fault of this library.
+    """
     expected = [*(["imputation"] if by_imputation else []), *TABLES[table]]
     if list(frame.columns) != expected:
         raise RBridgeError(f"table {table!r} has columns {list(frame.columns)}, not {expected}")
     return frame
 
 
-def own_name(name: str, taken: Iterable[Any]) -> str:
-    """The name of one of a table's own columns beside columns that the data name.
+def name_beside(name: str, named_by_data: Iterable[Any]) -> str:
+    """Name a glossary column beside columns that are named by the data.
+
+    Parameters
+    ----------
+    name : str
+        The column's name in the glossary.
+    named_by_data : iterable
+        Names of the other columns.
+
+    Returns
+    -------
+    str
+        The name, with as many underscores at its end as make it differ from the others.
+
+    See Also
+    --------
+    beside : Makes such a table.
 
     Examples
     --------
-    >>> own_name("t", ["t", "f"]), own_name("df", ["t", "f"]), own_name("t", ["t", "t_"])
+    >>> name_beside("t", ["t", "f"]), name_beside("df", ["t", "f"]), name_beside("t", ["t", "t_"])
     ('t_', 'df', 't__')
     """
-    names = set(taken)
+    names = set(named_by_data)
     while name in names:
         name += "_"
     return name
 
 
-def beside(own: pd.DataFrame, named: pd.DataFrame, *, first: bool = True) -> pd.DataFrame:
-    """One table of its own columns and of those that the data name, which keep their names.
+def beside(
+    columns: pd.DataFrame, named_by_data: pd.DataFrame, *, first: bool = True
+) -> pd.DataFrame:
+    """Make one table of glossary columns and of columns that are named by the data.
 
     Parameters
     ----------
-    own, named : DataFrame
-        With as many rows; they are put beside each other by position.
+    columns : DataFrame
+        The glossary columns; they give way where a name occurs twice.
+    named_by_data : DataFrame
+        Columns that keep their names. It has as many rows: both are put together by position.
     first : bool
-        Whether the table's own columns come first.
+        Whether the glossary columns come first.
+
+    Returns
+    -------
+    DataFrame
+        With a new index.
+
+    See Also
+    --------
+    name_beside : The rule for the names.
+
+    Examples
+    --------
+    >>> beside(pd.DataFrame({"t": [1.5]}), pd.DataFrame({"t": ["a"]}), first=False)
+       t   t_
+    0  a  1.5
     """
-    named = named.reset_index(drop=True)
-    names = [own_name(x, named.columns) for x in own.columns]
-    own = own.reset_index(drop=True).set_axis(names, axis=1)
-    return pd.concat([own, named] if first else [named, own], axis=1)
+    named_by_data = named_by_data.reset_index(drop=True)
+    names = [name_beside(x, named_by_data.columns) for x in columns.columns]
+    columns = columns.reset_index(drop=True).set_axis(names, axis=1)
+    return pd.concat([columns, named_by_data] if first else [named_by_data, columns], axis=1)

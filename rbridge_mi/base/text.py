@@ -22,7 +22,18 @@ class Printed(str):
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> Printed:
-        """Join lines to a report."""
+        """Join lines to a report.
+
+        Parameters
+        ----------
+        lines : iterable of str
+            Without line breaks.
+
+        Returns
+        -------
+        Printed
+            The report.
+        """
         return cls("\n".join(lines))
 
     def __repr__(self) -> str:

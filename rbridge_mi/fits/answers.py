@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 
-from ..base.replies import Reply
+from .asking import Reply
 
 __all__ = ["TABLES", "Answers", "Askable", "Question"]
 

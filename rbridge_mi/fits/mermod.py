@@ -21,10 +21,10 @@ from ..base.arguments import (
     re_form_text,
 )
 from ..base.glossary import beside, checked
-from ..base.replies import told
 from ..base.text import Printed
 from ..errors import ArgumentError, RBridgeWarning, RWarning
 from .answers import Answers, Askable
+from .asking import told
 from .comparable import check_comparable
 
 __all__ = ["MerMod"]

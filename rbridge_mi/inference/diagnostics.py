@@ -12,8 +12,8 @@ import pandas as pd
 from ..base.glossary import checked
 from ..base.text import Printed
 from ..fits.mermod import MerMod
-from ..pooling import diagnostics as rules
-from .combinations import coefficients
+from ..pooling import PoolingRule, fmi_interval, imputations_needed, monte_carlo_errors
+from .linear_combinations import coefficients
 
 __all__ = ["Diagnostics", "diagnose"]
 
@@ -34,6 +34,11 @@ class Diagnostics:
     advice : tuple of str
         What should be looked at, with the remedy.
     m : int
+        Number of fits.
+
+    See Also
+    --------
+    PooledMerMod.diagnostics : Makes these.
     """
 
     coefficients: pd.DataFrame
@@ -42,7 +47,7 @@ class Diagnostics:
     m: int
 
     def summary(self) -> Printed:
-        """All of it as text."""
+        """Write all of it as text."""
         table = self.coefficients.set_index("term").rename_axis(None)
         lines = [f"Diagnostics of {self.m} imputations", "", *table.to_string().split("\n"), ""]
         bad = self.fits[~self.fits["converged"] | self.fits["is_singular"]]
@@ -65,29 +70,27 @@ class Diagnostics:
 def diagnose(
     fits: Sequence[MerMod],
     fixed: pd.DataFrame,
-    kind: str,
+    rule: PoolingRule,
     complete_df: pd.Series[float],
     advice: tuple[str, ...],
     cv: float,
     conf_level: float,
 ) -> Diagnostics:
-    """See `PooledMerMod.diagnostics`."""
+    """Collect what `PooledMerMod.diagnostics` says."""
     m, fmi = len(fits), fixed["fmi"].to_numpy()
     errors = {
         name: np.full(len(fixed), np.nan) for name in ("estimate", "std_error", "df", "p_value")
     }
     needed = pd.array([pd.NA] * len(fixed), dtype="Int64")
-    low, high = rules.fmi_interval(fmi, m, conf_level=conf_level)
-    if kind == "imputation":
-        needed = pd.array(
-            rules.imputations_needed(fmi, m, cv=cv, conf_level=conf_level), dtype="Int64"
-        )
+    low, high = fmi_interval(fmi, m, conf_level=conf_level)
+    if rule.knows_missing_information:
+        needed = pd.array(imputations_needed(fmi, m, cv=cv, conf_level=conf_level), dtype="Int64")
         if m >= 3:
             q, u = coefficients(fits, list(fixed["term"]))
-            found = rules.monte_carlo_errors(
+            jackknifed = monte_carlo_errors(
                 q, np.diagonal(u, axis1=1, axis2=2), dfcom=complete_df.to_numpy()
             )
-            errors = {name: getattr(found, name) for name in errors}
+            errors = {name: getattr(jackknifed, name) for name in errors}
     table = pd.DataFrame(
         {
             "term": fixed["term"],
@@ -98,7 +101,7 @@ def diagnose(
             "m_needed": needed,
         }
     )
-    own = pd.DataFrame(
+    of_fits = pd.DataFrame(
         {
             "imputation": [fit.imputation for fit in fits],
             "converged": [not any(x in y for x in _FAILED for y in fit.messages) for fit in fits],
@@ -110,7 +113,7 @@ def diagnose(
     )
     return Diagnostics(
         coefficients=checked(table, "diagnostics"),
-        fits=checked(own, "diagnostics_fits", by_imputation=True),
+        fits=checked(of_fits, "diagnostics_fits", by_imputation=True),
         advice=advice,
         m=m,
     )

@@ -1,7 +1,8 @@
-"""Estimated marginal means: emmeans' grid for every fit, pooled by Rubin's rules."""
+"""Estimated marginal means: emmeans' grid for every fit, pooled mean by mean."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +15,18 @@ from numpy.typing import NDArray
 from ..base.arguments import check_known, check_level, column_list, r_arguments
 from ..base.glossary import beside
 from ..errors import ArgumentError, PoolingError, RBridgeWarning
+from ..fits.asking import ask
 from ..fits.mermod import MerMod
-from ..pooling import rubin
-from .complete_df import ask, complete_df, is_small_sample
+from ..pooling import COLUMNS, PoolingRule
+from .degrees_of_freedom import complete_df, is_small_sample
 
 __all__ = ["marginal_means"]
 
 Floats = NDArray[np.float64]
 
 
-# Arguments by R's names: of emmeans() and ref_grid(), which make the grid; of summary(), which is
-# asked of the pooled means; and what R has and this has not, with the reason.
+# Arguments by R's names: those of emmeans() and ref_grid(), which make the grid; those of
+# summary(), which is called on the pooled means; and those that are not taken, with the reason.
 _GRID = ("weights", "offset", "by", "cov.keep", "cov.reduce", "submodel", "rg.limit")
 _SUMMARY = ("type", "null", "side", "delta", "bias.adjust", "bias.adj", "sigma", "cross.adjust")
 _OWN_DF = "degrees of freedom are pooled, from those of complete data: `fits.pool(dfcom=...)`"
@@ -62,7 +64,7 @@ _TYPES = ("link", "response", "unlink", "mu")
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked of emmeans, beside the fit."""
+    """The arguments of emmeans, but for the fit."""
 
     specs: list[str]
     contrast: str | None
@@ -77,7 +79,7 @@ class _Question:
 
 def marginal_means(
     fits: Sequence[MerMod],
-    kind: str,
+    rule: PoolingRule,
     dfcom: Any,
     conf_level: float,
     specs: str | Sequence[str],
@@ -86,13 +88,13 @@ def marginal_means(
     adjust: str | None,
     arguments: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """See `PooledMerMod.emmeans`."""
+    """Pool emmeans' grids of the fits; see `PooledMerMod.emmeans`."""
     check_level(conf_level)
     if contrast is not None and not isinstance(contrast, str):
         raise ArgumentError("contrast must be the name of a method, such as 'pairwise'.")
     names = column_list(specs, "specs")
-    own = () if contrast is None else tuple(ask(fits[0], "contrast_arguments", contrast))
-    valid = (*_GRID, *_SUMMARY, *own)
+    comparing = () if contrast is None else tuple(ask(fits[0], "contrast_arguments", contrast))
+    valid = (*_GRID, *_SUMMARY, *comparing)
     refused = {k: v for k, v in _NOT_TAKEN.items() if k not in valid}
     given = r_arguments(arguments, valid, refused, "emmeans")
     question = _Question(
@@ -100,15 +102,15 @@ def marginal_means(
         contrast,
         None if at is None else {k: _values(v) for k, v in at.items()},
         _checked_grid({k: v for k, v in given.items() if k in _GRID}),
-        {k: v for k, v in given.items() if k in own},
+        {k: v for k, v in given.items() if k in comparing},
     )
     options = _checked_options({k: v for k, v in given.items() if k in _SUMMARY}, adjust)
-    found = [question.ask(fit, "marginal_means") for fit in fits]
-    levels = [pd.DataFrame(dict(x["levels"])) for x in found]
-    for fit, own_levels in zip(fits, levels, strict=True):
+    grids = [question.ask(fit, "marginal_means") for fit in fits]
+    levels = [pd.DataFrame(dict(x["levels"])) for x in grids]
+    for fit, levels_of_fit in zip(fits, levels, strict=True):
         # Covariates of the grid may stand at each data set's own mean; levels must be the same.
-        texts = own_levels.select_dtypes(exclude="number").astype(str)
-        if len(own_levels) != len(levels[0]) or not texts.equals(
+        texts = levels_of_fit.select_dtypes(exclude="number").astype(str)
+        if len(levels_of_fit) != len(levels[0]) or not texts.equals(
             levels[0].select_dtypes(exclude="number").astype(str)
         ):
             raise PoolingError(
@@ -118,21 +120,20 @@ def marginal_means(
     numbers = levels[0].select_dtypes(include="number").columns
     table = levels[0].copy()
     for name in numbers:
-        table[name] = np.mean([own_levels[name].to_numpy() for own_levels in levels], axis=0)
-    columns, usable = _pooled(fits, kind, dfcom, conf_level, found)
+        table[name] = np.mean([x[name].to_numpy() for x in levels], axis=0)
+    columns, usable = _pooled(fits, rule, dfcom, conf_level, grids)
     notes = []
     if options or contrast is not None:
-        sigma = float(np.sqrt(np.mean([fit.sigma**2 for fit in fits])))
-        if options.get("bias.adjust"):
-            options = {"sigma": sigma, **options}
-        asked = question.ask(
+        if options.get("bias.adjust") and "sigma" not in options:
+            options = {"sigma": _sigma(fits), **options}
+        summary = question.ask(
             fits[0], "marginal_summary", columns["estimate"], columns["t"], columns["df"],
             conf_level, options,
         )  # fmt: skip
-        notes += [x for x in asked["notes"] if not x.startswith("Confidence level used")]
+        notes += [x for x in summary["notes"] if not x.startswith("Confidence level used")]
         if contrast is not None:
-            table[asked["name"][0]] = asked["contrast"]  # "a / b" on the response scale
-        columns = _summarised(columns, asked)
+            table[summary["name"][0]] = summary["contrast"]  # "a / b" on the response scale
+        columns = _summarised(columns, summary)
     if not usable.all():
         lost = table[~usable].astype(str).agg(", ".join, axis=1)
         notes.append(
@@ -146,42 +147,49 @@ def marginal_means(
 
 
 def _pooled(
-    fits: Sequence[MerMod], kind: str, dfcom: Any, conf_level: float, found: Sequence[Any]
+    fits: Sequence[MerMod], rule: PoolingRule, dfcom: Any, conf_level: float, grids: Sequence[Any]
 ) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
-    """The pooled columns; and which means every fit can estimate: others are missing."""
-    q = np.array([x["estimate"] for x in found])
-    u = np.maximum(np.array([x["variance"] for x in found]), 0)
+    """Pool the columns; and tell which means every fit can estimate: others are missing."""
+    q = np.array([x["estimate"] for x in grids])
+    u = np.maximum(np.array([x["variance"] for x in grids]), 0)
     usable = np.isfinite(q).all(axis=0)
-    columns = {name: np.full(len(usable), np.nan) for name in rubin.COLUMNS}
+    columns = {name: np.full(len(usable), np.nan) for name in COLUMNS}
     if not usable.any():
         return columns, usable
-    linear = [x["linear"][usable] for x in found]
-    if kind == "bootstrap":
-        pooled = rubin.pool_bootstrap(q[:, usable], conf_level=conf_level)
-    else:
-        if is_small_sample(dfcom):
-            per_fit = [complete_df(dfcom, [fit], x) for fit, x in zip(fits, linear, strict=True)]
-            complete: Any = np.mean(np.array(per_fit), axis=0)
-        else:
-            complete = complete_df(dfcom, fits, linear[0])
-        pooled = rubin.pool_scalars(
-            q[:, usable], u[:, usable], dfcom=complete, conf_level=conf_level
-        )
+    linear = [x["linear"][usable] for x in grids]
+    complete: Any = math.inf
+    if rule.uses_dfcom and is_small_sample(dfcom):
+        per_fit = [complete_df(dfcom, [fit], x) for fit, x in zip(fits, linear, strict=True)]
+        complete = np.mean(np.array(per_fit), axis=0)
+    elif rule.uses_dfcom:
+        complete = complete_df(dfcom, fits, linear[0])
+    pooled = rule.scalars(q[:, usable], u[:, usable], dfcom=complete, conf_level=conf_level)
     for name, values in pooled.columns().items():
         columns[name][usable] = values
     return columns, usable
 
 
-def _summarised(columns: dict[str, Floats], asked: Mapping[str, Any]) -> dict[str, Floats]:
-    """The columns as emmeans' summary has them; variances on the scale of the standard errors."""
+def _sigma(fits: Sequence[MerMod]) -> float:
+    """Of the bias adjustment: the square root of the mean residual variance."""
+    if not fits[0].has_scale:
+        raise ArgumentError(
+            f"a model of family {fits[0].family!r} has no residual standard deviation: bias_adjust "
+            "needs sigma, the standard deviation of what the means are averaged over (on the scale "
+            "of the link)."
+        )
+    return float(np.sqrt(np.mean([fit.sigma**2 for fit in fits])))
+
+
+def _summarised(columns: dict[str, Floats], summary: Mapping[str, Any]) -> dict[str, Floats]:
+    """Take emmeans' summary into the columns; variances on the scale of its standard errors."""
     columns = dict(columns)
     with np.errstate(invalid="ignore"):  # a mean that varies nowhere
-        squared = (asked["std_error"] / columns["std_error"]) ** 2
+        squared = (summary["std_error"] / columns["std_error"]) ** 2
     for name in ("ubar", "b", "t"):
         columns[name] = np.where(squared == 1, columns[name], columns[name] * squared)
     names = ("estimate", "std_error", "statistic", "p_value")
-    columns.update({name: asked[name] for name in names})
-    return {**columns, "conf_low": asked["low"], "conf_high": asked["high"]}
+    columns.update({name: summary[name] for name in names})
+    return {**columns, "conf_low": summary["low"], "conf_high": summary["high"]}
 
 
 def _checked_grid(grid: dict[str, Any]) -> dict[str, Any]:

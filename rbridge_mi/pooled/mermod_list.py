@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, overload
 
@@ -17,7 +17,10 @@ from ..errors import ArgumentError, RBridgeError
 from ..fits.mermod import MerMod, stacked
 from ..inference.predictions import predict_fits
 from ..mertools import MerToolsTables
-from .pooled_mermod import PooledMerMod, pool_fits
+from ..pooling import rule_for
+from .pooled_mermod import PooledMerMod
+from .pooling_fits import pool_fits
+from .printing import fit_line
 
 __all__ = ["MerModList"]
 
@@ -32,10 +35,16 @@ class MerModList(Sequence[MerMod]):
     Attributes
     ----------
     fits : tuple of MerMod
+        One per data set that could be fitted.
     data : ImputedData
         What they were fitted to.
     failed : dict
         The error of each data set (from 1) that could not be fitted (``errors="keep"``).
+
+    See Also
+    --------
+    Lmer.fit : Makes these.
+    PooledMerMod : The pooled model, which `pool` gives.
 
     Examples
     --------
@@ -76,7 +85,7 @@ class MerModList(Sequence[MerMod]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """imp1, imp2, ...: each fit by the number of its data set."""
+        """Names of the fits, imp1, imp2, ..., by the numbers of their data sets."""
         return tuple(f"imp{fit.imputation}" for fit in self.fits)
 
     def __eq__(self, other: object) -> bool:
@@ -89,19 +98,25 @@ class MerModList(Sequence[MerMod]):
     # -- pooled --------------------------------------------------------------------------
 
     def pool(self, dfcom: Any = None, conf_level: float = 0.95) -> PooledMerMod:
-        """The fits' answer as one: by Rubin's rules, or for bootstrap samples by their spread.
+        """Pool the fits by Rubin's rules or, if of bootstrap samples, by their spread.
 
         Parameters
         ----------
         dfcom : {"residual", "satterthwaite", "kenward-roger"} or float, optional
             Degrees of freedom that the data would leave, had nothing been missing. "residual" (the
-            default), as in mice: nobs minus all parameters, too many where there are few groups.
+            default, but for models without a scale, such as binomial ones, whose default is
+            infinite), as in mice: nobs minus all parameters, too many where there are few groups.
             "satterthwaite" and "kenward-roger": per coefficient, by lmerTest and pbkrtest, the mean
             over the fits; standard errors stay lme4's. Kenward and Roger's take time and memory
             that grow with the square of nobs, and are made for REML: of fits by ML they are those
             of refits by it, with a warning. Or a number; ``math.inf`` gives Rubin's (1987).
         conf_level : float
             Of the intervals.
+
+        Returns
+        -------
+        PooledMerMod
+            Estimates, their inference, and what can be asked of all fits together.
 
         Raises
         ------
@@ -111,6 +126,11 @@ class MerModList(Sequence[MerMod]):
             Fits that differ in their coefficients or covariance parameters.
         RPackageError
             Where R lacks lmerTest or pbkrtest, and dfcom needs it.
+
+        See Also
+        --------
+        compare : Tests a model against one nested in it.
+        compare_estimates : One fit beside the pooled ones.
 
         References
         ----------
@@ -126,32 +146,73 @@ class MerModList(Sequence[MerMod]):
         return self.pool()
 
     def fixef(self, by_imputation: bool = False) -> pd.DataFrame:
-        """Fixed effects: term, estimate (their mean over the fits)."""
+        """Average the fixed effects over the fits.
+
+        Parameters
+        ----------
+        by_imputation : bool
+            Each fit's, under each other, instead of the pooled ones.
+
+        Returns
+        -------
+        DataFrame
+            term, estimate.
+        """
         if by_imputation:
             return self._stack(MerMod.fixef, "fixef")
         return checked(self._pooled.fixed[["term", "estimate"]].copy(), "fixef")
 
     def ranef(self, by_imputation: bool = False) -> pd.DataFrame:
-        """Random effects: condval their mean, condsd the total standard deviation.
+        """Pool the random effects: condval is their mean, condsd the total standard deviation.
 
         The total variance is the mean conditional variance plus (1 + 1/m) times the variance
         between the fits.
+
+        Parameters
+        ----------
+        by_imputation : bool
+            Each fit's, under each other, instead of the pooled ones.
+
+        Returns
+        -------
+        DataFrame
+            grpvar, term, grp, condval, condsd.
         """
         if by_imputation:
             return self._stack(MerMod.ranef, "ranef")
         return self._pooled.ranef.copy()
 
     def varcorr(self, by_imputation: bool = False) -> pd.DataFrame:
-        """Mean covariance matrices of the random effects; SDs and correlations from them."""
+        """Average the covariance matrices of the random effects.
+
+        Parameters
+        ----------
+        by_imputation : bool
+            Each fit's, under each other, instead of the pooled ones.
+
+        Returns
+        -------
+        DataFrame
+            grp, var1, var2, vcov, sdcor: SDs and correlations are those of the mean matrices.
+        """
         if by_imputation:
             return self._stack(MerMod.varcorr, "varcorr")
         return self._pooled.varcorr.copy()
 
     def vcov(self, by_imputation: bool = False) -> pd.DataFrame:
-        """Total covariance of the fixed effects: mean vcov + (1 + 1/m) covariance between.
+        """Pool the covariance of the fixed effects: mean vcov + (1 + 1/m) covariance between.
 
-        With `by_imputation`: imputation, term, a column per term. A term keeps its name: if it is
-        called imputation or term, the table's own column gets an underscore (``term_``).
+        Parameters
+        ----------
+        by_imputation : bool
+            Each fit's, under each other, instead of the pooled ones.
+
+        Returns
+        -------
+        DataFrame
+            Terms x terms. With `by_imputation`: imputation, term, a column per term. A term keeps
+            its name: if it is called imputation or term, the column that is about all terms gets an
+            underscore (``term_``).
         """
         if not by_imputation:
             return self._pooled.vcov.copy()
@@ -160,9 +221,17 @@ class MerModList(Sequence[MerMod]):
         return beside(self._numbered(keys), stacked(matrices))
 
     def coef(self, by_imputation: bool = False) -> pd.DataFrame:
-        """Fixed plus random effects per level: their mean over the fits, matched by level.
+        """Average fixed plus random effects per level over the fits, matched by level.
 
-        Columns as in `MerMod.coef`; with `by_imputation`, imputation before them.
+        Parameters
+        ----------
+        by_imputation : bool
+            Each fit's, under each other, instead of the pooled ones.
+
+        Returns
+        -------
+        DataFrame
+            Columns as in `MerMod.coef`; with `by_imputation`, imputation before them.
         """
         parts = [fit.coef_parts() for fit in self.fits]
         keys, values = stacked([x[0] for x in parts]), stacked([x[1] for x in parts])
@@ -172,32 +241,85 @@ class MerModList(Sequence[MerMod]):
         return beside(keys[~level.duplicated()], values.groupby(level).mean())
 
     def model_info(self, by_imputation: bool = True) -> pd.DataFrame:
-        """One row per fit: imputation, n_obs, n_lvls, aic, sigma.
+        """List what merTools' ``modelInfo`` says, one row per fit: there is no valid pooled AIC.
 
-        There is no valid pooled AIC, so that the rows always stand by themselves:
-        ``by_imputation=False`` is refused.
+        Parameters
+        ----------
+        by_imputation : bool
+            False is refused.
+
+        Returns
+        -------
+        DataFrame
+            imputation, n_obs, n_lvls, aic, sigma.
+
+        Raises
+        ------
+        ArgumentError
+            With ``by_imputation=False``.
         """
         _only_by_imputation(by_imputation, "model_info")
         return self._stack(MerMod.model_info, "model_info")
 
     def glance(self, by_imputation: bool = True) -> pd.DataFrame:
-        """One row per fit; likelihoods and information criteria have no valid pooled value.
+        """List the fits' likelihoods and criteria, one row per fit: they have no pooled value.
 
-        ``by_imputation=False`` is refused.
+        Parameters
+        ----------
+        by_imputation : bool
+            False is refused.
+
+        Returns
+        -------
+        DataFrame
+            imputation, and the columns of `MerMod.glance`.
+
+        Raises
+        ------
+        ArgumentError
+            With ``by_imputation=False``.
         """
         _only_by_imputation(by_imputation, "glance")
         return self._stack(MerMod.glance)
 
     def tidy(self, by_imputation: bool = False) -> pd.DataFrame:
-        """effect, group, term, estimate, std_error, statistic: pooled, or per fit."""
+        """Put all estimates into one frame.
+
+        Parameters
+        ----------
+        by_imputation : bool
+            Each fit's, under each other, instead of the pooled ones.
+
+        Returns
+        -------
+        DataFrame
+            effect, group, term, estimate, std_error, statistic.
+        """
         return self._stack(MerMod.tidy, "tidy") if by_imputation else self._pooled.tidy()
 
     def r2(self, by_imputation: bool = False) -> pd.DataFrame:
-        """Nakagawa's R2 and intraclass correlations: their means, or each fit's (`MerMod.r2`)."""
+        """Average Nakagawa's R2 and intraclass correlations over the fits.
+
+        Parameters
+        ----------
+        by_imputation : bool
+            Each fit's, under each other, instead of the pooled ones.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `MerMod.r2`.
+        """
         return self._stack(MerMod.r2, "r2") if by_imputation else self._pooled.r2.copy()
 
     def convergence(self) -> pd.DataFrame:
-        """Per fit: imputation, is_singular, messages (what lme4 and its optimizer said)."""
+        """List which fits are singular, and what lme4 and its optimizer said of them.
+
+        Returns
+        -------
+        DataFrame
+            One row per fit: imputation, is_singular, messages.
+        """
         return self._stack(
             lambda fit: pd.DataFrame(
                 {"is_singular": [fit.is_singular], "messages": ["; ".join(fit.messages)]}
@@ -206,11 +328,43 @@ class MerModList(Sequence[MerMod]):
         )
 
     def fitted(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
-        """Fitted values: their mean over the fits; or a frame with a column per fit."""
+        """Average the fitted values over the fits.
+
+        Parameters
+        ----------
+        by_imputation : bool
+            A frame with a column per fit instead.
+
+        Returns
+        -------
+        Series or DataFrame
+            By the data's index.
+
+        Raises
+        ------
+        ArgumentError
+            For bootstrap samples, which have other rows each.
+        """
         return self._columns(MerMod.fitted, by_imputation)
 
     def residuals(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
-        """Residuals: their mean over the fits; or a frame with a column per fit."""
+        """Average the residuals over the fits.
+
+        Parameters
+        ----------
+        by_imputation : bool
+            A frame with a column per fit instead.
+
+        Returns
+        -------
+        Series or DataFrame
+            By the data's index.
+
+        Raises
+        ------
+        ArgumentError
+            For bootstrap samples, which have other rows each.
+        """
         return self._columns(MerMod.residuals, by_imputation)
 
     def predict(
@@ -222,7 +376,7 @@ class MerModList(Sequence[MerMod]):
         allow_new_levels: bool = False,
         dfcom: float | str | None = None,
     ) -> pd.DataFrame:
-        """Predictions pooled over the fits, with standard errors.
+        """Pool predictions over the fits, with standard errors.
 
         A prediction's variance within a fit is that of fixed and random effects together, given
         the covariance parameters (Henderson's mixed model equations); (1 + 1/m) times the variance
@@ -242,6 +396,7 @@ class MerModList(Sequence[MerMod]):
             and newdata must have the column w; weights given as an array are not known for newdata:
             this is refused.
         conf_level : float
+            Of the intervals.
         allow_new_levels : bool
             Levels that the fits didn't see have a random effect of zero, with its whole variance.
         dfcom : {"residual", "satterthwaite", "kenward-roger"} or float, optional
@@ -262,9 +417,13 @@ class MerModList(Sequence[MerMod]):
         Raises
         ------
         ArgumentError
-            Arguments that can't be right.
+            Arguments that can't be right; a model that is not linear.
         PredictionError
             newdata that lack a column, or have new levels without `allow_new_levels`.
+
+        See Also
+        --------
+        MerMod.predict : R's own predictions, of one fit.
 
         References
         ----------
@@ -282,13 +441,13 @@ class MerModList(Sequence[MerMod]):
         ['estimate', 'std_error', 'df', 'pred_low', 'pred_high']
         """
         return predict_fits(
-            self.fits, self.data.kind, newdata, re_form, interval, conf_level, allow_new_levels,
-            dfcom,
+            self.fits, rule_for(self.data.kind), newdata, re_form, interval, conf_level,
+            allow_new_levels, dfcom,
         )  # fmt: skip
 
     @property
     def mertools(self) -> MerToolsTables:
-        """What merTools says of these fits, its mistakes included: to match an old R report.
+        """The tables of merTools for these fits, its mistakes included: to match an old R report.
 
         Raises
         ------
@@ -300,19 +459,24 @@ class MerModList(Sequence[MerMod]):
     # -- reports -------------------------------------------------------------------------
 
     def summary(self) -> Printed:
-        """The pooled model in lme4's layout, then one line per fit."""
+        """Write the pooled model in lme4's layout, then one line per fit.
+
+        Returns
+        -------
+        Printed
+            A text.
+        """
         lines = [str(self._pooled.summary()), "", "Fits:"]
         for fit in self.fits:
-            sds = ", ".join(f"{x:.4g}" for x in fit.varcorr()["sdcor"][lambda s: s.notna()])
-            label = "REML" if fit.reml else "-2 logLik"
-            lines.append(
-                f"  imp{fit.imputation}: {fit.nobs} obs., {label} {fit.criterion:.1f}, "
-                f"SDs and correlations {sds}" + (", singular" if fit.is_singular else "")
-            )
+            lines.append(fit_line(fit))
             lines += [f"    {text}" for text in fit.messages]
         for i, error in self.failed.items():
             lines.append(f"  imp{i}: not fitted: {error}")
         return Printed.of(lines)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The pooled model that the accessors share is computed again when it is needed.
+        return {x.name: getattr(self, x.name) for x in fields(self)}
 
     def __repr__(self) -> str:
         lost = f", {len(self.failed)} failed" if self.failed else ""
@@ -333,7 +497,7 @@ class MerModList(Sequence[MerMod]):
         return frame if name is None else checked(frame, name, by_imputation=True)
 
     def _numbered(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-        """The fits' tables under each other, each with the number of its data set."""
+        """Put the fits' tables under each other, each with the number of its data set."""
         numbers = np.array([fit.imputation for fit in self.fits])
         frame = stacked(tables)
         frame.insert(0, "imputation", np.repeat(numbers, [len(x) for x in tables]))
@@ -342,11 +506,7 @@ class MerModList(Sequence[MerMod]):
     def _columns(
         self, values: Callable[[MerMod], pd.Series[float]], by_imputation: bool
     ) -> pd.Series[float] | pd.DataFrame:
-        if self.data.kind == "bootstrap":
-            raise ArgumentError(
-                "each bootstrap sample has other rows, so that they can't be put side by side: "
-                "ask the fits one by one (`fits[0].fitted()`)."
-            )
+        rule_for(self.data.kind).check_same_rows("ask the fits one by one (`fits[0].fitted()`)")
         frame = pd.concat([values(fit).rename(f"imp{fit.imputation}") for fit in self.fits], axis=1)
         if by_imputation:
             return frame

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -16,17 +14,22 @@ import pandas as pd
 from ..base.glossary import checked
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
-from ..errors import ArgumentError, PoolingError, RBridgeWarning
+from ..errors import ArgumentError, RBridgeWarning
 from ..fits.mermod import MerMod, random_terms
 from ..inference.advice import advise
-from ..inference.combinations import coefficients, estimate_contrasts, hypothesis_test
-from ..inference.complete_df import complete_df
 from ..inference.diagnostics import Diagnostics, diagnose
+from ..inference.linear_combinations import estimate_contrasts, hypothesis_test
+from ..inference.linear_only import check_linear
 from ..inference.marginal_means import marginal_means
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
-from ..pooling import rubin
+from ..pooling import PoolingRule, rule_for
+from .printing import summary_lines
 
-__all__ = ["PooledMerMod", "pool_fits"]
+__all__ = ["PooledMerMod"]
+
+# Tables that R is asked for when they are first needed. If they are there, a pickle has them too,
+# since it may be read where there is no R.
+_ASKED_OF_R = ("random", "r2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,27 +41,49 @@ class PooledMerMod:
     fixed : DataFrame
         term, estimate, std_error, statistic, df, p_value, conf_low, conf_high, ubar, b, t, riv,
         lambda_, fmi; one row per coefficient, in the model's order.
-    vcov : DataFrame, terms x terms
-        Total covariance matrix of the fixed effects.
+    vcov : DataFrame
+        Total covariance matrix of the fixed effects, terms x terms.
     varcorr : DataFrame
         grp, var1, var2, vcov, sdcor: mean covariance matrices, SDs and correlations from them.
     ranef : DataFrame
         grpvar, term, grp, condval (mean), condsd (total standard deviation).
     sigma : float
-        Square root of the mean residual variance, in the units of the response.
+        Square root of the mean residual variance, in the units of the response; missing (nan) if
+        the model has no scale.
     icc : Series
         Per grouping factor: its intercept variance as a share of all intercept variances and the
-        residual one (with random slopes: where these terms are zero).
+        residual one (with random slopes: where these terms are zero). Missing if the model has no
+        scale.
     m : int
         Number of fits.
     kind : {"imputation", "bootstrap"}
         Bootstrap samples are pooled by the spread of their estimates: ubar, riv, lambda_ and fmi
         have no meaning there and are missing.
+    conf_level : float
+        Coverage of the intervals.
+    formula : str
+        As R writes it.
+    nobs : tuple of int
+        Rows of each fit.
+    ngrps : dict
+        Number of levels per grouping factor, of the first fit.
     dfcom : str or float
-        Which degrees of freedom complete data would leave; `complete_df` has them per coefficient.
-    fits, data
-        What was pooled, and the data sets under it.
+        Which degrees of freedom complete data would leave.
+    complete_df : Series
+        These, per coefficient.
+    fits : tuple of MerMod
+        What was pooled.
+    data : ImputedData or None
+        The data sets that they were fitted to.
+    notes : tuple of str
+        Further lines of the summary.
 
+    See Also
+    --------
+    MerModList.pool : Makes these.
+
+    Notes
+    -----
     `random`, `r2`, `diagnostics`, `test`, `contrast` and `emmeans` are computed when asked for;
     `random`, `r2`, `emmeans` and small-sample degrees of freedom need R.
     """
@@ -80,6 +105,26 @@ class PooledMerMod:
     fits: tuple[MerMod, ...] = field(repr=False)
     data: ImputedData | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def family(self) -> str:
+        """Family of the response's distribution, such as "gaussian"."""
+        return self.fits[0].family
+
+    @property
+    def link(self) -> str:
+        """Link between the linear predictor and the response's mean, such as "identity"."""
+        return self.fits[0].link
+
+    @property
+    def has_scale(self) -> bool:
+        """Whether the model has a residual standard deviation."""
+        return self.fits[0].has_scale
+
+    @property
+    def rule(self) -> PoolingRule:
+        """How the fits were pooled: by Rubin's rules, or by their spread."""
+        return rule_for(self.kind)
 
     # -- coefficients ----------------------------------------------------------------------
 
@@ -113,6 +158,11 @@ class PooledMerMod:
         PoolingError
             For bootstrap samples, which D1 isn't made for.
 
+        See Also
+        --------
+        contrast : Estimates the combinations one by one.
+        compare : Tests a model against one nested in it.
+
         References
         ----------
         Li, Raghunathan and Rubin (1991), JASA 86, 1065-1073, eqs. 1.11 to 1.17; Reiter (2007),
@@ -127,9 +177,8 @@ class PooledMerMod:
         >>> pooled.test("ses = meanses").shape
         (1, 6)
         """
-        return hypothesis_test(
-            self.fits, list(self.fixed["term"]), self.kind, self.dfcom, hypothesis, rhs
-        )
+        terms = list(self.fixed["term"])
+        return hypothesis_test(self.fits, terms, self.rule, self.dfcom, hypothesis, rhs)
 
     def contrast(
         self, contrast: Any, rhs: Any = None, conf_level: float | None = None
@@ -158,10 +207,24 @@ class PooledMerMod:
         ------
         ArgumentError
             A combination that can't be read.
+
+        See Also
+        --------
+        test : Tests combinations together.
+        emmeans : Means and contrasts of factors' levels.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+        >>> pooled = rb.Lmer("mathach ~ ses + meanses + (1 | schid)").fit(imp).pool()
+        >>> pooled.contrast("ses - meanses")["term"].tolist()
+        ['ses - meanses']
         """
         level = self.conf_level if conf_level is None else conf_level
         terms = list(self.fixed["term"])
-        return estimate_contrasts(self.fits, terms, self.kind, self.dfcom, level, contrast, rhs)
+        return estimate_contrasts(self.fits, terms, self.rule, self.dfcom, level, contrast, rhs)
 
     def emmeans(
         self,
@@ -193,7 +256,7 @@ class PooledMerMod:
             How p values and intervals are adjusted for several comparisons; by default as R does:
             Tukey's for "pairwise", Dunnett's for "trt.vs.ctrl", none for means. Computed by emmeans
             from the pooled estimates and degrees of freedom.
-        **arguments
+        **arguments : Any
             Under R's names or with underscores for dots. Of ``emmeans()``: ``weights``, ``offset``,
             ``by``, ``cov_keep``, ``cov_reduce``, ``submodel``, ``rg_limit``. Of its ``summary()``,
             asked of the pooled means: ``type`` ("response" goes back from a transformed response),
@@ -203,12 +266,12 @@ class PooledMerMod:
         -------
         DataFrame
             A column per factor in specs (or ``contrast``), then the columns of `fixed` from
-            estimate on. A factor keeps its name: where it is one of the table's own (a factor
-            ``t``, say), the table's own column gets an underscore (``t_``). ``attrs["note"]`` says
-            how they were adjusted, and on which scale they are; after ``type="response"`` ubar, b
-            and t are those of the standard errors there, by the delta method. Means that can't be
-            estimated (emmeans' nonEst) are missing, with a warning. An ``offset=`` of the model is
-            part of the means, as in R.
+            estimate on. A factor keeps its name: where one of those columns has it too (``t``,
+            say), that column gets an underscore (``t_``). ``attrs["note"]`` says how they were
+            adjusted, and on which scale they are; after ``type="response"`` ubar, b and t are those
+            of the standard errors there, by the delta method. Means that can't be estimated
+            (emmeans' nonEst) are missing, with a warning. An ``offset=`` of the model is part of
+            the means, as in R.
 
         Raises
         ------
@@ -216,6 +279,10 @@ class PooledMerMod:
             An argument that emmeans doesn't have, or that would have no effect here.
         RPackageError
             Where R has no emmeans.
+
+        See Also
+        --------
+        contrast : Combinations of coefficients.
 
         References
         ----------
@@ -238,7 +305,7 @@ class PooledMerMod:
             conf_level = arguments.pop("level")
         level = self.conf_level if conf_level is None else conf_level
         return marginal_means(
-            self.fits, self.kind, self.dfcom, level, specs, contrast, at, adjust, arguments
+            self.fits, self.rule, self.dfcom, level, specs, contrast, at, adjust, arguments
         )
 
     # -- the random part -------------------------------------------------------------------
@@ -265,6 +332,13 @@ class PooledMerMod:
             conf_low, conf_high, fmi, n_boundary. The df are Rubin's (1987, eq. 3.1.6), for
             complete data without end.
 
+        Raises
+        ------
+        ArgumentError
+            For a model that is not linear.
+
+        Notes
+        -----
         Bootstrap samples are pooled by their spread on the same scales. Where some of them lie on
         the boundary, as with few groups many do, standard errors are the spread of the values as
         they are, and intervals are percentiles (Efron and Tibshirani 1993, section 13.3), with no
@@ -277,25 +351,46 @@ class PooledMerMod:
         (the deviance); Rubin (1987), eqs. 3.1.2 to 3.1.10; Fisher (1921), Metron 1; Efron and
         Tibshirani (1993), An Introduction to the Bootstrap.
         """
-        return pool_random(self.fits, self.kind, self.varcorr, self.icc, self.conf_level)
+        return pool_random(self.fits, self.rule, self.varcorr, self.icc, self.conf_level)
 
     @cached_property
     def r2(self) -> pd.DataFrame:
-        """Nakagawa's R2 and intraclass correlations: the means of the fits' own.
+        """Nakagawa's R2 and intraclass correlations: the means of the fits' values.
 
         Returns
         -------
         DataFrame
             One row; see `MerMod.r2`. ``fits.r2(by_imputation=True)`` has each fit's.
+
+        Raises
+        ------
+        ArgumentError
+            For a model that is not linear.
         """
+        check_linear(self.fits, "Nakagawa's R2 (`r2`)")
         return pool_r2(pd.concat([fit.r2() for fit in self.fits], ignore_index=True))
 
     def ranef_intervals(self, conf_level: float | None = None) -> pd.DataFrame:
-        """The random effects with intervals: `ranef`, conf_low and conf_high.
+        """Add intervals to the random effects: `ranef`, conf_low and conf_high.
 
         Normal intervals from the total standard deviation: mean conditional variance plus
         (1 + 1/m) times the variance between imputations (Rubin 1987, eqs. 3.1.2 to 3.1.5), levels
         matched by name. They hold for one level at a time.
+
+        Parameters
+        ----------
+        conf_level : float, optional
+            That of the pooled model by default.
+
+        Returns
+        -------
+        DataFrame
+            grpvar, term, grp, condval, condsd, conf_low, conf_high.
+
+        Raises
+        ------
+        ArgumentError
+            A conf_level that can't be.
         """
         level = self.conf_level if conf_level is None else conf_level
         return ranef_intervals(self.ranef, level)
@@ -306,14 +401,14 @@ class PooledMerMod:
     def advice(self) -> tuple[str, ...]:
         """What should be looked at in fits and imputations, each with its remedy.
 
-        Too few imputations for the fmi found; random slopes although the imputation knew no
+        Too few imputations for the largest fmi; random slopes although the imputation knew no
         groups; a group-level column imputed row by row; a derived column not recomputed; bootstrap
         samples that don't keep the model's groups whole.
         """
         return advise(self.fits, self.data, self.fixed)
 
     def diagnostics(self, cv: float = 0.05, conf_level: float = 0.95) -> Diagnostics:
-        """How far the results depend on these m imputations, and how each fit went.
+        """Say how far the results depend on these m imputations, and how each fit went.
 
         Parameters
         ----------
@@ -337,13 +432,23 @@ class PooledMerMod:
         for text in self.advice:
             warnings.warn(text, RBridgeWarning, stacklevel=2)
         return diagnose(
-            self.fits, self.fixed, self.kind, self.complete_df, self.advice, cv, conf_level
+            self.fits, self.fixed, self.rule, self.complete_df, self.advice, cv, conf_level
         )
 
     # -- reports -----------------------------------------------------------------------------
 
     def tidy(self) -> pd.DataFrame:
-        """effect, group, term, estimate, std_error, statistic, as a single fit's ``tidy()``."""
+        """Put all estimates into one frame, as a single fit's ``tidy()``.
+
+        Returns
+        -------
+        DataFrame
+            effect, group, term, estimate, std_error, statistic.
+
+        See Also
+        --------
+        MerMod.tidy : Of one fit.
+        """
         fixed = self.fixed[["term", "estimate", "std_error", "statistic"]].copy()
         fixed.insert(0, "effect", "fixed")
         fixed.insert(1, "group", None)
@@ -361,26 +466,18 @@ class PooledMerMod:
         return checked(pd.concat([fixed, random], ignore_index=True), "tidy")
 
     def summary(self) -> Printed:
-        """The pooled model in the layout of lme4's summary."""
-        rule = (
-            "Rubin's rules over imputations"
-            if self.kind == "imputation"
-            else "spread over bootstrap samples (no imputations)"
-        )
-        lines = [f"Linear mixed model, {self.m} fits pooled by {rule}", f"Formula: {self.formula}"]
-        lines += ["", "Random effects (mean covariance matrices):", *_random_lines(self.varcorr)]
-        low, high = min(self.nobs), max(self.nobs)
-        groups = "; ".join(f"{name}, {n}" for name, n in self.ngrps.items())
-        lines += [f"Number of obs: {low if low == high else f'{low} to {high}'}, groups:  {groups}"]
-        shown = self.fixed.set_index("term").rename_axis(None)
-        columns = ["estimate", "std_error", "df", "statistic", "p_value", "conf_low", "conf_high"]
-        if self.kind == "imputation":
-            columns += ["riv", "fmi"]
-        table = shown[columns].to_string(formatters=_FORMATS)
-        lines += ["", f"Fixed effects ({100 * self.conf_level:g}% intervals):", *table.split("\n")]
-        for text in self.advice:
-            lines += textwrap.wrap(f"Note: {text}", 100, subsequent_indent="  ")
-        return Printed.of([*lines, *self.notes])
+        """Write the pooled model in the layout of lme4's summary.
+
+        Returns
+        -------
+        Printed
+            A text.
+        """
+        return Printed.of(summary_lines(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {x.name: getattr(self, x.name) for x in fields(self)}
+        return state | {x: vars(self)[x] for x in _ASKED_OF_R if x in vars(self)}
 
     def __repr__(self) -> str:
         return f"<PooledMerMod: {self.formula}; {self.m} fits>"
@@ -390,156 +487,3 @@ class PooledMerMod:
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
-
-
-def _p_text(p: float) -> str:
-    if p < 1e-300:  # a double can't hold it
-        return "<1e-300"
-    return f"{p:.3g}" if p >= 1e-4 or np.isnan(p) else f"{p:.1e}"
-
-
-_FORMATS: Any = {
-    **dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), "{:.5f}".format),
-    "df": "{:.1f}".format,
-    "statistic": "{:.3f}".format,
-    "p_value": _p_text,
-    **dict.fromkeys(("riv", "fmi"), "{:.4f}".format),
-}
-
-
-def _random_lines(varcorr: pd.DataFrame) -> list[str]:
-    """Groups, names, variance, SD and correlations, laid out as lme4 prints them."""
-    rows = []
-    # The residual's row stands apart from a grouping factor that is called "Residual".
-    blocks = [varcorr["grp"], varcorr["var1"].isna().rename(None)]
-    for (grp, _), part in varcorr.groupby(blocks, sort=False):
-        own = part[part["var2"].isna()]
-        pairs = part[part["var2"].notna()]
-        for i, row in enumerate(own.itertuples()):
-            name = "" if pd.isna(row.var1) else str(row.var1)
-            with_earlier = [f"{r.sdcor:.2f}" for r in pairs.itertuples() if r.var2 == row.var1]
-            rows.append(
-                [
-                    str(grp) if i == 0 else "",
-                    name,
-                    f"{row.vcov:.5f}",
-                    f"{row.sdcor:.4f}",
-                    " ".join(with_earlier),
-                ]
-            )
-    head = ["Groups", "Name", "Variance", "Std.Dev.", "Corr"]
-    table = [head, *rows]
-    a, b, c, d = (max(len(row[i]) for row in table) for i in range(4))
-    return [f" {r[0]:<{a}} {r[1]:<{b}} {r[2]:>{c}} {r[3]:>{d}} {r[4]}".rstrip() for r in table]
-
-
-def pool_fits(
-    fits: Sequence[MerMod],
-    kind: Literal["imputation", "bootstrap"],
-    dfcom: Any = None,
-    conf_level: float = 0.95,
-    data: ImputedData | None = None,
-) -> PooledMerMod:
-    """Pool fits by name; see `MerModList.pool`."""
-    if len(fits) < 2:
-        raise ArgumentError(
-            f"pooling needs at least two fits, not {len(fits)}: one fit shows nothing of the "
-            "variance between imputations. Its own tables are in `fits[0]`."
-        )
-    terms = _common([list(fit.beta.index) for fit in fits], "coefficients", fits)
-    estimates, vcovs = coefficients(fits, terms)
-    complete = complete_df(dfcom, fits, np.eye(len(terms)))
-    if kind == "bootstrap":
-        fixed = rubin.pool_bootstrap(estimates, conf_level=conf_level)
-        vcov = rubin.bootstrap_vcov(estimates)
-    else:
-        variances = np.diagonal(vcovs, axis1=1, axis2=2)
-        fixed = rubin.pool_scalars(estimates, variances, dfcom=complete, conf_level=conf_level)
-        vcov = rubin.pool_vcov(estimates, vcovs).t
-    varcorr = _pool_varcorr(fits)
-    return PooledMerMod(
-        fixed=checked(pd.DataFrame({"term": terms, **fixed.columns()}), "fixed"),
-        vcov=pd.DataFrame(vcov, index=terms, columns=terms),
-        varcorr=varcorr,
-        ranef=_pool_ranef(fits, kind),
-        sigma=float(np.sqrt(np.mean([fit.sigma**2 for fit in fits]))),
-        icc=_icc(varcorr),
-        m=len(fits),
-        kind=kind,
-        conf_level=conf_level,
-        formula=fits[0].formula,
-        nobs=tuple(fit.nobs for fit in fits),
-        ngrps=fits[0].ngrps,
-        dfcom="residual" if dfcom is None else dfcom,
-        complete_df=pd.Series(np.broadcast_to(complete, len(terms)), index=terms, name="df"),
-        fits=tuple(fits),
-        data=data,
-    )
-
-
-def _common(names: Sequence[Sequence[Any]], what: str, fits: Sequence[MerMod]) -> list[Any]:
-    """The names of the first fit, which all others must have too, and which stand once."""
-    twice = [str(x) for x, n in Counter(names[0]).items() if n > 1]
-    if twice:
-        raise PoolingError(
-            f"two {what} are called {', '.join(twice)}, and pooling goes by name. The name of a "
-            "factor and its level may read as another column's name (factor 'a' with a level 'b', "
-            "and a column 'ab'): rename one of them."
-        )
-    for fit, found in zip(fits, names, strict=True):
-        odd = set(found) ^ set(names[0])
-        if odd:
-            raise PoolingError(
-                f"imputation {fit.imputation} has other {what} than imputation "
-                f"{fits[0].imputation}: they differ in {', '.join(sorted(map(str, odd)))}. A "
-                "factor may have lost a level, or the design its rank: combine levels, or leave "
-                "those fits out (slice the list)."
-            )
-    return list(names[0])
-
-
-def _pool_varcorr(fits: Sequence[MerMod]) -> pd.DataFrame:
-    tables = [fit.varcorr() for fit in fits]
-    keys = [
-        [
-            tuple(None if pd.isna(x) else x for x in row)
-            for row in t[["grp", "var1", "var2"]].to_numpy()
-        ]
-        for t in tables
-    ]
-    common = _common(keys, "covariance parameters", fits)
-    by_key = [dict(zip(k, t["vcov"], strict=True)) for k, t in zip(keys, tables, strict=True)]
-    mean = {key: float(np.mean([x[key] for x in by_key])) for key in common}
-    variance = {(grp, var1): x for (grp, var1, var2), x in mean.items() if var2 is None}
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sdcor = [
-            np.sqrt(x)
-            if var2 is None
-            else x / np.sqrt(variance[grp, var1]) / np.sqrt(variance[grp, var2])
-            for (grp, var1, var2), x in mean.items()
-        ]
-    frame = tables[0][["grp", "var1", "var2"]].copy()
-    return checked(frame.assign(vcov=list(mean.values()), sdcor=sdcor), "varcorr")
-
-
-def _pool_ranef(fits: Sequence[MerMod], kind: str) -> pd.DataFrame:
-    keys = ["grpvar", "term", "grp"]
-    tables = [fit.ranef().set_index(keys) for fit in fits]
-    index = tables[0].index
-    for table in tables[1:]:
-        index = index.append(table.index.difference(index, sort=False))
-    rows = [table.reindex(index) for table in tables]
-    condval = np.array([x["condval"].to_numpy() for x in rows])
-    condvar = np.array([x["condsd"].to_numpy() for x in rows]) ** 2
-    pooled = rubin.pool_blups(condval, condvar)
-    # The spread of bootstrap fits holds what condVar measures already: it isn't added to it.
-    condsd = pooled.condsd if kind == "imputation" else np.sqrt(pooled.within)
-    frame = index.to_frame(index=False).assign(condval=pooled.condval, condsd=condsd)
-    return checked(frame, "ranef")
-
-
-def _icc(varcorr: pd.DataFrame) -> pd.Series[float]:
-    intercepts = varcorr[(varcorr["var1"] == "(Intercept)") & varcorr["var2"].isna()]
-    residual = float(varcorr.loc[varcorr["var1"].isna(), "vcov"].sum())
-    shares = intercepts.set_index("grp")["vcov"]
-    return (shares / (shares.sum() + residual)).rename("icc").rename_axis(None)

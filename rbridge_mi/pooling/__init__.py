@@ -5,6 +5,7 @@
 `joint`        tests several coefficients at once, or nested models
 `components`   pools SDs, correlations and ICCs, on the scales of `scales`
 `diagnostics`  says how much the results depend on the m imputations drawn
+`rules`        Rubin's rules or the spread: chosen once, by the kind of the data sets
 `tails`        tail probabilities and quantiles of t and F
 =============  ==============================================================================
 
@@ -32,6 +33,7 @@ from .rubin import (
     pool_vcov,
     rubin_df,
 )
+from .rules import PoolingRule, rule_for
 
 __all__ = [
     "COLUMNS",
@@ -42,6 +44,7 @@ __all__ = [
     "PooledCovariance",
     "PooledScalars",
     "PooledVcov",
+    "PoolingRule",
     "barnard_rubin_df",
     "bootstrap_vcov",
     "d1",
@@ -62,5 +65,6 @@ __all__ = [
     "pool_sd",
     "pool_vcov",
     "rubin_df",
+    "rule_for",
     "wald_chi2",
 ]

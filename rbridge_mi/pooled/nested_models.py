@@ -1,4 +1,4 @@
-"""Comparisons: nested models over imputations; listwise deletion beside multiple imputation."""
+"""Comparisons of nested models over imputations: D1 to D4."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.arguments import check_known
-from ..base.glossary import checked
 from ..errors import ArgumentError, PoolingError, RBridgeWarning
+from ..fits.asking import ask
 from ..fits.comparable import check_comparable
 from ..fits.mermod import MerMod
-from ..inference.combinations import coefficients, one_row
-from ..inference.complete_df import ask, complete_df
-from ..pooling import joint, rubin
+from ..inference.degrees_of_freedom import complete_df
+from ..inference.linear_combinations import coefficients, one_row
+from ..inference.linear_only import check_linear
+from ..pooling import joint, rule_for
 from .mermod_list import MerModList
 
-__all__ = ["compare", "compare_estimates"]
+__all__ = ["compare"]
 
 Floats = NDArray[np.float64]
 
@@ -55,15 +56,16 @@ def compare(
     Parameters
     ----------
     full, reduced : MerModList
-        Of the same `ImputedData`, response, rows, weights and offset; every model of `reduced` is
-        nested in that of `full`: the columns of its design lie in the space of the full model's
-        (whatever their names: ``f*x`` and ``x*f`` are the same), and each of its random terms in
-        one of the full model's, of the same groups: ``(1 | g)`` in ``(1 + x | g)``, that in none of
-        ``(1 + x || g)``, and ``(1 | g/f)`` in ``(0 + f | g)``.
+        Fits of the two models, to the same `ImputedData`, response, rows, weights and offset; every
+        model of `reduced` is nested in that of `full`: the columns of its design lie in the space
+        of the full model's (whatever their names: ``f*x`` and ``x*f`` are the same), and each of
+        its random terms in one of the full model's, of the same groups: ``(1 | g)`` in
+        ``(1 + x | g)``, that in none of ``(1 + x || g)``, and ``(1 | g/f)`` in ``(0 + f | g)``.
     method : {"D1", "D2", "D3", "D4"}
+        The rule, as in the table above; D3 and D4 are for linear mixed models.
     use : {"wald", "likelihood"}, optional
-        For D2: by default Wald where only fixed parts differ, else likelihood ratios.
-    dfcom : optional
+        The statistic of D2: by default Wald where only fixed parts differ, else likelihood ratios.
+    dfcom : str or float, optional
         For D1, as in `MerModList.pool`; ``math.inf`` is mitml's default.
     robust : bool
         For D4: estimate the relative increase in variance from the full model alone, Chan and
@@ -80,6 +82,13 @@ def compare(
     ArgumentError
         Models that aren't nested, or of other data, rows, response, weights or offset, naming
         which; a method that can't compare them.
+    PoolingError
+        Fits to bootstrap samples.
+
+    See Also
+    --------
+    PooledMerMod.test : Tests linear hypotheses about the coefficients of one model.
+    MerMod.anova : Likelihood ratio tests of single fits.
 
     Notes
     -----
@@ -122,12 +131,15 @@ def compare(
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two lists of fits, the one's models nested in the other's; `made`: R's `nesting` of each."""
+    """Two lists of fits, the one's models nested in the other's.
+
+    `k` is the number of parameters that are tested, and `nestings` has R's `nesting` of each pair.
+    """
 
     full: tuple[MerMod, ...]
     reduced: tuple[MerMod, ...]
     k: int
-    made: tuple[Mapping[str, Any], ...]
+    nestings: tuple[Mapping[str, Any], ...]
     notes: list[str]
 
     @classmethod
@@ -138,10 +150,10 @@ class _Pair:
                     f"{name} must be a MerModList (fits of one model to m data sets), not "
                     f"{type(given).__name__}; two single fits are compared by `fit.anova(other)`."
                 )
-            if given.data.kind == "bootstrap":
-                raise PoolingError(
-                    f"{name} was fitted to bootstrap samples: D1 to D4 are for imputations."
-                )
+            rule_for(given.data.kind).check_joint_test(
+                f"fit {name} to imputations, or look at the spread of its coefficients "
+                "(`pool().contrast`)"
+            )
         if full.names != reduced.names or not (
             full.data is reduced.data or full.data == reduced.data
         ):
@@ -149,11 +161,12 @@ class _Pair:
                 "the two lists stand on different data sets: fit both models to the same "
                 "ImputedData (and slice both lists alike)."
             )
+        _check_same_family(full[0], reduced[0])
         pairs = list(zip(full.fits, reduced.fits, strict=True))
         for a, b in pairs:
-            found = ask(a, "common_ground", b.r)
+            common = ask(a, "common_ground", b.r)
             names = ("the full model", "the reduced one")
-            check_comparable(found, (a.index, b.index), names, _where(a))
+            check_comparable(common, (a.index, b.index), names, _where(a))
         sizes = {(a.npar, b.npar) for a, b in pairs}
         if len(sizes) > 1:
             raise ArgumentError(
@@ -167,27 +180,27 @@ class _Pair:
                 f"the full model has {n_full} parameters, the reduced one {n_reduced}: the reduced "
                 "one must have fewer (are they swapped?)."
             )
-        made = tuple(ask(a, "nesting", b.r) for a, b in pairs)
-        for (a, b), nested in zip(pairs, made, strict=True):
-            _check_nested(nested, a, b)
+        nestings = tuple(ask(a, "nesting", b.r) for a, b in pairs)
+        for (a, b), nesting in zip(pairs, nestings, strict=True):
+            _check_nested(nesting, a, b)
         notes = []
-        variances = made[0]["variances"]
+        variances = nestings[0]["variances"]
         if variances[0] > variances[1]:
             notes.append(
                 "a variance of 0 lies on the boundary of its range, so that the p value is "
                 "conservative"
             )
-        return cls(full.fits, reduced.fits, n_full - n_reduced, made, notes)
+        return cls(full.fits, reduced.fits, n_full - n_reduced, nestings, notes)
 
     @property
     def same_random(self) -> bool:
-        """Nested with as many parameters is the same."""
-        n_full, n_reduced = self.made[0]["n_theta"]
+        """Whether both random parts are the same: the reduced one has as many parameters."""
+        n_full, n_reduced = self.nestings[0]["n_theta"]
         return bool(n_full == n_reduced)
 
     @property
     def usual(self) -> str:
-        """D2's statistic, if none was asked for."""
+        """The statistic that D2 takes if none was asked for."""
         return "wald" if self.same_random else "likelihood"
 
     def wald(self, method: str, dfcom: Any) -> joint.JointTest:
@@ -205,18 +218,20 @@ class _Pair:
         return joint.d1(estimates, vcovs, dfcom=float(np.max(complete)))
 
     def _hypotheses(self, terms: Sequence[str], method: str) -> Floats:
-        """What the reduced model says of the full one's coefficients: each row of them is 0."""
+        """Make rows of the full model's coefficients that are 0 under the reduced model."""
         kept = list(self.reduced[0].beta.index)
         frames = [
-            pd.DataFrame(x["made"], index=list(x["terms"]), columns=list(x["reduced_terms"]))
-            for x in self.made
+            pd.DataFrame(
+                x["combinations"], index=list(x["terms"]), columns=list(x["reduced_terms"])
+            )
+            for x in self.nestings
         ]
-        made = np.array([frame.loc[terms, kept].to_numpy() for frame in frames])
-        sizes = pd.Series(self.made[0]["sizes"], index=list(self.made[0]["terms"]))[terms]
+        combinations = np.array([frame.loc[terms, kept].to_numpy() for frame in frames])
+        sizes = pd.Series(self.nestings[0]["sizes"], index=list(self.nestings[0]["terms"]))[terms]
         weight = sizes.to_numpy()
-        scaled = made * weight[:, None]
+        scaled = combinations * weight[:, None]
         largest = np.abs(scaled[0]).max(axis=0)
-        # The tolerance by which R found the columns to be combinations (span_tolerance).
+        # The tolerance by which R takes columns for combinations of others (span_tolerance).
         if (np.abs(scaled - scaled[0]) > 1e-6 * largest).any():
             raise ArgumentError(
                 f"{method} tests coefficients, and those of the reduced model are other "
@@ -226,81 +241,93 @@ class _Pair:
         absent = (scaled[0] == 0).all(axis=1)
         if absent.sum() == self.k:
             return np.asarray(np.eye(len(terms))[absent])
-        # The coefficients lie in the space of `made`: what is orthogonal to it is 0.
+        # The coefficients lie in the space of `combinations`: what is orthogonal to it is 0.
         left, _, _ = np.linalg.svd(scaled[0] / largest)
         return np.asarray(left[:, len(kept) :].T * weight)
 
     def likelihood(self, method: str, robust: bool) -> joint.JointTest:
         if any(fit.reml for fit in (*self.full, *self.reduced)):
             self.notes.append("fits by REML were refitted by maximum likelihood")
+        if method != "D2":
+            check_linear(self.full, f"{method}'s likelihood")
         full, reduced = _Likelihoods.of(self.full), _Likelihoods.of(self.reduced)
-        own = full.own, reduced.own
+        at_optimum = full.at_optimum, reduced.at_optimum
         if method == "D2":
-            return joint.d2(2 * (own[0] - own[1]), self.k)
+            return joint.d2(2 * (at_optimum[0] - at_optimum[1]), self.k)
         if method == "D3":
-            return joint.d3(*own, full.at_pooled(), reduced.at_pooled(), self.k)
+            return joint.d3(*at_optimum, full.at_pooled(), reduced.at_pooled(), self.k)
         n_params = self.full[0].npar if robust else None
-        return joint.d4(*own, full.stacked(), reduced.stacked(), self.k, n_params=n_params)
+        return joint.d4(*at_optimum, full.stacked(), reduced.stacked(), self.k, n_params=n_params)
 
 
 @dataclass(frozen=True)
 class _Likelihoods:
-    """ML fits of one model, and their log-likelihoods."""
+    """Fits of one model by maximum likelihood, and their log-likelihoods."""
 
     fits: tuple[Any, ...]  # R objects
-    own: Floats
+    at_optimum: Floats
 
     @classmethod
     def of(cls, fits: Sequence[MerMod]) -> _Likelihoods:
-        found = [ask(fit, "refit_ml") for fit in fits]
-        own = np.array([float(x["log_lik"][0]) for x in found])
-        return cls(tuple(x["object"] for x in found), own)
+        refits = [ask(fit, "refit_ml") for fit in fits]
+        at_optimum = np.array([float(x["log_lik"][0]) for x in refits])
+        return cls(tuple(x["object"] for x in refits), at_optimum)
 
     def at_pooled(self) -> Floats:
         """Each imputation's log-likelihood at the mean parameters."""
-        found = [fit.call("model_parameters").value for fit in self.fits]
-        if any(list(x["names"]) != list(found[0]["names"]) for x in found):
+        parameters = [fit.call("model_parameters").value for fit in self.fits]
+        if any(list(x["names"]) != list(parameters[0]["names"]) for x in parameters):
             raise PoolingError(
                 "the fits differ in their parameters, or in the order of their random terms (which "
                 "lme4 sorts by their number of levels): they have no mean. Use method='D1'."
             )
-        covs = [np.mean(x, axis=0) for x in zip(*(y["covs"] for y in found), strict=True)]
-        beta = np.mean([x["beta"] for x in found], axis=0)
-        sigma2 = float(np.mean([x["sigma2"] for x in found]))
+        covs = [np.mean(x, axis=0) for x in zip(*(y["covs"] for y in parameters), strict=True)]
+        beta = np.mean([x["beta"] for x in parameters], axis=0)
+        sigma2 = float(np.mean([x["sigma2"] for x in parameters]))
         return np.array(
             [float(x.call("loglik_at", beta, covs, sigma2).value[0]) for x in self.fits]
         )
 
     def stacked(self) -> float:
         """Log-likelihood of one fit to all imputations' rows (not divided by m)."""
-        found: Mapping[str, Any] = self.fits[0].call("stacked_loglik", list(self.fits[1:])).value
-        if found["conv"][0] != 0:
+        stacked: Mapping[str, Any] = self.fits[0].call("stacked_loglik", list(self.fits[1:])).value
+        if stacked["conv"][0] != 0:
             warnings.warn(
                 "the optimizer did not converge on the stacked data: "
-                f"{' '.join(found['message'])}; try another one (`control`).",
+                f"{' '.join(stacked['message'])}; try another one (`control`).",
                 RBridgeWarning,
                 stacklevel=5,
             )
-        return float(found["log_lik"][0])
+        return float(stacked["log_lik"][0])
 
 
 def _where(fit: MerMod) -> str:
     return "" if fit.imputation is None else f"imputation {fit.imputation}: "
 
 
-def _check_nested(found: Mapping[str, Any], full: MerMod, reduced: MerMod) -> None:
+def _check_same_family(full: MerMod, reduced: MerMod) -> None:
+    """Refuse models whose likelihoods are those of different distributions."""
+    if (full.family, full.link) != (reduced.family, reduced.link):
+        raise ArgumentError(
+            f"the full model has family {full.family!r} with link {full.link!r}, the reduced one "
+            f"{reduced.family!r} with {reduced.link!r}: models of different distributions aren't "
+            "nested."
+        )
+
+
+def _check_nested(nesting: Mapping[str, Any], full: MerMod, reduced: MerMod) -> None:
     """Refuse a reduced model that isn't one of those that the full model allows."""
     outside = []
-    if columns := list(found["columns"]):
+    if columns := list(nesting["columns"]):
         outside.append(
             f"its coefficients {', '.join(map(repr, columns))} are of columns that are no "
             "combination of the full model's"
         )
-    if terms := list(found["random"]):
+    if terms := list(nesting["random"]):
         outside.append(
             f"its random {'term' if len(terms) == 1 else 'terms'} {', '.join(terms)} "
             f"{'is' if len(terms) == 1 else 'are'} in none of the full model's, "
-            f"{', '.join(found['full_random'])}"
+            f"{', '.join(nesting['full_random'])}"
         )
     if outside:
         raise ArgumentError(
@@ -309,82 +336,3 @@ def _check_nested(found: Mapping[str, Any], full: MerMod, reduced: MerMod) -> No
             "of the other (the full model may hold the terms of both); models that aren't nested "
             "are compared by their AIC or BIC, fit by fit (`fit.anova(other)`)."
         )
-
-
-def compare_estimates(fit: MerMod, fits: MerModList, conf_level: float = 0.95) -> pd.DataFrame:
-    """One fit (listwise deletion) beside the pooled ones, coefficient by coefficient.
-
-    Parameters
-    ----------
-    fit : MerMod
-        Such as ``model.fit(holes)``, which drops the rows with holes.
-    fits : MerModList
-        The same model on the imputed data sets.
-    conf_level : float
-        Of the intervals.
-
-    Returns
-    -------
-    DataFrame
-        One row per coefficient: term; estimate, std_error, conf_low, conf_high, nobs of the single
-        fit under ``listwise_...`` and of the pooled model under ``pooled_...``; difference (pooled
-        minus listwise); se_ratio (pooled over listwise: below 1 where imputation gained
-        precision); and the pooled fmi. Both intervals use t with Barnard and Rubin's (pooled) and
-        the residual (listwise) degrees of freedom.
-
-    Raises
-    ------
-    ArgumentError
-        If the models differ in their response or coefficients.
-
-    Examples
-    --------
-    >>> import rbridge_mi as rb
-    >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
-    >>> imp = rb.AmeliaImputer(m=4, idvars=["schid", "meanses"]).impute(holes, seed=1)
-    >>> model = rb.Lmer("mathach ~ ses + (1 | schid)")
-    >>> rb.compare_estimates(model.fit(holes), model.fit(imp))["listwise_nobs"].tolist()
-    [6826, 6826]
-    """
-    if not isinstance(fit, MerMod) or not isinstance(fits, MerModList):
-        raise ArgumentError("compare_estimates takes one fit (MerMod) and a list (MerModList).")
-    pooled = fits.pool(conf_level=conf_level)
-    table = pooled.fixed
-    responses = [x.formula.split("~")[0].strip() for x in (fit, fits[0])]
-    if responses[0] != responses[1]:
-        raise ArgumentError(
-            f"the response of the single fit is {responses[0]!r}, that of the list "
-            f"{responses[1]!r}: fit the same formula to the data with holes and to the imputed "
-            "ones."
-        )
-    if set(table["term"]) != set(fit.beta.index):
-        odd = sorted(set(table["term"]) ^ set(fit.beta.index))
-        raise ArgumentError(
-            f"the models differ in {', '.join(odd)}: fit the same formula to the data with holes "
-            "and to the imputed ones."
-        )
-    terms = list(table["term"])
-    estimate = fit.beta.loc[terms].to_numpy()
-    std_error = np.sqrt(np.diag(fit.vcov().loc[terms, terms].to_numpy()))
-    alone = rubin.pool_scalars(
-        [estimate], [std_error**2], dfcom=float(fit.df_residual), conf_level=conf_level
-    )
-    frame = pd.DataFrame(
-        {
-            "term": terms,
-            "listwise_estimate": estimate,
-            "listwise_std_error": std_error,
-            "listwise_conf_low": alone.conf_low,
-            "listwise_conf_high": alone.conf_high,
-            "listwise_nobs": fit.nobs,
-            "pooled_estimate": table["estimate"],
-            "pooled_std_error": table["std_error"],
-            "pooled_conf_low": table["conf_low"],
-            "pooled_conf_high": table["conf_high"],
-            "pooled_nobs": max(pooled.nobs),
-            "difference": table["estimate"] - estimate,
-            "se_ratio": table["std_error"] / std_error,
-            "fmi": table["fmi"],
-        }
-    )
-    return checked(frame, "compare_estimates")

@@ -32,7 +32,7 @@ _WORD = re.compile(r"[\w.]")
 def linear_rows(
     hypothesis: Any, terms: Sequence[str], rhs: Any = None
 ) -> tuple[Floats, Floats, list[str]]:
-    """The matrix, right-hand sides and labels of hypotheses about these terms.
+    """Read hypotheses about terms as a matrix, right-hand sides and labels.
 
     Parameters
     ----------
@@ -43,6 +43,11 @@ def linear_rows(
         Names of the coefficients, in their order.
     rhs : float or array-like, optional
         Right-hand sides of a matrix; 0 by default. Text has its own.
+
+    Returns
+    -------
+    tuple of ndarray, ndarray and list of str
+        A row of coefficients, a right-hand side and a label per hypothesis.
 
     Raises
     ------
@@ -60,11 +65,11 @@ def linear_rows(
     if isinstance(texts, Sequence) and texts and all(isinstance(x, str) for x in texts):
         if rhs is not None:
             raise ArgumentError("rhs goes with a matrix: write it into the text, as in 'ses = 2'.")
-        found = [row for text in texts for row in _Reader(text, terms).hypotheses()]
+        rows = [row for text in texts for row in _Reader(text, terms).hypotheses()]
         return (
-            np.array([x[0][:-1] for x in found]),
-            np.array([0.0 - x[0][-1] for x in found]),
-            [x[1] for x in found],
+            np.array([coefficients[:-1] for coefficients, _ in rows]),
+            np.array([0.0 - coefficients[-1] for coefficients, _ in rows]),
+            [label for _, label in rows],
         )
     try:
         matrix = np.atleast_2d(np.asarray(hypothesis, dtype=np.float64))
@@ -90,14 +95,14 @@ def linear_rows(
 
 
 def _label(row: Floats, right: float, terms: Sequence[str]) -> str:
-    """A row in the words that `linear_rows` reads; terms stand in quotes where they must."""
+    """Write a row as text that `linear_rows` reads; terms are quoted where they must be."""
     for quote in ("", *_QUOTES):
         text = _written(row, right, terms, quote)
         try:
-            found = _Reader(text, terms).hypotheses()
+            rows = _Reader(text, terms).hypotheses()
         except ArgumentError:
             continue
-        if len(found) == 1 and np.array_equal(np.sign(found[0][0][:-1]), np.sign(row)):
+        if len(rows) == 1 and np.array_equal(np.sign(rows[0][0][:-1]), np.sign(row)):
             return text
     return _written(row, right, terms, "")  # two terms of one name, say
 
@@ -118,8 +123,10 @@ _QUOTES = {"`": "backticks", "'": "single quotes", '"': "double quotes"}
 
 
 class _Reader:
-    """Reads an expression by its operators' precedence; a value is a vector: one number per term,
-    and a constant."""
+    """Reads an expression by its operators' precedence.
+
+    A value is a vector: one number per term, and a constant.
+    """
 
     def __init__(self, text: str, terms: Sequence[str]) -> None:
         self.text = text
@@ -128,18 +135,18 @@ class _Reader:
         self.at = 0
 
     def hypotheses(self) -> list[tuple[Floats, str]]:
-        found = []
+        hypotheses = []
         while True:
             start = self.at
             left = self.expression()
             if self.skip("==") or self.skip("="):
                 left = left - self.expression()
-            found.append((left, self.text[start : self.at].strip()))
+            hypotheses.append((left, self.text[start : self.at].strip()))
             if not self.skip(","):
                 break
         if self.at < len(self.text):
             self.fail("an operator, '=' or ','")
-        return found
+        return hypotheses
 
     def expression(self) -> Floats:
         values: list[Floats] = []
@@ -216,7 +223,7 @@ class _Reader:
         return None
 
     def name(self) -> str | None:
-        """The term that stands here, bare or in quotes: of several the longest."""
+        """Read the term that stands here, bare or in quotes: of several the longest."""
         for name in self.longest_first:
             end = self.at + len(name)
             if self.text.startswith(name, self.at) and not _continues(name, self.text[end:]):
@@ -234,10 +241,10 @@ class _Reader:
         raise AssertionError
 
     def peek(self, tokens: str) -> str:
-        """The one of the characters that comes next, or none."""
+        """Look for one of the characters as the next one; empty if it is another."""
         self.blanks()
-        found = self.text[self.at : self.at + 1]
-        return found if found and found in tokens else ""
+        character = self.text[self.at : self.at + 1]
+        return character if character and character in tokens else ""
 
     def blanks(self) -> None:
         while self.at < len(self.text) and self.text[self.at].isspace():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.glossary import checked
-from ..errors import PoolingError, RBridgeWarning
+from ..errors import RBridgeWarning
 from ..fits.mermod import MerMod
-from ..pooling import joint, rubin
-from .complete_df import complete_df
-from .hypotheses import linear_rows
+from ..pooling import PoolingRule, joint
+from .degrees_of_freedom import complete_df
+from .hypothesis_text import linear_rows
 
 __all__ = ["coefficients", "estimate_contrasts", "hypothesis_test", "one_row"]
 
@@ -23,21 +24,37 @@ Floats = NDArray[np.float64]
 
 
 def coefficients(fits: Sequence[MerMod], terms: Sequence[str]) -> tuple[Floats, Floats]:
-    """Estimates (m, p) and covariance matrices (m, p, p), by name of term."""
+    """Collect the fits' coefficients, by name of term.
+
+    Parameters
+    ----------
+    fits : sequence of MerMod
+        Of one model.
+    terms : sequence of str
+        Names of the coefficients, in the wanted order.
+
+    Returns
+    -------
+    tuple of ndarray
+        Estimates, of shape (m, p), and covariance matrices, of shape (m, p, p).
+    """
     names = list(terms)
     estimates = np.array([fit.beta.loc[names].to_numpy() for fit in fits])
     return estimates, np.array([fit.vcov().loc[names, names].to_numpy() for fit in fits])
 
 
 def hypothesis_test(
-    fits: Sequence[MerMod], terms: Sequence[str], kind: str, dfcom: Any, hypothesis: Any, rhs: Any
+    fits: Sequence[MerMod],
+    terms: Sequence[str],
+    rule: PoolingRule,
+    dfcom: Any,
+    hypothesis: Any,
+    rhs: Any,
 ) -> pd.DataFrame:
-    """See `PooledMerMod.test`."""
-    if kind == "bootstrap":
-        raise PoolingError(
-            "D1 joins variances within and between imputations, and bootstrap samples are none: "
-            "use `contrast`, whose intervals come from their spread, or impute the data."
-        )
+    """Test hypotheses together by D1; see `PooledMerMod.test`."""
+    rule.check_joint_test(
+        "use `contrast`, whose intervals come from their spread, or impute the data"
+    )
     matrix, right, labels = linear_rows(hypothesis, terms, rhs)
     q, u = joint.linear_hypothesis(*coefficients(fits, terms), matrix, right)
     complete = complete_df(dfcom, fits, matrix, joint=len(matrix) > 1)
@@ -48,7 +65,24 @@ def hypothesis_test(
 def one_row(
     tested: joint.JointTest, notes: Sequence[str], *, stacklevel: int = 4, **attrs: str
 ) -> pd.DataFrame:
-    """The test as a table of one row; notes are warned of, and kept in ``attrs["note"]``."""
+    """Make a table of one row of a test; notes are warned of, and kept in ``attrs["note"]``.
+
+    Parameters
+    ----------
+    tested : JointTest
+        The test.
+    notes : sequence of str
+        What had to be done differently; empty texts are left out.
+    stacklevel : int
+        As in `warnings.warn`, counted from here.
+    **attrs : str
+        Other attributes of the table.
+
+    Returns
+    -------
+    DataFrame
+        One row: method, statistic, df1, df2, p_value, riv.
+    """
     names = ("method", "statistic", "df1", "df2", "p_value", "riv")
     frame = pd.DataFrame({name: [getattr(tested, name)] for name in names})
     note = "; ".join(x for x in notes if x)
@@ -61,22 +95,19 @@ def one_row(
 def estimate_contrasts(
     fits: Sequence[MerMod],
     terms: Sequence[str],
-    kind: str,
+    rule: PoolingRule,
     dfcom: Any,
     conf_level: float,
     contrast: Any,
     rhs: Any,
 ) -> pd.DataFrame:
-    """See `PooledMerMod.contrast`."""
+    """Estimate linear combinations one by one; see `PooledMerMod.contrast`."""
     matrix, right, labels = linear_rows(contrast, terms, rhs)
     estimates, vcovs = coefficients(fits, terms)
     q = estimates @ matrix.T - right
-    if kind == "bootstrap":
-        pooled = rubin.pool_bootstrap(q, conf_level=conf_level)
-    else:
-        u = np.einsum("kp,mpq,kq->mk", matrix, vcovs, matrix)
-        complete = complete_df(dfcom, fits, matrix)
-        pooled = rubin.pool_scalars(q, np.maximum(u, 0), dfcom=complete, conf_level=conf_level)
+    u = np.maximum(np.einsum("kp,mpq,kq->mk", matrix, vcovs, matrix), 0)
+    complete = complete_df(dfcom, fits, matrix) if rule.uses_dfcom else math.inf
+    pooled = rule.scalars(q, u, dfcom=complete, conf_level=conf_level)
     frame = pd.DataFrame({"term": labels, **pooled.columns()})
     several = len(labels) > 1
     note = "p values and intervals are not adjusted for several comparisons" if several else ""

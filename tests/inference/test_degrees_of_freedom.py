@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
-from rbridge_mi.inference.complete_df import complete_df
+from rbridge_mi.inference.degrees_of_freedom import complete_df
 from rbridge_mi.pooling import barnard_rubin_df
 from rbridge_mi.testing import run_r
 from tests.inference.inference_data import complete, fitted, imputed

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbridge_mi.errors import ArgumentError
-from rbridge_mi.inference.hypotheses import linear_rows
+from rbridge_mi.inference.hypothesis_text import linear_rows
 
 TERMS = [
     "(Intercept)", "x", "x1", "x:x1", "I(x^2)", "factor(f)b", "poly(x, 2)1", "I(x == 2)TRUE", "a-b",

@@ -1,0 +1,135 @@
+"""Degrees of freedom that complete data would leave: residual, small-sample, or given."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArgumentError, RBridgeWarning
+from ..fits.asking import ask
+from ..fits.mermod import MerMod
+from .linear_only import check_linear
+
+__all__ = ["SMALL_SAMPLE", "complete_df", "default_dfcom", "is_small_sample", "plain_df"]
+
+Floats = NDArray[np.float64]
+
+SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
+
+
+def complete_df(
+    dfcom: Any, fits: Sequence[MerMod], matrix: Floats, *, joint: bool = False
+) -> float | Floats:
+    """Degrees of freedom that complete data would leave, for each row of `matrix`.
+
+    Parameters
+    ----------
+    dfcom : {"residual", "satterthwaite", "kenward-roger"}, float, or None
+        None is "residual" where the model has a scale, and infinite where it has none
+        (`default_dfcom`). "residual": the fits' own (nobs minus all parameters), the least of them,
+        as mice does. The small-sample ones are computed by R for each fit (lmerTest's
+        ``contest1D``, pbkrtest's ``ddf_Lb``; for a joint test lmerTest's ``contestMD``) and
+        averaged. Kenward and Roger's are made for REML: fits by ML are refitted by it, as pbkrtest
+        does, with a warning.
+    fits : sequence of MerMod
+        Of one model.
+    matrix : ndarray of shape (k, p)
+        Linear combinations of the coefficients.
+    joint : bool
+        Of the rows tested together: one number.
+
+    Returns
+    -------
+    float or ndarray of shape (k,)
+        One number where it is the same for every row.
+
+    Raises
+    ------
+    ArgumentError
+        For a dfcom of another kind, or a small-sample one for a model that is not linear.
+    RPackageError
+        Where R lacks lmerTest or pbkrtest.
+
+    See Also
+    --------
+    plain_df : Where R need not be asked.
+    rbridge_mi.pooling.barnard_rubin_df : What is made of them.
+    """
+    if not is_small_sample(dfcom):
+        return plain_df(dfcom, fits)
+    check_linear(fits, f"dfcom={dfcom!r}")
+    if dfcom == "kenward-roger" and not all(fit.reml for fit in fits):
+        warnings.warn(
+            "dfcom='kenward-roger': the degrees of freedom are those of refits by REML, for "
+            "which they are made; estimates and standard errors stay those of the fits by "
+            "maximum likelihood.",
+            RBridgeWarning,
+            stacklevel=4,
+        )
+    of_fits = np.array([ask(fit, "coefficient_df", matrix, dfcom, joint) for fit in fits])
+    mean = np.asarray(of_fits.mean(axis=0), dtype=np.float64)
+    return float(mean[0]) if joint else mean
+
+
+def is_small_sample(dfcom: Any) -> bool:
+    """Tell whether R computes these degrees of freedom per fit."""
+    return isinstance(dfcom, str) and dfcom in SMALL_SAMPLE
+
+
+def default_dfcom(fits: Sequence[MerMod]) -> str | float:
+    """Choose the degrees of freedom where none were asked for.
+
+    Parameters
+    ----------
+    fits : sequence of MerMod
+        Of one model.
+
+    Returns
+    -------
+    str or float
+        "residual"; infinite for a model without a scale, whose variances hang on no residual
+        variance that would be estimated (R's summary of such a fit has z values, too).
+    """
+    return "residual" if fits[0].has_scale else math.inf
+
+
+def plain_df(dfcom: Any, fits: Sequence[MerMod]) -> float:
+    """`complete_df` where it needs no R: the residual ones, or a number.
+
+    Parameters
+    ----------
+    dfcom : "residual", float, or None
+        As in `complete_df`.
+    fits : sequence of MerMod
+        Of one model.
+
+    Returns
+    -------
+    float
+        The degrees of freedom.
+
+    Raises
+    ------
+    ArgumentError
+        For a dfcom of another kind.
+
+    See Also
+    --------
+    complete_df : With those that R computes.
+    """
+    if dfcom is None:
+        dfcom = default_dfcom(fits)
+    if isinstance(dfcom, str) and dfcom == "residual":
+        return float(min(fit.df_residual for fit in fits))
+    number = isinstance(dfcom, int | float | np.integer | np.floating)
+    if isinstance(dfcom, bool) or not number or not dfcom > 0:
+        raise ArgumentError(
+            "dfcom must be 'residual' (None), 'satterthwaite', 'kenward-roger', a positive number "
+            f"or math.inf, not {dfcom!r}."
+        )
+    return float(dfcom)

@@ -1,0 +1,41 @@
+"""What holds for linear mixed models only, and is refused for others by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import ArgumentError
+from ..fits.mermod import MerMod
+
+__all__ = ["check_linear", "is_linear"]
+
+
+def is_linear(fit: MerMod) -> bool:
+    """Tell whether a fit is a linear mixed model: normal residuals about a linear predictor."""
+    return fit.family == "gaussian" and fit.link == "identity" and fit.has_scale
+
+
+def check_linear(fits: Sequence[MerMod], what: str) -> None:
+    """Refuse what isn't made for generalised models, before R is asked.
+
+    Parameters
+    ----------
+    fits : sequence of MerMod
+        Of one model.
+    what : str
+        What was asked for, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        With the family and link of the model.
+
+    See Also
+    --------
+    is_linear : The condition.
+    """
+    if not is_linear(fits[0]):
+        raise ArgumentError(
+            f"{what} holds for linear mixed models, and {fits[0].formula} was fitted with family "
+            f"{fits[0].family!r} and link {fits[0].link!r}."
+        )

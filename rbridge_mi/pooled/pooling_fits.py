@@ -1,0 +1,163 @@
+"""How m fits become one pooled model, matched by name of term and level."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ..base.glossary import checked
+from ..data.imputed_data import ImputedData
+from ..errors import ArgumentError, PoolingError
+from ..fits.mermod import MerMod
+from ..inference.degrees_of_freedom import complete_df, default_dfcom
+from ..inference.linear_combinations import coefficients
+from ..pooling import PoolingRule, rule_for
+from .pooled_mermod import PooledMerMod
+
+__all__ = ["pool_fits"]
+
+
+def pool_fits(
+    fits: Sequence[MerMod],
+    kind: Literal["imputation", "bootstrap"],
+    dfcom: Any = None,
+    conf_level: float = 0.95,
+    data: ImputedData | None = None,
+) -> PooledMerMod:
+    """Pool fits by name; see `MerModList.pool`.
+
+    Parameters
+    ----------
+    fits : sequence of MerMod
+        At least two, of one model.
+    kind : {"imputation", "bootstrap"}
+        Of the data sets that they were fitted to.
+    dfcom : str or float, optional
+        Degrees of freedom that complete data would leave.
+    conf_level : float
+        Of the intervals.
+    data : ImputedData, optional
+        The data sets.
+
+    Returns
+    -------
+    PooledMerMod
+        What the fits say together.
+
+    Raises
+    ------
+    ArgumentError
+        One fit only, or a dfcom or conf_level that can't be.
+    PoolingError
+        Fits that differ in their coefficients or covariance parameters.
+    """
+    rule = rule_for(kind)
+    if len(fits) < 2:
+        raise ArgumentError(
+            f"pooling needs at least two fits, not {len(fits)}: one fit shows nothing of the "
+            "variance between imputations. Its own tables are in `fits[0]`."
+        )
+    terms = _common([list(fit.beta.index) for fit in fits], "coefficients", fits)
+    estimates, vcovs = coefficients(fits, terms)
+    complete = complete_df(dfcom, fits, np.eye(len(terms)))
+    variances = np.diagonal(vcovs, axis1=1, axis2=2)
+    fixed = rule.scalars(estimates, variances, dfcom=complete, conf_level=conf_level)
+    vcov = rule.vcov(estimates, vcovs)
+    varcorr = _pool_varcorr(fits)
+    return PooledMerMod(
+        fixed=checked(pd.DataFrame({"term": terms, **fixed.columns()}), "fixed"),
+        vcov=pd.DataFrame(vcov, index=terms, columns=terms),
+        varcorr=varcorr,
+        ranef=_pool_ranef(fits, rule),
+        sigma=_sigma(fits),
+        icc=_icc(varcorr, fits[0].has_scale),
+        m=len(fits),
+        kind=kind,
+        conf_level=conf_level,
+        formula=fits[0].formula,
+        nobs=tuple(fit.nobs for fit in fits),
+        ngrps=fits[0].ngrps,
+        dfcom=default_dfcom(fits) if dfcom is None else dfcom,
+        complete_df=pd.Series(np.broadcast_to(complete, len(terms)), index=terms, name="df"),
+        fits=tuple(fits),
+        data=data,
+    )
+
+
+def _common(names: Sequence[Sequence[Any]], what: str, fits: Sequence[MerMod]) -> list[Any]:
+    """Take the names of the first fit, which all others must have too, and which occur once."""
+    twice = [str(x) for x, n in Counter(names[0]).items() if n > 1]
+    if twice:
+        raise PoolingError(
+            f"two {what} are called {', '.join(twice)}, and pooling goes by name. The name of a "
+            "factor and its level may read as another column's name (factor 'a' with a level 'b', "
+            "and a column 'ab'): rename one of them."
+        )
+    for fit, names_of_fit in zip(fits, names, strict=True):
+        odd = set(names_of_fit) ^ set(names[0])
+        if odd:
+            raise PoolingError(
+                f"imputation {fit.imputation} has other {what} than imputation "
+                f"{fits[0].imputation}: they differ in {', '.join(sorted(map(str, odd)))}. A "
+                "factor may have lost a level, or the design its rank: combine levels, or leave "
+                "those fits out (slice the list)."
+            )
+    return list(names[0])
+
+
+def _pool_varcorr(fits: Sequence[MerMod]) -> pd.DataFrame:
+    tables = [fit.varcorr() for fit in fits]
+    keys = [
+        [
+            tuple(None if pd.isna(x) else x for x in row)
+            for row in t[["grp", "var1", "var2"]].to_numpy()
+        ]
+        for t in tables
+    ]
+    common = _common(keys, "covariance parameters", fits)
+    by_key = [dict(zip(k, t["vcov"], strict=True)) for k, t in zip(keys, tables, strict=True)]
+    mean = {key: float(np.mean([x[key] for x in by_key])) for key in common}
+    variance = {(grp, var1): x for (grp, var1, var2), x in mean.items() if var2 is None}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sdcor = [
+            np.sqrt(x)
+            if var2 is None
+            else x / np.sqrt(variance[grp, var1]) / np.sqrt(variance[grp, var2])
+            for (grp, var1, var2), x in mean.items()
+        ]
+    frame = tables[0][["grp", "var1", "var2"]].copy()
+    return checked(frame.assign(vcov=list(mean.values()), sdcor=sdcor), "varcorr")
+
+
+def _pool_ranef(fits: Sequence[MerMod], rule: PoolingRule) -> pd.DataFrame:
+    keys = ["grpvar", "term", "grp"]
+    tables = [fit.ranef().set_index(keys) for fit in fits]
+    index = tables[0].index
+    for table in tables[1:]:
+        index = index.append(table.index.difference(index, sort=False))
+    rows = [table.reindex(index) for table in tables]
+    condval = np.array([x["condval"].to_numpy() for x in rows])
+    condvar = np.array([x["condsd"].to_numpy() for x in rows]) ** 2
+    mean, total_sd = rule.random_effects(condval, condvar)
+    frame = index.to_frame(index=False).assign(condval=mean, condsd=total_sd)
+    return checked(frame, "ranef")
+
+
+def _sigma(fits: Sequence[MerMod]) -> float:
+    """Take the square root of the mean residual variance; missing where the model has none."""
+    if not fits[0].has_scale:
+        return math.nan
+    return float(np.sqrt(np.mean([fit.sigma**2 for fit in fits])))
+
+
+def _icc(varcorr: pd.DataFrame, has_scale: bool) -> pd.Series[float]:
+    """Compute the intercepts' shares of the variance; missing where there is no residual one."""
+    intercepts = varcorr[(varcorr["var1"] == "(Intercept)") & varcorr["var2"].isna()]
+    residual = float(varcorr.loc[varcorr["var1"].isna(), "vcov"].sum()) if has_scale else math.nan
+    shares = intercepts.set_index("grp")["vcov"]
+    return (shares / (shares.sum() + residual)).rename("icc").rename_axis(None)

@@ -1,0 +1,94 @@
+"""The pooled model as text, in the layout of lme4's summary."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..inference.linear_only import is_linear
+
+if TYPE_CHECKING:
+    from ..fits.mermod import MerMod
+    from .pooled_mermod import PooledMerMod
+
+__all__ = ["fit_line", "summary_lines"]
+
+
+def summary_lines(pooled: PooledMerMod) -> list[str]:
+    """Lay out a pooled model: the random part, numbers of observations, fixed effects, notes."""
+    kind = _kind_of_model(pooled.fits[0])
+    lines = [f"{kind}, {pooled.m} fits pooled by {pooled.rule.description}"]
+    lines.append(f"Formula: {pooled.formula}")
+    lines += ["", "Random effects (mean covariance matrices):", *_random_lines(pooled.varcorr)]
+    low, high = min(pooled.nobs), max(pooled.nobs)
+    groups = "; ".join(f"{name}, {n}" for name, n in pooled.ngrps.items())
+    lines += [f"Number of obs: {low if low == high else f'{low} to {high}'}, groups:  {groups}"]
+    shown = pooled.fixed.set_index("term").rename_axis(None)
+    columns = ["estimate", "std_error", "df", "statistic", "p_value", "conf_low", "conf_high"]
+    if pooled.rule.knows_missing_information:
+        columns += ["riv", "fmi"]
+    table = shown[columns].to_string(formatters=_FORMATS)
+    lines += ["", f"Fixed effects ({100 * pooled.conf_level:g}% intervals):", *table.split("\n")]
+    for text in pooled.advice:
+        lines += textwrap.wrap(f"Note: {text}", 100, subsequent_indent="  ")
+    return [*lines, *pooled.notes]
+
+
+def fit_line(fit: MerMod) -> str:
+    """Say of one fit its rows, what it was fitted by, and its SDs and correlations."""
+    sds = ", ".join(f"{x:.4g}" for x in fit.varcorr()["sdcor"][lambda s: s.notna()])
+    criterion = "REML" if fit.reml else "-2 logLik"
+    return (
+        f"  imp{fit.imputation}: {fit.nobs} obs., {criterion} {fit.criterion:.1f}, "
+        f"SDs and correlations {sds}" + (", singular" if fit.is_singular else "")
+    )
+
+
+def _kind_of_model(fit: MerMod) -> str:
+    if is_linear(fit):
+        return "Linear mixed model"
+    return f"Generalized linear mixed model ({fit.family}, {fit.link})"
+
+
+def _p_text(p: float) -> str:
+    if p < 1e-300:  # a double can't hold it
+        return "<1e-300"
+    return f"{p:.3g}" if p >= 1e-4 or np.isnan(p) else f"{p:.1e}"
+
+
+_FORMATS: Any = {
+    **dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), "{:.5f}".format),
+    "df": "{:.1f}".format,
+    "statistic": "{:.3f}".format,
+    "p_value": _p_text,
+    **dict.fromkeys(("riv", "fmi"), "{:.4f}".format),
+}
+
+
+def _random_lines(varcorr: pd.DataFrame) -> list[str]:
+    """Lay out groups, names, variances, SDs and correlations as lme4 prints them."""
+    rows = []
+    # The residual's row stands apart from a grouping factor that is called "Residual".
+    blocks = [varcorr["grp"], varcorr["var1"].isna().rename(None)]
+    for (grp, _), part in varcorr.groupby(blocks, sort=False):
+        effects = part[part["var2"].isna()]
+        pairs = part[part["var2"].notna()]
+        for i, row in enumerate(effects.itertuples()):
+            name = "" if pd.isna(row.var1) else str(row.var1)
+            with_earlier = [f"{r.sdcor:.2f}" for r in pairs.itertuples() if r.var2 == row.var1]
+            rows.append(
+                [
+                    str(grp) if i == 0 else "",
+                    name,
+                    f"{row.vcov:.5f}",
+                    f"{row.sdcor:.4f}",
+                    " ".join(with_earlier),
+                ]
+            )
+    head = ["Groups", "Name", "Variance", "Std.Dev.", "Corr"]
+    table = [head, *rows]
+    a, b, c, d = (max(len(row[i]) for row in table) for i in range(4))
+    return [f" {r[0]:<{a}} {r[1]:<{b}} {r[2]:>{c}} {r[3]:>{d}} {r[4]}".rstrip() for r in table]
