@@ -87,7 +87,7 @@ def common_dtype(
 
 
 def same_dtype(one: Any, other: Any) -> bool:
-    """Are they the same, the order of unordered categories included?"""
+    """Return whether two dtypes are the same, the order of unordered categories included."""
     if one != other:
         return False
     if isinstance(one, pd.CategoricalDtype):
@@ -186,7 +186,7 @@ def _comparable(column: pd.Series[Any]) -> Any:
 
 
 def _can_be_set(dtype: Any) -> bool:
-    """May cells of such a column be filled in?"""
+    """Return whether cells of such a column may be filled in."""
     if isinstance(dtype, pd.ArrowDtype):
         return not _is_dictionary(dtype)
     return not isinstance(dtype, pd.SparseDtype)
