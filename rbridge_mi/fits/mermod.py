@@ -283,6 +283,11 @@ class MerMod:
         }
         return checked(pd.DataFrame(row), "glance_reml" if self.reml else "glance_ml")
 
+    def convergence(self) -> pd.DataFrame:
+        """One row: is_singular, and messages, all that R said while fitting, joined by "; "."""
+        row = {"is_singular": [self.is_singular], "messages": ["; ".join(self.messages)]}
+        return checked(pd.DataFrame(row), "convergence")
+
     def r2(self) -> pd.DataFrame:
         """Explained variance and intraclass correlations: one row.
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..base.arguments import LONGEST
+from .tables import JOB_TABLES, TABLES_OF_LIST, TABLES_OF_ONE
 from .values import (
     Check,
     Mistakes,
@@ -47,8 +48,6 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "TABLES_OF_LIST",
-    "TABLES_OF_ONE",
     "ColumnSpec",
     "DataSpec",
     "ImputationSpec",
@@ -66,17 +65,6 @@ TYPES = ("category", "text", "integer", "float", "boolean", "date", "datetime")
 _COMPRESSED = ("zip", "bz2", "xz", "zst", "7z", "tar", "tgz")
 ENGINES = ("amelia", "bootstrap", "auto", "none")
 FORMATS = ("csv", "parquet")
-
-# The tables of m fits, pooled and one by one; and those of one fit to the data as they are.
-TABLES_OF_LIST = (
-    "fixed", "vcov", "varcorr", "ranef", "coef", "icc", "tidy", "model_info", "glance",
-    "convergence", "fixef_by_imputation", "vcov_by_imputation", "varcorr_by_imputation",
-    "ranef_by_imputation", "missing", "patterns",
-)  # fmt: skip
-TABLES_OF_ONE = (
-    "fixef", "vcov", "varcorr", "ranef", "coef", "tidy", "model_info", "glance", "convergence",
-    "missing",
-)  # fmt: skip
 
 _INSTALL_PARQUET = (
     '"parquet" needs pyarrow, which isn\'t installed: pip install "rbridge_mi[parquet]"'
@@ -569,9 +557,9 @@ def _pooling(table: Table, engine: str) -> PoolingSpec:
 
 
 def _output(table: Table, engine: str) -> OutputSpec:
-    tables: tuple[str, ...] = TABLES_OF_ONE if engine == "none" else TABLES_OF_LIST
-    if not engine:  # which tables there are hangs on it
-        tables = tuple(dict.fromkeys(TABLES_OF_LIST + TABLES_OF_ONE))
+    tables = TABLES_OF_ONE if engine == "none" else TABLES_OF_LIST
+    if not engine:  # which tables there are depends on it
+        tables = tuple(table.name for table in JOB_TABLES)
     imputed = table.take("imputed", boolean, False)
     if engine == "none" and imputed:
         table.mistakes.add(

@@ -293,6 +293,10 @@ class Lmer:
             "control": dict(self.control or {}),
         }
 
+    def check(self, data: pd.DataFrame) -> None:
+        """Raise what can be said against this model of these data before any fit."""
+        self._check(check_frame_for_r(data))
+
     def _check(self, data: pd.DataFrame) -> _Plan:
         """What can be said before any fit: the formula, its columns, the control's names."""
         rdoor.require_package("lme4", "Lmer")

@@ -121,6 +121,11 @@ class MerModList(Sequence[MerMod]):
         """
         return pool_fits(self.fits, self.data.kind, dfcom, conf_level, self.data)
 
+    @property
+    def pooled_by_default(self) -> PooledMerMod:
+        """What `pool` gives by default, made once: the pooled tables are copies of its tables."""
+        return self._pooled
+
     @cached_property
     def _pooled(self) -> PooledMerMod:
         return self.pool()
@@ -198,12 +203,7 @@ class MerModList(Sequence[MerMod]):
 
     def convergence(self) -> pd.DataFrame:
         """Per fit: imputation, is_singular, messages (what lme4 and its optimizer said)."""
-        return self._stack(
-            lambda fit: pd.DataFrame(
-                {"is_singular": [fit.is_singular], "messages": ["; ".join(fit.messages)]}
-            ),
-            "convergence",
-        )
+        return self._stack(MerMod.convergence, "convergence")
 
     def fitted(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
         """Fitted values: their mean over the fits; or a frame with a column per fit."""
