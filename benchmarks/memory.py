@@ -29,7 +29,7 @@ del frame
 size = int(holes.memory_usage(deep=True).sum())
 ctypes.CDLL(None).malloc_trim(0)
 before = resident()
-from rbridge_mi.data.imputed_data import Cells, CellStore
+from rbridge_mi.data.stores import Cells, CellStore
 cells = {}
 for i in range(4):
     rows = np.flatnonzero(holes[f"x{i}"].isna()).astype("int32")

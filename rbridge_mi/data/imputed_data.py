@@ -4,226 +4,32 @@ from __future__ import annotations
 
 import operator
 import reprlib
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, NoReturn, SupportsIndex, overload
 
-import numpy as np
 import pandas as pd
 
 from ..base.arguments import check_frame
 from ..base.text import Printed
-from ..errors import ArgumentError, RBridgeError, RBridgeWarning
-from .common_dtype import cast, common_dtype, described, differs, nullable, same_dtype
-from .long_form import ID, IMP, row_ids, split_long
-from .on_disk import Filed
+from ..errors import ArgumentError, RBridgeError
+from .long_form import split_long, stacked
+from .merging import Kind, merged
+from .provenance import ColumnModel, chain_lengths, empty_trace
+from .stores import Store, own_copy
 
-__all__ = ["CellStore", "Cells", "FrameStore", "ImputedData", "RowStore"]
-
-Kind = Literal["imputation", "bootstrap"]
-
-
-class Piece(Protocol):
-    """What one data set has of its own."""
-
-    def complete(self, base: pd.DataFrame) -> pd.DataFrame:
-        """A frame of its own, from the one that all share."""
-        ...
-
-    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
-        """Of that frame, the columns in which data sets differ."""
-        ...
-
-
-class Store(Protocol):
-    """Where the data sets are: a frame that all share, and what each has of its own."""
-
-    @property
-    def base(self) -> pd.DataFrame: ...
-
-    def __len__(self) -> int: ...
-
-    @property
-    def differing(self) -> tuple[Any, ...] | None:
-        """The columns in which data sets differ; None if their rows do."""
-        ...
-
-    def piece(self, i: int) -> Piece: ...
-
+__all__ = ["ImputedData"]
 
 _NOT_A_NUMBER = (
     "imp[i] is the i-th of the {m} data sets, a DataFrame, and i a whole number from 0 to {last}, "
     "not {0}. A column of one data set is imp[0][name], of each [d[name] for d in imp], with its "
     "holes imp.original[name]; some of the data sets are [imp[i] for i in ...]."
 )
-
-
-def own_copy(frame: pd.DataFrame) -> pd.DataFrame:
-    """A copy that changes of the frame don't reach; pandas 3 copies when one is made."""
-    return frame.copy(deep=_PANDAS < 3)
-
-
-_PANDAS = int(pd.__version__.split(".")[0])
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells of one column that imputations fill: rows, and per imputation the values there.
-
-    The dtype is the column's in the completed data sets; it holds what the base has, too.
-    """
-
-    rows: np.ndarray[Any, np.dtype[np.int32]]
-    values: Sequence[Any]
-    dtype: Any
-
-
-_IN_MEMORY = 64 * 2**20  # bytes of cells that are always kept there
-
-
-@dataclass(frozen=True)
-class CellStore:
-    """The frame once, and per imputation only the cells that differ.
-
-    Cells that together are larger than the frame, and than 64 MB, lie in a temporary file.
-    """
-
-    base: pd.DataFrame
-    cells: Mapping[Any, Cells]
-    m: int
-
-    def __post_init__(self) -> None:
-        size = sum(part.nbytes for x in self.cells.values() for part in x.values)
-        if size <= max(_IN_MEMORY, int(self.base.memory_usage().sum())):
-            return
-        try:
-            filed = {k: replace(x, values=Filed(x.values)) for k, x in self.cells.items()}
-        except OSError as error:
-            warnings.warn(
-                f"the imputed cells ({size / 1e6:.0f} MB) are kept in memory: a temporary file for "
-                f"them could not be written ({error}). TMPDIR names another folder.",
-                RBridgeWarning,
-                stacklevel=4,
-            )
-        else:
-            object.__setattr__(self, "cells", filed)
-
-    def __len__(self) -> int:
-        return self.m
-
-    @property
-    def differing(self) -> tuple[Any, ...]:
-        """The columns that have cells of their own."""
-        return tuple(self.cells)
-
-    def piece(self, i: int) -> CellPiece:
-        """The i-th imputation's cells."""
-        return CellPiece({k: (x.rows, x.values[i], x.dtype) for k, x in self.cells.items()})
-
-
-@dataclass(frozen=True)
-class CellPiece:
-    """One imputation's cells: per column the rows, the values there, and the column's dtype."""
-
-    cells: Mapping[Any, tuple[np.ndarray[Any, np.dtype[np.int32]], Any, Any]]
-
-    def complete(self, base: pd.DataFrame) -> pd.DataFrame:
-        """The base, with the cells filled in."""
-        frame = own_copy(base)
-        for name, column in self.own(base).items():
-            frame[name] = column
-        return frame
-
-    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
-        """The columns that have cells of their own."""
-        columns = {}
-        for name, (rows, filled, dtype) in self.cells.items():
-            values = cast(base[name], dtype).array.copy()
-            values[rows] = filled
-            # The dtype is said, since pandas would make text of an object column's text.
-            columns[name] = pd.Series(values, base.index, dtype, name, copy=False)
-        return columns
-
-
-@dataclass(frozen=True)
-class RowStore:
-    """The frame once, and per bootstrap sample the numbers of its rows."""
-
-    base: pd.DataFrame
-    rows: tuple[np.ndarray[Any, np.dtype[np.int32]], ...]
-    cluster: str | None = None
-    labels: tuple[Any, ...] = ()  # with a cluster: the column of new labels, per sample
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def differing(self) -> None:
-        """Each sample has other rows."""
-
-    def piece(self, i: int) -> RowPiece:
-        """The i-th sample's rows."""
-        return RowPiece(self.rows[i], self.cluster, self.labels[i] if self.labels else None)
-
-
-@dataclass(frozen=True)
-class RowPiece:
-    """One sample: its rows, and the labels of the clusters that they came from."""
-
-    rows: np.ndarray[Any, np.dtype[np.int32]]
-    cluster: str | None
-    labels: Any
-
-    def complete(self, base: pd.DataFrame) -> pd.DataFrame:
-        """The rows, under their own index labels."""
-        frame = base.iloc[self.rows].copy()
-        if self.cluster is not None:
-            frame[self.cluster] = self.labels
-        return frame
-
-    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
-        """Every column."""
-        return dict(self.complete(base).items())
-
-
-@dataclass(frozen=True)
-class FrameStore:
-    """Whole frames, where nothing is shared."""
-
-    frames: tuple[pd.DataFrame, ...]
-
-    @property
-    def base(self) -> pd.DataFrame:
-        """The columns alone: there is nothing more in common."""
-        return self.frames[0].iloc[:0]
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    @property
-    def differing(self) -> None:
-        """They may differ in everything."""
-
-    def piece(self, i: int) -> FramePiece:
-        """The i-th frame."""
-        return FramePiece(self.frames[i])
-
-
-@dataclass(frozen=True)
-class FramePiece:
-    """One frame."""
-
-    frame: pd.DataFrame
-
-    def complete(self, base: pd.DataFrame) -> pd.DataFrame:
-        """The frame itself, as a copy."""
-        del base
-        return own_copy(self.frame)
-
-    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
-        """Every column."""
-        return dict(self.complete(base).items())
+_NOT_A_FRAME = (
+    "an ImputedData holds m data sets, and `{1}` looks for one of them, a DataFrame, not {0}. Its "
+    "columns are imp.original.columns (`{0} in imp.original`), its rows imp.original.index, and "
+    "their number is len(imp.original)."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,9 +56,23 @@ class ImputedData(Sequence[pd.DataFrame]):
     settings : mapping
         The arguments of the method, under R's names.
     warnings : tuple of str
-        What R warned of meanwhile.
+        R's warnings.
     notes : tuple of str
         Columns whose dtype had to change.
+    log : tuple of str
+        What the engine reported, such as "Normal EM convergence."
+    trace : DataFrame
+        The iterations of the engine's chains: imputation and iteration (from 1), parameter, value.
+        The parameters are the engine's own, see `AmeliaImputer`. It has no rows where there is no
+        chain, or where the data sets were made elsewhere.
+    saw : mapping
+        By imputed column, what its imputation model saw: ``imp.saw["ses"].predictors``, ``.groups``
+        (columns whose groups it told apart), ``.level`` (the units that get one value each; None
+        for rows) and ``.method``. Empty where that is not known.
+    r : RObject or None
+        R's own imputation object, where it was asked for (`keep_r`):
+        ``imp.r.call("Amelia::overimpute", ...)``. It stays what R made, also in what `transform`
+        derives.
 
     Examples
     --------
@@ -270,8 +90,10 @@ class ImputedData(Sequence[pd.DataFrame]):
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    message: str = ""
-    chain_lengths: tuple[int, ...] = ()
+    log: tuple[str, ...] = ()
+    trace: pd.DataFrame = field(default_factory=empty_trace, repr=False)
+    saw: Mapping[Any, ColumnModel] = field(default_factory=dict, repr=False)
+    r: Any = field(default=None, repr=False)
 
     # -- a sequence of frames ---------------------------------------------------------------
 
@@ -280,20 +102,91 @@ class ImputedData(Sequence[pd.DataFrame]):
         """Number of data sets."""
         return len(self.store)
 
+    @property
+    def chain_lengths(self) -> tuple[int, ...]:
+        """Number of iterations of each imputation's chain, from `trace`."""
+        return chain_lengths(self.trace)
+
     def __len__(self) -> int:
         return self.m
 
-    def __getitem__(self, i: Any) -> Any:
+    @overload
+    def __getitem__(self, i: SupportsIndex) -> pd.DataFrame: ...
+    @overload
+    def __getitem__(self, i: slice) -> NoReturn: ...
+    def __getitem__(self, i: SupportsIndex | slice) -> pd.DataFrame:
         try:
             if isinstance(i, bool):
                 raise TypeError
-            i = operator.index(i)
+            number = operator.index(i)  # type: ignore[arg-type]
         except TypeError:
-            words = _NOT_A_NUMBER.format(reprlib.repr(i), m=self.m, last=self.m - 1)
-            raise TypeError(words) from None
-        if not -self.m <= i < self.m:
-            raise IndexError(f"imputation {i} of {self.m}: numbers go from 0 to {self.m - 1}")
-        return self.store.piece(i % self.m).complete(self.store.base)
+            text = _NOT_A_NUMBER.format(reprlib.repr(i), m=self.m, last=self.m - 1)
+            raise TypeError(text) from None
+        if not -self.m <= number < self.m:
+            raise IndexError(f"imputation {number} of {self.m}: numbers go from 0 to {self.m - 1}")
+        return self.store.piece(number % self.m).complete(self.store.base)
+
+    def __contains__(self, frame: object) -> bool:
+        return bool(self._equal_to(frame, "in"))
+
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        """Position of the first data set that equals a frame.
+
+        Parameters
+        ----------
+        value : DataFrame
+        start, stop : int, optional
+            Look among ``imp[start], ..., imp[stop - 1]`` only, as `list.index` does.
+
+        Returns
+        -------
+        int
+            Counted from 0.
+
+        Raises
+        ------
+        ValueError
+            No data set equals the frame.
+        TypeError
+            `value` is no DataFrame; says where columns and rows are found.
+
+        See Also
+        --------
+        ImputedData.count
+        """
+        allowed = range(self.m)[start:stop]
+        for i in self._equal_to(value, "index"):
+            if i in allowed:
+                return i
+        raise ValueError(f"none of the {len(allowed)} data sets equals this frame")
+
+    def count(self, value: Any) -> int:
+        """Count the data sets that equal a frame.
+
+        Parameters
+        ----------
+        value : DataFrame
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        TypeError
+            `value` is no DataFrame; says where columns and rows are found.
+
+        See Also
+        --------
+        ImputedData.index
+        """
+        return len(self._equal_to(value, "count"))
+
+    def _equal_to(self, frame: object, what: str) -> list[int]:
+        """Positions of the data sets that equal a frame."""
+        if not isinstance(frame, pd.DataFrame):
+            raise TypeError(_NOT_A_FRAME.format(reprlib.repr(frame), what))
+        return [i for i, data_set in enumerate(self) if data_set.equals(frame)]
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
         return (self[i] for i in range(self.m))
@@ -348,44 +241,8 @@ class ImputedData(Sequence[pd.DataFrame]):
         if original is not None:
             check_frame(original, "original")
         names = [f"frames[{i}]" for i in range(len(frames))]
-        return cls._made(frames, original, names, kind, method)
-
-    @classmethod
-    def _made(
-        cls,
-        frames: Sequence[pd.DataFrame],
-        original: pd.DataFrame | None,
-        names: Sequence[str],
-        kind: Kind,
-        method: str,
-    ) -> ImputedData:
-        """`from_frames`, with the names that messages call the frames by."""
-        for name, frame in zip(names, frames, strict=True):
-            if not frame.columns.equals(frames[0].columns):
-                raise ArgumentError(f"{name} has other columns than {names[0]}.")
-            if kind == "imputation" and not frame.index.equals(frames[0].index):
-                raise ArgumentError(f"{name} has other rows (index) than {names[0]}.")
-        if kind == "bootstrap":
-            base = frames[0] if original is None else original
-            return cls(own_copy(base), FrameStore(tuple(map(own_copy, frames))), method, kind)
-        holes = own_copy(frames[0]) if original is None else own_copy(original)
-        base = own_copy(frames[0]) if original is None else _like(original, frames[0])
-        cells, notes = {}, []
-        for name in frames[0].columns:
-            given = None if original is None else base[name]
-            column, found, note = _joined(name, [x[name] for x in frames], given)
-            if column is not given:
-                base[name] = column
-            if found is not None:
-                cells[name] = found
-            if note is not None:
-                notes.append(note)
-            if found is not None and original is None:
-                holes[name] = _holed(column, found.rows)
-                if same_dtype(holes[name].dtype, found.dtype):
-                    base[name] = holes[name]
-        store = CellStore(base, cells, len(frames))
-        return cls(holes, store, method, notes=tuple(notes))
+        holes, store, notes = merged(frames, original, names, kind)
+        return cls(holes, store, method, kind, notes=notes)
 
     def transform(self, f: Callable[[pd.DataFrame], pd.DataFrame]) -> ImputedData:
         """`f` applied to every completed data set: how derived columns stay true to imputed ones.
@@ -429,22 +286,21 @@ class ImputedData(Sequence[pd.DataFrame]):
                     "the data with their holes are derived from the data sets, since f stopped at "
                     f"them ({type(error).__name__}: {error})",
                 )
-        made = ImputedData._made(frames, original, names, self.kind, self.method)
+        holes, store, more = merged(frames, original, names, self.kind)
         if original is None:
-            original = self._known_before(frames, made.original)
-            made = replace(made, original=original)
-        notes = tuple(dict.fromkeys((*notes, *made.notes)))
-        return replace(self, original=made.original, store=made.store, notes=notes)
+            holes = self._known_before(frames, holes)
+        notes = tuple(dict.fromkeys((*notes, *more)))
+        return replace(self, original=holes, store=store, notes=notes)
 
     def _known_before(self, frames: Sequence[pd.DataFrame], derived: pd.DataFrame) -> pd.DataFrame:
-        """The data with their holes, as far as f left their columns as they are."""
-        found = own_copy(derived)
-        if not self.original.index.equals(found.index):
-            return found
-        for name in found.columns.intersection(self.original.columns, sort=False):
+        """Put the original's columns back where `frames` have them as the data sets do."""
+        holes = own_copy(derived)
+        if not self.original.index.equals(holes.index):
+            return holes
+        for name in holes.columns.intersection(self.original.columns, sort=False):
             if all(x[name].equals(mine[name]) for x, mine in zip(frames, self, strict=True)):
-                found[name] = self.original[name]
-        return found
+                holes[name] = self.original[name]
+        return holes
 
     def assign(self, **columns: Any) -> ImputedData:
         """Columns added to every completed data set, as ``DataFrame.assign`` adds them."""
@@ -479,28 +335,8 @@ class ImputedData(Sequence[pd.DataFrame]):
         again; a CSV file doesn't keep that. The labels of several levels are tuples. Names of the
         index are not kept.
         """
-        taken = [x for x in (IMP, ID) if x in list(self.original.columns)]
-        if taken:
-            raise ArgumentError(
-                f"the data have a column {', '.join(map(repr, taken))}, a name that the long form "
-                "needs for itself: rename it, `imp.transform(lambda d: d.rename(columns={...}))`."
-            )
-        frames = dict(enumerate(self, start=1))
-        if include:
-            frames = {0: _columns_of(self.original, frames[1]), **frames}
-        who = {i: f"imputation {i}" if i else "the data with their holes" for i in frames}
-        indexes = [x.index for x in frames.values()]
-        columns: dict[Any, Any] = {
-            IMP: np.repeat(list(frames), [len(x) for x in indexes]),
-            ID: row_ids(self.original.index, indexes, whole=self.kind == "imputation"),
-        }
-        for name in next(iter(frames.values())).columns:
-            parts = {who[i]: x[name] for i, x in frames.items()}
-            dtype = common_dtype(name, parts)
-            columns[name] = pd.concat([cast(x, dtype) for x in parts.values()], ignore_index=True)
-        long = pd.DataFrame(dict(enumerate(columns.values())), copy=False)
-        long.columns = pd.Index(list(columns), tupleize_cols=False)
-        return long
+        whole = self.kind == "imputation"
+        return stacked(list(self), self.original, include=include, whole=whole)
 
     @classmethod
     def from_long(
@@ -532,7 +368,8 @@ class ImputedData(Sequence[pd.DataFrame]):
         if not parts:
             raise ArgumentError("long holds no data set but the one with holes (.imp 0).")
         names = [f"imputation {i}" for i in parts]
-        return cls._made(list(parts.values()), original, names, kind, method)
+        holes, store, notes = merged(list(parts.values()), original, names, kind)
+        return cls(holes, store, method, kind, notes=notes)
 
     # -- what is missing -------------------------------------------------------------------
 
@@ -560,8 +397,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         complete = int((~holes.any(axis=1)).sum())
         kind = "imputed" if self.kind == "imputation" else "bootstrap"
         lines = [f"{self.method}: {self.m} {kind} data sets, seed {self.seed}"]
-        if self.message:
-            lines += [f"Message: {self.message}"]
+        lines += [f"Message: {text}" for text in self.log]
         if self.chain_lengths:
             lines += ["", "Chain lengths:"]
             lines += [f"  Imputation {i}: {n}" for i, n in enumerate(self.chain_lengths, start=1)]
@@ -608,59 +444,11 @@ def _sampled(settings: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _like(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """The data with their holes, with the completed frames' rows and columns."""
-    if not original.index.equals(frame.index):
-        raise ArgumentError("original has other rows (index) than the completed frames.")
-    missing = [x for x in frame.columns if x not in original.columns]
-    if missing:
-        raise ArgumentError(f"original lacks the columns {missing} of the completed frames.")
-    return _columns_of(original, frame)
-
-
-def _columns_of(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame's columns of the original; one that was made later has no value there."""
-    positions = original.columns.get_indexer(frame.columns)
-    if (positions >= 0).all():
-        return own_copy(original.iloc[:, positions])
-    return original.reindex(columns=frame.columns)
-
-
-def _joined(
-    name: Any, columns: Sequence[pd.Series[Any]], given: pd.Series[Any] | None
-) -> tuple[pd.Series[Any], Cells | None, str | None]:
-    """What the data sets share of a column, the cells in which they differ, and a note.
-
-    What they share is the column with its holes, if that has their dtype; else it is the first
-    data set's.
-    """
-    dtype = common_dtype(name, {f"imputation {i}": x for i, x in enumerate(columns, 1)}, given)
-    shared = columns[0] if given is None or not same_dtype(given.dtype, dtype) else given
-    shared = cast(shared, dtype)
-    changed = np.zeros(len(shared), dtype=bool)
-    for column in columns:
-        changed |= differs(shared, cast(column, dtype))
-    found = None
-    if changed.any():
-        rows = np.flatnonzero(changed).astype(np.int32)
-        found = Cells(rows, tuple(cast(x, dtype).array[rows] for x in columns), dtype)
-    note = None
-    if not all(same_dtype(x.dtype, dtype) for x in columns):
-        note = f"{name}: {described([x.dtype for x in columns], dtype)}, for all data sets"
-    return shared, found, note
-
-
-def _holed(column: pd.Series[Any], rows: np.ndarray[Any, Any]) -> pd.Series[Any]:
-    """The column with holes, in a dtype that has room for them."""
-    hole = np.zeros(len(column), dtype=bool)
-    hole[rows] = True
-    return nullable(column).mask(hole)
-
-
-def _result(made: Any, name: str) -> pd.DataFrame:
-    if made is None:
+def _result(frame: Any, name: str) -> pd.DataFrame:
+    """Check that what a user's function returned is a frame."""
+    if frame is None:
         raise ArgumentError(
             f"{name} is None: f must return the frame (a function that changes it in place needs "
             "`return d` at its end)."
         )
-    return check_frame(made, name)
+    return check_frame(frame, name)

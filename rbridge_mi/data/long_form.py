@@ -1,4 +1,4 @@
-"""The long form of data sets: which of them a row belongs to (``.imp``), and which row it is."""
+"""The long form of data sets: all under each other, by number (``.imp``) and row (``.id``)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,46 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
+from .common_dtype import cast, common_dtype
+from .merging import columns_of
 
-__all__ = ["ID", "IMP", "row_ids", "split_long"]
+__all__ = ["split_long", "stacked"]
 
 IMP, ID = ".imp", ".id"  # mice's names
 
 
-def row_ids(original: pd.Index, indexes: Sequence[pd.Index], *, whole: bool) -> pd.Series[Any]:
+def stacked(
+    frames: Sequence[pd.DataFrame], original: pd.DataFrame, *, include: bool, whole: bool
+) -> pd.DataFrame:
+    """Data sets under each other; see `ImputedData.to_long`.
+
+    With `include` the data with their holes come first; with `whole`, each data set has all rows.
+    """
+    taken = [x for x in (IMP, ID) if x in list(original.columns)]
+    if taken:
+        raise ArgumentError(
+            f"the data have a column {', '.join(map(repr, taken))}, a name that the long form "
+            "needs for itself: rename it, `imp.transform(lambda d: d.rename(columns={...}))`."
+        )
+    numbered = dict(enumerate(frames, start=1))
+    if include:
+        numbered = {0: columns_of(original, numbered[1]), **numbered}
+    who = {i: f"imputation {i}" if i else "the data with their holes" for i in numbered}
+    indexes = [x.index for x in numbered.values()]
+    columns: dict[Any, Any] = {
+        IMP: np.repeat(list(numbered), [len(x) for x in indexes]),
+        ID: _row_ids(original.index, indexes, whole=whole),
+    }
+    for name in next(iter(numbered.values())).columns:
+        parts = {who[i]: x[name] for i, x in numbered.items()}
+        dtype = common_dtype(name, parts)
+        columns[name] = pd.concat([cast(x, dtype) for x in parts.values()], ignore_index=True)
+    long = pd.DataFrame(dict(enumerate(columns.values())), copy=False)
+    long.columns = pd.Index(list(columns), tupleize_cols=False)
+    return long
+
+
+def _row_ids(original: pd.Index, indexes: Sequence[pd.Index], *, whole: bool) -> pd.Series[Any]:
     """The column ``.id`` of data sets under each other, from the original's index and theirs.
 
     Row numbers, from 1, if the index is the one that pandas gives by itself; else its labels.
@@ -33,7 +66,7 @@ def row_ids(original: pd.Index, indexes: Sequence[pd.Index], *, whole: bool) -> 
 def split_long(long: pd.DataFrame, *, whole: bool) -> dict[int, pd.DataFrame]:
     """The data sets by their numbers; 0 is the data with their holes.
 
-    With `whole`, each has all rows, which are put in one order. The index is what `row_ids` made
+    With `whole`, each has all rows, which are put in one order. The index is what `_row_ids` made
     ``.id`` of.
     """
     for name in (IMP, ID):
@@ -79,7 +112,7 @@ def _labels(index: pd.Index) -> pd.Series[Any]:
 
 
 def _are_row_numbers(parts: Sequence[pd.Series[Any]], whole: bool) -> bool:
-    """Do whole numbers read as those of rows: 1, 2, ..., n in each data set, or some of them?"""
+    """Whether whole numbers read as row numbers: 1 to n in each data set, or some of them."""
     if not whole:
         return all(bool((x >= 1).all()) for x in parts)
     first = np.sort(parts[0].to_numpy())
@@ -87,7 +120,7 @@ def _are_row_numbers(parts: Sequence[pd.Series[Any]], whole: bool) -> bool:
 
 
 def _index(labels: pd.Series[Any], whole: bool) -> pd.Index:
-    """The index whose column `row_ids` made."""
+    """The index whose column `_row_ids` made."""
     if all(isinstance(x, tuple) for x in labels):
         return pd.MultiIndex.from_tuples(list(labels))
     dtype = labels.dtype
@@ -141,25 +174,25 @@ def _wrong(column: pd.Series[Any], wrong: Any, name: str, why: str) -> ArgumentE
 
 
 def _in_order(ids: pd.Series[Any], order: pd.Index, number: int, first: int) -> Any:
-    """Where each row stands in this data set, in the order of them all."""
-    own = pd.Index(ids.array, tupleize_cols=False)
+    """Return the position in this data set of each row of `order`."""
+    index = pd.Index(ids.array, tupleize_cols=False)
     who = f"imputation {number}" if number else "the data with their holes (.imp 0)"
-    if own.has_duplicates:
-        twice = own[own.duplicated()].unique().tolist()
+    if index.has_duplicates:
+        twice = index[index.duplicated()].unique().tolist()
         raise ArgumentError(
-            f"{who}: {ID} {_some(twice)} stands more than once; each row has one of its own. Are "
+            f"{who}: {ID} {_some(twice)} stands more than once; each row has one of its index. Are "
             "these bootstrap samples? Then kind='bootstrap'."
         )
-    lacking, extra = order.difference(own, sort=False), own.difference(order, sort=False)
+    lacking, extra = order.difference(index, sort=False), index.difference(order, sort=False)
     if len(lacking) or len(extra):
-        found = [f"lacks {_some(lacking.tolist())}"] * bool(len(lacking))
-        found += [f"has {_some(extra.tolist())} besides"] * bool(len(extra))
+        differences = [f"lacks {_some(lacking.tolist())}"] * bool(len(lacking))
+        differences += [f"has {_some(extra.tolist())} besides"] * bool(len(extra))
         than = f"imputation {first}" if first else "the data with their holes (.imp 0)"
         raise ArgumentError(
-            f"{who} has other rows than {than}: by {ID}, it {' and '.join(found)}. Each data set "
-            "needs the same rows."
+            f"{who} has other rows than {than}: by {ID}, it {' and '.join(differences)}. Each data "
+            "set needs the same rows."
         )
-    return own.get_indexer(order)
+    return index.get_indexer(order)
 
 
 def _some(values: list[Any]) -> str:

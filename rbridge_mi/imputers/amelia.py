@@ -22,7 +22,9 @@ from ..base.arguments import (
     check_seed,
     check_timeout,
 )
-from ..data.imputed_data import Cells, CellStore, ImputedData, own_copy
+from ..data.imputed_data import ImputedData
+from ..data.provenance import trace_of_lengths
+from ..data.stores import Cells, CellStore, own_copy
 from ..errors import ArgumentError, ImputationError, RBridgeWarning, RWarning, RWorkerLost
 from ..processes.isolation import Job, run_each_isolated, run_isolated
 from ..processes.workers import Later, Packed, run_each
@@ -179,8 +181,8 @@ class AmeliaImputer:
             settings={"m": self.m, "rng": self.rng, **self.arguments},
             warnings=said,
             notes=tuple(notes),
-            message=made[0].message,
-            chain_lengths=tuple(n for x in made for n in x.chain_lengths),
+            log=(made[0].message,),
+            trace=trace_of_lengths([n for x in made for n in x.chain_lengths], "changing"),
         )
 
     def _together(self, data: pd.DataFrame, seed: int, arguments: dict[str, Any]) -> _Made:

@@ -15,7 +15,8 @@ from ..base.arguments import (
     check_memory,
     check_seed,
 )
-from ..data.imputed_data import ImputedData, RowStore, own_copy
+from ..data.imputed_data import ImputedData
+from ..data.stores import RowStore, own_copy
 from ..errors import ArgumentError
 
 __all__ = ["BootstrapImputer"]

@@ -458,7 +458,7 @@ def _record(
             "method": imp.method,
             "kind": imp.kind,
             "m": imp.m,
-            "message": imp.message,
+            "message": " ".join(imp.log),
             "chain_lengths": list(imp.chain_lengths),
             "changed_dtypes": list(imp.notes),
         },

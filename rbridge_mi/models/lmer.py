@@ -13,7 +13,8 @@ import pandas as pd
 
 from .. import rdoor
 from ..base.arguments import check_columns, check_frame_for_r, check_known, check_timeout
-from ..data.imputed_data import ImputedData, Piece
+from ..data.imputed_data import ImputedData
+from ..data.stores import Piece
 from ..errors import ArgumentError, FitError, FormulaError, RBridgeError, RWarning, RWorkerLost
 from ..fits.mermod import MerMod
 from ..pooled.mermod_list import MerModList

@@ -17,7 +17,9 @@ import numpy as np
 import pandas as pd
 
 from ..base.glossary import TABLES
-from ..data.imputed_data import CellStore, FrameStore, ImputedData, RowStore
+from ..data.imputed_data import ImputedData
+from ..data.provenance import TRACE
+from ..data.stores import CellStore, FrameStore, RowStore
 from ..fits.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
@@ -104,6 +106,7 @@ class _Pandas:
 # What is known better than the annotation says, or is made when the result is loaded.
 _BY_HAND: dict[tuple[str, str], Any] = {
     ("MerMod", "r"): Any,
+    ("ImputedData", "r"): Any,
     ("ImputedData", "store"): CellStore | RowStore | FrameStore,
 }
 
@@ -296,6 +299,14 @@ def _check_data(data: ImputedData) -> None:
             raise ValueError("a frame has no columns, or several of one name")
     if len(store) < 1:
         raise ValueError("there are no data sets")
+    if tuple(data.trace.columns) != TRACE:
+        raise ValueError(f"the trace has other columns than {', '.join(TRACE)}")
+    for name in ("imputation", "iteration"):
+        numbers = data.trace[name]
+        if numbers.dtype != np.int64 or (len(numbers) and numbers.min() < 1):
+            raise ValueError(f"the trace's {name} holds other values than numbers from 1")
+    if data.trace["value"].dtype != np.float64 or not _are_texts(data.trace["parameter"], False):
+        raise ValueError("the trace's parameters or values hold other values than they should")
     if isinstance(store, CellStore):
         if len(data.original) != len(store.base):
             raise ValueError("the data with their holes have another number of rows")

@@ -23,8 +23,10 @@ import pandas as pd
 
 from .. import rdoor
 from ..base.text import Printed
-from ..data.imputed_data import Cells, CellStore, FrameStore, ImputedData, RowStore
+from ..data.imputed_data import ImputedData
 from ..data.on_disk import Filed
+from ..data.provenance import ColumnModel, trace_of_lengths
+from ..data.stores import Cells, CellStore, FrameStore, RowStore
 from ..errors import ArgumentError, EncodingError, MissingPathError, RBridgeError
 from ..fits.mermod import MerMod
 from ..pooled.mermod_list import MerModList
@@ -37,20 +39,23 @@ __all__ = ["load", "save"]
 _FORMAT = 1
 _CLASSES: dict[str, Any] = {
     x.__name__: x
-    for x in (MerMod, MerModList, PooledMerMod, ImputedData, CellStore, Cells, RowStore, FrameStore)
-}
+    for x in (
+        MerMod, MerModList, PooledMerMod, ImputedData, CellStore, Cells, RowStore, FrameStore,
+        ColumnModel,
+    )
+}  # fmt: skip
 _TABLES = ("mermod_ranef", "mermod_varcorr")  # of a fit's answers, those to be CSV
 _RESULTS = (MerMod, MerModList, PooledMerMod, ImputedData)
 
 
 class _Withheld:
-    """Stands where a fit's R object was, in a result that was loaded without it."""
+    """Stands where an R object was, in a result that was loaded without it."""
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
         """Refused, with the remedy."""
         del args, kwargs
         raise RBridgeError(
-            f"{function} asks the fit's R object, which wasn't loaded: if you trust where the file "
+            f"{function} asks the R object, which wasn't loaded: if you trust where the file "
             "comes from, rb.load(path, allow_r_object=True)."
         )
 
@@ -232,19 +237,21 @@ class _Writer:
     def _fields(self, value: Any) -> Any:
         held = value.__getstate__() if isinstance(value, MerMod) else vars(value)
         found = {x.name: held[x.name] for x in fields(value)}
-        if isinstance(value, MerMod):
+        if isinstance(value, MerMod | ImputedData):
             found["r"] = self._r(value)
+        if isinstance(value, MerMod):
             found["_known"] = {
                 name: pd.DataFrame(x) if name in _TABLES else x
                 for name, x in held["_known"].items()
             }
         return {name: self.node(x) for name, x in found.items()}
 
-    def _r(self, fit: MerMod) -> str | None:
-        if not (self._r_objects and isinstance(fit.r, rdoor.RObject)):
+    def _r(self, result: MerMod | ImputedData) -> str | None:
+        """Write a result's R object to a member of its own, and return the member's name."""
+        if not (self._r_objects and isinstance(result.r, rdoor.RObject)):
             return None
         name = f"r/{len(self.members)}.bin"
-        self.members[name] = fit.r.to_bytes()
+        self.members[name] = result.r.to_bytes()
         return name
 
     def _frame(self, frame: pd.DataFrame) -> Any:
@@ -320,7 +327,23 @@ class _Reader:
             if self._allow and name is not None:
                 values["r"] = rdoor.RObject(raw=self._archive.read(name))
             return check_stored(MerMod(**values, _known=known))
+        if cls is ImputedData:
+            values = self._imputed(values)
         return check_stored(cls(**values))
+
+    def _imputed(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Complete the fields of an `ImputedData`; earlier versions wrote others.
+
+        Those wrote a message and the lengths of the chains in place of log and trace.
+        """
+        if "message" in values:
+            message, lengths = values.pop("message"), values.pop("chain_lengths")
+            values["log"] = (message,) if message else ()
+            values["trace"] = trace_of_lengths(lengths, "changing")
+        if (name := values.get("r")) is not None:
+            allowed = self._allow
+            values["r"] = rdoor.RObject(raw=self._archive.read(name)) if allowed else _Withheld()
+        return values
 
     def _frame(self, node: Any) -> pd.DataFrame:
         name, known, columns, index = node

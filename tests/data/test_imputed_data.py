@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
-from rbridge_mi.data import imputed_data as imputed
+from rbridge_mi.data import stores
 from rbridge_mi.data.on_disk import Filed
 
 
@@ -471,7 +471,7 @@ def filed(
     imp: rb.ImputedData, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> rb.ImputedData:
     """The same data sets, their cells in a file."""
-    monkeypatch.setattr(imputed, "_IN_MEMORY", 0)
+    monkeypatch.setattr(stores, "_IN_MEMORY", 0)
     monkeypatch.setattr(pd.DataFrame, "memory_usage", lambda _: pd.Series([0]))
     made = rb.ImputedData.from_frames(list(imp), original=frame)
     assert all(isinstance(x.values, Filed) for x in made.store.cells.values())
@@ -514,9 +514,9 @@ def test_without_room_for_a_file_cells_stay_in_memory(
     def full(values: object) -> Filed:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(imputed, "_IN_MEMORY", -1)
+    monkeypatch.setattr(stores, "_IN_MEMORY", -1)
     monkeypatch.setattr(pd.DataFrame, "memory_usage", lambda _: pd.Series([0]))
-    monkeypatch.setattr(imputed, "Filed", full)
+    monkeypatch.setattr(stores, "Filed", full)
     with pytest.warns(rb.RBridgeWarning, match=r"kept in memory.*No space left.*TMPDIR"):
         assert rb.ImputedData.from_frames(list(imp), original=imp.original) == imp
 

@@ -18,7 +18,8 @@ PACKAGE = ROOT / "rbridge_mi"
 RANKS = [
     {"errors"},
     {"base"},
-    {"pooling", "processes", "rdoor"},
+    {"pooling", "rdoor"},
+    {"processes"},
     {"data", "fits"},
     {"imputers", "inference", "mertools", "datasets"},
     {"pooled"},

@@ -1,0 +1,68 @@
+"""How data sets were made: what each imputed column's model saw, and the trace of the chains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["TRACE", "ColumnModel", "chain_lengths", "empty_trace", "trace_of_lengths"]
+
+TRACE = ("imputation", "iteration", "parameter", "value")
+
+
+@dataclass(frozen=True)
+class ColumnModel:
+    """What the imputation model of one column saw.
+
+    Parameters
+    ----------
+    method : str
+        The model, as its engine calls it, such as "Amelia".
+    predictors : tuple of str
+        The other columns from which the column was imputed.
+    groups : tuple of str
+        Columns whose groups the model told apart.
+    level : str, optional
+        The column that names the units which get one value each, such as the school of a
+        school-level column; None where each row is imputed on its own.
+    """
+
+    method: str
+    predictors: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    level: str | None = None
+
+
+def empty_trace() -> pd.DataFrame:
+    """Return a trace without rows: of data sets whose making is not known."""
+    return pd.DataFrame(
+        {
+            "imputation": np.array([], np.int64),
+            "iteration": np.array([], np.int64),
+            "parameter": np.array([], object),
+            "value": np.array([], np.float64),
+        }
+    )
+
+
+def trace_of_lengths(lengths: Sequence[int], parameter: str) -> pd.DataFrame:
+    """Return the trace of chains of which the lengths alone are known; the values are missing."""
+    if not lengths:
+        return empty_trace()
+    rows = int(sum(lengths))
+    return pd.DataFrame(
+        {
+            "imputation": np.repeat(np.arange(1, len(lengths) + 1), lengths),
+            "iteration": np.concatenate([np.arange(1, n + 1) for n in lengths]),
+            "parameter": np.full(rows, parameter, dtype=object),
+            "value": np.full(rows, np.nan),
+        }
+    )
+
+
+def chain_lengths(trace: pd.DataFrame) -> tuple[int, ...]:
+    """Return the number of iterations of each imputation's chain."""
+    return tuple(int(n) for n in trace.groupby("imputation")["iteration"].max())
