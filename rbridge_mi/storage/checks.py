@@ -20,11 +20,10 @@ from ..base.glossary import TABLES
 from ..data.imputed_data import ImputedData
 from ..data.provenance import TRACE
 from ..data.stores import CellStore, FrameStore, RowStore
-from ..fits.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
 
-__all__ = ["check_stored"]
+__all__ = ["check_answers", "check_stored"]
 
 # R's answers that a saved fit must have: per part its kind and its length, a number or the name of
 # one that other parts of the same fit have too; "rows" are numbers of rows of the data.
@@ -81,9 +80,7 @@ def check_stored(value: Any) -> Any:
     for name, hint in _hints(type(value)).items():
         if not _is_a(getattr(value, name), hint):
             raise ValueError(f"{where}.{name} is no {_said(hint)}")
-    if isinstance(value, MerMod):
-        _check_fit(value)
-    elif isinstance(value, MerModList):
+    if isinstance(value, MerModList):
         _check_list(value)
     elif isinstance(value, PooledMerMod):
         _check_pooled(value)
@@ -151,12 +148,25 @@ def _said(hint: Any) -> str:
 # -- fits ------------------------------------------------------------------------------------
 
 
-def _check_fit(fit: MerMod) -> None:
-    known = fit._known
+def check_answers(known: Any, n_rows: int) -> None:
+    """Check R's answers about a fit, before a fit is made of them.
+
+    Parameters
+    ----------
+    known : mapping
+        The answers, by R function.
+    n_rows : int
+        Of the data that the model was fitted to.
+
+    Raises
+    ------
+    ValueError
+        With the place and what is amiss.
+    """
     lacks = [x for x in _NEEDED if x not in known]
     if lacks:
         raise ValueError(f"a fit lacks {lacks[0]}")
-    sizes = {"rows of the data": len(fit.index)}
+    sizes = {"rows of the data": n_rows}
     for name, parts in _ANSWERS.items():
         _check_answer(known[name], parts, sizes, name)
     if not isinstance(known["mermod_coef"], Mapping) or not known["mermod_coef"]:

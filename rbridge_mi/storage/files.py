@@ -14,9 +14,8 @@ import json
 import secrets
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,26 +24,18 @@ from .. import rdoor
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..data.on_disk import Filed
-from ..data.provenance import ColumnModel, trace_of_lengths
-from ..data.stores import Cells, CellStore, FrameStore, RowStore
+from ..data.provenance import trace_of_lengths
 from ..errors import ArgumentError, EncodingError, MissingPathError, RBridgeError
 from ..fits.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
 from .cells import from_cells, index_from_cells, to_cells
-from .checks import check_stored
+from .checks import check_answers, check_stored
+from .names import FORMATS, NEWEST, Kind, Names
 
 __all__ = ["load", "save"]
 
-_FORMAT = 1
-_CLASSES: dict[str, Any] = {
-    x.__name__: x
-    for x in (
-        MerMod, MerModList, PooledMerMod, ImputedData, CellStore, Cells, RowStore, FrameStore,
-        ColumnModel,
-    )
-}  # fmt: skip
-_TABLES = ("mermod_ranef", "mermod_varcorr")  # of a fit's answers, those to be CSV
+Result: TypeAlias = MerMod | MerModList | PooledMerMod | ImputedData
 _RESULTS = (MerMod, MerModList, PooledMerMod, ImputedData)
 
 
@@ -63,12 +54,13 @@ class _Withheld:
         return "<R object, not loaded>"
 
 
-def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
+def save(result: Result, path: str | Path, *, r_objects: bool = True) -> Path:
     """Write a fit, a list of fits, a pooled model or imputed data to one file.
 
     Parameters
     ----------
     result : MerMod, MerModList, PooledMerMod or ImputedData
+        What to write.
     path : path
         Of the file, a zip archive; one that is there is replaced, once the new one is complete.
     r_objects : bool
@@ -79,6 +71,11 @@ def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
     Returns
     -------
     Path
+        That of the file.
+
+    See Also
+    --------
+    load : Reads the file.
 
     Raises
     ------
@@ -111,7 +108,7 @@ def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
     if path.is_dir():
         raise ArgumentError(f"{path} is a folder: name the file in it, such as {path / 'fit.zip'}.")
     written = _Writer(r_objects)
-    tree = {"format": _FORMAT, "result": written.node(result)}
+    tree = {"format": NEWEST, "result": written.node(result)}
     # A file that is new, under a name that nobody can foresee: "x" follows no link that is there.
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     with partial.open("xb") as file:
@@ -127,15 +124,25 @@ def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
     return path
 
 
-def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
-    """Read what `save` wrote. Nothing in the file is executed.
+def load(path: str | Path, *, allow_r_object: bool = False) -> Result:
+    """Read what `save` wrote, by this version or an earlier one. Nothing in the file is executed.
 
     Parameters
     ----------
     path : path
+        Of the file.
     allow_r_object : bool
         Take the R objects too. R before 4.4 can be made to run code while it reads one, and a
         formula's environment may hold any code: only for files whose origin you trust.
+
+    Returns
+    -------
+    MerMod, MerModList, PooledMerMod or ImputedData
+        The result as it was saved.
+
+    See Also
+    --------
+    save : Writes such files.
 
     Raises
     ------
@@ -147,7 +154,13 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
 
     Examples
     --------
-    See `save`.
+    >>> import tempfile
+    >>> import rbridge_mi as rb
+    >>> imp = rb.BootstrapImputer(m=2).impute(rb.load_hsb(), seed=1)
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> rb.load(rb.save(imp, folder.name + "/samples.zip")) == imp
+    True
+    >>> folder.cleanup()
     """
     if Path(path).is_dir():
         raise ArgumentError(f"{path} is a folder: name the file that rb.save wrote.")
@@ -157,12 +170,14 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
         try:
             with zipfile.ZipFile(file) as archive:
                 tree = json.loads(archive.read("result.json"))
-                if tree["format"] > _FORMAT:
+                version = tree["format"]
+                if version > NEWEST:
                     raise RBridgeError(
-                        f"{path} has format {tree['format']}, this version reads up to {_FORMAT}: "
+                        f"{path} has format {version}, this version reads up to {NEWEST}: "
                         "install a newer rbridge_mi."
                     )
-                result = _Reader(archive, allow_r_object).value(tree["result"])
+                reader = _Reader(archive, FORMATS[version], allow_r_object)
+                result: Result = reader.value(tree["result"])
         except (RBridgeError, MemoryError):
             raise
         except Exception as error:  # whatever it is that can't be read or made of what is there
@@ -186,11 +201,31 @@ def _missing(path: Path) -> str:
     return f"{path} can't be read: there is no such file in {here}.{hint}"
 
 
+def _parts_of_fit(fit: MerMod) -> dict[str, Any]:
+    """What a stored fit holds: all that R answers, and not R's object itself."""
+    answers = fit.__getstate__()["_known"]
+    return {
+        "index": fit.index,
+        "messages": fit.messages,
+        "imputation": fit.imputation,
+        "answers": answers,
+    }
+
+
+def _fit_from_parts(parts: dict[str, Any]) -> MerMod:
+    """The fit, once its parts have been checked."""
+    answers = parts.pop("answers")
+    check_answers(answers, len(parts["index"]))
+    fit: MerMod = check_stored(MerMod(**parts, _known=answers))
+    return fit
+
+
 class _Writer:
     """Values as JSON; tables and R objects as members of the archive."""
 
     def __init__(self, r_objects: bool) -> None:
         self.members: dict[str, bytes] = {}
+        self._names = FORMATS[NEWEST]
         self._r_objects = r_objects
         self._seen: dict[int, tuple[Any, int]] = {}
 
@@ -230,21 +265,17 @@ class _Writer:
             return {"dtype": to_cells(pd.Series([], dtype=value), "dtype")}
         if isinstance(value, BaseException):
             return {"error": [type(value).__name__, str(value)]}
-        if type(value).__name__ in _CLASSES:
-            return {"class": type(value).__name__, "fields": self._fields(value)}
+        if (kind := self._names.kind_of(value)) is not None:
+            return {"class": kind, "fields": self._fields(value, self._names.kinds[kind].fields)}
         raise EncodingError(f"a value of type {type(value).__name__} has no place in a saved file.")
 
-    def _fields(self, value: Any) -> Any:
-        held = value.__getstate__() if isinstance(value, MerMod) else vars(value)
-        found = {x.name: held[x.name] for x in fields(value)}
+    def _fields(self, value: Any, stored_names: Mapping[str, str]) -> dict[str, Any]:
+        parts = _parts_of_fit(value) if isinstance(value, MerMod) else dict(vars(value))
         if isinstance(value, MerMod | ImputedData):
-            found["r"] = self._r(value)
+            parts["r"] = self._r(value)
         if isinstance(value, MerMod):
-            found["_known"] = {
-                name: pd.DataFrame(x) if name in _TABLES else x
-                for name, x in held["_known"].items()
-            }
-        return {name: self.node(x) for name, x in found.items()}
+            parts["answers"] = self._names.stored_answers(parts["answers"])
+        return {name: self.node(parts[part]) for name, part in stored_names.items()}
 
     def _r(self, result: MerMod | ImputedData) -> str | None:
         """Write a result's R object to a member of its own, and return the member's name."""
@@ -279,11 +310,18 @@ class _Writer:
         return {"index": [*to_cells(index.array, "index"), names]}
 
 
+def _error(stored: list[str]) -> RBridgeError:
+    """An error of the base class, with the class that it had in its text."""
+    name, text = stored
+    return RBridgeError(text if name == RBridgeError.__name__ else f"{name}: {text}")
+
+
 class _Reader:
     """JSON as values: of the kinds listed here, and of no other."""
 
-    def __init__(self, archive: zipfile.ZipFile, allow_r_object: bool) -> None:
+    def __init__(self, archive: zipfile.ZipFile, names: Names, allow_r_object: bool) -> None:
         self._archive = archive
+        self._names = names
         self._allow = allow_r_object
         self._seen: dict[int, Any] = {}
 
@@ -307,43 +345,46 @@ class _Reader:
             "array": lambda x: from_cells(*x[:2]).to_numpy().reshape(x[2]),
             "column": lambda x: from_cells(*x).array,
             "dtype": lambda x: from_cells(*x).dtype,
-            "error": lambda x: RBridgeError(f"{x[0]}: {x[1]}"),
+            "error": _error,
         }
         for kind, make in kinds.items():
             if kind in node:
                 found = make(node[kind])
                 break
         else:
-            found = self._made(_CLASSES[node["class"]], node["fields"])
+            found = self._instance(self._names.kinds[node["class"]], node["fields"])
         if "number" in node:
             self._seen[node["number"]] = found
         return found
 
-    def _made(self, cls: Any, held: dict[str, Any]) -> Any:
-        values = {name: self.value(x) for name, x in held.items()}
-        if cls is MerMod:
-            known, name = values.pop("_known"), values["r"]
-            values["r"] = _Withheld()
-            if self._allow and name is not None:
-                values["r"] = rdoor.RObject(raw=self._archive.read(name))
-            return check_stored(MerMod(**values, _known=known))
-        if cls is ImputedData:
-            values = self._imputed(values)
-        return check_stored(cls(**values))
+    def _instance(self, kind: Kind, stored: dict[str, Any]) -> Any:
+        parts = {kind.fields[name]: self.value(x) for name, x in stored.items()}
+        if kind.cls is MerMod:
+            parts["r"] = self._r_object(parts["r"])
+            parts["answers"] = self._names.loaded_answers(parts["answers"])
+            return _fit_from_parts(parts)
+        if kind.cls is ImputedData:
+            parts = self._parts_of_imputed(parts)
+        return check_stored(kind.cls(**parts))
 
-    def _imputed(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Complete the fields of an `ImputedData`; earlier versions wrote others.
+    def _parts_of_imputed(self, parts: dict[str, Any]) -> dict[str, Any]:
+        """The fields of imputed data; format 1 has others in place of the log and the trace.
 
-        Those wrote a message and the lengths of the chains in place of log and trace.
+        They are a message and the lengths of the chains.
         """
-        if "message" in values:
-            message, lengths = values.pop("message"), values.pop("chain_lengths")
-            values["log"] = (message,) if message else ()
-            values["trace"] = trace_of_lengths(lengths, "changing")
-        if (name := values.get("r")) is not None:
-            allowed = self._allow
-            values["r"] = rdoor.RObject(raw=self._archive.read(name)) if allowed else _Withheld()
-        return values
+        if "message" in parts:
+            message, lengths = parts.pop("message"), parts.pop("chain_lengths")
+            parts["log"] = (message,) if message else ()
+            parts["trace"] = trace_of_lengths(lengths, "changing")
+        if parts.get("r") is not None:
+            parts["r"] = self._r_object(parts["r"])
+        return parts
+
+    def _r_object(self, member: str | None) -> Any:
+        """The R object in a member of the archive, or what stands where it was."""
+        if not self._allow or member is None:
+            return _Withheld()
+        return rdoor.RObject(raw=self._archive.read(member))
 
     def _frame(self, node: Any) -> pd.DataFrame:
         name, known, columns, index = node

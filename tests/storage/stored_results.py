@@ -1,4 +1,4 @@
-"""Small results of every kind, what their accessors say, and the files that each format has of them.
+"""Small results of every kind, what their accessors say, and files of both.
 
 ``python -m tests.storage.stored_results FOLDER`` writes the files of the present format, and beside
 each a JSON file of the values; folder 1 was made so by the last version that wrote format 1. The
@@ -7,6 +7,7 @@ files of a format are never made again: they stand for those that users have.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import sys
@@ -27,8 +28,8 @@ OF_FIT = ("formula", "reml", "nobs", "npar", "df_residual", "ngrps", "n_lvls", "
           "optimizer_message", "dropped", "imputation", "messages", "index", "fixef",
           "ranef", "varcorr", "vcov", "coef", "model_info", "tidy", "glance", "r2", "fitted",
           "residuals", "summary", "__str__")  # fmt: skip
-# What a fit has not said since the first version: the values of format 1 lack them.
-LATER = ("collation", "family", "link", "has_scale")
+# What results have not said since the first version: the values of format 1 lack them.
+LATER = ("collation", "family", "link", "has_scale", "log", "trace", "saw")
 OF_FITS = ("names", "failed", "fixef", "ranef", "varcorr", "vcov", "coef", "model_info", "tidy",
            "glance", "r2", "convergence", "fitted", "residuals")  # fmt: skip
 BY_IMPUTATION = ("fixef", "ranef", "varcorr", "vcov", "coef", "tidy", "r2")
@@ -40,7 +41,7 @@ OF_DATA = ("original", "m", "method", "kind", "seed", "settings", "warnings", "n
 def values_of(result: Any) -> Values:
     """What every accessor of a result says, as JSON has it; doubles keep every bit."""
     if isinstance(result, rb.MerMod):
-        return asked(result, [*OF_FIT, *(x for x in LATER if hasattr(result, x))])
+        return asked(result, OF_FIT)
     if isinstance(result, rb.ImputedData):
         frames = {f"[{i}]": plain(frame) for i, frame in enumerate(result)}
         return asked(result, OF_DATA) | frames
@@ -63,7 +64,7 @@ def values_of(result: Any) -> Values:
 
 def asked(result: Any, names: Any) -> Values:
     values = {}
-    for name in names:
+    for name in [*names, *(x for x in LATER if hasattr(result, x))]:
         value = getattr(result, name)
         values[name] = plain(value() if callable(value) else value)
     return values
@@ -94,7 +95,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, dt.date | pd.Timedelta):
         return {"time": str(value)}
     if value is None or isinstance(value, bool | int | str):
-        return value
+        return str(value) if isinstance(value, str) else value
+    if dataclasses.is_dataclass(value):
+        return plain(vars(value))
     assert value is pd.NA, value
     return {"missing": "NA"}
 
@@ -143,7 +146,9 @@ def odd_frames() -> tuple[list[pd.DataFrame], pd.DataFrame]:
             "flag": pd.array([True, None, False, True, True, False], dtype="boolean"),
             "grade": pd.Categorical(["low", None, "high", "low", "low", "high"],
                                     ["low", "high"], ordered=True),
-            "when": pd.to_datetime(["2020-02-29 12:00:00.123456", None, *["2021-01-01 00:00:00.5"] * 4]),
+            "when": pd.to_datetime(
+                ["2020-02-29 12:00:00.123456", None, *["2021-01-01 00:00:00.5"] * 4]
+            ),
         },
         index=["r1", "r2", "r3", "r4", "r5", "r6"],
     )  # fmt: skip
@@ -152,7 +157,7 @@ def odd_frames() -> tuple[list[pd.DataFrame], pd.DataFrame]:
         frame = original.copy()
         frame.loc["r3", "double"] = 0.1 * (i + 1)
         frame.loc["r2", "whole"] = 7 + i
-        frame.loc["r3", "text"] = "one two".split()[i]
+        frame.loc["r3", "text"] = ["one", "two"][i]
         frame.loc["r2", "flag"] = i == 0
         frame.loc["r2", "grade"] = ["low", "high"][i]
         frame.loc["r2", "when"] = pd.Timestamp("2022-03-04") + pd.Timedelta(days=i)
