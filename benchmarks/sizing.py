@@ -87,12 +87,12 @@ def _with_ballast(data: rb.ImputedData, megabytes: int) -> rb.ImputedData:
 
 
 def _shipped(model: rb.Lmer, data: rb.ImputedData) -> int:
-    return len(pickle.dumps(model.fit(data[0]).shipped(with_object=False), protocol=5))
+    return len(pickle.dumps(model.fit(data[0]).answers.tables(), protocol=5))
 
 
 def _in_this_process(model: rb.Lmer, data: rb.ImputedData) -> float:
     frame = data[0]
     start = time.perf_counter()
     for _ in range(5):
-        model.fit(frame).shipped(with_object=False)
+        model.fit(frame).answers.tables()
     return (time.perf_counter() - start) / 5

@@ -20,9 +20,9 @@ assemble_column <- function(column) {
   )
 }
 
-# A frame of the columns `names`: those of `base`, and others of the same length, a list.
-joined_frame <- function(base, own, names) {
-  columns <- c(unclass(base), own)
+# The data frame of the columns `names`: those of `base`, and `others`, a list of the same length.
+joined_frame <- function(base, others, names) {
+  columns <- c(unclass(base), others)
   frame <- columns[match(names, names(columns))]
   attr(frame, "row.names") <- .set_row_names(.row_names_info(base, 2L))
   class(frame) <- "data.frame"

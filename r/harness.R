@@ -3,8 +3,8 @@
 
 # Calls a function, by its name, with `args`; returns its value and, if there were any, the error and
 # every warning and message, in order, as plain vectors. Options, working directory, search path,
-# locale, time zone and the state of the random number generator are afterwards as they were.
-# With `plain`, R meanwhile sorts text by code point and speaks English, whatever its locale.
+# locale, time zone and the state of the random number generator are put back afterwards.
+# With `plain`, R sorts text by code point and speaks English meanwhile, whatever its locale.
 run <- function(name, args, plain = FALSE) {
   kind <- text <- where <- character()
   note <- function(what, condition) {
@@ -53,26 +53,26 @@ run <- function(name, args, plain = FALSE) {
   c(list(status, value), if (length(kind) > 0L) list(kind, text, where))
 }
 
-# Where a package's function finds itself called from: some (lme4's `influence`) look there for the
-# data of a fit's call, which live with the fit's formula.
+# The environment that a package's function is called from. Some functions (lme4's `influence`) look
+# there for the data of a fit's call, which are in the environment of the fit's formula.
 calling_place <- function(name, args) {
   fit <- if (length(args) > 0L) args[[1L]]
   if (!grepl("::", name, fixed = TRUE) || !inherits(fit, "merMod")) return(parent.frame())
   new.env(parent = environment(stats::formula(fit)))
 }
 
-# `run` of a function with `shared` and each of `own`, one after the other; an interrupt ends it.
-run_each <- function(name, shared, own, plain = FALSE) {
-  done <- list()
-  for (value in own) {
-    found <- run(name, list(shared, value), plain)
-    done[[length(done) + 1L]] <- found
-    if (found[[1L]] == "interrupt") break
+# `run` of a function with `shared` and each of `parts`, one after the other; an interrupt ends it.
+run_each <- function(name, shared, parts, plain = FALSE) {
+  outcomes <- list()
+  for (part in parts) {
+    outcome <- run(name, list(shared, part), plain)
+    outcomes[[length(outcomes) + 1L]] <- outcome
+    if (outcome[[1L]] == "interrupt") break
   }
-  done
+  outcomes
 }
 
-# A function that puts this session's settings back.
+# Notes this session's settings, and returns a function that puts them back.
 session_state <- function() {
   before <- as.list(.Options) # options() would sort them first
   loaded <- loadedNamespaces()
@@ -98,8 +98,8 @@ session_state <- function() {
   }
 }
 
-# Takes the C locale for what an answer may depend on; returns a function that puts ICU's collation,
-# which goes with it, back.
+# Sets the C locale in the categories that an answer may depend on. ICU's collation changes with it:
+# the function that is returned puts that back.
 plain_locale <- function() {
   before <- icuGetCollate()
   for (category in c("LC_COLLATE", "LC_MESSAGES", "LC_TIME")) Sys.setlocale(category, "C")
@@ -110,7 +110,7 @@ plain_locale <- function() {
 
 uses_icu <- function(collation) !collation %in% c("ICU not in use", "unknown")
 
-# By what this session sorts text: the locale, and ICU's rules where R follows them.
+# The rules by which this session sorts text: the locale's, or ICU's where R follows those.
 text_order <- function() {
   locale <- Sys.getlocale("LC_COLLATE")
   icu <- icuGetCollate()

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from .imputers.amelia import AmeliaImputer
     from .imputers.bootstrap import BootstrapImputer
     from .imputers.choose import impute
-    from .models.lmer import Lmer, start_workers
+    from .models.fitting import start_workers
+    from .models.lmer import Lmer
     from .pooled.comparisons import compare, compare_estimates
     from .pooled.mermod_list import MerModList
     from .pooled.pooled_mermod import PooledMerMod
@@ -85,7 +86,8 @@ _HOMES = {
     "imputers.choose": ("impute",),
     "fits.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
-    "models.lmer": ("Lmer", "start_workers"),
+    "models.fitting": ("start_workers",),
+    "models.lmer": ("Lmer",),
     "pooled.pooled_mermod": ("PooledMerMod",),
     "storage.files": ("load", "save"),
 }

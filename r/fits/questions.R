@@ -1,7 +1,7 @@
 # R's own methods for a fit: predict, simulate, confint, anova.
 
-# The predictions of R's own predict(); where lme4 stops although there is an answer, ours. What is
-# wrong with `newdata` comes back as a text, with what R says of it.
+# The predictions of R's own predict(), or ours where lme4 stops although there is an answer. What is
+# wrong with `newdata` is returned as a text, with R's own error.
 mermod_predict <- function(fit, newdata, re_form, allow_new_levels, ...) {
   given <- plain_arguments(list(...), "type")
   form <- read_re_form(fit, newdata, re_form)
@@ -18,12 +18,13 @@ mermod_predict <- function(fit, newdata, re_form, allow_new_levels, ...) {
   if (is.null(given$newparams)) say_offset(fit, newdata)
   if (identical(nrow(newdata), 0L)) return(list(rows = integer(), values = numeric()))
   if (loses_slope(fit, form)) {
+    linear_only(fit, paste("predict() with random effects", paste(deparse(form), collapse = " ")))
     if (!is.null(given$newparams)) return(list(problem = slope_problem(form), said = ""))
-    found <- design_rows(fit, newdata, form)
-    return(list(rows = found$rows, values = mean_rows(fit, found, fixed)))
+    design <- design_rows(fit, newdata, form)
+    return(list(rows = design$rows, values = mean_rows(fit, design, fixed)))
   }
   if (is.null(newdata) || !is.null(given$na.action)) return(predicted(newdata))
-  # lme4 takes missing numbers, and stops at missing levels: those rows have no prediction.
+  # lme4 takes missing numbers, but stops at missing levels: rows with these have no prediction.
   whole <- !lacks_level(fit, newdata, form, fixed)
   values <- rep(NA_real_, nrow(newdata))
   if (any(whole)) {
@@ -38,7 +39,7 @@ mermod_simulate <- function(fit, nsim, seed, ...) {
   if (is.character(given$re.form)) given["re.form"] <- list(read_re_form(fit, newdata, given$re.form))
   refuse_shadowed(stats::formula(fit), c(names(newdata), names(stats::model.frame(fit))))
   arguments <- c(list(fit, nsim = nsim, seed = seed), plain_arguments(given))
-  # Random effects that are not given are drawn: their groups are needed, too.
+  # simulate() draws the random effects that it isn't given, so that new data need their groups too.
   problem <- newdata_problem(fit, newdata, NULL, isTRUE(given$allow.new.levels), TRUE, FALSE)
   if (is.null(problem) && loses_slope(fit, given$re.form)) problem <- slope_problem(given$re.form)
   if (!is.null(problem)) {
@@ -55,7 +56,8 @@ mermod_simulate <- function(fit, nsim, seed, ...) {
 }
 
 say_weights <- function(fit) {
-  if (!is.null(stats::getCall(fit)$weights)) {
+  # In a model without a scale the weights are numbers of trials, which simulate() uses.
+  if (lme4::isLMM(fit) && !is.null(stats::getCall(fit)$weights)) {
     warning("lme4's simulate() gives every row the residual variance sigma^2, and leaves the fit's ",
       "weights out", call. = FALSE)
   }

@@ -1,6 +1,6 @@
 # The tables of a fit, as plain vectors.
 
-# What is cheap to say.
+# What an attribute of a fit is read from: it costs little to ask.
 mermod_core <- function(fit) {
   formula <- stats::formula(fit)
   beta <- lme4::fixef(fit)
@@ -27,6 +27,7 @@ mermod_core <- function(fit) {
     link = stats::family(fit)$link,
     has_scale = isTRUE(as.logical(fit@devcomp$dims[["useSc"]])),
     criterion = unname(fit@devcomp$cmp[[if (reml) "REML" else "dev"]]),
+    deviance = if (!lme4::isLMM(fit)) stats::deviance(fit), # of an lmer fit it is the criterion
     log_lik = as.numeric(likelihood),
     npar = as.integer(attr(likelihood, "df")),
     aic = stats::AIC(likelihood),
@@ -46,10 +47,11 @@ mermod_vcov <- function(fit) {
   list(terms = as.character(rownames(v)), vcov = unname(as.matrix(v)))
 }
 
-# As as.data.frame(VarCorr(fit)) has it: variances, then covariances, of one group after another.
+# The table of as.data.frame(VarCorr(fit)): of one group after another the variances, then the
+# covariances; and last the residual variance, if the model has a scale.
 mermod_varcorr <- function(fit) {
-  found <- lme4::VarCorr(fit)
-  parts <- lapply(found, function(v) {
+  matrices <- lme4::VarCorr(fit)
+  parts <- lapply(matrices, function(v) {
     below <- lower.tri(v)
     terms <- rownames(v)
     list(
@@ -58,16 +60,18 @@ mermod_varcorr <- function(fit) {
       sdcor = c(attr(v, "stddev"), attr(v, "correlation")[below])
     )
   })
-  scale <- attr(found, "sc")
+  scale <- if (isTRUE(attr(matrices, "useSc"))) attr(matrices, "sc")
   whole <- function(name, last) c(unlist(lapply(parts, `[[`, name), use.names = FALSE), last)
   list(
-    grp = c(rep(names(found), lengths(lapply(parts, `[[`, "vcov"))), "Residual"),
-    var1 = whole("var1", NA_character_), var2 = whole("var2", NA_character_),
+    grp = c(rep(names(matrices), lengths(lapply(parts, `[[`, "vcov"))), rep("Residual", length(scale))),
+    var1 = whole("var1", rep(NA_character_, length(scale))),
+    var2 = whole("var2", rep(NA_character_, length(scale))),
     vcov = whole("vcov", scale^2), sdcor = whole("sdcor", scale)
   )
 }
 
-# As as.data.frame(ranef(fit, condVar = TRUE)) has it, in half the time: that one makes factors.
+# The table of as.data.frame(ranef(fit, condVar = TRUE)), without the factors that it makes, which take
+# half of its time.
 mermod_ranef <- function(fit) {
   tables <- lme4::ranef(fit, condVar = TRUE)
   sizes <- lengths(tables) * vapply(tables, nrow, 1L) # terms x levels
@@ -80,8 +84,8 @@ mermod_ranef <- function(fit) {
   )
 }
 
-# The conditional standard deviations of a table of ranef(): its terms' variances come as one array,
-# terms x terms x levels, or, where the terms were written apart, as a list of such arrays.
+# The conditional standard deviations of a table of ranef(). Its variances are one array, terms x terms
+# x levels, or, where the terms were written apart, a list of such arrays.
 condsd_of <- function(table) {
   variances <- attr(table, "postVar")
   if (is.null(variances)) return(rep(NA_real_, length(table) * nrow(table)))
@@ -97,7 +101,7 @@ mermod_coef <- function(fit) {
   })
 }
 
-# Fitted values and residuals with the numbers of the rows that they belong to.
+# Fitted values and residuals, and the numbers of the rows that they belong to.
 mermod_cases <- function(fit) {
   values <- stats::fitted(fit)
   residuals <- stats::residuals(fit)
@@ -110,7 +114,7 @@ mermod_cases <- function(fit) {
   )
 }
 
-# What several of these functions say of a fit; one that R refuses is left out.
+# What several of these functions return for a fit, without those in which R stopped.
 mermod_answers <- function(fit, functions) {
   answers <- lapply(functions, function(name) {
     tryCatch(list(find_function(name)(fit)), error = function(condition) NULL)
@@ -122,12 +126,13 @@ mermod_answers <- function(fit, functions) {
 mermod_print <- function(fit) utils::capture.output(print(fit))
 
 mermod_summary <- function(fit) {
-  found <- summary(fit)
-  utils::capture.output(print(found))
+  table <- summary(fit)
+  utils::capture.output(print(table))
 }
 
 # Variance of the fixed predictions, mean variance of the random ones, residual variance.
 variance_shares <- function(fit) {
+  linear_only(fit, "r2")
   covs <- lme4::VarCorr(fit)
   n <- stats::nobs(fit)
   random <- mapply(function(cov, z) {
@@ -139,4 +144,12 @@ variance_shares <- function(fit) {
     random = sum(random),
     residual = stats::sigma(fit)^2
   )
+}
+
+# Refuses a generalised model by name, where what follows holds for linear ones only.
+linear_only <- function(fit, what) {
+  if (lme4::isLMM(fit)) return(invisible())
+  family <- stats::family(fit)
+  stop(what, " is for linear mixed models: this one is of family '", family$family, "' with link '",
+    family$link, "'", call. = FALSE)
 }

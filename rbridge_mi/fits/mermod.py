@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Generic, Literal, Protocol, TypeVar, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -21,42 +21,16 @@ from ..base.arguments import (
     re_form_text,
 )
 from ..base.glossary import beside, checked
-from ..base.replies import Reply, told
+from ..base.replies import told
 from ..base.text import Printed
 from ..errors import ArgumentError, RBridgeWarning, RWarning
+from .answers import Answers, Askable
 from .comparable import check_comparable
 
 __all__ = ["MerMod"]
 
-RFunction = Literal[
-    "mermod_core",
-    "mermod_vcov",
-    "mermod_varcorr",
-    "mermod_ranef",
-    "mermod_coef",
-    "mermod_cases",
-    "mermod_print",
-    "mermod_summary",
-    "variance_shares",
-]
-# What a fit keeps of R before it leaves this process.
-_TABLES: tuple[RFunction, ...] = (
-    "mermod_core",
-    "mermod_vcov",
-    "mermod_varcorr",
-    "mermod_ranef",
-    "mermod_coef",
-    "mermod_cases",
-)
-_PRINTED: tuple[RFunction, ...] = ("mermod_print", "mermod_summary")
-# What comes along with a first question, since it costs little beside the call.
-_TOGETHER: dict[RFunction, tuple[RFunction, ...]] = {
-    **dict.fromkeys(_TABLES[:3], _TABLES[:3]),
-    "mermod_ranef": ("mermod_ranef", "mermod_coef"),
-}
-
-# Arguments of R's methods, by R's names: those that are passed on, and those that are not, with the
-# reason.
+# Arguments of R's methods, by R's names: those that are passed on, and those that are refused, with
+# the reason.
 _OLD_NAMES = dict.fromkeys(("ReForm", "REForm", "REform"), "it is an old name of re_form")
 _PREDICT = ("random.only", "newparams", "na.action", "type")
 _NOT_PREDICT = {**_OLD_NAMES, "terms": "lme4 has not implemented it"}
@@ -87,113 +61,166 @@ _NOT_CONFINT = {
     "cl": "it is an R cluster",
 }
 
-T = TypeVar("T")
-
-
-class Askable(Protocol):
-    """The fitted R object: any R function can be called on it."""
-
-    def call(self, function: str, *args: Any, **kwargs: Any) -> Reply: ...
-
-
-class _Core(Generic[T]):
-    """An attribute that is read from what `mermod_core` in R says of the fit."""
-
-    def __init__(self, read: Callable[[Mapping[str, Any]], T]) -> None:
-        self._read = read
-
-    @overload
-    def __get__(self, fit: None, owner: type) -> _Core[T]: ...
-    @overload
-    def __get__(self, fit: MerMod, owner: type) -> T: ...
-    def __get__(self, fit: MerMod | None, owner: type) -> _Core[T] | T:
-        return self if fit is None else self._read(fit._ask("mermod_core"))
-
 
 @dataclass(frozen=True, eq=False)
 class MerMod:
-    """A model fitted by ``lme4::lmer``; every number has the 64 bits that R gave it.
+    """A mixed model fitted by lme4; every number has the 64 bits that R gave it.
 
-    What costs R time is fetched when first asked for, and kept. A pickled fit holds all of it, so
-    that it can be read where there is no R.
+    What costs R time is fetched when first asked for, and kept in `answers`. A pickled fit holds
+    all of it, so that it can be read where there is no R.
 
     Attributes
     ----------
-    formula : str
-        As R writes it.
-    reml : bool
-        Fitted by restricted maximum likelihood.
-    family, link : str
-        Of the response's distribution; "gaussian" and "identity" for ``lmer``.
-    has_scale : bool
-        Whether the model has a residual standard deviation (binomial and Poisson models have none).
-    nobs, npar, df_residual : int
-        Rows used; estimated parameters; their difference.
-    ngrps : dict
-        Number of levels per grouping factor.
-    sigma : float
-        Residual standard deviation, in the units of the response.
-    theta : Series
-        Covariance parameters on lme4's scale, by R's names.
-    log_lik, aic, bic, criterion : float
-        After REML of the restricted likelihood; criterion is -2 log-likelihood at the optimum.
-    is_singular : bool
-        On the boundary of the covariance parameters, ``isSingular(m)``.
+    answers : Answers
+        The fitted R object, and what it has answered so far.
+    index : Index
+        Of the frame that the model was fitted to.
     messages : tuple of str
         Everything that R said while fitting: warnings and messages.
-    optimizer, optimizer_message : str
-    collation : str
-        By what R sorted text while it fitted, such as "C" or "en_US.UTF-8 (ICU: root)": of a
-        column of text R makes a factor whose levels, and so the reference level, are in that order,
-        which hangs on the locale of this process. Give a categorical for an order of your own.
-    dropped : tuple of str
-        Coefficients dropped since the design was rank deficient.
     imputation : int or None
         The data set (from 1) that it was fitted to, in a list of fits.
-    r : RObject
-        The R object: ``fit.r.call("pkg::function", ...)`` asks R anything of it.
+
+    See Also
+    --------
+    Lmer : Fits one to a frame.
+    MerModList : The fits to m data sets.
+    PooledMerMod : What they say together.
     """
 
-    r: Askable = field(repr=False)
+    answers: Answers = field(repr=False)
     index: pd.Index = field(repr=False)
     messages: tuple[str, ...] = ()
     imputation: int | None = None
-    _known: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    formula = _Core(lambda core: str(core["formula"][0]))
-    reml = _Core(lambda core: bool(core["reml"][0]))
-    # A file of an earlier version doesn't say these: its fits are linear.
-    family = _Core(lambda core: str(core.get("family", ["gaussian"])[0]))
-    link = _Core(lambda core: str(core.get("link", ["identity"])[0]))
-    has_scale = _Core(lambda core: bool(core.get("has_scale", [True])[0]))
-    nobs = _Core(lambda core: int(core["nobs"][0]))
-    npar = _Core(lambda core: int(core["npar"][0]))
-    df_residual = _Core(lambda core: int(core["df_residual"][0]))
-    ngrps = _Core(
-        lambda core: {
-            str(name): int(n)
-            for name, n in zip(core["group_names"], core["group_counts"], strict=True)
-        }
-    )
-    n_lvls = _Core(lambda core: int(core["n_flist"][0]))
-    sigma = _Core(lambda core: float(core["sigma"][0]))
-    theta = _Core(lambda core: _series(core["theta"], core["theta_names"], "theta"))
-    beta = _Core(lambda core: _series(core["beta"], core["terms"], "estimate"))
-    log_lik = _Core(lambda core: float(core["log_lik"][0]))
-    aic = _Core(lambda core: float(core["aic"][0]))
-    bic = _Core(lambda core: float(core["bic"][0]))
-    criterion = _Core(lambda core: float(core["criterion"][0]))
-    is_singular = _Core(lambda core: bool(core["singular"][0]))
-    optimizer = _Core(lambda core: str(core["optimizer"][0]))
-    optimizer_message = _Core(lambda core: " ".join(core["optimizer_message"]))
-    collation = _Core(lambda core: " ".join(core.get("collation", ())))
-    dropped = _Core(lambda core: tuple(core["dropped"] if core["dropped"] is not None else ()))
+    @property
+    def r(self) -> Askable:
+        """The R object: ``fit.r.call("pkg::function", ...)`` asks R anything of it."""
+        return self.answers.r
 
-    # -- the tables of DESIGN.md ------------------------------------------------------------
+    @property
+    def formula(self) -> str:
+        """The formula as R writes it."""
+        return str(self._core["formula"][0])
+
+    @property
+    def reml(self) -> bool:
+        """Whether it was fitted by restricted maximum likelihood; False for generalised models."""
+        return bool(self._core["reml"][0])
+
+    @property
+    def family(self) -> str:
+        """The family of the response's distribution; "gaussian" for ``lmer``."""
+        # A file of an earlier version doesn't say: its fits are linear. So for link and has_scale.
+        return str(self._core.get("family", ["gaussian"])[0])
+
+    @property
+    def link(self) -> str:
+        """The link function's name; "identity" for ``lmer``."""
+        return str(self._core.get("link", ["identity"])[0])
+
+    @property
+    def has_scale(self) -> bool:
+        """Whether there is a residual standard deviation: not in binomial and Poisson models."""
+        return bool(self._core.get("has_scale", [True])[0])
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows used."""
+        return int(self._core["nobs"][0])
+
+    @property
+    def npar(self) -> int:
+        """Number of estimated parameters."""
+        return int(self._core["npar"][0])
+
+    @property
+    def df_residual(self) -> int:
+        """Number of rows minus number of estimated parameters."""
+        return int(self._core["df_residual"][0])
+
+    @property
+    def ngrps(self) -> dict[str, int]:
+        """Number of levels per grouping factor."""
+        core = self._core
+        names_and_counts = zip(core["group_names"], core["group_counts"], strict=True)
+        return {str(name): int(count) for name, count in names_and_counts}
+
+    @property
+    def n_lvls(self) -> int:
+        """Number of grouping factors, under the name of merTools' ``modelInfo``."""
+        return int(self._core["n_flist"][0])
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation, in the units of the response; nan without `has_scale`."""
+        return float(self._core["sigma"][0]) if self.has_scale else float("nan")
+
+    @property
+    def theta(self) -> pd.Series[float]:
+        """Covariance parameters on lme4's scale, by R's names."""
+        return _series(self._core["theta"], self._core["theta_names"], "theta")
+
+    @property
+    def beta(self) -> pd.Series[float]:
+        """Fixed effects, by term."""
+        return _series(self._core["beta"], self._core["terms"], "estimate")
+
+    @property
+    def log_lik(self) -> float:
+        """Log-likelihood; the restricted one after REML."""
+        return float(self._core["log_lik"][0])
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion; of the restricted likelihood after REML."""
+        return float(self._core["aic"][0])
+
+    @property
+    def bic(self) -> float:
+        """Bayesian information criterion; of the restricted likelihood after REML."""
+        return float(self._core["bic"][0])
+
+    @property
+    def criterion(self) -> float:
+        """Minus twice the log-likelihood at the optimum; the restricted one after REML."""
+        return float(self._core["criterion"][0])
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether it is on the boundary of the covariance parameters: ``isSingular(m)``."""
+        return bool(self._core["singular"][0])
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer, as lme4 names it."""
+        return str(self._core["optimizer"][0])
+
+    @property
+    def optimizer_message(self) -> str:
+        """What the optimizer said at its end."""
+        return " ".join(self._core["optimizer_message"])
+
+    @property
+    def collation(self) -> str:
+        """How R sorted text while it fitted, such as "C" or "en_US.UTF-8 (ICU: root)".
+
+        R makes a factor of a column of text, with its levels in that order: the first of them, the
+        reference level, hangs on the locale of this process. Give a categorical for an order of
+        your own.
+        """
+        return " ".join(self._core.get("collation", ()))
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Coefficients that were dropped since the design was rank deficient."""
+        names = self._core["dropped"]
+        return tuple(names if names is not None else ())
+
+    # -- tables ------------------------------------------------------------
 
     def fixef(self) -> pd.DataFrame:
         """Fixed effects: term, estimate. In R: ``fixef(m)``."""
-        core = self._ask("mermod_core")
+        core = self._core
         return checked(pd.DataFrame({"term": core["terms"], "estimate": core["beta"]}), "fixef")
 
     def ranef(self) -> pd.DataFrame:
@@ -202,21 +229,21 @@ class MerMod:
         Columns grpvar, term, grp, condval, condsd; in R:
         ``as.data.frame(ranef(m, condVar = TRUE))``.
         """
-        return checked(pd.DataFrame(dict(self._ask("mermod_ranef"))), "ranef")
+        return checked(pd.DataFrame(dict(self.answers["mermod_ranef"])), "ranef")
 
     def varcorr(self) -> pd.DataFrame:
         """Variances and covariances of the random effects, and sigma squared.
 
-        Columns grp, var1, var2, vcov, sdcor; var2 is missing for a variance, both for the
-        residual. In R: ``as.data.frame(VarCorr(m))``.
+        Columns grp, var1, var2, vcov, sdcor; var2 is missing for a variance, and var1 too for the
+        residual, which only a fit with a scale has. In R: ``as.data.frame(VarCorr(m))``.
         """
-        return checked(pd.DataFrame(dict(self._ask("mermod_varcorr"))), "varcorr")
+        return checked(pd.DataFrame(dict(self.answers["mermod_varcorr"])), "varcorr")
 
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects, terms x terms. In R: ``vcov(m)``."""
-        found = self._ask("mermod_vcov")
-        terms = list(found["terms"])
-        return pd.DataFrame(found["vcov"].copy(), index=terms, columns=terms)
+        answer = self.answers["mermod_vcov"]
+        terms = list(answer["terms"])
+        return pd.DataFrame(answer["vcov"].copy(), index=terms, columns=terms)
 
     def coef(self) -> pd.DataFrame:
         """Fixed plus random effects per level: grpvar, grp, a column per term. In R: ``coef(m)``.
@@ -229,9 +256,9 @@ class MerMod:
     def coef_parts(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The two parts of `coef`: grpvar and grp, and the terms' columns, row by row."""
         keys, values = [], []
-        for grpvar, found in self._ask("mermod_coef").items():
-            keys.append(pd.DataFrame({"grpvar": grpvar, "grp": found["grp"]}))
-            values.append(pd.DataFrame(found["values"].copy(), columns=list(found["terms"])))
+        for grpvar, table in self.answers["mermod_coef"].items():
+            keys.append(pd.DataFrame({"grpvar": grpvar, "grp": table["grp"]}))
+            values.append(pd.DataFrame(table["values"].copy(), columns=list(table["terms"])))
         return stacked(keys), stacked(values)
 
     def model_info(self) -> pd.DataFrame:
@@ -250,10 +277,10 @@ class MerMod:
         Columns effect, group, term, estimate, std_error, statistic: the fixed effects, then
         standard deviations (``sd__term``) and correlations (``cor__a.b``) of the random ones.
         """
-        core = self._ask("mermod_core")
+        core = self._core
         beta = core["beta"]
-        std_error = np.sqrt(np.diag(self._ask("mermod_vcov")["vcov"]))
-        random = random_terms(self._ask("mermod_varcorr"))
+        std_error = np.sqrt(np.diag(self.answers["mermod_vcov"]["vcov"]))
+        random = random_terms(self.answers["mermod_varcorr"])
         none = np.full(len(random), np.nan)
         frame = pd.DataFrame(
             {
@@ -270,15 +297,21 @@ class MerMod:
     def glance(self) -> pd.DataFrame:
         """One row on the whole model, as broom.mixed's ``glance(m)``.
 
-        Columns nobs, sigma, log_lik, aic, bic, reml_crit (deviance after ML), df_residual.
+        Columns nobs, sigma, log_lik, aic, bic, reml_crit (deviance where the fit is not by REML),
+        df_residual.
         """
+        core = self._core
+        # For a generalised model R's deviance() is another number than -2 log-likelihood.
+        deviance = core.get("deviance")
         row = {
             "nobs": [self.nobs],
             "sigma": [self.sigma],
             "log_lik": [self.log_lik],
             "aic": [self.aic],
             "bic": [self.bic],
-            "reml_crit" if self.reml else "deviance": [self.criterion],
+            "reml_crit" if self.reml else "deviance": [
+                self.criterion if deviance is None else float(deviance[0])
+            ],
             "df_residual": [self.df_residual],
         }
         return checked(pd.DataFrame(row), "glance_reml" if self.reml else "glance_ml")
@@ -297,13 +330,19 @@ class MerMod:
         over the rows where there are random slopes (Johnson 2014, eq. 10), var_residual. In R:
         ``performance::r2_nakagawa(m)``, ``performance::icc(m)``.
 
+        Raises
+        ------
+        ArgumentError
+            The model is a generalised one: its residual variance hangs on the link.
+
         References
         ----------
         Nakagawa, Johnson and Schielzeth (2017), Journal of the Royal Society Interface 14,
         20170213, eqs. 2.2 to 2.5; Johnson (2014), Methods in Ecology and Evolution 5, 944-946.
         """
-        found = self._ask("variance_shares")
-        fixed, random, residual = (float(found[x][0]) for x in ("fixed", "random", "residual"))
+        self._check_linear("r2")
+        shares = self.answers["variance_shares"]
+        fixed, random, residual = (float(shares[x][0]) for x in ("fixed", "random", "residual"))
         total = fixed + random + residual
         row = {
             "r2_marginal": [fixed / total],
@@ -318,17 +357,17 @@ class MerMod:
 
     def fitted(self) -> pd.Series[float]:
         """Fitted values with all random effects, by the frame's index. In R: ``fitted(m)``."""
-        found = self._ask("mermod_cases")
-        return self._cases(found["rows"], found["fitted"], "fitted")
+        cases = self.answers["mermod_cases"]
+        return self._by_row(cases["rows"], cases["fitted"], "fitted")
 
     def residuals(self) -> pd.Series[float]:
-        """Response minus fitted values, by the frame's index. In R: ``residuals(m)``."""
-        found = self._ask("mermod_cases")
-        return self._cases(found["residual_rows"], found["residuals"], "residuals")
+        """Residuals by the frame's index, for ``lmer`` response minus fitted: ``residuals(m)``."""
+        cases = self.answers["mermod_cases"]
+        return self._by_row(cases["residual_rows"], cases["residuals"], "residuals")
 
     def summary(self) -> Printed:
         """What R prints for ``summary(m)``."""
-        return Printed.of(self._ask("mermod_summary"))
+        return Printed.of(self.answers["mermod_summary"])
 
     # -- asked of R -------------------------------------------------------------------------
 
@@ -420,19 +459,19 @@ class MerMod:
             raise ArgumentError(
                 f"se_fit=True can't be combined with {', '.join(given.keys() - {'type'})}."
             )
-        asked = {
+        question = {
             "newdata": self.needed(newdata),
             "re_form": form,
             "allow_new_levels": allow_new_levels,
         }
-        found = told(self.r.call("mermod_predict", **asked, **given), self.imputation)
-        index = self._index(newdata)[found["rows"] - 1]
-        values = pd.Series(found["values"], index=index, name="predict")
+        predicted = told(self.r.call("mermod_predict", **question, **given), self.imputation)
+        index = self._index(newdata)[predicted["rows"] - 1]
+        values = pd.Series(predicted["values"], index=index, name="predict")
         if not se_fit:
             return values
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RWarning)  # the same was said of the values
-            reply = self.r.call("prediction_parts", **asked, observed=False, method=None)
+            warnings.simplefilter("ignore", RWarning)  # the values' own call has warned already
+            reply = self.r.call("prediction_parts", **question, observed=False, method=None)
             parts = told(reply, self.imputation)
         errors = pd.Series(
             np.sqrt(parts["variance"]), index=self._index(newdata)[parts["rows"] - 1]
@@ -487,9 +526,9 @@ class MerMod:
             if "use.u" in given:
                 raise ArgumentError("give one of use_u and re_form: each says which effects stay.")
         reply = self.r.call("mermod_simulate", nsim=nsim, seed=seed, **given)
-        found = told(reply, self.imputation)
-        frame = pd.DataFrame(dict(zip(found["names"], found["values"], strict=True)))
-        frame.index = self._index(newdata)[found["rows"] - 1]
+        draws = told(reply, self.imputation)
+        frame = pd.DataFrame(dict(zip(draws["names"], draws["values"], strict=True)))
+        frame.index = self._index(newdata)[draws["rows"] - 1]
         return frame
 
     def confint(
@@ -547,9 +586,9 @@ class MerMod:
         reply = self.r.call(
             "mermod_confint", parm=parm, level=level, method=method, seed=seed, **given
         )
-        found = told(reply, self.imputation)
+        limits = told(reply, self.imputation)
         frame = pd.DataFrame(
-            {"term": found["terms"], "conf_low": found["low"], "conf_high": found["high"]}
+            {"term": limits["terms"], "conf_low": limits["low"], "conf_high": limits["high"]}
         )
         return checked(frame, "confint")
 
@@ -615,10 +654,9 @@ class MerMod:
         reply = self.r.call("mermod_anova", objects, refit=refit)
         for text in reply.warnings:
             warnings.warn(f"R: {text.strip()}", RWarning, stacklevel=2)
-        found = reply.value
         formulas = [self.formula, *(x.formula for x in others)]
-        frame = pd.DataFrame(found["table"])
-        frame.index = pd.Index([formulas[i - 1] for i in found["order"]], name="formula")
+        frame = pd.DataFrame(reply.value["table"])
+        frame.index = pd.Index([formulas[i - 1] for i in reply.value["order"]], name="formula")
         return checked(frame, "anova")
 
     # -- plumbing ---------------------------------------------------------------------------
@@ -634,44 +672,31 @@ class MerMod:
             )
 
     def needed(self, newdata: pd.DataFrame | None) -> pd.DataFrame | None:
-        """Of new data, the columns that the fit knows by name: R may be unable to hold others."""
+        """Return the columns of new data that the fit has: R may be unable to hold others."""
         # A file of an earlier version may not say.
-        columns = self._ask("mermod_core").get("columns")
+        columns = self._core.get("columns")
         if newdata is None or columns is None:
             return newdata
         return newdata[[x for x in newdata.columns if isinstance(x, str) and x in columns]]
 
-    def _ask(self, function: RFunction) -> Any:
-        if function not in self._known:
-            self._ask_all(_TOGETHER.get(function, ()))
-        if function not in self._known:  # alone, then, for R's own words where R refuses it
-            self._known[function] = self.r.call(function).value
-        return self._known[function]
-
-    def _ask_all(self, functions: Iterable[RFunction]) -> None:
-        """In one call; what R refuses here, it refuses wherever it is asked."""
-        left = [x for x in functions if x not in self._known]
-        if left:
-            self._known.update(self.r.call("mermod_answers", left).value)
-
     def _index(self, newdata: pd.DataFrame | None) -> pd.Index:
         return self.index if newdata is None else newdata.index
 
-    def _cases(self, rows: Any, values: Any, name: str) -> pd.Series[float]:
+    def _by_row(self, rows: Any, values: Any, name: str) -> pd.Series[float]:
         return pd.Series(values.copy(), index=self.index[rows - 1], name=name)
 
-    def shipped(self, with_object: bool) -> dict[str, Any]:
-        """The fields, as a worker sends them: all tables, and R's object if asked for.
+    @property
+    def _core(self) -> Mapping[str, Any]:
+        """R's answer that most attributes are read from."""
+        core: Mapping[str, Any] = self.answers["mermod_core"]
+        return core
 
-        What R prints stays behind: the receiver can ask for it, and it costs as much as all
-        tables.
-        """
-        self._ask_all(_TABLES)
-        return {**self.__dict__, "r": self.r if with_object else None}
-
-    def __getstate__(self) -> dict[str, Any]:
-        self._ask_all(_TABLES + _PRINTED)
-        return self.__dict__
+    def _check_linear(self, what: str) -> None:
+        if (self.family, self.link) != ("gaussian", "identity"):
+            raise ArgumentError(
+                f"{what} is for linear mixed models: this one is of family {self.family!r} with "
+                f"link {self.link!r}."
+            )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MerMod):
@@ -688,12 +713,14 @@ class MerMod:
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        return "\n".join(self._ask("mermod_print"))
+        return "\n".join(self.answers["mermod_print"])
 
     def __repr__(self) -> str:
         groups = ", ".join(f"{name} {n}" for name, n in self.ngrps.items())
-        how = "REML" if self.reml else "ML"
-        return f"<MerMod: {self.formula}; {how}, {self.nobs} obs., {groups}>"
+        method = "REML" if self.reml else "ML"
+        if (self.family, self.link) != ("gaussian", "identity"):
+            method = f"{self.family} ({self.link}), {method}"
+        return f"<MerMod: {self.formula}; {method}, {self.nobs} obs., {groups}>"
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()

@@ -30,7 +30,8 @@ from ..errors import (
 from ..fits.mermod import MerMod
 from ..imputers import amelia_arguments as amelia
 from ..imputers.choose import impute
-from ..models.lmer import Lmer, start_workers
+from ..models.fitting import check_model, start_workers
+from ..models.lmer import Lmer
 from ..pooled.mermod_list import MerModList
 from . import outputs
 from .data import DataFile, read_data
@@ -289,9 +290,9 @@ def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) 
     if job.imputation.engine in ("amelia", "auto"):
         _check_amelia(job, frame, data.broken, mistakes)
     try:
-        Lmer(job.model.formula).check(frame)
+        check_model(Lmer(job.model.formula), frame)
         if not mistakes.under("model"):
-            model.check(frame)
+            check_model(model, frame)
     except FormulaError as error:
         text = error.r_message or str(error)
         unread = [x for x in data.unused if f"'{x}'" in text]

@@ -102,7 +102,7 @@ class _Pandas:
 
 # What is known better than the annotation says, or is made when the result is loaded.
 _BY_HAND: dict[tuple[str, str], Any] = {
-    ("MerMod", "r"): Any,
+    ("MerMod", "answers"): Any,
     ("ImputedData", "r"): Any,
     ("ImputedData", "store"): CellStore | RowStore | FrameStore,
 }

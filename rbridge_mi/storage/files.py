@@ -26,6 +26,7 @@ from ..data.imputed_data import ImputedData
 from ..data.on_disk import Filed
 from ..data.provenance import trace_of_lengths
 from ..errors import ArgumentError, EncodingError, MissingPathError, RBridgeError
+from ..fits.answers import Answers
 from ..fits.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
@@ -202,21 +203,20 @@ def _missing(path: Path) -> str:
 
 
 def _parts_of_fit(fit: MerMod) -> dict[str, Any]:
-    """What a stored fit holds: all that R answers, and not R's object itself."""
-    answers = fit.__getstate__()["_known"]
+    """What a stored fit holds: all that R answers, but not R's object itself."""
     return {
         "index": fit.index,
         "messages": fit.messages,
         "imputation": fit.imputation,
-        "answers": answers,
+        "answers": fit.answers.all(),
     }
 
 
 def _fit_from_parts(parts: dict[str, Any]) -> MerMod:
-    """The fit, once its parts have been checked."""
-    answers = parts.pop("answers")
+    """The fit, after a look at its parts."""
+    answers, r = parts.pop("answers"), parts.pop("r")
     check_answers(answers, len(parts["index"]))
-    fit: MerMod = check_stored(MerMod(**parts, _known=answers))
+    fit: MerMod = check_stored(MerMod(Answers(r, answers), **parts))
     return fit
 
 

@@ -16,6 +16,7 @@ import pytest
 import rbridge_mi as rb
 from rbridge_mi import rdoor
 from rbridge_mi.base.glossary import GLOSSARY
+from rbridge_mi.fits.answers import Answers
 from rbridge_mi.mertools import MerToolsTables
 from rbridge_mi.testing.ordering import steady_rscript
 from tests.conftest import VIGNETTE
@@ -342,7 +343,7 @@ def vignette(printed: dict[str, Any], fit: rb.MerMod) -> MerToolsTables:
             "mermod_varcorr": varcorr[["grp", "var1", "var2", "vcov", "sdcor"]],
             "mermod_vcov": {"terms": terms, "vcov": np.diag(se**2)},
         }
-        fits.append(replace(fit, imputation=i, r=NoR(), _known=known))
+        fits.append(replace(fit, imputation=i, answers=Answers(NoR(), known)))
     return MerToolsTables(fits)
 
 

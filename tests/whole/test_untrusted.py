@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
+from rbridge_mi import rdoor
 from rbridge_mi.jobs import JobError, check_job, run_job
 
 GOOD = "y ~ x + (1 | g)"
@@ -252,6 +253,11 @@ NAMES = [
 ]
 
 
+def plan(model: rb.Lmer, data: pd.DataFrame) -> None:
+    """Make R's call, as workers do without the checks that come before any fit."""
+    rdoor.call_object("plan_model", model.specification(data), list(data.columns))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_contrasts_call_only_rs_own(name: str, data: pd.DataFrame, canary: Path) -> None:
     commands = data.assign(f=data["f"].map({"a": "touch canary", "b": "b", "c": "c"}))
@@ -259,7 +265,7 @@ def test_contrasts_call_only_rs_own(name: str, data: pd.DataFrame, canary: Path)
         with pytest.raises(rb.FormulaError, match=r"contrasts of 'f' must be one of contr\.treat"):
             rb.Lmer("y ~ f + (1 | g)", contrasts={"f": value}).fit(commands)
         with pytest.raises(rb.RCallError, match=r"contrasts of 'f'"):
-            rb.Lmer("y ~ f + (1 | g)", contrasts={"f": value})._fit_one(commands, None)
+            plan(rb.Lmer("y ~ f + (1 | g)", contrasts={"f": value}), commands)
 
 
 @pytest.mark.parametrize("name", ["contr.sum", "system", "C", "T", "if", "~", "(weights)", "NA"])
@@ -310,7 +316,7 @@ def test_optimizers_are_those_of_the_list(name: Any, data: pd.DataFrame, canary:
     with pytest.raises(rb.FormulaError, match=r"the optimizer '.*' is none of nloptwrap"):
         model.fit(data)
     with pytest.raises(rb.RCallError, match=r"the optimizer '.*' is none of nloptwrap"):
-        model._fit_one(data, None)
+        plan(model, data)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

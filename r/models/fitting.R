@@ -1,27 +1,36 @@
-# A model, list(formula, allow, arguments, names, vectors, control), as a call that waits for data of
-# these columns; nothing of it is evaluated.
-plan_lmer <- function(model, columns) {
+# A model as the call that R will make once it has data of these columns; nothing of it is evaluated.
+# `model` is list(fitter, control_maker, formula, allow, arguments, names, vectors, control): the names
+# of lme4's two functions, the formula, what it may call besides, and the arguments: plain ones, names
+# of columns, vectors of one value per row, and those of the control.
+plan_model <- function(model, columns) {
   model$arguments["contrasts"] <- list(lapply(model$arguments$contrasts, coding_values))
   if (length(model$arguments$contrasts) == 0L) model$arguments$contrasts <- NULL
   check_names_of_functions(model$arguments$contrasts, model$control, model$allow)
   formula <- parse_formula(model$formula, columns, model$allow)
   call <- c(
-    list(quote(lmer), formula = formula, data = quote(data)), model$arguments,
+    list(as.name(model$fitter), formula = formula, data = quote(data)), model$arguments,
     lapply(model$names, as.name)
   )
   vectors <- model$vectors
   for (name in names(vectors)) {
     # A column of that name would be found before the vector.
-    own <- if (name %in% columns) make.unique(c(columns, paste0(".", name))) else name
-    own <- own[length(own)]
-    names(vectors)[names(vectors) == name] <- own
-    call[[name]] <- as.name(own)
+    free <- if (name %in% columns) make.unique(c(columns, paste0(".", name))) else name
+    free <- free[length(free)]
+    names(vectors)[names(vectors) == name] <- free
+    call[[name]] <- as.name(free)
   }
   if (length(model$control) > 0L) {
-    call$control <- as.call(c(list(quote(lmerControl)), model$control))
+    call$control <- as.call(c(list(as.name(model$control_maker)), model$control))
   }
   bases <- intersect(c("ns", "bs"), formula_calls(formula))
-  structure(list(call = call, vectors = vectors, bases = bases), class = "lmer_plan")
+  structure(list(call = call, vectors = vectors, bases = bases), class = "model_plan")
+}
+
+# The plan for data sets that have columns in common: `frame` holds these, and `columns` names all.
+plan_with_frame <- function(plan, frame, columns) {
+  plan$frame <- frame
+  plan$columns <- columns
+  plan
 }
 
 # A factor's coding, the name of a function or list(values, levels, columns), as R takes it.
@@ -57,10 +66,10 @@ codings_of_levels <- function(codings, data) {
 }
 
 # What can be checked before a fit: the formula, with the columns that it names, the names of
-# functions, and what lmerControl() takes; and `columns`, which are all that the fit needs of the
-# data (NULL: all that there are, for a formula with a dot).
-check_lmer <- function(model, columns) {
-  plan <- plan_lmer(model, columns)
+# functions, and the arguments that the control takes; and `columns`, which are all that the fit needs
+# of the data (NULL: all that there are, for a formula with a dot).
+check_model <- function(model, columns) {
+  plan <- plan_model(model, columns)
   formula <- plan$call$formula
   if (!any(c("|", "||") %in% formula_calls(formula))) {
     stop("the formula '", model$formula, "' has no random term: add one, such as (1 | group), or ",
@@ -73,17 +82,19 @@ check_lmer <- function(model, columns) {
     columns = if (!"." %in% variables) {
       intersect(columns, c(variables, unlist(model$names), names(model$arguments$contrasts)))
     },
-    control = names(formals(lme4::lmerControl)),
+    control = names(formals(getExportedValue("lme4", model$control_maker))),
     plan = plan
   )
 }
 
+# The fit to one data set: a frame, or, where the plan has a frame already, the other columns of it.
 # The call is evaluated, and its formula lives, in an environment of its own, in which `update`,
 # `refit`, `profile` and the like find the data again.
-fit_planned <- function(plan, data) {
+fit_model <- function(plan, part) {
+  data <- if (is.null(plan$frame)) part else joined_frame(plan$frame, part, plan$columns)
   env <- new.env(parent = asNamespace("lme4"))
   env$data <- data
-  attr(env, "collation") <- text_order() # R makes factors of text meanwhile
+  attr(env, "collation") <- text_order() # R makes factors of text while it fits
   list2env(plan$vectors, env)
   # splines' two bases are found without being attached.
   for (name in plan$bases) env[[name]] <- getExportedValue("splines", name)
@@ -91,14 +102,6 @@ fit_planned <- function(plan, data) {
   call$contrasts <- codings_of_levels(call$contrasts, data)
   call$formula <- structure(call$formula, class = "formula", .Environment = env)
   eval(as.call(call), env)
-}
-
-fit_lmer <- function(data, model) fit_planned(plan_lmer(model, names(data)), data)
-
-# To one of several data sets, which has `own` columns beside what they share: plan, frame, and the
-# names of all columns.
-fit_shared <- function(shared, own) {
-  fit_planned(shared$plan, joined_frame(shared$frame, own, shared$columns))
 }
 
 # How lme4 orders the random effects of a crossed design in this process. Where lme4 and Matrix were
