@@ -115,9 +115,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _several(text: str) -> int:
     """A number of imputations from the command line."""
-    if not text.isdecimal() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 2, not {text}")
-    return int(text)
+    from .base.checks import Wrong, whole
+
+    try:
+        count: int = whole(2)(int(text) if text.isdecimal() else text)
+    except Wrong as wrong:
+        raise argparse.ArgumentTypeError(wrong.told(str)) from None
+    return count
 
 
 def _parity(arguments: argparse.Namespace) -> int:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import secrets
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
+from .checks import LEVEL, SECONDS, SEED, Check, Wrong, nearest, whole
 
 __all__ = [
-    "LONGEST",
     "check_columns",
     "check_count",
     "check_frame",
@@ -26,6 +23,7 @@ __all__ = [
     "check_newdata",
     "check_seed",
     "check_timeout",
+    "checked_argument",
     "column_list",
     "r_arguments",
     "re_form_text",
@@ -84,53 +82,44 @@ def column_list(value: Any, argument: str) -> list[str]:
     return list(value)
 
 
+def checked_argument(value: Any, check: Check, argument: str) -> Any:
+    """The value, or an `ArgumentError` that says what the check says."""
+    try:
+        return check(value)
+    except Wrong as wrong:
+        raise ArgumentError(f"{argument} {wrong.told()}.") from None
+
+
 def check_count(value: Any, argument: str, least: int) -> int:
     """A whole number of at least `least`."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
-    if not whole or value < least:
-        raise ArgumentError(
-            f"{argument} must be a whole number of at least {least}, not {value!r}."
-        )
-    return int(value)
+    count: int = checked_argument(value, whole(least), argument)
+    return count
 
 
 def check_seed(seed: Any) -> int:
     """The seed for R's `set.seed`; None draws one, so that the result can tell how to repeat it."""
     if seed is None:
         return secrets.randbelow(2**31)
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool | np.bool_)
-    if not whole or abs(int(seed)) >= 2**31:
-        raise ArgumentError(
-            f"seed must be a whole number between -(2**31 - 1) and 2**31 - 1, not {seed!r}."
-        )
-    return int(seed)
+    number: int = checked_argument(seed, SEED, "seed")
+    return number
 
 
 def check_known(given: Iterable[str], valid: Sequence[str], what: str) -> None:
     """Refuse unknown argument names, with the nearest valid one and the list of them."""
     unknown = [x for x in given if x not in valid]
     if unknown:
-        named = ", ".join(f"{x!r}{_nearest(x, valid)}" for x in unknown)
+        named = ", ".join(f"{x!r}{_hint(nearest(x, valid))}" for x in unknown)
         raise ArgumentError(f"{what} has no argument {named}; it has {', '.join(valid)}.")
 
 
-def _nearest(name: Any, valid: Sequence[str]) -> str:
-    """The valid name that was probably meant, as a question; empty where none is near."""
-
-    def plain(text: str) -> str:
-        return "".join(x for x in text.casefold() if x.isalnum())
-
-    by_plain = {plain(x): x for x in valid}
-    found = difflib.get_close_matches(plain(str(name)), by_plain, n=1, cutoff=0.75)
-    return f" (did you mean {by_plain[found[0]]!r}?)" if found else ""
+def _hint(name: str | None) -> str:
+    return f" (did you mean {name!r}?)" if name is not None else ""
 
 
 def check_level(level: Any, argument: str = "conf_level") -> float:
     """A confidence level strictly between 0 and 1."""
-    number = isinstance(level, int | float | np.integer | np.floating)
-    if not number or not 0 < level < 1:
-        raise ArgumentError(f"{argument} must lie between 0 and 1 (0.95 for 95%), not {level!r}.")
-    return float(level)
+    number: float = checked_argument(level, LEVEL, argument)
+    return number
 
 
 def check_newdata(newdata: Any) -> None:
@@ -200,19 +189,9 @@ def check_memory(m: int, each: int, what: str) -> None:
         )
 
 
-LONGEST = threading.TIMEOUT_MAX  # seconds, as Python's own waits have it
-
-
 def check_timeout(timeout: Any) -> float | None:
     """A positive number of seconds that a clock can count to, or None for no limit."""
     if timeout is None:
         return None
-    number = isinstance(timeout, int | float | np.integer | np.floating)
-    if not number or isinstance(timeout, bool) or not 0 < timeout < np.inf:
-        raise ArgumentError(f"timeout must be a positive number of seconds, not {timeout!r}.")
-    if timeout > LONGEST:
-        raise ArgumentError(
-            f"timeout is {timeout!r} seconds; the longest there is are {LONGEST:.0f} (292 years): "
-            "give fewer, or None for no limit."
-        )
-    return float(timeout)
+    seconds: float = checked_argument(timeout, SECONDS, "timeout")
+    return seconds

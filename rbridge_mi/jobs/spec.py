@@ -22,25 +22,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..base.arguments import LONGEST
-from .tables import JOB_TABLES, TABLES_OF_LIST, TABLES_OF_ONE
-from .values import (
+from ..base.checks import (
+    LEVEL,
+    SECONDS,
+    SEED,
     Check,
-    Mistakes,
-    Table,
     Wrong,
     any_of,
     boolean,
-    encoding,
     list_of,
-    matrix,
     number,
     one_of,
-    shown,
     text,
-    text_list,
     whole,
 )
+from .tables import JOB_TABLES, TABLES_OF_LIST, TABLES_OF_ONE
+from .values import Mistakes, Table, encoding, matrix, shown, text_list
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -248,7 +245,7 @@ def _has_pyarrow() -> bool:
 
 def _character(value: Any) -> str:
     if not isinstance(value, str) or len(value) != 1 or value in '"\r\n':
-        raise Wrong(f'must be one character, such as ";", not {shown(value)}')
+        raise Wrong('must be one character, such as ";", not {}', value)
     return value
 
 
@@ -268,7 +265,7 @@ def _column(columns: Table, name: str, kind: str) -> ColumnSpec:
         try:
             return ColumnSpec(one_of(*TYPES)(given))
         except Wrong as wrong:
-            columns.mistakes.add(key, str(wrong))
+            columns.mistakes.add(key, wrong.told(shown))
         return ColumnSpec("text")
     if not isinstance(given, Mapping):
         columns.mistakes.add(key, f'must be a type, such as "float", not {shown(given)}')
@@ -373,7 +370,7 @@ def _imputation(table: Table | None) -> ImputationSpec:
     m = table.take("m", whole(2), 5)
     seed = table.take(
         "seed",
-        whole(-(2**31) + 1, 2**31 - 1),
+        SEED,
         0,
         required="a whole number, such as 1, so that the job gives the same bytes each time",
     )
@@ -400,12 +397,9 @@ def _imputation(table: Table | None) -> ImputationSpec:
 
 
 def _isolation(table: Table) -> dict[str, Any]:
-    seconds = number(
-        f"a number of seconds above 0, at most {LONGEST:.0f}", lambda x: 0 < x <= LONGEST
-    )
     return {
         "isolate": table.take("isolate", boolean, False),
-        "timeout": table.take("timeout", seconds),
+        "timeout": table.take("timeout", SECONDS),
     }
 
 
@@ -427,16 +421,14 @@ def _convergence(value: Any) -> Any:
     checks: dict[str, Check] = {"action": one_of(*_ACTION), "tol": _TOLERANCE, "relTol": _TOLERANCE}
     unknown = [x for x in value if x not in checks]
     if unknown or "action" not in value or "tol" not in value:
-        raise Wrong(f"must be an action or a table of action, tol and relTol, not {shown(value)}")
+        raise Wrong("must be an action or a table of action, tol and relTol, not {}", value)
     return {name: checks[name](x) for name, x in value.items()} | {"relTol": value.get("relTol")}
 
 
 def _optimizer_settings(value: Any) -> dict[str, Any]:
     scalars = (bool, int, float, str)
     if not isinstance(value, Mapping) or not all(isinstance(x, scalars) for x in value.values()):
-        raise Wrong(
-            "must be a table of numbers and texts, such as {maxfun = 20000}, not " + shown(value)
-        )
+        raise Wrong("must be a table of numbers and texts, such as {maxfun = 20000}, not {}", value)
     return dict(value)
 
 
@@ -475,14 +467,15 @@ _CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "co
 def _contrasts(value: Any) -> dict[str, Any]:
     """Per column, the name of one of R's own contrast functions (R calls it), or a matrix."""
     if not isinstance(value, Mapping) or not value:
-        raise Wrong(f'must be a table, such as {{sector = "contr.sum"}}, not {shown(value)}')
+        raise Wrong('must be a table, such as {sector = "contr.sum"}, not {}', value)
     check = any_of(_MATRIX, one_of(*_CONTRASTS))
     found = {}
     for name, item in value.items():
         try:
             found[name] = check(item)
         except Wrong as wrong:
-            raise Wrong(f"{name} {wrong}, or a matrix of numbers") from None
+            told = f"has {{}}, which {wrong.text}, or a matrix of numbers"
+            raise Wrong(told, name, *wrong.values) from None
     return found
 
 
@@ -548,9 +541,8 @@ def _pooling(table: Table, engine: str) -> PoolingSpec:
                 name, 'has no meaning with imputation.engine = "none", which makes one fit'
             )
         return PoolingSpec()
-    level = number("a number between 0 and 1", lambda x: 0 < x < 1)
     spec = PoolingSpec(
-        table.take("dfcom", _dfcom, "residual"), table.take("conf_level", level, 0.95)
+        table.take("dfcom", _dfcom, "residual"), table.take("conf_level", LEVEL, 0.95)
     )
     table.done()
     return spec
