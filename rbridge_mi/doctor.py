@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from . import rdoor
 from .base.text import Printed
 from .errors import RBridgeError
+from .imputers.engines import ENGINES
 
 __all__ = ["Diagnosis", "diagnose"]
 
-NEEDED = ("lme4", "Amelia")
-OPTIONAL = ("lmerTest", "pbkrtest", "emmeans")
+_ENGINES = tuple(x.package for x in ENGINES if x.package is not None)
+NEEDED = ("lme4", _ENGINES[0])  # the models, and the engine that is tried first
+OPTIONAL = (*_ENGINES[1:], "lmerTest", "pbkrtest", "emmeans")
 _PYTHON = ("rbridge_mi", "rpy2", "rpy2-rinterface", "pandas", "numpy", "scipy", "joblib")
 
 

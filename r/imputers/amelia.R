@@ -1,20 +1,4 @@
-# Amelia's imputations of `data`: what they fill in, and what they should have left alone.
-impute_amelia <- function(data, m, seed, args) {
-  seed_r(seed)
-  run_amelia(data, m, args)
-}
-
-# The number-th of many imputations, on a stream of its own: the same whoever makes the others.
-impute_amelia_stream <- function(data, number, seed, args) {
-  kinds <- RNGkind()
-  on.exit(RNGkind(kinds[1L], kinds[2L], kinds[3L]))
-  set.seed(seed, kind = "L'Ecuyer-CMRG", normal.kind = "Inversion", sample.kind = "Rejection")
-  stream <- get(".Random.seed", globalenv())
-  for (i in seq_len(number - 1L)) stream <- parallel::nextRNGStream(stream)
-  assign(".Random.seed", stream, globalenv())
-  run_amelia(data, 1L, args)
-}
-
+# Amelia's imputations of `data`; see imputed.R.
 run_amelia <- function(data, m, args) {
   registerS3method("[", "rbridge_mi_table", subset_table)
   missing <- is.na(data)
@@ -24,6 +8,10 @@ run_amelia <- function(data, m, args) {
   }
   call <- as.call(c(list(quote(Amelia::amelia), x = quote(data), m = m), args))
   out <- eval(call)
+  list(object = out, answer = amelia_answer(data, m, out, missing))
+}
+
+amelia_answer <- function(data, m, out, missing) {
   if (is.null(out$imputations)) {
     return(list(code = out$code, message = out$message))
   }
@@ -35,13 +23,54 @@ run_amelia <- function(data, m, args) {
   open <- missing
   open[, c(used$idvars, used$ts, used$cs)] <- FALSE
   open[used$overimp] <- TRUE
+  # Amelia writes an observed cell with a prior back through its scaling; it stays as it was.
+  closed <- !open & !missing
+  if (!is.null(used$priors)) closed[unclass(used$priors)[, 1:2, drop = FALSE]] <- FALSE
   list(
     code = out$code,
-    message = out$message,
-    chain_lengths = vapply(out$iterHist, NROW, 1L),
+    log = out$message,
+    trace = amelia_trace(out$iterHist),
+    saw = list(amelia_model(names(data), used)),
     cells = changed_cells(data, out$imputations, open),
-    altered = altered_cells(data, out$imputations, open, used$priors),
+    altered = altered_cells(data, out$imputations, closed),
     log_shift = log_shift(data, used$logs)
+  )
+}
+
+# The chains of the EM algorithm: per iteration how many parameters still changed, whether these
+# were more than before (after 20 iterations; Amelia prints a `*`), and whether the covariance matrix
+# could not be inverted (`!`). A chain that had nothing to do has one row of missing values.
+amelia_trace <- function(histories) {
+  parameters <- c("changing", "risen", "singular")
+  parts <- lapply(seq_along(histories), function(i) {
+    history <- histories[[i]]
+    if (!is.matrix(history)) history <- matrix(NA_real_, 1L, length(parameters))
+    list(
+      imputation = rep(i, length(history)),
+      iteration = rep(seq_len(nrow(history)), each = length(parameters)),
+      parameter = rep(parameters, nrow(history)),
+      value = as.numeric(t(history))
+    )
+  })
+  fields <- c("imputation", "iteration", "parameter", "value")
+  sapply(fields, function(field) unlist(lapply(parts, `[[`, field)), simplify = FALSE)
+}
+
+# The one model of all columns, and what it holds: time by its polynomial or splines, cross-sections
+# only where they have intercepts of their own, which tell their groups apart, as the indicators of
+# nominal columns do.
+amelia_model <- function(columns, used) {
+  has <- function(degree) isTRUE(any(as.numeric(degree) > 0))
+  sections <- if (isTRUE(used$intercs)) used$cs
+  time <- if (has(used$polytime) || has(used$splinetime)) used$ts
+  never_imputed <- c(used$idvars, used$ts, used$cs)
+  unseen <- setdiff(never_imputed, c(sections, time))
+  list(
+    columns = columns[setdiff(seq_along(columns), never_imputed)],
+    method = "Amelia",
+    predictors = columns[setdiff(seq_along(columns), unseen)],
+    groups = columns[c(used$noms, sections)],
+    level = NULL
   )
 }
 
@@ -74,42 +103,6 @@ subset_table <- function(x, ..., drop = FALSE) {
   structure(part, class = oldClass(x))
 }
 
-# For each column, the open cells that any of the imputations fills: their rows, and per imputation
-# the values there.
-changed_cells <- function(data, frames, open) {
-  cells <- lapply(seq_along(data), function(j) {
-    old <- comparable(data[[j]])
-    new <- lapply(frames, function(frame) comparable(frame[[j]]))
-    changed <- is.na(old)
-    for (values in new) changed <- changed | is.na(values) | values != old
-    rows <- which(changed & open[, j])
-    list(rows = rows, values = unname(lapply(new, function(values) values[rows])))
-  })
-  names(cells) <- names(data)
-  cells[vapply(cells, function(cell) length(cell$rows) > 0L, NA)]
-}
-
-# The cells that were observed and that an imputation changed, though nobody asked for it. Amelia
-# writes an observed cell with a prior back through its scaling; such a cell stays as it was.
-altered_cells <- function(data, frames, open, priors) {
-  closed <- !open & !is.na(data)
-  if (!is.null(priors)) closed[unclass(priors)[, 1:2, drop = FALSE]] <- FALSE
-  found <- lapply(seq_along(frames), function(i) {
-    lapply(seq_along(data), function(j) {
-      old <- comparable(data[[j]])
-      new <- comparable(frames[[i]][[j]])
-      rows <- which(closed[, j] & (is.na(new) | new != old))
-      list(
-        imputation = rep(i, length(rows)), row = rows, column = rep(names(data)[j], length(rows)),
-        was = as.character(old[rows]), became = as.character(new[rows])
-      )
-    })
-  })
-  found <- unlist(found, recursive = FALSE)
-  fields <- c("imputation", "row", "column", "was", "became")
-  sapply(fields, function(field) unlist(lapply(found, `[[`, field)), simplify = FALSE)
-}
-
 # By how much the imputed values of columns in `logs` are too large: Amelia takes
 # log(x - min + 1), but gives back exp(z) + min.
 log_shift <- function(data, logs) {
@@ -122,6 +115,3 @@ log_shift <- function(data, logs) {
   shift <- function(j) stats::median(back[[j]] - data[[j]], na.rm = TRUE)
   list(column = names(data)[logs], shift = vapply(logs, shift, 0))
 }
-
-# Factors by their labels, since an imputation may have lost the original's level order.
-comparable <- function(x) if (is.factor(x)) as.character(x) else unclass(x)

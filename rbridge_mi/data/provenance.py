@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["TRACE", "ColumnModel", "chain_lengths", "empty_trace", "trace_of_lengths"]
+__all__ = [
+    "TRACE",
+    "ColumnModel",
+    "chain_lengths",
+    "empty_trace",
+    "joined_traces",
+    "trace_of_lengths",
+]
 
 TRACE = ("imputation", "iteration", "parameter", "value")
 
@@ -66,3 +73,12 @@ def trace_of_lengths(lengths: Sequence[int], parameter: str) -> pd.DataFrame:
 def chain_lengths(trace: pd.DataFrame) -> tuple[int, ...]:
     """Return the number of iterations of each imputation's chain."""
     return tuple(int(n) for n in trace.groupby("imputation")["iteration"].max())
+
+
+def joined_traces(traces: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join the traces of several calls, whose imputations are counted on."""
+    parts, before = [], 0
+    for trace in traces:
+        parts.append(trace.assign(imputation=trace["imputation"] + before))
+        before += int(trace["imputation"].max()) if len(trace) else 0
+    return pd.concat(parts, ignore_index=True) if parts else empty_trace()

@@ -2,48 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..base.arguments import check_columns, check_known, column_list
+from ..base.arguments import check_columns
 from ..errors import ArgumentError, ImputationError
+from .arguments import Argument, check_kinds, under_r_names
 
 __all__ = [
     "ARGUMENTS",
-    "TABLES",
-    "altered",
     "check_column",
+    "check_with_data",
     "checked",
     "failure",
+    "for_r",
     "id_columns",
     "log_shift",
-    "taken",
     "unused_priors",
 ]
 
-# amelia()'s arguments, by what they hold. Those that name columns are checked against the data.
-_NAMES = ("idvars", "noms", "ords", "logs", "sqrts", "lgstc", "lags", "leads")
-_NAME = ("ts", "cs")
-TABLES = {"priors": 2, "bounds": 1, "overimp": 2}  # which column of the table names a column
-_OTHER = (
-    "p2s", "frontend", "polytime", "splinetime", "intercs", "startvals", "tolerance", "incheck",
-    "collect", "arglist", "empri", "autopri", "emburn", "max.resample", "boot.type", "parallel",
-    "ncpus", "cl",
-)  # fmt: skip
-# Amelia hands these to compiled code unchecked: a text in place of a number ends the process.
-_NUMBERS = (
-    "p2s", "polytime", "splinetime", "startvals", "tolerance", "empri", "autopri", "emburn",
-    "max.resample", "ncpus",
-)  # fmt: skip
-_TEXTS = {"boot.type": ("ordinary", "none"), "parallel": ("no",)}
-ARGUMENTS = (*_NAMES, *_NAME, *TABLES, *_OTHER)
+_PROCESSES = "starts processes that ignore the seed: drop it"
+# All of amelia()'s arguments but the data and m. Python's signature, its checks and those of job
+# files follow from this list.
+ARGUMENTS = (
+    Argument("idvars", "columns"),
+    Argument("noms", "columns"),
+    Argument("ords", "columns"),
+    Argument("logs", "columns"),
+    Argument("sqrts", "columns"),
+    Argument("lgstc", "columns"),
+    Argument("lags", "columns"),
+    Argument("leads", "columns"),
+    Argument("ts", "column"),
+    Argument("cs", "column"),
+    Argument("priors", "table", widths=(4, 5), column_at=2),
+    Argument("bounds", "table", widths=(3,), column_at=1),
+    Argument("overimp", "table", widths=(2,), column_at=2),
+    Argument("p2s", "whole", least=0, most=2),
+    Argument("frontend", "truth", hidden="opens a window, which a job can't"),
+    Argument("polytime", "whole", least=0, most=3),
+    Argument("splinetime", "whole", least=0, most=6),
+    Argument("intercs", "truth"),
+    Argument("startvals", "start", least=0, most=1),
+    Argument("tolerance", "number", least=0, above=True),
+    Argument("incheck", "truth"),
+    Argument("collect", "truth"),
+    Argument(
+        "arglist",
+        "object",
+        hidden="is an R object, which a job file can't hold: give the arguments themselves",
+    ),
+    Argument("empri", "number", least=0),
+    Argument("autopri", "number", least=0, most=1),
+    Argument("emburn", "wholes", least=0, count=2),
+    Argument("max.resample", "whole", least=1),
+    Argument("boot.type", "choice", choices=("ordinary", "none")),
+    Argument("parallel", "choice", choices=("no",), hidden=_PROCESSES),
+    Argument("ncpus", "number", hidden=_PROCESSES),
+    Argument("cl", "object", hidden=_PROCESSES),
+)
+_COLUMNS = tuple(x.name for x in ARGUMENTS if x.kind == "columns")
+_COLUMN = tuple(x.name for x in ARGUMENTS if x.kind == "column")
+_TABLES = {x.name: x for x in ARGUMENTS if x.kind == "table"}
 # An arglist brings its own of all but these, and Amelia then ignores what else was given.
 _BESIDE_ARGLIST = ("arglist", "p2s", "incheck", "collect")
 
-# What helps, by Amelia's code; what `checked` refuses by name never gets one.
+# What helps, by Amelia's code; what `for_r` refuses by name never gets one.
 _SEVERAL = (
     "take the column out of all but one of logs, sqrts, lgstc, noms, ords and idvars, and ts and "
     "cs out of all of them"
@@ -83,75 +110,102 @@ _REMEDIES = {
 }  # fmt: skip
 
 
-def taken(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments under R's names, those that are None left out, after every check without data."""
-    given: dict[str, Any] = {}
-    for written, value in arguments.items():
-        dotted = written.replace("_", ".")
-        name = dotted if dotted in ARGUMENTS else written
-        if name in given:
-            raise ArgumentError(f"{name} is given twice, under R's name and under Python's.")
-        given[name] = value
-    check_known(given, ARGUMENTS, "AmeliaImputer")
-    if given.get("frontend"):
+def checked(given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Check arguments as far as that takes no data.
+
+    Parameters
+    ----------
+    given : iterable of (str, object)
+        Names, R's or Python's, and values.
+
+    Returns
+    -------
+    dict
+        Under R's names, without those that are None.
+
+    Raises
+    ------
+    ArgumentError
+        Unknown arguments, values of a wrong kind, arguments that exclude each other.
+    """
+    values = under_r_names(given, ARGUMENTS, "AmeliaImputer")
+    if values.get("frontend"):
         raise ArgumentError("frontend=True opens Amelia's window, which a bridge can't: drop it.")
-    if given.get("parallel", "no") != "no":
+    if values.get("parallel", "no") != "no":
         raise ArgumentError(
             "Amelia's own parallel= ignores the seed, so the result could not be repeated: "
             "drop it; `Lmer.fit(imp, n_jobs=...)` runs the fits in parallel."
         )
-    for name in _NAMES:
-        if given.get(name) is not None:
-            given[name] = column_list(given[name], name)
-    _check_kinds(given)
-    given = {name: value for name, value in given.items() if value is not None}
-    ignored = [name for name in given if name not in _BESIDE_ARGLIST]
-    if "arglist" in given and ignored:
+    values = check_kinds(values, ARGUMENTS)
+    ignored = [name for name in values if name not in _BESIDE_ARGLIST]
+    if "arglist" in values and ignored:
         raise ArgumentError(
             f"arglist holds all of amelia()'s arguments, and {', '.join(ignored)} would be "
             "ignored: drop one or the other."
         )
-    return given
+    return values
 
 
 def id_columns(arguments: Mapping[str, Any]) -> set[str]:
     """The columns that Amelia neither imputes nor imputes from."""
-    return {*arguments.get("idvars", ()), *(arguments[x] for x in _NAME if x in arguments)}
+    return {*arguments.get("idvars", ()), *(arguments[x] for x in _COLUMN if x in arguments)}
 
 
-def checked(arguments: Mapping[str, Any], data: pd.DataFrame) -> dict[str, Any]:
-    """The arguments for R, after every check that needs no R."""
-    made = dict(arguments)
-    if "arglist" in made:
-        return made
-    for name in _NAMES:
-        check_columns(made.get(name, ()), data, name)
-    for name in _NAME:
-        if name in made:
-            check_columns([made[name]], data, name)
-    for name, position in TABLES.items():
-        if name in made:
-            made[name] = _numbered(made[name], position, data, name)
+def check_with_data(arguments: Mapping[str, Any], data: pd.DataFrame) -> None:
+    """Make every check that needs no R; `arguments` need not be checked yet."""
+    for_r(checked(arguments.items()), data)
+
+
+def for_r(arguments: Mapping[str, Any], data: pd.DataFrame) -> dict[str, Any]:
+    """Return the arguments as R takes them, after every check that needs no R.
+
+    Parameters
+    ----------
+    arguments : mapping
+        As `checked` returned them.
+    data : DataFrame
+
+    Returns
+    -------
+    dict
+        Tables hold column numbers in place of names.
+
+    Raises
+    ------
+    ArgumentError
+        A column of the data or an argument can't be right.
+    """
+    values = dict(arguments)
+    if "arglist" in values:
+        return values
+    for name in _COLUMNS:
+        check_columns(values.get(name, ()), data, name)
+    for name in _COLUMN:
+        if name in values:
+            check_columns([values[name]], data, name)
+    for name, table in _TABLES.items():
+        if name in values:
+            values[name] = _numbered(values[name], table, data)
     for name in data.columns:
-        check_column(data[name], made)
-    _check_time(made, data)
-    _check_size(made, data)
-    if "priors" in made:
-        _check_priors(made["priors"], made, data)
-    if "bounds" in made:
-        _check_bounds(made["bounds"], made, data)
-    if "overimp" in made:
-        _check_overimp(made["overimp"], made, data)
-    return made
+        check_column(data[name], values)
+    _check_time(values, data)
+    _check_size(values, data)
+    if "priors" in values:
+        _check_priors(values["priors"], values, data)
+    if "bounds" in values:
+        _check_bounds(values["bounds"], values, data)
+    if "overimp" in values:
+        _check_overimp(values["overimp"], values, data)
+    return values
 
 
-def failure(found: Mapping[str, Any], output: str) -> ImputationError:
-    """Amelia's code and text as an error, with what helps."""
-    code = int(found["code"][0])
-    said = found.get("message")
-    text = " ".join(str(x).strip() for x in said if x) if said is not None else ""
+def failure(answer: Mapping[str, Any], output: str) -> ImputationError:
+    """Return Amelia's code and text as an error, with what helps."""
+    code = int(answer["code"][0])
+    message = answer.get("message")
+    text = " ".join(str(x).strip() for x in message if x) if message is not None else ""
     if code == 2:
-        failed = ", ".join(str(x) for x in found.get("failed", []))
+        failed = ", ".join(str(x) for x in answer.get("failed", []))
         text = text or "the variance matrix of an imputation was not invertible"
         text = f"imputation {failed} failed: {text}"
     remedy = _REMEDIES.get(code, "see ?amelia")
@@ -160,42 +214,21 @@ def failure(found: Mapping[str, Any], output: str) -> ImputationError:
     )
 
 
-def altered(found: Mapping[str, Any], imputation: int | None) -> ImputationError | None:
-    """The error where observed cells came back changed; None where all are as they were."""
-    names = ("imputation", "row", "column", "was", "became")
-    cells = pd.DataFrame({name: np.atleast_1d(found[name]) for name in names})
-    if cells.empty:
-        return None
-    if imputation is not None:
-        cells["imputation"] = imputation
-    shown = [
-        f"column {x.column!r}, row {x.row} in imputation {x.imputation} ({x.was!r} became "
-        f"{x.became!r})"
-        for x in cells.head(3).itertuples()
-    ]
-    more = f" and {len(cells) - 3} more" if len(cells) > 3 else ""
-    return ImputationError(
-        f"Amelia changed cells that were observed, which it must not: {'; '.join(shown)}{more} "
-        "(rows are counted from 1). This is a fault of Amelia's, so its data sets are not given "
-        "out.\n  what helps: of text columns make categories (`data[column].astype('category')`); "
-        "take these columns out of overimp and priors, or these rows out of the data."
-    )
-
-
-def log_shift(found: Mapping[str, Any]) -> tuple[str, ...]:
-    """What to know where Amelia doesn't undo the logarithms that it took."""
+def log_shift(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return notes on columns of which Amelia doesn't undo the logarithms that it took."""
+    shifts = answer["log_shift"]
     return tuple(
         f"the imputed values of {name!r} are {shift:g} too large: with logs= Amelia imputes "
         "log(x - min + 1), but gives back exp(z) + min. For values that are right, impute the "
         f"logarithm as a column of its own, np.log(data[{name!r}]), without logs=, and take np.exp "
         "of it in the completed data (`imp.assign`)"
-        for name, shift in zip(found["column"], found["shift"], strict=True)
+        for name, shift in zip(shifts["column"], shifts["shift"], strict=True)
         if abs(shift) > 0.5
     )
 
 
 def unused_priors(arguments: Mapping[str, Any], data: pd.DataFrame) -> tuple[str, ...]:
-    """What to know where priors stand on observed cells. `arguments` are those of `checked`."""
+    """Return a note on priors of observed cells; `arguments` are those that `for_r` returned."""
     if "priors" not in arguments:
         return ()
     over = {(int(i), int(j)) for i, j in arguments.get("overimp", ())}
@@ -212,34 +245,13 @@ def unused_priors(arguments: Mapping[str, Any], data: pd.DataFrame) -> tuple[str
     )
 
 
-def _check_kinds(given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if value is None:
-            continue
-        if name in _NUMBERS and np.asarray(value).dtype.kind not in "biuf":
-            raise ArgumentError(f"{name} must be a number or numbers, not {value!r}.")
-        if name == "emburn" and np.shape(value) != (2,):
-            raise ArgumentError(
-                f"emburn must be the least and the greatest number of iterations, not {value!r}."
-            )
-        if name in _TEXTS and value not in _TEXTS[name]:
-            raise ArgumentError(f"{name} must be {' or '.join(_TEXTS[name])}, not {value!r}.")
-        if name in ("arglist", "cl") and not hasattr(value, "__rsexp__"):
-            raise ArgumentError(f"{name} must be an R object, not {type(value).__name__}.")
-        if name in ("intercs", "incheck", "collect", "frontend") and not isinstance(
-            value, bool | np.bool_
-        ):
-            raise ArgumentError(f"{name} must be True or False, not {value!r}.")
-
-
-def _numbered(table: Any, position: int, data: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:
-    """A table of Amelia's with column names turned into R's column numbers."""
-    rows = [list(row) for row in np.atleast_2d(np.asarray(table, dtype=object))]
-    wanted = (4, 5) if name == "priors" else (3,) if name == "bounds" else (2,)
-    if not rows or any(len(row) not in wanted for row in rows):
-        raise ArgumentError(
-            f"{name} must be a table of {' or '.join(map(str, wanted))} columns, as in R."
-        )
+def _numbered(value: Any, table: Argument, data: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """Return a table with column names turned into R's column numbers."""
+    name, position = table.name, table.column_at
+    rows = [list(row) for row in np.atleast_2d(np.asarray(value, dtype=object))]
+    if not rows or any(len(row) not in table.widths for row in rows):
+        widths = " or ".join(map(str, table.widths))
+        raise ArgumentError(f"{name} must be a table of {widths} columns, as in R.")
     for row in rows:
         if isinstance(row[position - 1], str):
             check_columns([row[position - 1]], data, name)
@@ -420,7 +432,7 @@ def _check_overimp(
 def _refuse_ids(
     columns: np.ndarray[Any, Any], arguments: Mapping[str, Any], data: pd.DataFrame, what: str
 ) -> None:
-    roles = {name: [arguments[name]] for name in _NAME if name in arguments}
+    roles = {name: [arguments[name]] for name in _COLUMN if name in arguments}
     roles = {"idvars": arguments.get("idvars", ()), **roles}
     _refuse_columns(columns, roles, data, what, "an id variable")
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import pandas as pd
 
-from .. import rdoor
-from ..base.arguments import (
-    check_columns,
-    check_known,
-)
+from ..base.arguments import check_columns, check_known
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeWarning
-from .amelia import AmeliaImputer
-from .bootstrap import BootstrapImputer
+from .engines import Engine, available, engine_named
 
 __all__ = ["impute"]
 
@@ -29,9 +25,10 @@ def impute(
     cluster: str | None = None,
     isolate: bool = False,
     timeout: float | None = None,
+    keep_r: bool = False,
     **arguments: Any,
 ) -> ImputedData:
-    """m data sets by the engine that R has.
+    """Make m data sets by the engine that R has.
 
     Parameters
     ----------
@@ -41,13 +38,20 @@ def impute(
         "auto" takes Amelia if R has it, else the bootstrap, with a warning that says what that
         means for inference.
     seed : int, optional
-    cluster : name, optional
-        The groups of the model to come, which the bootstrap then draws whole (`BootstrapImputer`).
-        Amelia, where "auto" takes it, needs no such column.
-    isolate, timeout
-        Of `AmeliaImputer.impute`; the bootstrap has no need of them.
-    **arguments
+    cluster : str, optional
+        The column of the groups of the model to come, which the bootstrap then draws whole
+        (`BootstrapImputer`). Amelia, where "auto" takes it, needs no such column.
+    isolate : bool
+    timeout : float, optional
+    keep_r : bool
+        Of `AmeliaImputer.impute`; the bootstrap has no need of `isolate` and `timeout`, and no R
+        object to keep.
+    **arguments : object
         Amelia's own, which the bootstrap does without where "auto" falls back on it.
+
+    Returns
+    -------
+    ImputedData
 
     Raises
     ------
@@ -56,6 +60,10 @@ def impute(
     ImputationError
         See `AmeliaImputer.impute`.
 
+    See Also
+    --------
+    AmeliaImputer, BootstrapImputer
+
     Examples
     --------
     >>> import rbridge_mi as rb
@@ -63,37 +71,59 @@ def impute(
     >>> rb.impute(holes, m=2, seed=1, idvars=["schid", "meanses"]).method
     'amelia'
     """
-    if engine not in ("auto", "amelia", "bootstrap"):
-        raise ArgumentError(f"engine must be 'auto', 'amelia' or 'bootstrap', not {engine!r}.")
-    if engine == "bootstrap":
-        check_known(arguments, ("cluster",), "engine='bootstrap'")
-        return BootstrapImputer(m, cluster).impute(data, seed)
-    if engine == "amelia" and cluster is not None:
-        raise ArgumentError(
-            "cluster= is the bootstrap's: Amelia knows groups as a nominal column (noms), or as "
-            "cross-sections with intercepts of their own (cs=, intercs=True)."
-        )
-    imputer = AmeliaImputer(m, **arguments)  # refuses what Amelia doesn't take, with or without it
-    if engine == "auto" and not rdoor.has_package("Amelia"):
-        drawn = "whole groups of " + cluster if cluster else "rows, one by one"
-        offer = (
-            ""
-            if cluster
-            else (
-                " For a model with groups give their column, cluster=..., so that whole groups are "
-                "drawn: of single rows the variance between groups comes out far too large."
-            )
-        )
-        warnings.warn(
-            f"R has no Amelia: the data sets are bootstrap samples, not imputations ({drawn}). "
-            "Rows with holes are still dropped by each fit, so nothing is regained from them, and "
-            "estimates are biased unless values are missing completely at random; standard errors "
-            f"are the spread of the estimates.{offer} Install Amelia for multiple imputation (on "
-            "Debian: apt-get install r-cran-amelia).",
-            RBridgeWarning,
-            stacklevel=2,
-        )
-        return BootstrapImputer(m, cluster).impute(data, seed)
+    asked = engine_named(engine)
+    given = arguments if cluster is None else {"cluster": cluster, **arguments}
+    how: dict[str, Any] = {"isolate": isolate, "timeout": timeout, "keep_r": keep_r}
+    if engine != "auto":
+        for name in given:
+            if name in asked.foreign:
+                raise ArgumentError(asked.foreign[name])
+        if not asked.isolates:
+            check_known(given, [x.name for x in asked.arguments], f"engine={engine!r}")
+        if keep_r and not asked.isolates:
+            raise ArgumentError(f"keep_r: engine={engine!r} makes no R object that could be kept.")
+        return _by(asked, data, m, seed, given, how)
+    asked.imputer(m, **arguments)  # refuses what it doesn't take, also where R lacks it
+    chosen = available()
+    if chosen is not asked:
+        own = {x.name for x in chosen.arguments}
+        given = {name: value for name, value in given.items() if name in own}
+        warnings.warn(_in_place_of(asked, cluster), RBridgeWarning, stacklevel=2)
+        return _by(chosen, data, m, seed, given, how)
     if cluster is not None:
         check_columns([cluster], data, "cluster")
-    return imputer.impute(data, seed, isolate=isolate, timeout=timeout)
+    return _by(asked, data, m, seed, arguments, how)
+
+
+def _by(
+    engine: Engine,
+    data: pd.DataFrame,
+    m: int,
+    seed: int | None,
+    arguments: Mapping[str, Any],
+    how: Mapping[str, Any],
+) -> ImputedData:
+    imputed: ImputedData = engine.imputer(m, **arguments).impute(
+        data, seed, **(how if engine.isolates else {})
+    )
+    return imputed
+
+
+def _in_place_of(engine: Engine, cluster: str | None) -> str:
+    """Say what it means that the bootstrap stands in for an engine that R lacks."""
+    drawn = f"whole groups of {cluster}" if cluster else "rows, one by one"
+    offer = (
+        ""
+        if cluster
+        else (
+            " For a model with groups give their column, cluster=..., so that whole groups are "
+            "drawn: of single rows the variance between groups comes out far too large."
+        )
+    )
+    return (
+        f"R has no {engine.package}: the data sets are bootstrap samples, not imputations "
+        f"({drawn}). Rows with holes are still dropped by each fit, so nothing is regained from "
+        "them, and estimates are biased unless values are missing completely at random; standard "
+        f"errors are the spread of the estimates.{offer} Install {engine.package} for multiple "
+        f"imputation (on Debian: apt-get install r-cran-{str(engine.package).lower()})."
+    )

@@ -28,9 +28,9 @@ def advise(
     """What should be looked at, each with its remedy; empty where nothing was found.
 
     - *Too few imputations*: fewer than 1 + (fmi / 0.05)^2 / 2, fmi the largest (von Hippel 2020).
-    - *Random slopes, imputed by Amelia without the groups*: neither is the group a cross-section
-      with its own intercepts or a nominal column, nor is the slope variable's group mean among the
-      columns that Amelia saw.
+    - *Random slopes, imputed without the groups*: the model of an incomplete column neither told
+      the groups apart, nor had the slope variable's group mean among its columns (`imp.saw`; of
+      data sets that were made elsewhere that isn't known).
     - *A group-level column imputed row by row*: constant in every group as observed, but not as
       imputed.
     - *A derived column not recomputed*: where the data are complete it is a group mean (or the
@@ -48,7 +48,7 @@ def advise(
     columns = _model_columns(fits[0].formula, data.original)
     groups = [g for g in _grouping(fits[0]) if g in data.original.columns]
     if data.original[columns].isna().any(axis=None):
-        found += _blind_slopes(fits[0], data, groups)
+        found += _blind_slopes(fits[0], data, columns, groups)
         found += _row_by_row(data, columns, groups)
         found += _derived(data, columns, groups)
     return tuple(found)
@@ -91,26 +91,30 @@ def _too_few(fixed: pd.DataFrame, m: int) -> Iterator[str]:
         )
 
 
-def _blind_slopes(fit: MerMod, data: ImputedData, groups: Sequence[str]) -> Iterator[str]:
-    if data.method != "amelia":
-        return
+def _blind_slopes(
+    fit: MerMod, data: ImputedData, columns: Sequence[str], groups: Sequence[str]
+) -> Iterator[str]:
     table = fit.varcorr()
-    own = table[table["var2"].isna() & table["var1"].notna() & (table["var1"] != "(Intercept)")]
-    settings = data.settings
-    ids = settings.get("idvars", ())
+    sds = table[table["var2"].isna() & table["var1"].notna() & (table["var1"] != "(Intercept)")]
+    models = {name: data.saw[name] for name in columns if name in data.saw}
     for group in groups:
-        slopes = [str(r.var1) for r in own.itertuples() if _of_group(str(r.grp), group)]
-        as_section = settings.get("cs") == group and settings.get("intercs")
-        if not slopes or as_section or group in settings.get("noms", ()):
-            continue
-        seen = [c for c in data.original.columns if c not in ids and c != group]
-        if all(_has_mean(data.original, slope, group, seen) for slope in slopes):
+        slopes = [str(r.var1) for r in sds.itertuples() if _of_group(str(r.grp), group)]
+        blind = {
+            model.method
+            for name, model in models.items()
+            if group not in model.groups
+            and not all(
+                _has_mean(data.original, slope, group, (name, *model.predictors))
+                for slope in slopes
+            )
+        }
+        if not blind:
             continue
         yield (
-            f"random slopes of {', '.join(slopes)} over {group}, but Amelia imputed without "
-            f"knowing {group}: imputed values follow one slope for all groups, so that the "
-            "variance of the slopes, and their mean, come out too small. Before imputing, add the "
-            "group means of incomplete and slope variables as columns "
+            f"random slopes of {', '.join(slopes)} over {group}, but {', '.join(sorted(blind))} "
+            f"imputed without knowing {group}: imputed values follow one slope for all groups, so "
+            "that the variance of the slopes, and their mean, come out too small. Before imputing, "
+            "add the group means of incomplete and slope variables as columns "
             f"(`data.groupby({group!r})[...].transform('mean')`), or impute with a multilevel "
             "method (mice's 2l.pan, jomo) and bring the data sets in by `ImputedData.from_frames`."
         )
@@ -122,7 +126,11 @@ def _has_mean(data: pd.DataFrame, slope: str, group: str, seen: Sequence[str]) -
         return False
     means = pd.Series(_group_mean(data, slope, group), index=data.index)
     for name in seen:
-        if name == slope or not pd.api.types.is_numeric_dtype(data[name].dtype):
+        if (
+            name in (slope, group)
+            or name not in data.columns
+            or not pd.api.types.is_numeric_dtype(data[name].dtype)
+        ):
             continue
         if _constant_within(data[name], data[group]) and abs(_correlation(data[name], means)) > 0.9:
             return True

@@ -28,15 +28,16 @@ from ..errors import (
     RPackageError,
 )
 from ..fits.mermod import MerMod
-from ..imputers import amelia_arguments as amelia
+from ..imputers.arguments import columns_named
 from ..imputers.choose import impute
+from ..imputers.engines import engine_named
 from ..models.fitting import check_model, start_workers
 from ..models.lmer import Lmer
 from ..pooled.mermod_list import MerModList
 from . import outputs
 from .data import DataFile, read_data
 from .places import data_file, output_folder
-from .spec import Job, column_key, parse_data, parse_job, parse_toml
+from .spec import Job, column_key, engine_arguments, parse_data, parse_job, parse_toml
 from .tables import FitResults, ListResults, Results, make_tables
 from .values import JobError, Mistakes, shown
 
@@ -287,8 +288,8 @@ def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) 
     """The columns that the job names, the formula (asked of R), and what the engine can't take."""
     frame = data.frame
     _check_names(job, frame, mistakes)
-    if job.imputation.engine in ("amelia", "auto"):
-        _check_amelia(job, frame, data.broken, mistakes)
+    if job.imputation.engine != "none":
+        _check_engine(job, frame, data.broken, mistakes)
     try:
         check_model(Lmer(job.model.formula), frame)
         if not mistakes.under("model"):
@@ -315,17 +316,17 @@ def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) 
 
 
 def _check_names(job: Job, frame: pd.DataFrame, mistakes: Mistakes) -> None:
+    takes = engine_arguments(job.imputation.engine) if job.imputation.arguments else {}
     named: dict[str, Any] = {
-        **{f"imputation.{k}": v for k, v in job.imputation.arguments.items()},
+        **{
+            f"imputation.{name}": columns_named(takes[name], value)
+            for name, value in job.imputation.arguments.items()
+        },
         **{f"model.{k}": job.model.arguments.get(k) for k in ("weights", "offset", "subset")},
         "model.contrasts": list(job.model.arguments.get("contrasts", ())),
     }
     for key, value in named.items():
-        name = key.partition(".")[2]
-        position = amelia.TABLES.get(name)
-        if position is not None:
-            value = [row[position - 1] for row in value if isinstance(row[position - 1], str)]
-        elif name in ("boot.type",) or not isinstance(value, str | list):
+        if not isinstance(value, str | list):
             continue
         names = [value] if isinstance(value, str) else [x for x in value if isinstance(x, str)]
         for column in names:
@@ -337,21 +338,23 @@ def _check_names(job: Job, frame: pd.DataFrame, mistakes: Mistakes) -> None:
                 )
 
 
-def _check_amelia(
+def _check_engine(
     job: Job, frame: pd.DataFrame, broken: frozenset[str], mistakes: Mistakes
 ) -> None:
-    # The cluster is the bootstrap's, on which "auto" may fall back.
-    arguments = {k: v for k, v in job.imputation.arguments.items() if k != "cluster"}
+    """Check what the engine can't take; of "auto", what the engine can't that is tried first."""
+    engine = engine_named(job.imputation.engine)
+    takes = {x.name for x in engine.arguments}
+    arguments = {k: v for k, v in job.imputation.arguments.items() if k in takes}
     for name in frame.columns:
         if name in broken:
             continue
         try:
-            amelia.check_column(frame[name], arguments)
+            engine.check_column(frame[name], arguments)
         except ArgumentError as error:
             mistakes.add(column_key(name), str(error))
     if not mistakes:
         try:
-            amelia.checked(amelia.taken(arguments), frame)
+            engine.check(arguments, frame)
         except ArgumentError as error:
             mistakes.add("imputation", str(error))
 

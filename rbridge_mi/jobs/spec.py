@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,8 @@ from ..base.checks import (
     text,
     whole,
 )
+from ..imputers.arguments import Argument
+from ..imputers.engines import ENGINES, engine_named
 from .tables import JOB_TABLES, TABLES_OF_LIST, TABLES_OF_ONE
 from .values import Mistakes, Table, encoding, matrix, shown, text_list
 
@@ -53,6 +55,7 @@ __all__ = [
     "OutputSpec",
     "PoolingSpec",
     "column_key",
+    "engine_arguments",
     "parse_data",
     "parse_job",
     "parse_toml",
@@ -60,7 +63,7 @@ __all__ = [
 
 TYPES = ("category", "text", "integer", "float", "boolean", "date", "datetime")
 _COMPRESSED = ("zip", "bz2", "xz", "zst", "7z", "tar", "tgz")
-ENGINES = ("amelia", "bootstrap", "auto", "none")
+ENGINE_NAMES = (*(x.name for x in ENGINES), "auto", "none")
 FORMATS = ("csv", "parquet")
 
 _INSTALL_PARQUET = (
@@ -316,48 +319,68 @@ def column_key(name: str) -> str:
 _NAMES = list_of(text, "column names", 1, single=True)
 _MATRIX = matrix()
 
-# amelia()'s arguments, by R's names. Those that say how its processes run or what window it opens
-# are none of a job's business, nor is `arglist`, an R object.
-_AMELIA: dict[str, Check] = {
-    **dict.fromkeys(("idvars", "noms", "ords", "logs", "sqrts", "lgstc", "lags", "leads"), _NAMES),
-    "ts": text,
-    "cs": text,
-    "priors": matrix((4, 5), name_at=1),
-    "bounds": matrix((3,), name_at=0),
-    "overimp": matrix((2,), name_at=1),
-    "p2s": whole(0, 2),
-    "polytime": whole(0, 3),
-    "splinetime": whole(0, 6),
-    "intercs": boolean,
-    "startvals": any_of(_MATRIX, whole(0, 1)),
-    "tolerance": number("a number above 0", lambda x: 0 < x < math.inf),
-    "incheck": boolean,
-    "collect": boolean,
-    "empri": number("a number of at least 0", lambda x: 0 <= x < math.inf),
-    "autopri": number("a number from 0 to 1", lambda x: 0 <= x <= 1),
-    "emburn": list_of(whole(0), "two whole numbers", 2, 2, unique=False),
-    "max.resample": whole(1),
-    "boot.type": one_of("ordinary", "none"),
-}
-_AMELIA_REFUSED = {
-    "frontend": "opens a window, which a job can't",
-    **dict.fromkeys(("parallel", "ncpus", "cl"), "starts processes that ignore the seed: drop it"),
-    "arglist": "is an R object, which a job file can't hold: give the arguments themselves",
-    "x": "is what [data] reads",
-    "data": "is what [data] reads",
-}
+
+def _argument_check(argument: Argument) -> Check:
+    """Return the check of an engine's argument, by its kind."""
+    least = None if argument.least is None else int(argument.least)
+    most = None if argument.most is None else int(argument.most)
+    checks: dict[str, Callable[[], Check]] = {
+        "columns": lambda: _NAMES,
+        "column": lambda: text,
+        "table": lambda: matrix(argument.widths, name_at=argument.column_at - 1),
+        "number": lambda: _number_within(argument),
+        "whole": lambda: whole(least, most),
+        "wholes": lambda: list_of(
+            whole(least), "two whole numbers", argument.count, argument.count, unique=False
+        ),
+        "start": lambda: any_of(_MATRIX, whole(least, most)),
+        "truth": lambda: boolean,
+        "choice": lambda: one_of(*argument.choices),
+    }
+    return checks[argument.kind]()
+
+
+def _number_within(argument: Argument) -> Check:
+    least = -math.inf if argument.least is None else argument.least
+    most = math.inf if argument.most is None else argument.most
+    if argument.most is not None:
+        return number(f"a number from {least:g} to {most:g}", lambda x: least <= x <= most)
+    if argument.above:
+        return number(f"a number above {least:g}", lambda x: least < x < math.inf)
+    return number(f"a number of at least {least:g}", lambda x: least <= x < math.inf)
+
+
+_DATA_ARGUMENTS = dict.fromkeys(("x", "data"), "is what [data] reads")
+
+
+def engine_arguments(engine: str) -> dict[str, Argument]:
+    """Return the arguments that an engine takes in a job, by R's names.
+
+    "auto" takes those of the engine that is tried first, and those of the last one, on which it
+    may fall back.
+    """
+    engines = (engine_named("auto"), ENGINES[-1]) if engine == "auto" else (engine_named(engine),)
+    return {x.name: x for y in engines for x in y.arguments if not x.hidden}
+
+
+def _refused_arguments(engine: str) -> dict[str, str]:
+    hidden = {x.name: x.hidden for x in engine_named(engine).arguments if x.hidden}
+    return hidden | _DATA_ARGUMENTS
 
 
 def _imputation(table: Table | None) -> ImputationSpec:
     if table is None:
         return ImputationSpec("")
-    engine = table.take("engine", one_of(*ENGINES), None, required=f"one of {', '.join(ENGINES)}")
+    engine = table.take(
+        "engine", one_of(*ENGINE_NAMES), None, required=f"one of {', '.join(ENGINE_NAMES)}"
+    )
     if engine is None:  # without it nobody can say which of the other keys have a place
-        table.flatten(["engine", "m", "seed", "isolate", "timeout", "cluster", *_AMELIA])
+        names = dict.fromkeys([*(x.name for y in ENGINES for x in y.arguments), *_DATA_ARGUMENTS])
+        table.flatten(["engine", "m", "seed", "isolate", "timeout", *names])
         table.take("m", whole(2))
         table.take("seed", whole())
         _isolation(table)
-        table.finish("cluster", *_AMELIA, *_AMELIA_REFUSED)
+        table.finish(*names)
         return ImputationSpec("")
     if engine == "none":
         for name in tuple(table.given):
@@ -374,19 +397,16 @@ def _imputation(table: Table | None) -> ImputationSpec:
         0,
         required="a whole number, such as 1, so that the job gives the same bytes each time",
     )
-    # "auto" may fall back on the bootstrap.
-    checks: dict[str, Check] = {} if engine == "bootstrap" else dict(_AMELIA)
-    if engine != "amelia":
-        checks["cluster"] = text
+    checks = {name: _argument_check(x) for name, x in engine_arguments(engine).items()}
     table.flatten(["engine", "m", "seed", "isolate", "timeout", *checks])
     isolation: dict[str, Any] = {}
-    if engine == "bootstrap":
-        for name in ("isolate", "timeout"):
-            table.refuse(name, 'has no meaning with engine = "bootstrap", which only draws rows')
-    else:
+    if engine_named(engine).isolates:
         isolation = _isolation(table)
-        for name, why in _AMELIA_REFUSED.items():
+        for name, why in _refused_arguments(engine).items():
             table.refuse(name, why)
+    else:
+        for name in ("isolate", "timeout"):
+            table.refuse(name, f'has no meaning with engine = "{engine}", which only draws rows')
     arguments = {}
     for name, check in checks.items():
         value = table.take(name, check)

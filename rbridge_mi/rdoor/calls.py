@@ -50,10 +50,16 @@ def call_object(
 
 
 def begin_call_object(
-    function: str, *args: Any, error: type[RCallError] = RCallError, **kwargs: Any
+    function: str,
+    *args: Any,
+    on_output: Callable[[str], None] | None = None,
+    error: type[RCallError] = RCallError,
+    **kwargs: Any,
 ) -> Pending:
     """Begin `call_object`, and go on while R works; more calls may wait behind this one."""
-    return begin_turn(function, args, kwargs, wrap=RObject, decode=False, error=error)
+    return begin_turn(
+        function, args, kwargs, wrap=RObject, decode=False, error=error, on_output=on_output
+    )
 
 
 def begin_each(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -109,7 +110,10 @@ def test_every_argument_of_amelia_is_taken() -> None:
         "utils::getFromNamespace", "amelia.default", "Amelia"))).value)  # fmt: skip
     from rbridge_mi.imputers.amelia_arguments import ARGUMENTS
 
-    assert set(ARGUMENTS) == theirs - {"x", "m", "..."}
+    assert {x.name for x in ARGUMENTS} == theirs - {"x", "m", "..."}
+    signature = set(inspect.signature(rb.AmeliaImputer).parameters) - {"m", "rng", "arguments"}
+    shown = {x.python_name for x in ARGUMENTS if not x.hidden} | {"arglist"}
+    assert signature == shown
 
 
 def test_unknown_arguments_are_refused_with_the_valid_ones() -> None:

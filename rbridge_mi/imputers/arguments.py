@@ -1,0 +1,161 @@
+"""What an engine's arguments hold, said once: for Python's checks and for those of job files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ..base.arguments import check_known, column_list
+from ..errors import ArgumentError
+
+__all__ = ["Argument", "check_kinds", "columns_named", "under_r_names"]
+
+Kind = Literal[
+    "columns", "column", "table", "number", "whole", "wholes", "start", "truth", "choice", "object"
+]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of an R function that makes imputations.
+
+    Parameters
+    ----------
+    name : str
+        R's name.
+    kind : str
+        "columns" (names of columns), "column", "table" (rows of numbers), "number", "whole" (a
+        whole number), "wholes" (`count` of them), "start" (a whole number or a matrix), "truth",
+        "choice" (one of `choices`) or "object" (an R object).
+    least, most : float, optional
+        Limits of a number in a job file; R itself says what it thinks of others.
+    above : bool
+        The least number itself is too small.
+    count : int
+        How many whole numbers.
+    choices : tuple of str
+        All the texts that are taken.
+    widths : tuple of int
+        How many numbers a row of a table may have.
+    column_at : int
+        Which of them, counted from 1, stands for a column and may be its name.
+    hidden : str
+        Why a job file doesn't take the argument, and a signature doesn't show it; empty for others.
+    """
+
+    name: str
+    kind: Kind
+    least: float | None = None
+    most: float | None = None
+    above: bool = False
+    count: int = 0
+    choices: tuple[str, ...] = ()
+    widths: tuple[int, ...] = ()
+    column_at: int = 0
+    hidden: str = ""
+
+    @property
+    def python_name(self) -> str:
+        """R's name with `_` for `.`."""
+        return self.name.replace(".", "_")
+
+
+def under_r_names(
+    given: Iterable[tuple[str, Any]], arguments: Sequence[Argument], what: str
+) -> dict[str, Any]:
+    """Put arguments under R's names, refuse unknown ones, and leave out those that are None.
+
+    Parameters
+    ----------
+    given : iterable of (str, object)
+        Names, R's or Python's, and values.
+    arguments : sequence of Argument
+    what : str
+        The class, for messages.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ArgumentError
+        An unknown argument, or one that is given under both names.
+    """
+    names = [x.name for x in arguments]
+    by_python = {x.python_name: x.name for x in arguments}
+    values: dict[str, Any] = {}
+    for written, value in given:
+        name = by_python.get(written, written)
+        if values.get(name) is not None and value is not None:
+            raise ArgumentError(f"{name} is given twice, under R's name and under Python's.")
+        if value is not None or name not in names:
+            values[name] = value
+    check_known(values, names, what)
+    return values
+
+
+def check_kinds(given: dict[str, Any], arguments: Sequence[Argument]) -> dict[str, Any]:
+    """Check values by the kind of their arguments; names of columns become lists of names.
+
+    Compiled code may take these unchecked: a text in place of a number would end the process.
+
+    Parameters
+    ----------
+    given : dict
+        Values by R's names.
+    arguments : sequence of Argument
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ArgumentError
+        A value of another kind.
+    """
+    kinds = {x.name: x for x in arguments}
+    return {name: _checked(kinds[name], value) for name, value in given.items()}
+
+
+def _checked(argument: Argument, value: Any) -> Any:
+    name, kind = argument.name, argument.kind
+    if kind == "columns":
+        return column_list(value, name)
+    numbers = kind in ("number", "whole", "wholes", "start")
+    if numbers and np.asarray(value).dtype.kind not in "biuf":
+        raise ArgumentError(f"{name} must be a number or numbers, not {value!r}.")
+    if kind == "wholes" and np.shape(value) != (argument.count,):
+        raise ArgumentError(f"{name} must be {argument.count} whole numbers, not {value!r}.")
+    if kind == "choice" and value not in argument.choices:
+        raise ArgumentError(f"{name} must be {' or '.join(argument.choices)}, not {value!r}.")
+    if kind == "object" and not hasattr(value, "__rsexp__"):
+        raise ArgumentError(f"{name} must be an R object, not {type(value).__name__}.")
+    if kind == "truth" and not isinstance(value, bool | np.bool_):
+        raise ArgumentError(f"{name} must be True or False, not {value!r}.")
+    return value
+
+
+def columns_named(argument: Argument, value: Any) -> list[str]:
+    """Return the names of columns in an argument's value.
+
+    Parameters
+    ----------
+    argument : Argument
+    value : object
+        Of its kind.
+
+    Returns
+    -------
+    list of str
+    """
+    if argument.kind == "table":
+        at = argument.column_at - 1
+        return [row[at] for row in value if isinstance(row[at], str)]
+    if argument.kind == "column":
+        return [value]
+    return list(column_list(value, argument.name)) if argument.kind == "columns" else []

@@ -1,0 +1,104 @@
+"""The engines that `impute`, job files and the doctor know, in the order that "auto" tries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from .. import rdoor
+from ..errors import ArgumentError
+from . import amelia_arguments
+from .amelia import AmeliaImputer
+from .arguments import Argument
+from .bootstrap import BootstrapImputer
+
+__all__ = ["ENGINES", "Engine", "available", "engine_named"]
+
+
+def _accept(*_: object) -> None:
+    """Refuse nothing."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine.
+
+    Parameters
+    ----------
+    name : str
+        As `impute` and job files call it.
+    imputer : type
+        Its class.
+    package : str or None
+        The R package that it needs beside R itself.
+    arguments : tuple of Argument
+        What the class takes beside m.
+    isolates : bool
+        Whether its `impute` takes `isolate`, `timeout` and `keep_r`.
+    check : callable
+        ``check(arguments, data)`` refuses what can't be right before R is asked.
+    check_column : callable
+        ``check_column(column, arguments)`` refuses a single column.
+    foreign : mapping
+        Arguments of other engines that users may look for here, with what to say to that.
+    """
+
+    name: str
+    imputer: type[Any]
+    package: str | None
+    arguments: tuple[Argument, ...]
+    isolates: bool = True
+    check: Callable[[Mapping[str, Any], pd.DataFrame], None] = _accept
+    check_column: Callable[[pd.Series[Any], Mapping[str, Any]], None] = _accept
+    foreign: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def available(self) -> bool:
+        """Whether R has what it needs."""
+        return self.package is None or rdoor.has_package(self.package)
+
+
+ENGINES = (
+    Engine(
+        "amelia",
+        AmeliaImputer,
+        "Amelia",
+        amelia_arguments.ARGUMENTS,
+        check=amelia_arguments.check_with_data,
+        check_column=amelia_arguments.check_column,
+        foreign={
+            "cluster": "cluster= is the bootstrap's: Amelia knows groups as a nominal column "
+            "(noms), or as cross-sections with intercepts of their own (cs=, intercs=True)."
+        },
+    ),
+    Engine(
+        "bootstrap",
+        BootstrapImputer,
+        None,
+        (Argument("cluster", "column"),),
+        isolates=False,
+    ),
+)
+
+
+def engine_named(name: str) -> Engine:
+    """Return the engine of a name; of "auto", the one that is tried first.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such engine.
+    """
+    names = ["auto", *(x.name for x in ENGINES)]
+    if name not in names:
+        listed = f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
+        raise ArgumentError(f"engine must be {listed}, not {name!r}.")
+    return next((x for x in ENGINES if x.name == name), ENGINES[0])
+
+
+def available() -> Engine:
+    """Return the first engine that R has what it needs for; the last one needs nothing."""
+    return next(x for x in ENGINES if x.available)
