@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _several(text: str) -> int:
-    """A number of imputations from the command line."""
+    """Read a number of imputations from the command line."""
     from .base.checks import Wrong, whole
 
     try:

@@ -31,7 +31,7 @@ __all__ = [
 
 
 def check_frame(data: Any, what: str = "data") -> pd.DataFrame:
-    """A DataFrame with rows, columns, and column names that stand once."""
+    """Check a DataFrame: it has rows and columns, and each column name stands once."""
     if not isinstance(data, pd.DataFrame):
         raise ArgumentError(
             f"{what} must be a pandas DataFrame, not {type(data).__name__}: wrap it in "
@@ -51,7 +51,7 @@ def check_frame(data: Any, what: str = "data") -> pd.DataFrame:
 
 
 def check_frame_for_r(data: Any, what: str = "data") -> pd.DataFrame:
-    """A frame as above, whose column names have one level, as R's have."""
+    """Check a frame as above, and that its column names have one level, as R's have."""
     check_frame(data, what)
     if isinstance(data.columns, pd.MultiIndex):
         raise ArgumentError(
@@ -83,7 +83,7 @@ def column_list(value: Any, argument: str) -> list[str]:
 
 
 def checked_argument(value: Any, check: Check, argument: str) -> Any:
-    """The value, or an `ArgumentError` that says what the check says."""
+    """Return the checked value, or raise an `ArgumentError` that says what the check says."""
     try:
         return check(value)
     except Wrong as wrong:
@@ -91,13 +91,13 @@ def checked_argument(value: Any, check: Check, argument: str) -> Any:
 
 
 def check_count(value: Any, argument: str, least: int) -> int:
-    """A whole number of at least `least`."""
+    """Check a whole number of at least `least`."""
     count: int = checked_argument(value, whole(least), argument)
     return count
 
 
 def check_seed(seed: Any) -> int:
-    """The seed for R's `set.seed`; None draws one, so that the result can tell how to repeat it."""
+    """Check the seed for R's `set.seed`; for None draw one, which the result then tells."""
     if seed is None:
         return secrets.randbelow(2**31)
     number: int = checked_argument(seed, SEED, "seed")
@@ -117,13 +117,13 @@ def _hint(name: str | None) -> str:
 
 
 def check_level(level: Any, argument: str = "conf_level") -> float:
-    """A confidence level strictly between 0 and 1."""
+    """Check a confidence level, which lies strictly between 0 and 1."""
     number: float = checked_argument(level, LEVEL, argument)
     return number
 
 
 def check_newdata(newdata: Any) -> None:
-    """A DataFrame, or None for the fit's own rows."""
+    """Check new data: a DataFrame, or None for the rows of the fit."""
     if newdata is not None and not isinstance(newdata, pd.DataFrame):
         raise ArgumentError(f"newdata must be a DataFrame, not {type(newdata).__name__}.")
 
@@ -161,17 +161,17 @@ def r_arguments(
     ArgumentError
         An argument that is refused, unknown, or given under both names.
     """
-    found: dict[str, Any] = {}
+    dotted_arguments: dict[str, Any] = {}
     for name, value in given.items():
         dotted = name if name in valid else name.replace("_", ".")
         if dotted in refused:
             raise ArgumentError(f"{what} does not take {name!r}: {refused[dotted]}.")
         if dotted not in valid:
             check_known([name], valid, what)
-        if dotted in found:
+        if dotted in dotted_arguments:
             raise ArgumentError(f"{what} was given {dotted!r} twice.")
-        found[dotted] = value
-    return found
+        dotted_arguments[dotted] = value
+    return dotted_arguments
 
 
 def check_memory(m: int, each: int, what: str) -> None:
@@ -190,7 +190,7 @@ def check_memory(m: int, each: int, what: str) -> None:
 
 
 def check_timeout(timeout: Any) -> float | None:
-    """A positive number of seconds that a clock can count to, or None for no limit."""
+    """Check a positive number of seconds that a clock can count to, or None for no limit."""
     if timeout is None:
         return None
     seconds: float = checked_argument(timeout, SECONDS, "timeout")

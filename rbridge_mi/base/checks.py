@@ -58,7 +58,7 @@ class Wrong(Exception):  # noqa: N818 - never leaves this package
         self.values = values
 
     def told(self, shown: Callable[[Any], str] = repr) -> str:
-        """The text, with the values in it as `shown` writes them."""
+        """Return the text, with the values in it as `shown` writes them."""
         first, *rest = self.text.split("{}")
         return first + "".join(shown(x) + y for x, y in zip(self.values, rest, strict=True))
 
@@ -70,7 +70,7 @@ def is_number(value: Any) -> bool:
 
 
 def whole(least: int | None = None, most: int | None = None) -> Check:
-    """A whole number within limits.
+    """Make the check of a whole number within limits.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def whole(least: int | None = None, most: int | None = None) -> Check:
 def number(
     wanted: str = "a number", right: Callable[[float], bool] = math.isfinite
 ) -> Callable[[Any], float]:
-    """A number for which `right` holds."""
+    """Make the check of a number for which `right` holds."""
 
     def check(value: Any) -> float:
         if not is_number(value) or not right(value):
@@ -107,28 +107,28 @@ def number(
 
 
 def boolean(value: Any) -> bool:
-    """True or false."""
+    """Check a truth value."""
     if not isinstance(value, bool):
         raise Wrong("must be true or false, not {}", value)
     return value
 
 
 def any_text(value: Any) -> str:
-    """A text, which may be empty."""
+    """Check a text, which may be empty."""
     if not isinstance(value, str):
         raise Wrong("must be a text, not {}", value)
     return value
 
 
 def text(value: Any) -> str:
-    """A text that isn't empty."""
+    """Check a text that isn't empty."""
     if not any_text(value).strip():
         raise Wrong("must be a text, not {}", value)
     return str(value)
 
 
 def one_of(*names: str) -> Check:
-    """One of these texts."""
+    """Make the check of a text that is one of these."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or value not in names:
@@ -148,7 +148,7 @@ def list_of(
     single: bool = False,
     unique: bool = True,
 ) -> Check:
-    """A list of values that each pass, none twice; with `single`, one value alone will do."""
+    """Make the check of a list of values that each pass; with `single`, one alone will do."""
 
     def check_all(value: Any) -> list[Any]:
         if single and not isinstance(value, list):
@@ -171,7 +171,7 @@ def list_of(
 
 
 def any_of(*checks: Check) -> Check:
-    """A value that passes one of the checks; the last one's text tells what is wanted."""
+    """Make the check of a value that passes one of these, the last of which says what it is."""
 
     def check(value: Any) -> Any:
         for attempt in checks[:-1]:
@@ -185,7 +185,7 @@ def any_of(*checks: Check) -> Check:
 
 
 def nearest(name: Any, valid: Iterable[str]) -> str | None:
-    """The valid name that was probably meant; None where none is near.
+    """Return the valid name that was probably meant; None where none is near.
 
     Examples
     --------

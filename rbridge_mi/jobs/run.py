@@ -97,7 +97,17 @@ class _Clock:
 def check_job(
     path: str | Path, *, out: str | Path | None = None, data_root: str | Path | None = None
 ) -> Checked:
-    """Everything that can be said of a job before it imputes; see `run_job`.
+    """Check everything that can be checked of a job before it imputes; see `run_job`.
+
+    Parameters
+    ----------
+    path, out, data_root : path
+        As in `run_job`.
+
+    Returns
+    -------
+    Checked
+        The job, its data, its model, and the folder that it would write.
 
     Raises
     ------
@@ -173,6 +183,15 @@ def run_job(
         Processes for the fits, as `Lmer.fit` has it. No byte depends on it.
     say : callable, optional
         Gets a line at each step.
+
+    Returns
+    -------
+    JobResult
+        The folder that was written, its files, and the texts of all warnings.
+
+    See Also
+    --------
+    check_job : Checks the job and its data, and stops.
 
     Raises
     ------
@@ -268,7 +287,7 @@ def _now() -> str:
 
 
 def _text_at(given: Mapping[str, Any], section: str, key: str) -> str | None:
-    """A path of the job, also where the job has mistakes elsewhere: its own are told with them."""
+    """Return a path of the job, also of one with mistakes elsewhere, so that all are told."""
     table = given.get(section)
     value = table.get(key) if isinstance(table, Mapping) else None
     return value if isinstance(value, str) and value.strip() else None
@@ -285,7 +304,7 @@ def _model_arguments(job: Job) -> dict[str, Any]:
 
 
 def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) -> None:
-    """The columns that the job names, the formula (asked of R), and what the engine can't take."""
+    """Check the columns that are named, the formula (by R), and what the engine can't take."""
     frame = data.frame
     _check_names(job, frame, mistakes)
     if job.imputation.engine != "none":
@@ -360,7 +379,7 @@ def _check_engine(
 
 
 def _stack() -> Diagnosis:
-    """What the numbers will come from: without it, they could not be made again."""
+    """Return what the numbers will come from, without which they could not be made again."""
     stack = diagnose()
     if not stack.r:
         raise RBridgeError("; ".join(" ".join(x) for x in stack.problems))
@@ -440,7 +459,7 @@ def _record(
     files: Mapping[str, str],
     stack: Diagnosis,
 ) -> dict[str, Any]:
-    """What `run.json` tells, but for the time stamps: the same for the same job and stack."""
+    """Return what `run.json` holds beside the times: the same for the same job and stack."""
     job, data = checked.job, checked.data
     imp = results.imputed if isinstance(results, ListResults) else None
     fits = [results.fit] if isinstance(results, FitResults) else list(results.fits)

@@ -147,7 +147,7 @@ class Job:
 
 
 def parse_toml(source: str, mistakes: Mistakes) -> dict[str, Any]:
-    """What a TOML text holds; empty, with a mistake, if it is none."""
+    """Read a TOML text; the result is empty, with a mistake, if it is none."""
     try:
         return tomllib.loads(source)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -156,14 +156,25 @@ def parse_toml(source: str, mistakes: Mistakes) -> dict[str, Any]:
 
 
 def parse_job(given: Mapping[str, Any], mistakes: Mistakes) -> Job | None:
-    """The job that a TOML file spells, or None where there are mistakes; they join the list.
+    """Return the job of a TOML file, or None where there are mistakes, which join the list.
+
+    Parameters
+    ----------
+    given : mapping
+        What `parse_toml` read.
+    mistakes : Mistakes
+        The list.
+
+    Returns
+    -------
+    Job or None
 
     Examples
     --------
-    >>> found = Mistakes()
-    >>> parse_job({"imputation": {"engine": "amelia", "m": 1.5, "seed": 1}}, found) is None
+    >>> mistakes = Mistakes()
+    >>> parse_job({"imputation": {"engine": "amelia", "m": 1.5, "seed": 1}}, mistakes) is None
     True
-    >>> [text for key, text in found if key == "imputation.m"]
+    >>> [text for key, text in mistakes if key == "imputation.m"]
     ['must be a whole number of at least 2, not 1.5']
     """
     before = len(mistakes)
@@ -181,10 +192,10 @@ def parse_job(given: Mapping[str, Any], mistakes: Mistakes) -> Job | None:
 
 
 def parse_data(given: Mapping[str, Any]) -> DataSpec | None:
-    """The [data] of a job that may have mistakes elsewhere; None if it has some of its own."""
-    found = Mistakes()
-    spec = _data(Table("data", given.get("data"), found))
-    return None if found else spec
+    """Return the [data] of a job that may have mistakes elsewhere; None if [data] has some."""
+    mistakes = Mistakes()
+    spec = _data(Table("data", given.get("data"), mistakes))
+    return None if mistakes else spec
 
 
 _STARTS = {
@@ -199,8 +210,8 @@ def _same(value: Any) -> Any:
 
 
 def _section(top: Table, name: str, mistakes: Mistakes) -> Table | None:
-    found = top.take(name, _same, None, required=_STARTS[name])
-    return None if found is None else Table(name, found, mistakes)
+    section = top.take(name, _same, None, required=_STARTS[name])
+    return None if section is None else Table(name, section, mistakes)
 
 
 # -- [data] --------------------------------------------------------------------------------
@@ -253,11 +264,11 @@ def _character(value: Any) -> str:
 
 
 def _columns(table: Table, kind: str) -> dict[str, ColumnSpec] | None:
-    found = table.take("columns", _same, None)
-    if found is None:
+    given = table.take("columns", _same, None)
+    if given is None:
         return None
-    inner = Table("data.columns", found, table.mistakes)
-    if isinstance(found, Mapping) and not found:
+    inner = Table("data.columns", given, table.mistakes)
+    if isinstance(given, Mapping) and not given:
         table.mistakes.add("data.columns", 'is empty: name the columns to use, such as x = "float"')
     return {name: _column(inner, name, kind) for name in inner.given}
 
@@ -306,7 +317,7 @@ def _column(columns: Table, name: str, kind: str) -> ColumnSpec:
 
 
 def column_key(name: str) -> str:
-    """The key of a column; a name with a dot in it stands in quotes, as TOML wants it."""
+    """Return the key of a column; a name with a dot in it stands in quotes, as in TOML."""
     return (
         Table("data.columns", {}, Mistakes()).path(name)
         if "." not in name
@@ -435,7 +446,7 @@ _TOLERANCE = number("a number above 0", lambda x: 0 < x < math.inf)
 
 
 def _convergence(value: Any) -> Any:
-    """An action, or the list that lme4 makes of one: action, tol, relTol."""
+    """Check an action, or the list that lme4 makes of one: action, tol, relTol."""
     if not isinstance(value, Mapping):
         return one_of(*_ACTION)(value)
     checks: dict[str, Check] = {"action": one_of(*_ACTION), "tol": _TOLERANCE, "relTol": _TOLERANCE}
@@ -485,18 +496,18 @@ _CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "co
 
 
 def _contrasts(value: Any) -> dict[str, Any]:
-    """Per column, the name of one of R's own contrast functions (R calls it), or a matrix."""
+    """Check, per column, the name of one of R's contrast functions, or a matrix."""
     if not isinstance(value, Mapping) or not value:
         raise Wrong('must be a table, such as {sector = "contr.sum"}, not {}', value)
     check = any_of(_MATRIX, one_of(*_CONTRASTS))
-    found = {}
+    codings = {}
     for name, item in value.items():
         try:
-            found[name] = check(item)
+            codings[name] = check(item)
         except Wrong as wrong:
             told = f"has {{}}, which {wrong.text}, or a matrix of numbers"
             raise Wrong(told, name, *wrong.values) from None
-    return found
+    return codings
 
 
 def _model(table: Table | None) -> ModelSpec:
@@ -537,9 +548,9 @@ def _control(table: Table) -> dict[str, Any] | None:
         return None
     control = Table("model.control", given, table.mistakes)
     control.flatten(_CONTROL)
-    found = {name: control.take(name, check) for name, check in _CONTROL.items()}
+    settings = {name: control.take(name, check) for name, check in _CONTROL.items()}
     control.done()
-    return {k: v for k, v in found.items() if v is not None}
+    return {k: v for k, v in settings.items() if v is not None}
 
 
 # -- [pooling], [output] -------------------------------------------------------------------

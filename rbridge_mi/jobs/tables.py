@@ -106,7 +106,7 @@ TABLES_OF_ONE = tuple(x.name for x in JOB_TABLES if x.of_one is not None)
 
 
 def make_tables(results: Results, names: tuple[str, ...]) -> dict[str, pd.DataFrame]:
-    """The tables of these names, in this order."""
+    """Make the tables of these names, in this order."""
     by_name = {table.name: table for table in JOB_TABLES}
     tables = {}
     for name in names:

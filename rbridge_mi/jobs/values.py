@@ -18,7 +18,7 @@ _SHOWN = 60
 
 
 class JobError(RBridgeError, ValueError):
-    """A job that can't be run as it stands; every mistake that was found is in the message.
+    """A job that can't be run as it stands; all of its mistakes are in the message.
 
     Attributes
     ----------
@@ -46,19 +46,19 @@ class JobError(RBridgeError, ValueError):
 
 
 class Mistakes(list[tuple[str, str]]):
-    """Mistakes as they are found, each under its key."""
+    """The mistakes of a job, each under its key."""
 
     def add(self, key: str, text: str) -> None:
-        """One more, unless it is known already."""
+        """Add a mistake, unless it is known already."""
         if (key, text) not in self:
             self.append((key, text))
 
     def under(self, key: str) -> bool:
-        """Whether the key, or one below it, has a mistake."""
+        """Say whether the key, or one below it, has a mistake."""
         return any(x == key or x.startswith(f"{key}.") for x, _ in self)
 
     def stop(self, job: str) -> None:
-        """Raise what was found, if anything was."""
+        """Raise the mistakes, if there are any."""
         if self:
             raise JobError(job, self)
 
@@ -78,7 +78,7 @@ class Table:
             mistakes.add(key, f"must be a table of keys and values, not {shown(value)}")
 
     def take(self, name: str, check: Check, default: Any = None, required: str = "") -> Any:
-        """The checked value of a key, or the default; `required` says what to write there."""
+        """Return the checked value of a key, or the default; `required` says what to write."""
         self._valid.append(name)
         if name not in self.given:
             if required:
@@ -91,7 +91,7 @@ class Table:
             return default
 
     def refuse(self, name: str, why: str) -> None:
-        """A key that is known, but has no place here."""
+        """Report a key that is known, but has no place here."""
         if name in self.given:
             self._refused.append(name)
             self.mistakes.add(self.path(name), why)
@@ -100,7 +100,7 @@ class Table:
         """Let R's dotted names be written as TOML reads them: ``max.resample = 10`` or with _."""
         names = list(valid)
         plain = {x.replace(".", "_"): x for x in names}
-        found: dict[str, Any] = {}
+        flat: dict[str, Any] = {}
 
         def walk(prefix: str, table: Mapping[str, Any]) -> None:
             for key, value in table.items():
@@ -109,13 +109,13 @@ class Table:
                 if inner and any(x.startswith(f"{name}.") for x in names):
                     walk(f"{name}.", value)
                 else:
-                    found[plain.get(name, name)] = value
+                    flat[plain.get(name, name)] = value
 
         walk("", self.given)
-        self.given = found
+        self.given = flat
 
     def path(self, name: str) -> str:
-        """The key as it would be written at the top of the file."""
+        """Return the key as it would be written at the top of the file."""
         part = name if all(map(_BARE.fullmatch, name.split("."))) else shown(name)
         return f"{self.key}.{part}" if self.key else part
 
@@ -138,7 +138,7 @@ class Table:
 
 
 def shown(value: Any) -> str:
-    """A value as TOML writes it, cut short."""
+    """Write a value as TOML does, cut short."""
     if isinstance(value, dt.date | dt.time):
         text = str(value)
     elif isinstance(value, float):
@@ -151,12 +151,12 @@ def shown(value: Any) -> str:
 
 
 def text_list(wanted: str, least: int = 0) -> Check:
-    """A list of texts, the empty one among them."""
+    """Make the check of a list of texts, which may be empty ones."""
     return list_of(any_text, wanted, least)
 
 
 def matrix(widths: Iterable[int] = (), name_at: int | None = None) -> Check:
-    """Rows of numbers of one length; at position `name_at` (from 0) a column's name will do."""
+    """Make the check of rows of numbers; at `name_at` (from 0) a column's name will do."""
     allowed = tuple(widths)
     size = f"{' or '.join(map(str, allowed))} numbers" if allowed else "numbers"
     or_name = "" if name_at is None else f" (number {name_at + 1} may be a column's name)"
@@ -179,7 +179,7 @@ def matrix(widths: Iterable[int] = (), name_at: int | None = None) -> Check:
 
 
 def encoding(value: Any) -> str:
-    """The name of a text encoding that Python knows."""
+    """Check the name of a text encoding that Python knows."""
     name = text(value)
     try:
         b"text".decode(name)  # codecs of bytes, such as zlib, are a LookupError here

@@ -64,7 +64,7 @@ _NEEDED = (*_ANSWERS, "mermod_coef", "mermod_print", "mermod_summary")
 
 
 def check_stored(value: Any) -> Any:
-    """The value, if it is as `save` wrote it; see the module.
+    """Return the value, if it is as `save` wrote it; see the module.
 
     Parameters
     ----------
@@ -207,12 +207,12 @@ def _check_part(values: Any, wanted: str, sizes: dict[str, int], where: str) -> 
     kind, *lengths = wanted.split()
     if not isinstance(values, np.ndarray) or values.ndim != len(lengths):
         raise ValueError(f"{where} is no array of {len(lengths)} dimensions")
-    for found, length in zip(values.shape, lengths, strict=True):
+    for size, length in zip(values.shape, lengths, strict=True):
         if length == "*":
             continue
-        expected = int(length) if length.isdecimal() else sizes.setdefault(length, found)
-        if found != expected:
-            raise ValueError(f"{where} has {found} values, not {expected}")
+        expected = int(length) if length.isdecimal() else sizes.setdefault(length, size)
+        if size != expected:
+            raise ValueError(f"{where} has {size} values, not {expected}")
     right = {
         "number": values.dtype == np.float64,
         "whole": values.dtype.kind in "if" and bool((values == np.rint(values)).all()),
@@ -329,11 +329,11 @@ def _check_data(data: ImputedData) -> None:
         if isinstance(store, CellStore):
             if not set(store.cells) <= columns:
                 raise ValueError("imputed cells of a column that the data lack")
-            made = piece.own(store.base)
+            columns_of_set = piece.own(store.base)
         else:
             frame = piece.complete(store.base)
             if not frame.columns.is_unique or set(frame.columns) != columns:
                 raise ValueError(f"data set {i + 1} has other columns")
-            made = dict(frame.items())
-        if any(len(x) != len(next(iter(made.values()))) for x in made.values()):
+            columns_of_set = dict(frame.items())
+        if any(len(x) != len(next(iter(columns_of_set.values()))) for x in columns_of_set.values()):
             raise ValueError(f"data set {i + 1} has columns of several lengths")

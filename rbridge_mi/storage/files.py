@@ -44,7 +44,7 @@ class _Withheld:
     """Stands where an R object was, in a result that was loaded without it."""
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
-        """Refused, with the remedy."""
+        """Refuse, with the remedy."""
         del args, kwargs
         raise RBridgeError(
             f"{function} asks the R object, which wasn't loaded: if you trust where the file "
@@ -192,7 +192,7 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Result:
 
 
 def _missing(path: Path) -> str:
-    """That there is no such file, and which files are there that may have been meant."""
+    """Say that there is no such file, and which files there may have been meant."""
     here = path.parent.absolute()
     if not here.is_dir():
         return f"{path} can't be read: there is no folder {here}."
@@ -203,7 +203,7 @@ def _missing(path: Path) -> str:
 
 
 def _parts_of_fit(fit: MerMod) -> dict[str, Any]:
-    """What a stored fit holds: all that R answers, but not R's object itself."""
+    """Return what a stored fit holds: all that R answers, but not R's object itself."""
     return {
         "index": fit.index,
         "messages": fit.messages,
@@ -213,7 +213,7 @@ def _parts_of_fit(fit: MerMod) -> dict[str, Any]:
 
 
 def _fit_from_parts(parts: dict[str, Any]) -> MerMod:
-    """The fit, after a look at its parts."""
+    """Make the fit, after a check of its parts."""
     answers, r = parts.pop("answers"), parts.pop("r")
     check_answers(answers, len(parts["index"]))
     fit: MerMod = check_stored(MerMod(Answers(r, answers), **parts))
@@ -286,16 +286,16 @@ class _Writer:
         return name
 
     def _frame(self, frame: pd.DataFrame) -> Any:
-        made = [to_cells(frame.iloc[:, i], str(x)) for i, x in enumerate(frame.columns)]
+        parts = [to_cells(frame.iloc[:, i], str(x)) for i, x in enumerate(frame.columns)]
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow([str(x) for x in frame.columns])
-        writer.writerows(zip(*(cells for _, cells in made), strict=True))
+        writer.writerows(zip(*(cells for _, cells in parts), strict=True))
         name = f"tables/{len(self.members)}.csv"
         self.members[name] = text.getvalue().encode("utf-8", errors="surrogatepass")
         return [
             name,
-            [known for known, _ in made],
+            [known for known, _ in parts],
             self.node(frame.columns),
             self.node(frame.index),
         ]
@@ -311,7 +311,7 @@ class _Writer:
 
 
 def _error(stored: list[str]) -> RBridgeError:
-    """An error of the base class, with the class that it had in its text."""
+    """Make an error of the base class, whose text names the class that it had."""
     name, text = stored
     return RBridgeError(text if name == RBridgeError.__name__ else f"{name}: {text}")
 
@@ -349,13 +349,13 @@ class _Reader:
         }
         for kind, make in kinds.items():
             if kind in node:
-                found = make(node[kind])
+                result = make(node[kind])
                 break
         else:
-            found = self._instance(self._names.kinds[node["class"]], node["fields"])
+            result = self._instance(self._names.kinds[node["class"]], node["fields"])
         if "number" in node:
-            self._seen[node["number"]] = found
-        return found
+            self._seen[node["number"]] = result
+        return result
 
     def _instance(self, kind: Kind, stored: dict[str, Any]) -> Any:
         parts = {kind.fields[name]: self.value(x) for name, x in stored.items()}
@@ -368,7 +368,7 @@ class _Reader:
         return check_stored(kind.cls(**parts))
 
     def _parts_of_imputed(self, parts: dict[str, Any]) -> dict[str, Any]:
-        """The fields of imputed data; format 1 has others in place of the log and the trace.
+        """Complete the fields of imputed data, of which format 1 has others for log and trace.
 
         They are a message and the lengths of the chains.
         """
@@ -381,7 +381,7 @@ class _Reader:
         return parts
 
     def _r_object(self, member: str | None) -> Any:
-        """The R object in a member of the archive, or what stands where it was."""
+        """Return the R object in a member of the archive, or what stands in its place."""
         if not self._allow or member is None:
             return _Withheld()
         return rdoor.RObject(raw=self._archive.read(member))
@@ -398,17 +398,17 @@ class _Reader:
         cells = list(zip(*rows, strict=True)) if rows and known else [() for _ in known]
         if any(len(x) != len(labels) for x in cells):
             raise ValueError(f"{name} has not the rows that result.json says")
-        made = {
+        parts = {
             i: from_cells(x, y).array for i, (x, y) in enumerate(zip(known, cells, strict=True))
         }
-        frame = pd.DataFrame(made, index=labels)
+        frame = pd.DataFrame(parts, index=labels)
         frame.columns = self.value(columns)
         return frame
 
     def _series(self, node: Any) -> pd.Series:
-        made = from_cells(*node[:2])
-        made.index, made.name = self.value(node[2]["index"]), self.value(node[2]["name"])
-        return made
+        series = from_cells(*node[:2])
+        series.index, series.name = self.value(node[2]["index"]), self.value(node[2]["name"])
+        return series
 
     def _multi(self, node: Any) -> pd.Index:
         levels = [from_cells(*x) for x in node[0]]

@@ -47,12 +47,12 @@ class Answer:
     as_table: bool = False
 
     def stored(self, answer: Any) -> Any:
-        """The answer with its parts under their stored names."""
+        """Return the answer with its parts under their stored names."""
         renamed = self._renamed(answer, {part: name for name, part in self.parts.items()})
         return pd.DataFrame(renamed) if self.as_table else renamed
 
     def loaded(self, answer: Any) -> Any:
-        """The stored answer with the names that R gives its parts."""
+        """Return the stored answer with the names that R gives its parts."""
         return self._renamed(answer, self.parts)
 
     def _renamed(self, answer: Any, names: Mapping[str, str]) -> Any:
@@ -80,11 +80,11 @@ class Names:
     answers: Mapping[str, Answer]
 
     def kind_of(self, value: Any) -> str | None:
-        """The stored name of a value's class; None if values of it have no place."""
+        """Return the stored name of a value's class; None if values of it have no place."""
         return next((name for name, x in self.kinds.items() if x.cls is type(value)), None)
 
     def stored_answers(self, answers: Mapping[str, Any]) -> dict[str, Any]:
-        """R's answers, by R function, under their stored names."""
+        """Return R's answers, by R function, under their stored names."""
         names = {x.function: name for name, x in self.answers.items()}
         return {
             names[function]: self.answers[names[function]].stored(answer)
@@ -92,12 +92,12 @@ class Names:
         }
 
     def loaded_answers(self, answers: Mapping[str, Any]) -> dict[str, Any]:
-        """Stored answers by the R functions that give them."""
+        """Return stored answers by the R functions that give them."""
         return {self.answers[x].function: self.answers[x].loaded(y) for x, y in answers.items()}
 
 
 def _names(same: str, **others: str) -> dict[str, str]:
-    """Stored names: those that are the same here, and those that stand for another."""
+    """Make stored names: those that are the same here, and those that stand for another."""
     return {**{x: x for x in same.split()}, **others}
 
 
