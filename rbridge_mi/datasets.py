@@ -16,16 +16,20 @@ __all__ = ["ampute", "load_hsb"]
 
 
 def load_hsb() -> pd.DataFrame:
-    """The High School and Beyond data: 7185 pupils in 160 schools.
+    """Load the High School and Beyond data: 7185 pupils in 160 schools.
 
-    Equal to ``data(hsb, package = "merTools")`` in R, but made of ``nlme::MathAchieve`` and
-    ``nlme::MathAchSchool``, which come with lme4.
+    Equal to ``data(hsb, package = "merTools")`` in R, but put together from
+    ``nlme::MathAchieve`` and ``nlme::MathAchSchool``, which come with lme4.
 
     Returns
     -------
     DataFrame, 7185 x 8
         schid (text), minority, female (0/1), ses (standardized), mathach (test score), size
         (pupils in the school), schtype (1 = Catholic), meanses (the school's mean ses).
+
+    See Also
+    --------
+    ampute : Holes for such data.
 
     References
     ----------
@@ -46,14 +50,14 @@ def ampute(
     columns: str | Sequence[str] | None = None,
     seed: int | None = None,
 ) -> pd.DataFrame:
-    """A copy of `data` with values missing completely at random.
+    """Copy data, with values missing completely at random.
 
     Parameters
     ----------
     data : DataFrame
     prop : float in [0, 1)
         Fraction of each column's cells to remove; of n cells exactly ``round(prop * n)``.
-    columns : name or list of names, optional
+    columns : str or list of str, optional
         Where to remove; all columns by default. Each column's rows are drawn on their own.
     seed : int, optional
         Seed of numpy's generator (this is not an R call).
@@ -63,6 +67,15 @@ def ampute(
     DataFrame
         numpy integers become ``Int64`` and numpy booleans ``boolean``, which can hold a missing
         value; every other dtype is kept.
+
+    Raises
+    ------
+    ArgumentError
+        A column that isn't there, or a fraction that can't be right.
+
+    See Also
+    --------
+    load_hsb : Data to remove cells from.
 
     Examples
     --------

@@ -8,8 +8,8 @@
 # returned, for `imputation_answer` and `imputation_object`; else its answer.
 impute_together <- function(engine, data, m, seed, args, keep = FALSE) {
   seed_r(seed)
-  made <- find_function(engine)(data, m, args)
-  if (keep) made else made$answer
+  imputations <- find_function(engine)(data, m, args)
+  if (keep) imputations else imputations$answer
 }
 
 # The number-th of many imputations, on a stream of its own: the same whoever makes the others.
@@ -23,9 +23,9 @@ impute_on_stream <- function(engine, data, number, seed, args) {
   find_function(engine)(data, 1L, args)$answer
 }
 
-imputation_answer <- function(made) made$answer
+imputation_answer <- function(imputations) imputations$answer
 
-imputation_object <- function(made) made$object
+imputation_object <- function(imputations) imputations$object
 
 # For each column, the open cells that any of the imputations fills: their rows, and per imputation
 # the values there.
@@ -44,7 +44,7 @@ changed_cells <- function(data, frames, open) {
 
 # The `closed` cells, a matrix of truth values, that an imputation changed.
 altered_cells <- function(data, frames, closed) {
-  found <- lapply(seq_along(frames), function(i) {
+  cells <- lapply(seq_along(frames), function(i) {
     lapply(seq_along(data), function(j) {
       old <- comparable(data[[j]])
       new <- comparable(frames[[i]][[j]])
@@ -55,9 +55,9 @@ altered_cells <- function(data, frames, closed) {
       )
     })
   })
-  found <- unlist(found, recursive = FALSE)
+  cells <- unlist(cells, recursive = FALSE)
   fields <- c("imputation", "row", "column", "was", "became")
-  sapply(fields, function(field) unlist(lapply(found, `[[`, field)), simplify = FALSE)
+  sapply(fields, function(field) unlist(lapply(cells, `[[`, field)), simplify = FALSE)
 }
 
 # Factors by their labels, since an imputation may have lost the original's level order.

@@ -1,1 +1,1 @@
-"""`ImputedData`: m data sets made of one, and where their cells are kept."""
+"""`ImputedData`: m data sets that were imputed from one, and where their cells are kept."""

@@ -39,7 +39,7 @@ _ZONED, _PLAIN_TIMES, _DURATIONS = "times with a zone", "times without a zone", 
 def common_dtype(
     name: Any, columns: Mapping[str, pd.Series[Any]], original: pd.Series[Any] | None = None
 ) -> Any:
-    """The dtype that holds the column's values in every data set.
+    """Return the dtype that holds the column's values in every data set.
 
     Parameters
     ----------
@@ -58,10 +58,10 @@ def common_dtype(
     first = next(iter(columns.values()))
     if all(same_dtype(x.dtype, first.dtype) for x in columns.values()) and _can_be_set(first.dtype):
         return first.dtype
-    found = {who: _plain(x) for who, x in columns.items()}
-    held = {who: x for who, x in found.items() if not x.isna().all()}
+    plain = {who: _plain(x) for who, x in columns.items()}
+    held = {who: x for who, x in plain.items() if not x.isna().all()}
     if not held:
-        return next(iter(found.values())).dtype
+        return next(iter(plain.values())).dtype
     kinds = {who: _kind(x) for who, x in held.items()}
     [(one, kind), *others] = kinds.items()
     for who, other in others:
@@ -71,7 +71,7 @@ def common_dtype(
                 f"{one} holds {kind} ({columns[one].dtype}), {who} {other} ({columns[who].dtype})",
                 "convert the column in each data set before (`.astype(...)`), or leave it out",
             )
-    gaps = any(x.isna().any() for x in found.values())
+    gaps = any(x.isna().any() for x in plain.values())
     if kind == _CATEGORIES:
         return _categories(name, held, original)
     dtypes = [x.dtype for x in held.values()]
@@ -98,7 +98,7 @@ def same_dtype(one: Any, other: Any) -> bool:
 
 
 def cast(column: pd.Series[Any], dtype: Any) -> pd.Series[Any]:
-    """The column in a dtype that `common_dtype` found for it."""
+    """Return the column in a dtype that `common_dtype` chose for it."""
     if same_dtype(column.dtype, dtype):
         return column
     if column.isna().all():
@@ -118,7 +118,7 @@ def cast(column: pd.Series[Any], dtype: Any) -> pd.Series[Any]:
 
 
 def nullable(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The column in a dtype that has room for missing cells."""
+    """Return the column in a dtype that has room for missing cells."""
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and dtype.kind == "b":
         return column.astype("boolean")
@@ -128,7 +128,7 @@ def nullable(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def settable(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The column in a dtype whose cells may be filled in."""
+    """Return the column in a dtype whose cells may be filled in."""
     return column if _can_be_set(column.dtype) else _plain(column)
 
 
@@ -144,8 +144,8 @@ def differs(one: pd.Series[Any], other: pd.Series[Any]) -> np.ndarray[Any, np.dt
         unequal = np.fromiter((not _alike(x, y) for x, y in pairs), bool, len(a))
     else:
         unequal = a != b
-    found: np.ndarray[Any, np.dtype[np.bool_]] = (gone != too) | (~gone & ~too & unequal)
-    return found
+    different: np.ndarray[Any, np.dtype[np.bool_]] = (gone != too) | (~gone & ~too & unequal)
+    return different
 
 
 def _alike(x: Any, y: Any) -> bool:
@@ -207,7 +207,7 @@ def _is_masked(dtype: Any) -> bool:
 
 
 def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The same values in one of pandas' own dtypes, if there is one for what the column holds."""
+    """Return the same values in one of pandas' own dtypes, where one holds them."""
     dtype = column.dtype
     if isinstance(dtype, pd.SparseDtype):
         return _plain(column.astype(dtype.subtype))
@@ -263,8 +263,8 @@ def _kind(column: pd.Series[Any]) -> str:
     if isinstance(dtype, pd.DatetimeTZDtype):
         return _ZONED
     if _is_object(dtype):
-        found = pd.api.types.infer_dtype(column, skipna=True)
-        return _TEXT if found == "string" else f"objects ({found})"
+        kind = pd.api.types.infer_dtype(column, skipna=True)
+        return _TEXT if kind == "string" else f"objects ({kind})"
     if isinstance(dtype, np.dtype) and dtype.kind in "mM":
         return _PLAIN_TIMES if dtype.kind == "M" else _DURATIONS
     if pd.api.types.is_bool_dtype(dtype):
@@ -275,7 +275,7 @@ def _kind(column: pd.Series[Any]) -> str:
 
 
 def _masked(dtype: np.dtype[Any]) -> Any:
-    """The nullable dtype of the same numbers."""
+    """Return the nullable dtype of the same numbers."""
     if dtype.kind == "f":
         return pd.Float32Dtype() if dtype.itemsize <= 4 else pd.Float64Dtype()
     return pd.array([], dtype=dtype.name.replace("int", "Int").replace("u", "U")).dtype
@@ -283,15 +283,15 @@ def _masked(dtype: np.dtype[Any]) -> Any:
 
 def _numbers(name: Any, held: Mapping[str, pd.Series[Any]], gaps: bool) -> Any:
     dtypes = {who: getattr(x.dtype, "numpy_dtype", x.dtype) for who, x in held.items()}
-    found: Any = reduce(np.promote_types, dtypes.values())
+    common: Any = reduce(np.promote_types, dtypes.values())
     whole = {who: x for who, x in held.items() if dtypes[who].kind in "iu"}
     if len(whole) == len(held):
-        if found.kind == "f":  # there is no numpy type for int64 and uint64
-            found = np.dtype(np.int64)
+        if common.kind == "f":  # there is no numpy type for int64 and uint64
+            common = np.dtype(np.int64)
             large = next((who for who, x in whole.items() if int(x.max()) >= 2**63), None)
             negative = next((who for who, x in whole.items() if int(x.min()) < 0), None)
             if large is not None:
-                found = np.dtype(np.uint64)
+                common = np.dtype(np.uint64)
             if large is not None and negative is not None:
                 raise _refusal(
                     name,
@@ -309,8 +309,8 @@ def _numbers(name: Any, held: Mapping[str, pd.Series[Any]], gaps: bool) -> Any:
                     f"({held[other].dtype})",
                     "give them as text (`.astype(str)`), if they are identifiers",
                 )
-    nullable = found.itemsize <= 8 and any(_is_masked(x.dtype) for x in held.values())
-    return _masked(found) if nullable or (gaps and found.kind in "iu") else found
+    nullable = common.itemsize <= 8 and any(_is_masked(x.dtype) for x in held.values())
+    return _masked(common) if nullable or (gaps and common.kind in "iu") else common
 
 
 def _times(name: Any, held: Mapping[str, pd.Series[Any]], kind: str) -> Any:
@@ -341,7 +341,7 @@ def _clock(column: pd.Series[Any]) -> np.dtype[Any]:
 
 
 def _in(categories: pd.Index, dtype: Any) -> pd.Index:
-    """The categories in another dtype, in their own order."""
+    """Return the categories in another dtype, in their own order."""
     values = cast(pd.Series(categories), dtype)
     return pd.Index(values.array, tupleize_cols=False)
 
@@ -359,11 +359,11 @@ def _categories(
     [(one, first), *others] = dtypes.items()
     for who, dtype in others:
         if bool(dtype.ordered) != bool(first.ordered):
-            words = ("unordered", "ordered")
+            kinds = ("unordered", "ordered")
             raise _refusal(
                 name,
-                f"{one} holds {words[bool(first.ordered)]} categories, {who} "
-                f"{words[bool(dtype.ordered)]} ones",
+                f"{one} holds {kinds[bool(first.ordered)]} categories, {who} "
+                f"{kinds[bool(dtype.ordered)]} ones",
                 "give each data set the same pd.CategoricalDtype",
             )
     labels = {who: pd.Series(x.categories) for who, x in dtypes.items()}
@@ -408,7 +408,7 @@ def _refusal(name: Any, what: str, remedy: str) -> ArgumentError:
 
 
 def described(dtypes: Sequence[Any], dtype: Any) -> str:
-    """What a note says of a dtype that had to change."""
+    """Return what a note says of a dtype that had to change."""
     given = list(dict.fromkeys(map(str, dtypes)))
     if isinstance(dtype, pd.CategoricalDtype) and given == ["category"]:
         return f"its categories became {[str(x) for x in dtype.categories]}"

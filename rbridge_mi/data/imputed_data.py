@@ -1,4 +1,4 @@
-"""m data sets made of one: stored once, with what differs; completed one at a time."""
+"""m data sets that were imputed from one; each is completed when it is asked for."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NOT_A_FRAME = (
 
 @dataclass(frozen=True, eq=False)
 class ImputedData(Sequence[pd.DataFrame]):
-    """m completed data sets, and what is known of how they were made.
+    """m completed data sets, and how they were imputed.
 
     ``imp[i]`` (or iteration) completes one frame. Each column has one dtype, which holds its
     values in every data set. The base frame is stored once, with only the cells that differ per
@@ -48,7 +48,7 @@ class ImputedData(Sequence[pd.DataFrame]):
     m : int
         Number of data sets, also ``len(imp)``.
     method : str
-        What made them, such as "amelia".
+        The engine, such as "amelia".
     kind : {"imputation", "bootstrap"}
         Bootstrap samples are no imputations: they are pooled by a rule of their own.
     seed : int or None
@@ -64,15 +64,15 @@ class ImputedData(Sequence[pd.DataFrame]):
     trace : DataFrame
         The iterations of the engine's chains: imputation and iteration (from 1), parameter, value.
         The parameters are the engine's own, see `AmeliaImputer`. It has no rows where there is no
-        chain, or where the data sets were made elsewhere.
+        chain, or where the data sets were imputed elsewhere.
     saw : mapping
         By imputed column, what its imputation model saw: ``imp.saw["ses"].predictors``, ``.groups``
         (columns whose groups it told apart), ``.level`` (the units that get one value each; None
         for rows) and ``.method``. Empty where that is not known.
     r : RObject or None
         R's own imputation object, where it was asked for (`keep_r`):
-        ``imp.r.call("Amelia::overimpute", ...)``. It stays what R made, also in what `transform`
-        derives.
+        ``imp.r.call("Amelia::overimpute", ...)``. It stays as it is in data sets that
+        `transform` derives.
 
     Examples
     --------
@@ -213,7 +213,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         kind: Kind = "imputation",
         method: str = "frames",
     ) -> ImputedData:
-        """Data sets that were imputed elsewhere.
+        """Take data sets that were imputed elsewhere.
 
         Parameters
         ----------
@@ -227,7 +227,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         kind : {"imputation", "bootstrap"}
             Bootstrap samples may differ in their rows.
         method : str
-            A name for what made them.
+            A name for the engine.
 
         Raises
         ------
@@ -342,7 +342,9 @@ class ImputedData(Sequence[pd.DataFrame]):
     def from_long(
         cls, long: pd.DataFrame, *, kind: Kind = "imputation", method: str = "long"
     ) -> ImputedData:
-        """The inverse of `to_long`, and of ``mice::complete(imp, action = "long")``.
+        """Take data sets in the long form: the inverse of `to_long`.
+
+        It reads what ``mice::complete(imp, action = "long")`` gives, too.
 
         Parameters
         ----------
@@ -355,7 +357,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         kind : {"imputation", "bootstrap"}
             In bootstrap samples rows may be repeated or absent, and keep their order.
         method : str
-            A name for what made them.
+            A name for the engine.
 
         Raises
         ------
@@ -392,7 +394,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         return frame
 
     def summary(self) -> Printed:
-        """What ``summary(amelia)`` says, and any column whose dtype changed."""
+        """Summarise as ``summary(amelia)`` does, with any column whose dtype changed."""
         holes = self.original.isna()
         complete = int((~holes.any(axis=1)).sum())
         kind = "imputed" if self.kind == "imputation" else "bootstrap"
@@ -428,7 +430,7 @@ class ImputedData(Sequence[pd.DataFrame]):
 
 
 def _sampled(settings: Mapping[str, Any]) -> list[str]:
-    """What bootstrap samples are samples of."""
+    """Return lines on what bootstrap samples are samples of."""
     cluster = settings.get("cluster")
     if cluster is not None:
         return [

@@ -20,7 +20,7 @@ IMP, ID = ".imp", ".id"  # mice's names
 def stacked(
     frames: Sequence[pd.DataFrame], original: pd.DataFrame, *, include: bool, whole: bool
 ) -> pd.DataFrame:
-    """Data sets under each other; see `ImputedData.to_long`.
+    """Put data sets under each other; see `ImputedData.to_long`.
 
     With `include` the data with their holes come first; with `whole`, each data set has all rows.
     """
@@ -49,7 +49,7 @@ def stacked(
 
 
 def _row_ids(original: pd.Index, indexes: Sequence[pd.Index], *, whole: bool) -> pd.Series[Any]:
-    """The column ``.id`` of data sets under each other, from the original's index and theirs.
+    """Return the column ``.id`` of data sets under each other, given the indexes.
 
     Row numbers, from 1, if the index is the one that pandas gives by itself; else its labels.
     Labels that would be taken for row numbers are marked by a nullable dtype.
@@ -64,10 +64,10 @@ def _row_ids(original: pd.Index, indexes: Sequence[pd.Index], *, whole: bool) ->
 
 
 def split_long(long: pd.DataFrame, *, whole: bool) -> dict[int, pd.DataFrame]:
-    """The data sets by their numbers; 0 is the data with their holes.
+    """Return the data sets by their numbers; 0 is the data with their holes.
 
-    With `whole`, each has all rows, which are put in one order. The index is what `_row_ids` made
-    ``.id`` of.
+    With `whole`, each has all rows, which are put in one order. The index is
+    the one that `_row_ids` wrote as ``.id``.
     """
     for name in (IMP, ID):
         if name not in list(long.columns):
@@ -120,7 +120,7 @@ def _are_row_numbers(parts: Sequence[pd.Series[Any]], whole: bool) -> bool:
 
 
 def _index(labels: pd.Series[Any], whole: bool) -> pd.Index:
-    """The index whose column `_row_ids` made."""
+    """Return the index whose column `_row_ids` wrote."""
     if all(isinstance(x, tuple) for x in labels):
         return pd.MultiIndex.from_tuples(list(labels))
     dtype = labels.dtype
@@ -137,7 +137,7 @@ def _index(labels: pd.Series[Any], whole: bool) -> pd.Index:
 
 
 def _numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
-    """The numbers of the data sets, as whole numbers."""
+    """Return the numbers of the data sets, as whole numbers."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     if column.isna().any():

@@ -1,4 +1,4 @@
-"""Completed frames, made elsewhere or derived, as one store: what they share, and what differs."""
+"""Completed frames, imputed elsewhere or derived, as one store."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def merged(
 
 
 def _like(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """The data with their holes, with the completed frames' rows and columns."""
+    """Return the data with their holes, with the completed frames' rows and columns."""
     if not original.index.equals(frame.index):
         raise ArgumentError("original has other rows (index) than the completed frames.")
     missing = [x for x in frame.columns if x not in original.columns]
@@ -77,7 +77,7 @@ def _like(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def columns_of(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame's columns of the original; one that was made later has no value there."""
+    """Return the frame's columns of the original; of one that was added later, missing values."""
     positions = original.columns.get_indexer(frame.columns)
     if (positions >= 0).all():
         return own_copy(original.iloc[:, positions])
@@ -87,7 +87,7 @@ def columns_of(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 def _merged_column(
     name: Any, columns: Sequence[pd.Series[Any]], given: pd.Series[Any] | None
 ) -> tuple[pd.Series[Any], Cells | None, str | None]:
-    """What the data sets share of a column, the cells in which they differ, and a note.
+    """Return what the data sets share of a column, the cells in which they differ, and a note.
 
     What they share is the column with its holes, if that has their dtype; else it is the first
     data set's.
@@ -109,7 +109,7 @@ def _merged_column(
 
 
 def _holed(column: pd.Series[Any], rows: np.ndarray[Any, Any]) -> pd.Series[Any]:
-    """The column with holes, in a dtype that has room for them."""
+    """Return the column with holes, in a dtype that has room for them."""
     hole = np.zeros(len(column), dtype=bool)
     hole[rows] = True
     return nullable(column).mask(hole)

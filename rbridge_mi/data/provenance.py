@@ -1,4 +1,4 @@
-"""How data sets were made: what each imputed column's model saw, and the trace of the chains."""
+"""How data sets were imputed: what each column's model saw, and the trace of the chains."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ColumnModel:
 
 
 def empty_trace() -> pd.DataFrame:
-    """Return a trace without rows: of data sets whose making is not known."""
+    """Return a trace without rows: of data sets that tell nothing of their chains."""
     return pd.DataFrame(
         {
             "imputation": np.array([], np.int64),

@@ -18,19 +18,19 @@ __all__ = ["CellStore", "Cells", "FrameStore", "Piece", "RowStore", "Store", "ow
 
 
 class Piece(Protocol):
-    """What one data set has of its own."""
+    """The part of one data set that the others don't share."""
 
     def complete(self, base: pd.DataFrame) -> pd.DataFrame:
-        """A frame of its own, from the one that all share."""
+        """Return the completed frame, given the one that all share."""
         ...
 
-    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
-        """Of that frame, the columns in which data sets differ."""
+    def differing_columns(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
+        """Return the columns in which data sets differ."""
         ...
 
 
 class Store(Protocol):
-    """Where the data sets are: a frame that all share, and what each has of its own."""
+    """Where the data sets are kept: a frame that all share, and the part of each."""
 
     @property
     def base(self) -> pd.DataFrame:
@@ -45,12 +45,12 @@ class Store(Protocol):
         ...
 
     def piece(self, i: int) -> Piece:
-        """Return what the i-th data set has of its own."""
+        """Return the part of the i-th data set that the others don't share."""
         ...
 
 
 def own_copy(frame: pd.DataFrame) -> pd.DataFrame:
-    """A copy that changes of the frame don't reach; pandas 3 copies when one is made."""
+    """Copy a frame, so that changes of it don't reach the copy; pandas 3 copies on change."""
     return frame.copy(deep=_PANDAS < 3)
 
 
@@ -108,7 +108,7 @@ class CellStore:
         return tuple(self.cells)
 
     def piece(self, i: int) -> CellPiece:
-        """The i-th imputation's cells."""
+        """Return the i-th imputation's cells."""
         return CellPiece({k: (x.rows, x.values[i], x.dtype) for k, x in self.cells.items()})
 
 
@@ -119,19 +119,19 @@ class CellPiece:
     cells: Mapping[Any, tuple[np.ndarray[Any, np.dtype[np.int32]], Any, Any]]
 
     def complete(self, base: pd.DataFrame) -> pd.DataFrame:
-        """The base, with the cells filled in."""
+        """Return the base, with the cells filled in."""
         frame = own_copy(base)
-        for name, column in self.own(base).items():
+        for name, column in self.differing_columns(base).items():
             frame[name] = column
         return frame
 
-    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
-        """The columns that have cells of their own."""
+    def differing_columns(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
+        """Return the columns that have cells of their own."""
         columns = {}
         for name, (rows, filled, dtype) in self.cells.items():
             values = cast(base[name], dtype).array.copy()
             values[rows] = filled
-            # The dtype is said, since pandas would make text of an object column's text.
+            # The dtype is given, since pandas would make text of an object column's text.
             columns[name] = pd.Series(values, base.index, dtype, name, copy=False)
         return columns
 
@@ -153,7 +153,7 @@ class RowStore:
         """Each sample has other rows."""
 
     def piece(self, i: int) -> RowPiece:
-        """The i-th sample's rows."""
+        """Return the i-th sample's rows."""
         return RowPiece(self.rows[i], self.cluster, self.labels[i] if self.labels else None)
 
 
@@ -166,14 +166,14 @@ class RowPiece:
     labels: Any
 
     def complete(self, base: pd.DataFrame) -> pd.DataFrame:
-        """The rows, under their own index labels."""
+        """Return the rows, under their own index labels."""
         frame = base.iloc[self.rows].copy()
         if self.cluster is not None:
             frame[self.cluster] = self.labels
         return frame
 
-    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
-        """Every column."""
+    def differing_columns(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
+        """Return every column."""
         return dict(self.complete(base).items())
 
 
@@ -196,7 +196,7 @@ class FrameStore:
         """They may differ in everything."""
 
     def piece(self, i: int) -> FramePiece:
-        """The i-th frame."""
+        """Return the i-th frame."""
         return FramePiece(self.frames[i])
 
 
@@ -207,10 +207,10 @@ class FramePiece:
     frame: pd.DataFrame
 
     def complete(self, base: pd.DataFrame) -> pd.DataFrame:
-        """The frame itself, as a copy."""
+        """Return the frame itself, as a copy."""
         del base
         return own_copy(self.frame)
 
-    def own(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
-        """Every column."""
+    def differing_columns(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
+        """Return every column."""
         return dict(self.complete(base).items())

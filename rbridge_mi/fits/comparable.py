@@ -13,14 +13,14 @@ __all__ = ["check_comparable"]
 
 
 def check_comparable(
-    found: Mapping[str, Any], indexes: tuple[pd.Index, pd.Index], names: tuple[str, str], where: str
+    facts: Mapping[str, Any], indexes: tuple[pd.Index, pd.Index], names: tuple[str, str], where: str
 ) -> None:
     """Refuse two fits whose likelihoods, or coefficients, are not about the same data.
 
     Parameters
     ----------
-    found : mapping
-        What ``common_ground`` in R says of the two fits.
+    facts : mapping
+        What R's ``common_ground`` returned for the two fits.
     indexes : pair of Index
         Those of the frames that they were fitted to.
     names : pair of str
@@ -36,7 +36,7 @@ def check_comparable(
     one, other = names
     rows = [
         index[numbers - 1]
-        for index, numbers in zip(indexes, (found["rows"], found["other_rows"]), strict=True)
+        for index, numbers in zip(indexes, (facts["rows"], facts["other_rows"]), strict=True)
     ]
     if not rows[0].equals(rows[1]):
         counts = (
@@ -50,9 +50,9 @@ def check_comparable(
             f"{where}{counts}{some}. Only fits to the same rows can be compared: drop the rows "
             "with holes first, and give both models the same `subset`."
         )
-    differ = list(found["differ"])
+    differ = list(facts["differ"])
     if "response" in differ:
-        responses = list(found["responses"])
+        responses = list(facts["responses"])
         what = (
             f"the response of {one} is {responses[0]!r}, that of {other} {responses[1]!r}"
             if responses[0] != responses[1]
@@ -68,7 +68,7 @@ def check_comparable(
             f"{where}{one} and {other} differ in their {' and '.join(differ)}: fit both models "
             f"with the same (the arguments of `Lmer`{written})."
         )
-    if changed := list(found["changed"] if found["changed"] is not None else ()):
+    if changed := list(facts["changed"] if facts["changed"] is not None else ()):
         raise ArgumentError(
             f"{where}the data of {one} and {other} differ in {', '.join(map(repr, changed))}: fit "
             "both models to the same data."

@@ -216,45 +216,85 @@ class MerMod:
         names = self._core["dropped"]
         return tuple(names if names is not None else ())
 
-    # -- tables ------------------------------------------------------------
+    # -- tables ------------------------------------------------------------------------------
 
     def fixef(self) -> pd.DataFrame:
-        """Fixed effects: term, estimate. In R: ``fixef(m)``."""
+        """Return the fixed effects, in R ``fixef(m)``.
+
+        Returns
+        -------
+        DataFrame
+            Columns term, estimate.
+
+        See Also
+        --------
+        MerMod.tidy : With standard errors.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
+        >>> fit.fixef()["term"].tolist()
+        ['(Intercept)', 'ses']
+        """
         core = self._core
         return checked(pd.DataFrame({"term": core["terms"], "estimate": core["beta"]}), "fixef")
 
     def ranef(self) -> pd.DataFrame:
-        """Conditional modes of the random effects, one row per grouping factor, term and level.
+        """Return the conditional modes of the random effects, with their standard deviations.
 
-        Columns grpvar, term, grp, condval, condsd; in R:
-        ``as.data.frame(ranef(m, condVar = TRUE))``.
+        In R: ``as.data.frame(ranef(m, condVar = TRUE))``.
+
+        Returns
+        -------
+        DataFrame
+            Columns grpvar, term, grp, condval, condsd: a row per grouping factor, term and level.
+
+        See Also
+        --------
+        MerMod.coef : Fixed plus random effects.
         """
         return checked(pd.DataFrame(dict(self.answers["mermod_ranef"])), "ranef")
 
     def varcorr(self) -> pd.DataFrame:
-        """Variances and covariances of the random effects, and sigma squared.
+        """Return variances and covariances of the random effects, and sigma squared.
 
-        Columns grp, var1, var2, vcov, sdcor; var2 is missing for a variance, and var1 too for the
-        residual, which only a fit with a scale has. In R: ``as.data.frame(VarCorr(m))``.
+        In R: ``as.data.frame(VarCorr(m))``.
+
+        Returns
+        -------
+        DataFrame
+            Columns grp, var1, var2, vcov, sdcor. var2 is missing for a variance, and var1 too for
+            the residual, a row that only a fit with a scale has.
         """
         return checked(pd.DataFrame(dict(self.answers["mermod_varcorr"])), "varcorr")
 
     def vcov(self) -> pd.DataFrame:
-        """Covariance matrix of the fixed effects, terms x terms. In R: ``vcov(m)``."""
+        """Return the covariance matrix of the fixed effects, in R ``vcov(m)``.
+
+        Returns
+        -------
+        DataFrame
+            Terms x terms.
+        """
         answer = self.answers["mermod_vcov"]
         terms = list(answer["terms"])
         return pd.DataFrame(answer["vcov"].copy(), index=terms, columns=terms)
 
     def coef(self) -> pd.DataFrame:
-        """Fixed plus random effects per level: grpvar, grp, a column per term. In R: ``coef(m)``.
+        """Return fixed plus random effects per level, in R ``coef(m)``.
 
-        A term that a grouping factor doesn't have is missing in its rows. A term keeps its name: if
-        it is called grp or grpvar, the table's own column gets an underscore (``grp_``).
+        Returns
+        -------
+        DataFrame
+            Columns grpvar, grp, and one per term. A term that a grouping factor doesn't have is
+            missing in its rows. A term keeps its name: if it is called grp or grpvar, the table's
+            own column gets an underscore (``grp_``).
         """
         return beside(*self.coef_parts())
 
     def coef_parts(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The two parts of `coef`: grpvar and grp, and the terms' columns, row by row."""
+        """Return the two parts of `coef`: grpvar and grp, and the terms' columns, row by row."""
         keys, values = [], []
         for grpvar, table in self.answers["mermod_coef"].items():
             keys.append(pd.DataFrame({"grpvar": grpvar, "grp": table["grp"]}))
@@ -262,7 +302,13 @@ class MerMod:
         return stacked(keys), stacked(values)
 
     def model_info(self) -> pd.DataFrame:
-        """One row: n_obs, n_lvls, aic, sigma; as merTools' ``modelInfo(m)``."""
+        """Return one row on the model, as merTools' ``modelInfo(m)``.
+
+        Returns
+        -------
+        DataFrame
+            Columns n_obs, n_lvls, aic, sigma.
+        """
         row = {
             "n_obs": [self.nobs],
             "n_lvls": [self.n_lvls],
@@ -272,10 +318,13 @@ class MerMod:
         return checked(pd.DataFrame(row), "model_info")
 
     def tidy(self) -> pd.DataFrame:
-        """All estimates in one frame, as broom.mixed's ``tidy(m)``.
+        """Return all estimates in one frame, as broom.mixed's ``tidy(m)``.
 
-        Columns effect, group, term, estimate, std_error, statistic: the fixed effects, then
-        standard deviations (``sd__term``) and correlations (``cor__a.b``) of the random ones.
+        Returns
+        -------
+        DataFrame
+            Columns effect, group, term, estimate, std_error, statistic: the fixed effects, then
+            standard deviations (``sd__term``) and correlations (``cor__a.b``) of the random ones.
         """
         core = self._core
         beta = core["beta"]
@@ -295,10 +344,13 @@ class MerMod:
         return checked(frame, "tidy")
 
     def glance(self) -> pd.DataFrame:
-        """One row on the whole model, as broom.mixed's ``glance(m)``.
+        """Return one row on the whole model, as broom.mixed's ``glance(m)``.
 
-        Columns nobs, sigma, log_lik, aic, bic, reml_crit (deviance where the fit is not by REML),
-        df_residual.
+        Returns
+        -------
+        DataFrame
+            Columns nobs, sigma, log_lik, aic, bic, reml_crit (deviance where the fit is not by
+            REML), df_residual.
         """
         core = self._core
         # For a generalised model R's deviance() is another number than -2 log-likelihood.
@@ -322,18 +374,23 @@ class MerMod:
         return checked(pd.DataFrame(row), "convergence")
 
     def r2(self) -> pd.DataFrame:
-        """Explained variance and intraclass correlations: one row.
+        """Return explained variance and intraclass correlations.
 
-        Columns r2_marginal (fixed part), r2_conditional (fixed and random part), icc_adjusted
-        (random over random and residual variance), icc_conditional (random over all), and the
-        variances: var_fixed of the fixed part's predictions (divisor n - 1), var_random averaged
-        over the rows where there are random slopes (Johnson 2014, eq. 10), var_residual. In R:
-        ``performance::r2_nakagawa(m)``, ``performance::icc(m)``.
+        In R: ``performance::r2_nakagawa(m)``, ``performance::icc(m)``.
+
+        Returns
+        -------
+        DataFrame
+            One row. Columns r2_marginal (fixed part), r2_conditional (fixed and random part),
+            icc_adjusted (random over random and residual variance), icc_conditional (random over
+            all), and the variances: var_fixed of the fixed part's predictions (divisor n - 1),
+            var_random averaged over the rows where there are random slopes (Johnson 2014, eq. 10),
+            var_residual.
 
         Raises
         ------
         ArgumentError
-            The model is a generalised one: its residual variance hangs on the link.
+            The model is a generalised one, whose residual variance depends on the link.
 
         References
         ----------
@@ -356,17 +413,35 @@ class MerMod:
         return checked(pd.DataFrame(row), "r2")
 
     def fitted(self) -> pd.Series[float]:
-        """Fitted values with all random effects, by the frame's index. In R: ``fitted(m)``."""
+        """Return the fitted values with all random effects, in R ``fitted(m)``.
+
+        Returns
+        -------
+        Series
+            By the frame's index.
+        """
         cases = self.answers["mermod_cases"]
         return self._by_row(cases["rows"], cases["fitted"], "fitted")
 
     def residuals(self) -> pd.Series[float]:
-        """Residuals by the frame's index, for ``lmer`` response minus fitted: ``residuals(m)``."""
+        """Return the residuals, in R ``residuals(m)``: for ``lmer`` response minus fitted values.
+
+        Returns
+        -------
+        Series
+            By the frame's index.
+        """
         cases = self.answers["mermod_cases"]
         return self._by_row(cases["residual_rows"], cases["residuals"], "residuals")
 
     def summary(self) -> Printed:
-        """What R prints for ``summary(m)``."""
+        """Return what R prints for ``summary(m)``.
+
+        Returns
+        -------
+        Printed
+            Text that shows as it is in a console and in a notebook.
+        """
         return Printed.of(self.answers["mermod_summary"])
 
     # -- asked of R -------------------------------------------------------------------------
@@ -400,7 +475,7 @@ class MerMod:
         se_fit: bool = False,
         **arguments: Any,
     ) -> pd.Series[float] | pd.DataFrame:
-        """Predictions, in R ``predict(m, newdata, re.form, allow.new.levels)``.
+        """Predict, in R ``predict(m, newdata, re.form, allow.new.levels)``.
 
         Parameters
         ----------
@@ -410,9 +485,9 @@ class MerMod:
             Random effects to include: all by default (R's NULL); "NA" or "~0" for none; or a
             one-sided formula such as "~(1 | schid)".
         allow_new_levels : bool
-            Levels that the fit didn't see get a random effect of zero, instead of an error.
+            Give levels that the fit didn't see a random effect of zero, instead of an error.
         se_fit : bool
-            Standard errors, too: of fixed and random effects together, given the covariance
+            Add standard errors: of fixed and random effects together, given the covariance
             parameters (Henderson's mixed model equations). lme4 has them since 1.1-34; these are
             this library's own, as in `MerModList.predict`.
         **arguments
@@ -423,9 +498,9 @@ class MerMod:
         -------
         Series, or DataFrame with `se_fit`
             One value per row of newdata, on the scale of the response, by newdata's index; missing
-            where a row has missing values. With `se_fit` columns estimate and std_error. What lme4
-            says of the call, such as that the fit's ``offset=`` is left out for newdata, becomes an
-            `RWarning`.
+            where a row has missing values. With `se_fit`, columns estimate and std_error. What lme4
+            says about the call, such as that it leaves the fit's ``offset=`` out for newdata,
+            becomes an `RWarning`.
 
         Raises
         ------
@@ -482,11 +557,12 @@ class MerMod:
         return checked(pd.DataFrame(frame, index=index), "predict_se")
 
     def simulate(self, nsim: int = 1, seed: int | None = None, **arguments: Any) -> pd.DataFrame:
-        """Responses simulated from the fit, one column each: ``simulate(m, nsim, seed)``.
+        """Simulate responses from the fit, in R ``simulate(m, nsim, seed)``.
 
         Parameters
         ----------
         nsim : int
+            How many.
         seed : int, optional
             As R's argument: ``set.seed(seed)``.
         **arguments
@@ -539,11 +615,7 @@ class MerMod:
         seed: int | None = None,
         **arguments: Any,
     ) -> pd.DataFrame:
-        """Confidence intervals: term, conf_low, conf_high. R: ``confint(m, parm, level, method)``.
-
-        Terms are R's row names: ``.sig01`` ... and ``.sigma`` for the random part (or, with
-        ``oldNames=False``, sd_(Intercept)|schid), then the fixed effects. Wald's intervals have
-        none for the random part.
+        """Return confidence intervals, in R ``confint(m, parm, level, method)``.
 
         Parameters
         ----------
@@ -551,13 +623,22 @@ class MerMod:
             Terms, or their numbers from 1; "theta_" and "beta_" for all of the random or the fixed
             part.
         level : float
+            Between 0 and 1.
         method : {"profile", "Wald", "boot"}
+            "Wald" has no intervals for the random part.
         seed : int, optional
             Of the bootstrap: ``set.seed(seed)``.
         **arguments
             Others of ``confint.merMod``, and of what it calls, ``profile`` or ``bootMer``, under
             R's names or with underscores for dots: ``oldNames``; ``zeta``, ``devtol``, ``maxpts``
             and others of the profile; ``nsim``, ``boot_type``, ``use_u`` of the bootstrap.
+
+        Returns
+        -------
+        DataFrame
+            Columns term, conf_low, conf_high. Terms are R's row names: ``.sig01`` ... and
+            ``.sigma`` for the random part (or, with ``oldNames=False``, sd_(Intercept)|schid),
+            then the fixed effects.
 
         Raises
         ------
@@ -603,17 +684,17 @@ class MerMod:
                 raise ArgumentError(f"parm {x}: the fit has {len(names)} terms, from 1.")
 
     def anova(self, *others: MerMod, refit: bool = True) -> pd.DataFrame:
-        """Likelihood ratio tests between nested fits, as R's ``anova(m, ...)``.
+        """Compare nested fits by likelihood ratio tests, in R ``anova(m, ...)``.
 
         Parameters
         ----------
         *others : MerMod
             Of the same response, rows, weights and offset. As in R, models that are not nested are
-            taken: their aic and bic can be compared, but statistic and p_value mean nothing. None:
-            R's table of sequential F values.
+            taken: their aic and bic can be compared, but statistic and p_value mean nothing.
+            Without others, R's table of sequential F values is returned.
         refit : bool
-            Refit fits by REML by ML first, as R does. Restricted likelihoods of models with
-            different coefficients can't be compared, of which False is warned.
+            Refit those that were fitted by REML by ML first, as R does. Restricted likelihoods of
+            models with different coefficients can't be compared: False warns of that.
 
         Returns
         -------
@@ -659,7 +740,7 @@ class MerMod:
         frame.index = pd.Index([formulas[i - 1] for i in reply.value["order"]], name="formula")
         return checked(frame, "anova")
 
-    # -- plumbing ---------------------------------------------------------------------------
+    # -- helpers ---------------------------------------------------------------------------
 
     def _warn_of_reml(self, others: Sequence[MerMod]) -> None:
         restricted = [x for x in (self, *others) if x.reml]
@@ -731,12 +812,15 @@ def _series(values: Any, names: Any, name: str) -> pd.Series[float]:
 
 
 def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Tables under each other; columns that one of them hasn't are missing in its rows."""
+    """Return the tables under each other; a column that one hasn't is missing in its rows."""
     return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
 
 
 def random_terms(varcorr: Mapping[str, Any] | pd.DataFrame) -> list[tuple[str, str, float]]:
-    """(group, term, value) of each SD and correlation, in the order of the lower triangle."""
+    """Return (group, term, value) of each standard deviation and correlation.
+
+    They are in the order of the lower triangles.
+    """
     rows: list[tuple[str, str, float]] = []
     # The residual's row has no var1; a grouping factor may be called "Residual", too.
     blocks: dict[tuple[str, bool], list[tuple[Any, Any, float]]] = {}
@@ -748,7 +832,7 @@ def random_terms(varcorr: Mapping[str, Any] | pd.DataFrame) -> list[tuple[str, s
             rows += [(grp, "sd__Observation", value) for _, _, value in block]
             continue
         sds = [(a, value) for a, b, value in block if pd.isna(b)]
-        # By their places, as lme4 has them: two terms may have one name.
+        # They are matched by their places, since two terms may have one name.
         correlations = iter([row for row in block if not pd.isna(row[1])])
         for j, (term, value) in enumerate(sds):
             rows.append((grp, f"sd__{term}", value))
@@ -758,6 +842,7 @@ def random_terms(varcorr: Mapping[str, Any] | pd.DataFrame) -> list[tuple[str, s
 
 
 def others_r(others: Sequence[MerMod]) -> list[Askable]:
+    """Return the R objects of fits, and refuse what is no fit."""
     wrong = [type(x).__name__ for x in others if not isinstance(x, MerMod)]
     if wrong:
         raise ArgumentError(f"anova compares fits (MerMod), not {', '.join(wrong)}.")

@@ -147,7 +147,7 @@ def checked(given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def id_columns(arguments: Mapping[str, Any]) -> set[str]:
-    """The columns that Amelia neither imputes nor imputes from."""
+    """Return the columns that Amelia neither imputes nor imputes from."""
     return {*arguments.get("idvars", ()), *(arguments[x] for x in _COLUMN if x in arguments)}
 
 
@@ -328,7 +328,7 @@ def _from_time(arguments: Mapping[str, Any]) -> bool:
 
 
 def _check_size(arguments: Mapping[str, Any], data: pd.DataFrame) -> None:
-    """A column is imputed from others: there must be some."""
+    """Refuse data in which a column has no others to be imputed from."""
     used = [name for name in data.columns if name not in id_columns(arguments)]
     if len(used) > 1 or (used and _from_time(arguments)):
         return

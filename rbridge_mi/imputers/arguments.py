@@ -1,4 +1,4 @@
-"""What an engine's arguments hold, said once: for Python's checks and for those of job files."""
+"""What an engine's arguments hold, in one list: for Python's checks and for those of job files."""
 
 from __future__ import annotations
 

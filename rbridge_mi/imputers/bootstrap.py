@@ -36,7 +36,7 @@ class BootstrapImputer:
     ----------
     m : int, at least 2
         Number of samples. Five, as for imputations, give a rough standard error; 200 a good one.
-    cluster : name, optional
+    cluster : str, optional
         Draw whole groups (schools, say; of nested ones the highest) with replacement, each draw
         under a label of its own, as a model with groups needs. Without it rows are drawn one by
         one, as in merTools' vignette, and that is right only for a model without groups: a row
@@ -67,7 +67,18 @@ class BootstrapImputer:
         self.cluster = cluster
 
     def impute(self, data: pd.DataFrame, seed: int | None = None) -> ImputedData:
-        """m samples of the data; see the class."""
+        """Draw m samples of the data; see the class.
+
+        Parameters
+        ----------
+        data : DataFrame
+        seed : int, optional
+            Drawn, and kept in the result, if not given.
+
+        Returns
+        -------
+        ImputedData
+        """
         check_frame_for_r(data)
         seed = check_seed(seed)
         # A row's number, in R and here; and with clusters its label.

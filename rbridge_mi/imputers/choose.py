@@ -86,8 +86,8 @@ def impute(
     asked.imputer(m, **arguments)  # refuses what it doesn't take, also where R lacks it
     chosen = available()
     if chosen is not asked:
-        own = {x.name for x in chosen.arguments}
-        given = {name: value for name, value in given.items() if name in own}
+        takes = {x.name for x in chosen.arguments}
+        given = {name: value for name, value in given.items() if name in takes}
         warnings.warn(_in_place_of(asked, cluster), RBridgeWarning, stacklevel=2)
         return _by(chosen, data, m, seed, given, how)
     if cluster is not None:

@@ -41,8 +41,8 @@ def restore(column: pd.Series[Any], values: Sequence[Any]) -> Restored:
     """
     if (plain := settable(column)) is not column:
         note = f"{column.name}: {column.dtype} became {plain.dtype}, whose cells can be filled"
-        found = restore(plain, values)
-        return Restored(found.dtype, found.values, found.note or note)
+        restored = restore(plain, values)
+        return Restored(restored.dtype, restored.values, restored.note or note)
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return Restored(dtype, [_categories(column, x) for x in values])
@@ -61,8 +61,8 @@ def _plain(values: Any) -> np.ndarray[Any, Any]:
         values = values.to_numpy(dtype=np.float64, na_value=np.nan)
     array = np.asarray(values, dtype=np.float64)
     # R's NA is a NaN that warns when it is cast; numpy's own doesn't.
-    found: np.ndarray[Any, Any] = np.where(np.isnan(array), np.nan, array)
-    return found
+    doubles: np.ndarray[Any, Any] = np.where(np.isnan(array), np.nan, array)
+    return doubles
 
 
 def _categories(column: pd.Series[Any], labels: Any) -> Any:
@@ -101,11 +101,11 @@ def _integers(column: pd.Series[Any], values: list[np.ndarray[Any, Any]]) -> Res
     stayed = sum(map(len, values)) > len(held)  # holes
     limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
     fits = held.size == 0 or (limits.min <= held.min() and held.max() <= limits.max)
-    found: Any = dtype if fits else pd.Int64Dtype() if is_nullable else np.dtype(np.int64)
+    chosen: Any = dtype if fits else pd.Int64Dtype() if is_nullable else np.dtype(np.int64)
     if stayed and not is_nullable:
-        found = nullable(pd.Series([], dtype=found)).dtype
-    said = f"{column.name}: {dtype} became {found}, which holds its imputations"
-    return Restored(found, [_whole(x, found) for x in values], None if fits else said)
+        chosen = nullable(pd.Series([], dtype=chosen)).dtype
+    note = f"{column.name}: {dtype} became {chosen}, which holds its imputations"
+    return Restored(chosen, [_whole(x, chosen) for x in values], None if fits else note)
 
 
 def _whole(values: np.ndarray[Any, Any], dtype: Any) -> Any:

@@ -25,7 +25,7 @@ _SAME = 2e-2  # of a standard deviation: derived columns are often stored rounde
 def advise(
     fits: Sequence[MerMod], data: ImputedData | None, fixed: pd.DataFrame
 ) -> tuple[str, ...]:
-    """What should be looked at, each with its remedy; empty where nothing was found.
+    """Advise what should be looked at, each with its remedy; empty where nothing is amiss.
 
     - *Too few imputations*: fewer than 1 + (fmi / 0.05)^2 / 2, fmi the largest (von Hippel 2020).
     - *Random slopes, imputed without the groups*: the model of an incomplete column neither told
@@ -44,18 +44,18 @@ def advise(
         return ()
     if data.kind == "bootstrap":
         return tuple(_broken_groups(fits[0], data))
-    found = list(_too_few(fixed, len(fits)))
+    advice = list(_too_few(fixed, len(fits)))
     columns = _model_columns(fits[0].formula, data.original)
     groups = [g for g in _grouping(fits[0]) if g in data.original.columns]
     if data.original[columns].isna().any(axis=None):
-        found += _blind_slopes(fits[0], data, columns, groups)
-        found += _row_by_row(data, columns, groups)
-        found += _derived(data, columns, groups)
-    return tuple(found)
+        advice += _blind_slopes(fits[0], data, columns, groups)
+        advice += _row_by_row(data, columns, groups)
+        advice += _derived(data, columns, groups)
+    return tuple(advice)
 
 
 def _broken_groups(fit: MerMod, data: ImputedData) -> Iterator[str]:
-    """Grouping factors whose groups the bootstrap samples tear, or put together."""
+    """Name grouping factors whose groups the bootstrap samples tear, or put together."""
     if "cluster" not in data.settings:  # the samples were made elsewhere
         return
     cluster = data.settings["cluster"]
@@ -166,7 +166,7 @@ class _Recipe:
     `make` gives one column, or several of which the column is a linear combination.
     """
 
-    words: str
+    phrase: str
     code: str
     sources: tuple[str, ...]
     group: str | None
@@ -179,74 +179,74 @@ def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -
     numeric = [c for c in original.columns if _is_number(original[c])]
     targets = {c: _numbers(original[c]) for c in columns if c in numeric}
     spreads = {c: float(pd.Series(target).std()) for c, target in targets.items()}
-    found: set[str] = set()
+    told: set[str] = set()
     for recipe in _recipes(columns, numeric, original, groups):
         touched = original[list(recipe.sources)].isna().any(axis=1).to_numpy()
         if recipe.group is not None:
             by = original[recipe.group]
             touched = touched | (by.isna() | by.isin(by[touched].unique())).to_numpy()
-        made = recipe.make(original)
+        values = recipe.make(original)
         for name, target in targets.items():
-            if name in recipe.sources or name in found or not spreads[name] > 0:
+            if name in recipe.sources or name in told or not spreads[name] > 0:
                 continue
             if len(recipe.sources) == 1 and not _may_come_from(name, recipe, original):
                 continue
             whole = ~touched & ~np.isnan(target)
             units = original.loc[whole, recipe.group].nunique() if recipe.group else whole.sum()
-            line = _line(made[whole], target[whole], spreads[name], units)
+            line = _line(values[whole], target[whole], spreads[name], units)
             if line is None:
                 continue
             again = line[0] + np.atleast_2d(recipe.make(first).T).T @ line[1:]
             if _equal(again[touched], _numbers(first[name])[touched], spreads[name]):
                 continue
-            found.add(name)
-            words, code = _spelled(recipe, line, original)
+            told.add(name)
+            phrase, code = _spelled(recipe, line, original)
             yield (
-                f"{name} looks like {words}, but isn't in the completed data: it was not "
+                f"{name} looks like {phrase}, but isn't in the completed data: it was not "
                 "recomputed from the imputed values. Leave it out of the imputation and recompute "
                 f"it: `imp.assign(**{{{name!r}: lambda d: {code}}})`; if it was known apart "
                 "from these data, leave it as it is."
             )
 
 
-def _line(made: Floats, target: Floats, spread: float, units: int) -> Floats | None:
-    """The constant and the factors that make the target of what was made; None if none do."""
-    if units < 5 or not np.isfinite(made).all():
+def _line(values: Floats, target: Floats, spread: float, units: int) -> Floats | None:
+    """Return the constant and factors that turn values into the target; None if none do."""
+    if units < 5 or not np.isfinite(values).all():
         return None
-    if made.ndim == 1 and _equal(made, target, spread):
+    if values.ndim == 1 and _equal(values, target, spread):
         return np.array([0.0, 1.0])
     if units < 10:
         return None
-    design = np.column_stack([np.ones(len(made)), made])
+    design = np.column_stack([np.ones(len(values)), values])
     solved, _, rank, _ = np.linalg.lstsq(design, target, rcond=None)
     line: Floats = solved.astype(np.float64)
     shares = np.abs(line[1:]) * design[:, 1:].std(axis=0) / spread
     if rank < design.shape[1] or shares.min() < _SAME:  # a power that has no part in it
         return None
     if len(line) == 2 and abs(line[1] - 1) < 1e-3:  # a constant was added or taken away
-        line = np.array([np.mean(target - made), 1.0])
+        line = np.array([np.mean(target - values), 1.0])
     return line if _equal(design @ line, target, spread) else None
 
 
 def _spelled(recipe: _Recipe, line: Floats, data: pd.DataFrame) -> tuple[str, str]:
-    """The recipe with its constant and factors, in words and in pandas."""
+    """Return the recipe with its constant and factors, in words and in pandas."""
     constant, factors = float(line[0]), line[1:]
     if recipe.powers:
         parts = [f"{b:.10g} * {x}" for b, x in zip(factors, recipe.powers, strict=True)]
-        return recipe.words, " + ".join([f"{constant:.10g}", *parts])
+        return recipe.phrase, " + ".join([f"{constant:.10g}", *parts])
     factor = float(factors[0])
     if factor != 1:
-        words, code = f"{factor:.4g} times {recipe.words}", f"{factor:.10g} * ({recipe.code})"
+        phrase, code = f"{factor:.4g} times {recipe.phrase}", f"{factor:.10g} * ({recipe.code})"
         if abs(constant) < 1e-9 * abs(factor * np.nanmean(np.abs(recipe.make(data)))):
-            return words, code
-        return f"{constant:.4g} plus {words}", f"{constant:.10g} + {code}"
+            return phrase, code
+        return f"{constant:.4g} plus {phrase}", f"{constant:.10g} + {code}"
     if constant == 0:
-        return recipe.words, recipe.code
-    sign, word = ("-", "minus") if constant < 0 else ("+", "plus")
+        return recipe.phrase, recipe.code
+    sign, operation = ("-", "minus") if constant < 0 else ("+", "plus")
     values = recipe.make(data)
     mean = abs(np.nanmean(values) + constant) < _SAME * np.nanstd(values)
-    words = f"{recipe.words} {word} {abs(constant):.4g}{' (its mean)' if mean else ''}"
-    return words, f"{recipe.code} {sign} {abs(constant):.10g}"
+    phrase = f"{recipe.phrase} {operation} {abs(constant):.4g}{' (its mean)' if mean else ''}"
+    return phrase, f"{recipe.code} {sign} {abs(constant):.10g}"
 
 
 def _may_come_from(name: str, recipe: _Recipe, data: pd.DataFrame) -> bool:
@@ -271,41 +271,43 @@ def _recipes(
 ) -> Iterator[_Recipe]:
     holed = [c for c in numeric if data[c].isna().any()]
     for x in holed:
-        own = _column(x)
+        column = _column(x)
         for g in groups:
             mean = f"d.groupby({g!r})[{x!r}].transform('mean')"
             yield _Recipe(f"the {g} mean of {x}", mean, (x,), g, partial(_group_mean, x=x, g=g))
             yield _Recipe(
                 f"{x} minus its {g} mean",
-                f"{own} - {mean}",
+                f"{column} - {mean}",
                 (x,),
                 g,
                 partial(_deviation, x=x, g=g),
             )
-        yield _Recipe(x, own, (x,), None, partial(_copy, x=x))
-        yield _Recipe(f"the square of {x}", f"{own} ** 2", (x,), None, partial(_product, x=x, z=x))
-        yield _Recipe(f"the logarithm of {x}", f"np.log({own})", (x,), None, partial(_log, x=x))
+        yield _Recipe(x, column, (x,), None, partial(_copy, x=x))
+        yield _Recipe(
+            f"the square of {x}", f"{column} ** 2", (x,), None, partial(_product, x=x, z=x)
+        )
+        yield _Recipe(f"the logarithm of {x}", f"np.log({column})", (x,), None, partial(_log, x=x))
         if data[x].nunique() > 3:
-            words, powers = f"a quadratic in {x}", (own, f"{own} ** 2")
-            yield _Recipe(words, "", (x,), None, partial(_powers, x=x), powers)
+            phrase, powers = f"a quadratic in {x}", (column, f"{column} ** 2")
+            yield _Recipe(phrase, "", (x,), None, partial(_powers, x=x), powers)
         if x not in columns:
             continue
         for z in columns:
             if z != x and z in numeric:
-                code = f"{own} * {_column(z)}"
+                code = f"{column} * {_column(z)}"
                 yield _Recipe(f"{x} times {z}", code, (x, z), None, partial(_product, x=x, z=z))
     for target in (c for c in columns if c in numeric):
         items, factor = _summands(target, numeric, data)
         if len(items) > 1 and not set(items).isdisjoint(holed):
             what = "mean" if np.isclose(factor * len(items), 1, rtol=0.05) else "sum"
-            words = f"the {what} of {', '.join(items[:-1])} and {items[-1]}"
+            phrase = f"the {what} of {', '.join(items[:-1])} and {items[-1]}"
             code = f"d[{items!r}].{what}(axis=1)"
-            made = partial(_total, items=items, mean=what == "mean")
-            yield _Recipe(words, code, tuple(items), None, made)
+            make = partial(_total, items=items, mean=what == "mean")
+            yield _Recipe(phrase, code, tuple(items), None, make)
 
 
 def _summands(target: str, numeric: Sequence[str], data: pd.DataFrame) -> tuple[list[str], float]:
-    """The columns of which the target may be the sum or the mean, and the factor of all of them."""
+    """Return columns whose sum or mean the target may be, and the factor of them all."""
     whole = data[list(numeric)].dropna()
     names = [
         c for c in numeric

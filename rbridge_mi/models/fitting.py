@@ -364,7 +364,7 @@ class _Fits:
             frame = _needed(piece.complete(self._base), self._columns)
             self._model.specification(check_frame_for_r(frame))  # refuses what doesn't fit it
             return _Part(frame, frame)
-        series = piece.own(self._base)
+        series = piece.differing_columns(self._base)
         wanted = {k: x for k, x in series.items() if self._columns is None or k in self._columns}
         return _Part(self._base, wanted)
 

@@ -59,6 +59,15 @@ _ANSWERS: dict[str, dict[str, str]] = {
     },
 }
 _COEF = {"grp": "text levels", "terms": "text terms", "values": "number levels terms"}
+# Parts of mermod_core that files of earlier versions lack.
+_LATER_PARTS = {
+    "collation": "text *",
+    "columns": "text *",
+    "family": "text 1",
+    "link": "text 1",
+    "has_scale": "truth 1",
+    "deviance": "number 1",
+}
 _SHARES = dict.fromkeys(("fixed", "random", "residual"), "number 1")
 _NEEDED = (*_ANSWERS, "mermod_coef", "mermod_print", "mermod_summary")
 
@@ -183,8 +192,9 @@ def check_answers(known: Any, n_rows: int) -> None:
     terms = list(core["terms"])
     if list(known["mermod_vcov"]["terms"]) != terms or len(set(terms)) < len(terms):
         raise ValueError("mermod_vcov and mermod_core don't have the same coefficients, each once")
-    if "collation" in core:
-        _check_part(core["collation"], "text *", {}, "mermod_core's collation")
+    for name, kind in _LATER_PARTS.items():
+        if name in core and not (core[name] is None and name in ("columns", "deviance")):
+            _check_part(core[name], kind, {}, f"mermod_core's {name}")
     if "dropped" not in core:
         raise ValueError("mermod_core lacks dropped")
     if core["dropped"] is not None:
@@ -329,7 +339,7 @@ def _check_data(data: ImputedData) -> None:
         if isinstance(store, CellStore):
             if not set(store.cells) <= columns:
                 raise ValueError("imputed cells of a column that the data lack")
-            columns_of_set = piece.own(store.base)
+            columns_of_set = piece.differing_columns(store.base)
         else:
             frame = piece.complete(store.base)
             if not frame.columns.is_unique or set(frame.columns) != columns:

@@ -173,7 +173,7 @@ def check(imp: rb.ImputedData, frames: list[pd.DataFrame], name: str = "x") -> N
         assert values(imp[i][name]) == values(frame[name]), i
         assert imp[i]["k"].tolist() == frame["k"].tolist()
         assert same(imp[i][name].dtype, imp[0][name].dtype)
-        own = imp.store.piece(i).own(imp.store.base)
+        own = imp.store.piece(i).differing_columns(imp.store.base)
         if name in own:  # what R is given
             assert own[name].equals(imp[i][name])
         dtype = frame[name].dtype

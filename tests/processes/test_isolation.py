@@ -444,7 +444,7 @@ def test_a_value_that_does_not_pickle_is_an_error() -> None:
 
 PROGRAM = """
     import sys, rbridge_mi as rb
-    from rbridge_mi import isolation
+    from rbridge_mi.processes import isolation
     hsb = rb.load_hsb()
     fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(hsb, isolate=True)
     print(isolation._pool._idle[0].pid, isolation._pool._idle[0]._folder.name, flush=True)
@@ -491,7 +491,7 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 def test_ctrl_c_ends_the_workers(what: str, tmp_path: Path) -> None:
     text = f"""
     import threading, time, pandas as pd, rbridge_mi as rb
-    from rbridge_mi import isolation
+    from rbridge_mi.processes import isolation
     hsb = rb.load_hsb()
     long = pd.concat([hsb.assign(schid=hsb["schid"] + f"-{{i}}") for i in range(40)])
     data = rb.ImputedData.from_frames([long] * 4) if {what!r} == "list" else long

@@ -1,0 +1,1 @@
+"""MerMod: one fit, its tables and R's answers."""

@@ -1,0 +1,215 @@
+"""What data sets tell of their making: trace, log, what each column's model saw, R's object."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rbridge_mi as rb
+from rbridge_mi import rdoor
+from rbridge_mi.data.provenance import ColumnModel
+from rbridge_mi.imputers.engines import ENGINES
+
+
+def frame(n: int = 80) -> pd.DataFrame:
+    """Four waves of twenty persons: two numbers and a nominal text with holes."""
+    g = np.random.default_rng(5)
+    x = g.normal(size=n)
+    data = pd.DataFrame(
+        {
+            "person": [f"p{i:02}" for i in np.repeat(np.arange(n // 4), 4)],
+            "wave": np.tile(np.arange(4.0), n // 4),
+            "x": x,
+            "y": x + g.normal(size=n),
+            "kind": np.resize(np.array(["u", "v", "w"], object), n),
+            "z": g.normal(size=n),
+        }
+    )
+    return rb.ampute(data, prop=0.1, columns=["x", "y", "kind"], seed=2)
+
+
+ARGUMENTS: dict[str, Any] = {"idvars": "person", "noms": "kind", "m": 3}
+
+
+@pytest.fixture(scope="module")
+def kept() -> rb.ImputedData:
+    return rb.AmeliaImputer(**ARGUMENTS).impute(frame(), seed=1, keep_r=True)
+
+
+# --- trace and log -------------------------------------------------------------------------------
+
+
+def test_the_trace_is_amelias_history(kept: rb.ImputedData) -> None:
+    histories = kept.r.call("base::getElement", "iterHist").value
+    assert len(histories) == 3
+    for number, history in enumerate(histories, start=1):
+        part = kept.trace[kept.trace["imputation"] == number]
+        table = part.pivot(index="iteration", columns="parameter", values="value")
+        assert table.index.tolist() == list(range(1, len(history) + 1))
+        columns = table[["changing", "risen", "singular"]].to_numpy()
+        assert columns.tobytes() == np.asarray(history, np.float64).tobytes()
+    assert kept.chain_lengths == tuple(len(x) for x in histories)
+    assert kept.log == ("Normal EM convergence.",)
+
+
+def test_the_trace_of_streams_counts_its_imputations() -> None:
+    imp = rb.AmeliaImputer(**ARGUMENTS, rng="streams").impute(frame(), seed=1)
+    assert imp.trace["imputation"].unique().tolist() == [1, 2, 3]
+    assert imp.log == ("Normal EM convergence.",)
+    ends = imp.trace[imp.trace["parameter"] == "changing"].groupby("imputation")["value"].last()
+    assert ends.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_what_is_not_known_is_empty() -> None:
+    for imp in (
+        rb.ImputedData.from_frames([frame().fillna({"x": 0.0}), frame().fillna({"x": 1.0})]),
+        rb.BootstrapImputer(2).impute(frame(), seed=1),
+    ):
+        assert list(imp.trace.columns) == ["imputation", "iteration", "parameter", "value"]
+        assert (len(imp.trace), imp.chain_lengths, imp.log, imp.r) == (0, (), (), None)
+        assert dict(imp.saw) == {}
+
+
+# --- what the models saw -------------------------------------------------------------------------
+
+
+def test_what_the_model_of_a_column_saw(kept: rb.ImputedData) -> None:
+    assert set(kept.saw) == {"x", "y", "kind"}
+    assert kept.saw["x"] == ColumnModel("Amelia", ("wave", "y", "kind", "z"), ("kind",))
+    assert kept.saw["kind"].groups == ()  # its own categories are what is imputed
+    assert kept.assign(w=1).saw == kept.saw
+
+
+@pytest.mark.parametrize(
+    ("time", "predictors", "groups"),
+    [
+        ({}, ("y", "z"), ()),
+        ({"polytime": 1}, ("wave", "y", "z"), ()),
+        ({"polytime": 0, "intercs": True}, ("person", "y", "z"), ("person",)),
+        ({"polytime": 1, "intercs": True}, ("person", "wave", "y", "z"), ("person",)),
+    ],
+    ids=["ids", "time", "sections", "both"],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_time_and_sections_are_seen_where_they_are_in_the_model(
+    time: dict[str, Any], predictors: tuple[str, ...], groups: tuple[str, ...]
+) -> None:
+    data = frame().drop(columns="kind")
+    imp = rb.AmeliaImputer(2, ts="wave", cs="person", empri=20, **time).impute(data, seed=1)
+    assert imp.saw["x"] == ColumnModel("Amelia", predictors, groups)
+
+
+# --- R's object ----------------------------------------------------------------------------------
+
+
+def test_r_keeps_what_amelia_returned(kept: rb.ImputedData) -> None:
+    plain = rb.AmeliaImputer(**ARGUMENTS).impute(frame(), seed=1)
+    assert plain == kept
+    assert plain.r is None
+    theirs = kept.r.call("base::getElement", "imputations").value.call("base::unclass").value
+    for number, done in enumerate(kept, start=1):
+        assert done["x"].to_numpy().tobytes() == theirs[f"imp{number}"]["x"].to_numpy().tobytes()
+    again = pickle.loads(pickle.dumps(kept))
+    assert again.r.call("base::getElement", "m").value.tolist() == [3]
+    isolated = rb.AmeliaImputer(**ARGUMENTS).impute(frame(), seed=1, keep_r=True, isolate=True)
+    assert isolated == kept
+    assert isolated.r.call("base::getElement", "m").value.tolist() == [3]
+
+
+def test_amelias_own_functions_take_it(
+    kept: rb.ImputedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # R draws into Rplots.pdf
+    table = kept.r.call("Amelia::overimpute", "x").value
+    assert len(table["orig"]) == frame()["x"].notna().sum()
+    rdoor.call("grDevices::graphics.off")
+
+
+def test_one_object_cannot_hold_streams() -> None:
+    with pytest.raises(rb.ArgumentError, match="keep_r needs rng='r'"):
+        rb.AmeliaImputer(2, rng="streams", idvars="person", noms="kind").impute(
+            frame(), seed=1, keep_r=True
+        )
+    with pytest.raises(rb.ArgumentError, match=r"keep_r: engine='bootstrap'"):
+        rb.impute(frame(), 2, "bootstrap", 1, keep_r=True)
+
+
+def test_a_saved_object_is_withheld_unless_it_is_allowed(
+    kept: rb.ImputedData, tmp_path: Path
+) -> None:
+    path = rb.save(kept, tmp_path / "imp.zip")
+    closed, opened = rb.load(path), rb.load(path, allow_r_object=True)
+    assert closed == opened == kept
+    pd.testing.assert_frame_equal(closed.trace, kept.trace)
+    assert (closed.saw, closed.log) == (kept.saw, kept.log)
+    with pytest.raises(rb.RBridgeError, match="allow_r_object=True"):
+        closed.r.call("Amelia::overimpute", "x")
+    assert opened.r.call("base::getElement", "m").value.tolist() == [3]
+    assert rb.load(rb.save(kept, path, r_objects=False)).r is None
+
+
+def test_files_of_earlier_versions_tell_their_message_and_lengths(
+    kept: rb.ImputedData, tmp_path: Path
+) -> None:
+    path = rb.save(kept, tmp_path / "new.zip", r_objects=False)
+    old = tmp_path / "old.zip"
+    with zipfile.ZipFile(path) as new, zipfile.ZipFile(old, "w") as archive:
+        tree = json.loads(new.read("result.json"))
+        fields = tree["result"]["fields"]
+        for name in ("log", "trace", "saw", "r"):
+            del fields[name]
+        fields |= {"message": kept.log[0], "chain_lengths": {"tuple": list(kept.chain_lengths)}}
+        archive.writestr("result.json", json.dumps(tree))
+        for name in new.namelist():
+            if name != "result.json":
+                archive.writestr(name, new.read(name))
+    loaded = rb.load(old)
+    assert loaded == kept
+    assert (loaded.log, loaded.chain_lengths) == (kept.log, kept.chain_lengths)
+    assert loaded.summary() == kept.summary()
+    assert loaded.trace["value"].isna().all()
+
+
+# --- the engines ---------------------------------------------------------------------------------
+
+
+def test_arguments_are_taken_under_both_names() -> None:
+    data = frame()
+    bounds = {"bounds": [["x", -0.5, 0.5]], "idvars": "person", "noms": "kind"}
+    one = rb.AmeliaImputer(2, max_resample=3, **bounds)
+    two = rb.AmeliaImputer(2, **{"max.resample": 3}, **bounds)
+    assert one.arguments == two.arguments
+    assert one.impute(data, seed=1) == two.impute(data, seed=1)
+    with pytest.raises(rb.ArgumentError, match="given twice"):
+        rb.AmeliaImputer(2, max_resample=3, **{"max.resample": 3})
+
+
+def test_every_engine_can_be_asked_for_by_name() -> None:
+    data = frame()[["x", "y", "z"]]
+    for engine in ENGINES:
+        imp = rb.impute(data, 2, engine.name, 1)  # type: ignore[arg-type]
+        assert imp == engine.imputer(2).impute(data, seed=1)
+        assert imp.method == engine.name
+    assert ENGINES[-1].package is None, "the last engine is what is left where R has no package"
+
+
+def test_which_of_the_data_sets_a_frame_is(kept: rb.ImputedData) -> None:
+    assert kept[1] in kept
+    assert (kept.index(kept[1]), kept.count(kept[1])) == (1, 1)
+    other = kept[1].assign(z=0.0)
+    assert other not in kept
+    assert kept.count(other) == 0
+    with pytest.raises(ValueError, match="none of the 3 data sets"):
+        kept.index(other)
+    with pytest.raises(ValueError, match="none of the 1 data sets"):
+        kept.index(kept[1], 2)
+    for ask in (lambda: "x" in kept, lambda: kept.index("x"), lambda: kept.count("x")):
+        with pytest.raises(TypeError, match=r"`'x' in imp.original`.*imp.original.index"):
+            ask()
