@@ -167,3 +167,11 @@ error_text <- function(expr) {
 to_bytes <- function(object) serialize(object, NULL, xdr = FALSE)
 
 from_bytes <- function(bytes) unserialize(bytes)
+
+# Refuses a generalised model by name, where what follows holds for linear ones only.
+linear_only <- function(fit, what) {
+  if (lme4::isLMM(fit)) return(invisible())
+  family <- stats::family(fit)
+  stop(what, " is for linear mixed models: this one is of family '", family$family, "' with link '",
+    family$link, "'", call. = FALSE)
+}

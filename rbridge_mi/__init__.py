@@ -140,4 +140,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    """Return the public names, and those that every module has."""
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# Columns of `compare_estimates` that the demo shows, and what they are called there.
+_SIDE_BY_SIDE = {
+    "term": "term",
+    "listwise_estimate": "listwise",
+    "listwise_std_error": "listwise_se",
+    "pooled_estimate": "pooled",
+    "pooled_std_error": "pooled_se",
+    "fmi": "fmi",
+}
 _FORMULA = "mathach ~ minority + female + ses + meanses + (1 + ses | schid)"
 
 
@@ -105,10 +114,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _several(text: str) -> int:
-    """A number of imputations from the command line."""
-    if not text.isdecimal() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 2, not {text}")
-    return int(text)
+    """Read a number of imputations from the command line."""
+    from .base.checks import Wrong, whole
+
+    try:
+        count: int = whole(2)(int(text) if text.isdecimal() else text)
+    except Wrong as wrong:
+        raise argparse.ArgumentTypeError(wrong.told(str)) from None
+    return count
 
 
 def _parity(arguments: argparse.Namespace) -> int:
@@ -204,7 +217,6 @@ def _demo(arguments: argparse.Namespace) -> int:
     # R loads its packages beside Python's own imports, and what pooling needs while R works.
     rdoor.prepare("lme4", "Amelia")
     threading.Thread(target=import_module, args=["scipy.special"], daemon=True).start()
-    import pandas as pd
 
     import rbridge_mi as rb
 
@@ -223,20 +235,11 @@ def _demo(arguments: argparse.Namespace) -> int:
     )
     model = rb.Lmer(_FORMULA)
     fit, fits = model.fit(holes), model.fit(imp)
-    pooled = fits._pooled  # the one that the summary shows: not pooled twice
+    pooled = fits.pooled_by_default
 
     missing = imp.missing().rename_axis("column").reset_index()
-    listwise = fit.tidy()[lambda d: d["effect"] == "fixed"]
-    side_by_side = pd.DataFrame(
-        {
-            "term": listwise["term"],
-            "listwise": listwise["estimate"],
-            "listwise_se": listwise["std_error"],
-            "pooled": pooled.fixed["estimate"],
-            "pooled_se": pooled.fixed["std_error"],
-            "fmi": pooled.fixed["fmi"],
-        }
-    )
+    compared = rb.compare_estimates(fit, fits)
+    side_by_side = compared[list(_SIDE_BY_SIDE)].rename(columns=_SIDE_BY_SIDE)
     sections: list[tuple[str, str, pd.DataFrame]] = [
         ("Missing values, made completely at random", "missing", missing),
         (

@@ -47,7 +47,7 @@ class Diagnosis:
         return not self.problems
 
     def report(self) -> Printed:
-        """The diagnosis as text."""
+        """Return the diagnosis as text."""
         lines = ["Python"]
         lines += [f"  {name:<16} {version}" for name, version in self.python.items()]
         if self.r:
@@ -66,6 +66,11 @@ class Diagnosis:
 def diagnose() -> Diagnosis:
     """Look at Python, R, the bridge between them, and the R packages; start R to do so.
 
+    Returns
+    -------
+    Diagnosis
+        Versions, and what is wrong, each with its remedy.
+
     Examples
     --------
     >>> diagnose().ok
@@ -79,11 +84,11 @@ def diagnose() -> Diagnosis:
             python[name] = "not installed"
     try:
         python["rpy2 mode"] = rdoor.interface_mode()
-        found = rdoor.call("describe_stack", [*NEEDED, *OPTIONAL]).value
+        stack = rdoor.call("describe_stack", [*NEEDED, *OPTIONAL]).value
     except RBridgeError as error:
         return Diagnosis(python, problems=((str(error), "see above; in a checkout: make r"),))
-    packages = dict(zip(found.pop("packages"), found.pop("versions"), strict=True))
-    r = {name: ", ".join(map(str, value)) for name, value in found.items()}
+    packages = dict(zip(stack.pop("packages"), stack.pop("versions"), strict=True))
+    r = {name: ", ".join(map(str, value)) for name, value in stack.items()}
     r["startup files"] = rdoor.startup_files()
     problems = []
     missing = [name for name in NEEDED if not packages[name]]

@@ -145,11 +145,3 @@ variance_shares <- function(fit) {
     residual = stats::sigma(fit)^2
   )
 }
-
-# Refuses a generalised model by name, where what follows holds for linear ones only.
-linear_only <- function(fit, what) {
-  if (lme4::isLMM(fit)) return(invisible())
-  family <- stats::family(fit)
-  stop(what, " is for linear mixed models: this one is of family '", family$family, "' with link '",
-    family$link, "'", call. = FALSE)
-}

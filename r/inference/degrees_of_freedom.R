@@ -4,7 +4,7 @@
 # tested together. Kenward and Roger's are made for the REML covariance: fits by ML are refitted.
 coefficient_df <- function(fit, L, method, joint) {
   what <- paste0("dfcom = \"", method, "\"")
-  needs_linear(fit, what)
+  linear_only(fit, what)
   if (method == "satterthwaite" || joint) needs_package("lmerTest", what)
   if (method == "kenward-roger") {
     needs_package("pbkrtest", what)

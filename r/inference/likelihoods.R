@@ -22,7 +22,7 @@ loglik_at <- function(fit, beta, covs, sigma2) {
 # fit: what the formula computes of its variables (scale(x), poly(x, 2)), it computes of the stacked
 # ones.
 stacked_loglik <- function(first, others) {
-  needs_linear(first, "D4")
+  linear_only(first, "D4")
   fits <- c(list(first), others)
   stacked <- stacked_call(fits)
   parts <- eval(stacked$call, stacked$env)

@@ -1,17 +1,8 @@
 # The parameters of a fit, and lme4's deviance as a function of them.
 
-# Stops where a fit is no linear mixed model, and `what` holds for those only.
-needs_linear <- function(fit, what) {
-  if (!lme4::isLMM(fit)) {
-    family <- stats::family(fit)
-    stop(what, " holds for linear mixed models, and this one has family \"", family$family,
-      "\" and link \"", family$link, "\"", call. = FALSE)
-  }
-}
-
 # Coefficients, covariance matrix per random term, residual variance; and what they belong to.
 model_parameters <- function(fit) {
-  needs_linear(fit, "D3")
+  linear_only(fit, "D3")
   list(
     beta = unname(lme4::fixef(fit)), covs = unname(lapply(lme4::VarCorr(fit), plain_matrix)),
     sigma2 = stats::sigma(fit)^2, names = parameter_names(fit)
@@ -48,7 +39,7 @@ lower_factor <- function(cov, tol = 1e-14) {
 # A function of theta that gives the parts of lme4's deviance (Bates et al. 2015, eqs. 31 to 41);
 # the coefficients are profiled out, or held at `beta`. The fit itself is left alone.
 deviance_parts <- function(fit, beta = NULL) {
-  needs_linear(fit, "this deviance")
+  linear_only(fit, "this deviance")
   X <- lme4::getME(fit, "X")
   offset <- fit@resp$offset
   if (!is.null(beta)) {
@@ -77,7 +68,7 @@ deviance_parts <- function(fit, beta = NULL) {
 # The same call by restricted, or by maximum likelihood; the fit itself if it is one (generalised
 # models are fitted by maximum likelihood only).
 refitted <- function(fit, REML) {
-  if (REML) needs_linear(fit, "restricted maximum likelihood")
+  if (REML) linear_only(fit, "restricted maximum likelihood")
   if (lme4::isREML(fit) == REML) return(fit)
   call <- stats::getCall(fit)
   call$REML <- REML

@@ -5,7 +5,7 @@
 # (`extra`: its residual variance, and that of the random effects that `re_form` leaves out; 0 if
 # none is `observed`), and, for a `method` of small samples, the degrees of freedom of their sum.
 prediction_parts <- function(fit, newdata, re_form, allow_new_levels, observed, method) {
-  needs_linear(fit, "predict with standard errors")
+  linear_only(fit, "predict with standard errors")
   form <- read_re_form(fit, newdata, re_form)
   residual <- if (observed) residual_rows(fit, newdata) else 0
   problem <- newdata_problem(fit, newdata, form, allow_new_levels)

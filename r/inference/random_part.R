@@ -5,7 +5,7 @@
 # (restricted) deviance's second derivatives in theta and log sigma, carried over by the delta
 # method. What lies on the boundary gets no value there, and is held where it is for the others.
 random_curvature <- function(fit) {
-  needs_linear(fit, "the random part's curvature")
+  linear_only(fit, "the random part's curvature")
   table <- as.data.frame(lme4::VarCorr(fit))
   sigma <- stats::sigma(fit)
   tol <- singular_tolerance()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import secrets
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
+from .checks import LEVEL, SECONDS, SEED, Check, Wrong, nearest, whole
 
 __all__ = [
-    "LONGEST",
     "check_columns",
     "check_count",
     "check_frame",
@@ -26,6 +23,7 @@ __all__ = [
     "check_newdata",
     "check_seed",
     "check_timeout",
+    "checked_argument",
     "column_list",
     "r_arguments",
     "re_form_text",
@@ -161,6 +159,14 @@ def column_list(value: Any, argument: str) -> list[str]:
     return list(value)
 
 
+def checked_argument(value: Any, check: Check, argument: str) -> Any:
+    """Return the checked value, or raise an `ArgumentError` that says what the check says."""
+    try:
+        return check(value)
+    except Wrong as wrong:
+        raise ArgumentError(f"{argument} {wrong.told()}.") from None
+
+
 def check_count(value: Any, argument: str, least: int) -> int:
     """Take a whole number of at least `least`.
 
@@ -183,12 +189,8 @@ def check_count(value: Any, argument: str, least: int) -> int:
     ArgumentError
         Anything else.
     """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
-    if not whole or value < least:
-        raise ArgumentError(
-            f"{argument} must be a whole number of at least {least}, not {value!r}."
-        )
-    return int(value)
+    count: int = checked_argument(value, whole(least), argument)
+    return count
 
 
 def check_seed(seed: Any) -> int:
@@ -211,12 +213,8 @@ def check_seed(seed: Any) -> int:
     """
     if seed is None:
         return secrets.randbelow(2**31)
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool | np.bool_)
-    if not whole or abs(int(seed)) >= 2**31:
-        raise ArgumentError(
-            f"seed must be a whole number between -(2**31 - 1) and 2**31 - 1, not {seed!r}."
-        )
-    return int(seed)
+    number: int = checked_argument(seed, SEED, "seed")
+    return number
 
 
 def check_known(given: Iterable[str], valid: Sequence[str], what: str) -> None:
@@ -242,19 +240,12 @@ def check_known(given: Iterable[str], valid: Sequence[str], what: str) -> None:
     """
     unknown = [x for x in given if x not in valid]
     if unknown:
-        named = ", ".join(f"{x!r}{_nearest(x, valid)}" for x in unknown)
+        named = ", ".join(f"{x!r}{_hint(nearest(x, valid))}" for x in unknown)
         raise ArgumentError(f"{what} has no argument {named}; it has {', '.join(valid)}.")
 
 
-def _nearest(name: Any, valid: Sequence[str]) -> str:
-    """Ask, as the end of a message, for the valid name that was probably meant, if one is near."""
-
-    def plain(text: str) -> str:
-        return "".join(x for x in text.casefold() if x.isalnum())
-
-    by_plain = {plain(x): x for x in valid}
-    nearest = difflib.get_close_matches(plain(str(name)), by_plain, n=1, cutoff=0.75)
-    return f" (did you mean {by_plain[nearest[0]]!r}?)" if nearest else ""
+def _hint(name: str | None) -> str:
+    return f" (did you mean {name!r}?)" if name is not None else ""
 
 
 def check_level(level: Any, argument: str = "conf_level") -> float:
@@ -277,10 +268,8 @@ def check_level(level: Any, argument: str = "conf_level") -> float:
     ArgumentError
         Anything else.
     """
-    number = isinstance(level, int | float | np.integer | np.floating)
-    if not number or not 0 < level < 1:
-        raise ArgumentError(f"{argument} must lie between 0 and 1 (0.95 for 95%), not {level!r}.")
-    return float(level)
+    number: float = checked_argument(level, LEVEL, argument)
+    return number
 
 
 def check_newdata(newdata: Any) -> None:
@@ -354,17 +343,17 @@ def r_arguments(
     ArgumentError
         An argument that is refused, unknown, or given under both names.
     """
-    by_r_name: dict[str, Any] = {}
+    dotted_arguments: dict[str, Any] = {}
     for name, value in given.items():
         dotted = name if name in valid else name.replace("_", ".")
         if dotted in refused:
             raise ArgumentError(f"{what} does not take {name!r}: {refused[dotted]}.")
         if dotted not in valid:
             check_known([name], valid, what)
-        if dotted in by_r_name:
+        if dotted in dotted_arguments:
             raise ArgumentError(f"{what} was given {dotted!r} twice.")
-        by_r_name[dotted] = value
-    return by_r_name
+        dotted_arguments[dotted] = value
+    return dotted_arguments
 
 
 def check_memory(m: int, each: int, what: str) -> None:
@@ -397,9 +386,6 @@ def check_memory(m: int, each: int, what: str) -> None:
         )
 
 
-LONGEST = threading.TIMEOUT_MAX  # seconds, as Python's own waits have it
-
-
 def check_timeout(timeout: Any) -> float | None:
     """Take a positive number of seconds that a clock can count to, or None for no limit.
 
@@ -420,12 +406,5 @@ def check_timeout(timeout: Any) -> float | None:
     """
     if timeout is None:
         return None
-    number = isinstance(timeout, int | float | np.integer | np.floating)
-    if not number or isinstance(timeout, bool) or not 0 < timeout < np.inf:
-        raise ArgumentError(f"timeout must be a positive number of seconds, not {timeout!r}.")
-    if timeout > LONGEST:
-        raise ArgumentError(
-            f"timeout is {timeout!r} seconds; the longest there is are {LONGEST:.0f} (292 years): "
-            "give fewer, or None for no limit."
-        )
-    return float(timeout)
+    seconds: float = checked_argument(timeout, SECONDS, "timeout")
+    return seconds

@@ -26,6 +26,7 @@ from ..errors import ArgumentError, RBridgeWarning, RWarning
 from .answers import Answers, Askable
 from .asking import told
 from .comparable import check_comparable
+from .linear_only import check_linear
 
 __all__ = ["MerMod"]
 
@@ -368,6 +369,11 @@ class MerMod:
         }
         return checked(pd.DataFrame(row), "glance_reml" if self.reml else "glance_ml")
 
+    def convergence(self) -> pd.DataFrame:
+        """One row: is_singular, and messages, all that R said while fitting, joined by "; "."""
+        row = {"is_singular": [self.is_singular], "messages": ["; ".join(self.messages)]}
+        return checked(pd.DataFrame(row), "convergence")
+
     def r2(self) -> pd.DataFrame:
         """Return explained variance and intraclass correlations.
 
@@ -392,7 +398,7 @@ class MerMod:
         Nakagawa, Johnson and Schielzeth (2017), Journal of the Royal Society Interface 14,
         20170213, eqs. 2.2 to 2.5; Johnson (2014), Methods in Ecology and Evolution 5, 944-946.
         """
-        self._check_linear("r2")
+        check_linear([self], "r2")
         shares = self.answers["variance_shares"]
         fixed, random, residual = (float(shares[x][0]) for x in ("fixed", "random", "residual"))
         total = fixed + random + residual
@@ -766,13 +772,6 @@ class MerMod:
         """R's answer that most attributes are read from."""
         core: Mapping[str, Any] = self.answers["mermod_core"]
         return core
-
-    def _check_linear(self, what: str) -> None:
-        if (self.family, self.link) != ("gaussian", "identity"):
-            raise ArgumentError(
-                f"{what} is for linear mixed models: this one is of family {self.family!r} with "
-                f"link {self.link!r}."
-            )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MerMod):

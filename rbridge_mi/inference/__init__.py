@@ -9,6 +9,5 @@
 `random_part`          SDs, correlations and ICCs with intervals; R2; random effects
 `diagnostics`          how far the results depend on the imputations, and how each fit went
 `advice`               what should be looked at in fits and imputations
-`linear_only`          refuses what does not hold for generalised models
 =====================  ==========================================================================
 """

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..errors import ArgumentError, RBridgeWarning
 from ..fits.asking import ask
+from ..fits.linear_only import check_linear
 from ..fits.mermod import MerMod
-from .linear_only import check_linear
 
 __all__ = ["SMALL_SAMPLE", "complete_df", "default_dfcom", "is_small_sample", "plain_df"]
 

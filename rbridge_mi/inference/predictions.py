@@ -13,10 +13,10 @@ from ..base.arguments import check_known, check_level, check_newdata, re_form_te
 from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..fits.asking import ask
+from ..fits.linear_only import check_linear
 from ..fits.mermod import MerMod
 from ..pooling import PoolingRule
 from .degrees_of_freedom import is_small_sample, plain_df
-from .linear_only import check_linear
 
 __all__ = ["predict_fits"]
 

@@ -14,10 +14,10 @@ from ..base.arguments import check_level
 from ..base.glossary import checked
 from ..errors import RBridgeWarning
 from ..fits.asking import ask
+from ..fits.linear_only import check_linear
 from ..fits.mermod import MerMod
 from ..pooling import PoolingRule
 from ..pooling.scales import FISHER_Z, LOG, LOGIT
-from .linear_only import check_linear
 
 __all__ = ["pool_r2", "pool_random", "ranef_intervals"]
 

@@ -70,7 +70,7 @@ class DataFile:
 
 
 def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None:
-    """Read the file; every mistake found joins the list. None where no frame can be made.
+    r"""Read the file, and add its mistakes to the list; None where no frame can be made.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None
     >>> spec = DataSpec("d.csv", "csv", {"g": ColumnSpec("text"), "x": ColumnSpec("float")})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "d.csv"
-    ...     _ = path.write_text("g,x\\n01,0.1\\n02,NA\\n")
-    ...     found = read_data(spec, path, Mistakes())
-    >>> found.frame["g"].tolist(), found.frame["x"].tolist()
+    ...     _ = path.write_text("g,x\n01,0.1\n02,NA\n")
+    ...     data = read_data(spec, path, Mistakes())
+    >>> data.frame["g"].tolist(), data.frame["x"].tolist()
     (['01', '02'], [0.1, nan])
     """
     raw = path.read_bytes()  # once: what is hashed is what is read
@@ -149,7 +149,7 @@ class _Table:
 
 
 def _unpacked(spec: DataSpec, raw: bytes, mistakes: Mistakes) -> bytes | None:
-    """The bytes of the CSV: those of the file, or what it holds if its name ends in .gz."""
+    """Return the bytes of the CSV, unpacked if the name of the file ends in .gz."""
     packed = raw[:2] == b"\x1f\x8b"
     if spec.path.lower().endswith(".gz"):
         try:
@@ -210,10 +210,10 @@ def _csv(spec: DataSpec, raw: bytes, mistakes: Mistakes) -> _Table | None:
             f"delimiter {shown(spec.delimiter)}?",
         )
         return None
-    made = dict(zip(names, cells, strict=True))
+    texts = dict(zip(names, cells, strict=True))
 
     def column_of(name: str) -> pd.Series[Any]:
-        return pd.Series(np.array(made[name], dtype=object), dtype=object)
+        return pd.Series(np.array(texts[name], dtype=object), dtype=object)
 
     return _Table(names, len(lines), column_of, lines, "line")
 
@@ -223,7 +223,7 @@ def _parquet(raw: bytes, mistakes: Mistakes) -> _Table | None:
     from pyarrow import parquet
 
     try:
-        found = parquet.read_table(pa.BufferReader(raw))
+        table = parquet.read_table(pa.BufferReader(raw))
     except (pa.ArrowException, OSError) as error:
         mistakes.add("data.path", f"can't be read as Parquet: {error}")
         return None
@@ -233,13 +233,13 @@ def _parquet(raw: bytes, mistakes: Mistakes) -> _Table | None:
     } | {pa.bool_(): pd.BooleanDtype()}
 
     def column_of(name: str) -> pd.Series[Any]:
-        one = found.select([name]).to_pandas(ignore_metadata=True, types_mapper=nullable.get)[name]
+        one = table.select([name]).to_pandas(ignore_metadata=True, types_mapper=nullable.get)[name]
         if one.dtype in nullable.values() and not one.isna().any():
             one = one.astype(one.dtype.numpy_dtype)
         return one
 
-    return _Table(list(found.column_names), found.num_rows, column_of,
-                  range(1, found.num_rows + 1), "row")  # fmt: skip
+    return _Table(list(table.column_names), table.num_rows, column_of,
+                  range(1, table.num_rows + 1), "row")  # fmt: skip
 
 
 def _suggest(table: _Table, spec: DataSpec, mistakes: Mistakes) -> None:
@@ -248,15 +248,15 @@ def _suggest(table: _Table, spec: DataSpec, mistakes: Mistakes) -> None:
     for name in table.names:
         cells = table.column(name)
         held = cells[~_holes(cells, spec.missing)]
-        found = "text"
+        suggested = "text"
         for kind in ("integer", "float", "date", "datetime"):
             texts = held.str.strip()
             if len(held) and kind == "float" and spec.decimal == ",":
                 texts = texts.str.translate(_SWAP)
             if len(held) and not _parsed(texts, ColumnSpec(kind))[1]:
-                found = kind
+                suggested = kind
                 break
-        lines.append(f"{column_key(name).removeprefix('data.columns.')} = {shown(found)}")
+        lines.append(f"{column_key(name).removeprefix('data.columns.')} = {shown(suggested)}")
     mistakes.add(
         "data.columns",
         "is missing: say what type each column has. Going by their text (numbers that are codes "
@@ -309,7 +309,7 @@ def _typed(
         values = values.str.strip()
     if column.type == "float" and spec.decimal == ",":
         values = values.str.translate(_SWAP)
-    made, bad = _parsed(values, column)
+    typed, bad = _parsed(values, column)
     if bad:
         positions = np.flatnonzero(~holes)[bad]
         told = [f"{table.word} {table.lines[i]} {shown(str(cells[i]))}" for i in positions]
@@ -324,16 +324,16 @@ def _typed(
             "another type" + (", or name a mark in data.missing" if spec.format == "csv" else ""),
         )
         return cells
-    return _spread(made, holes)
+    return _spread(typed, holes)
 
 
 def _holes(cells: pd.Series[Any], marks: Sequence[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    found: np.ndarray[Any, np.dtype[np.bool_]] = cells.isin(list(marks)).to_numpy()
-    return found
+    is_hole: np.ndarray[Any, np.dtype[np.bool_]] = cells.isin(list(marks)).to_numpy()
+    return is_hole
 
 
 def _parsed(values: pd.Series[Any], column: ColumnSpec) -> tuple[Any, list[int]]:
-    """The values (none of them missing) in their type, and the positions of those it can't take."""
+    """Return the values (none is missing) in their type, and where it can't take one."""
     if column.type == "text":
         return pd.array(values.to_numpy(), dtype="string"), []
     if column.type == "category":
@@ -345,20 +345,20 @@ def _parsed(values: pd.Series[Any], column: ColumnSpec) -> tuple[Any, list[int]]
         return quick, []
     parse = _PARSERS[column.type]
     codes, texts = pd.factorize(values)  # each distinct text is parsed once
-    found: list[Any] = []
+    parsed: list[Any] = []
     refused = set()
     for i, cell in enumerate(texts):
         try:
-            found.append(parse(cell, column.format))
+            parsed.append(parse(cell, column.format))
         except (ValueError, OverflowError):
-            found.append(None)
+            parsed.append(None)
             refused.add(i)
     if refused:
         return None, np.flatnonzero(np.isin(codes, list(refused))).tolist()
     if column.type == "datetime":
-        return _instants(found, codes)
+        return _instants(parsed, codes)
     dtype: Any = {"integer": np.int64, "float": np.float64, "boolean": np.bool_, "date": object}
-    return np.array(found, dtype=dtype[column.type])[codes], []
+    return np.array(parsed, dtype=dtype[column.type])[codes], []
 
 
 def _quick(values: pd.Series[Any], kind: str) -> Any:
@@ -368,10 +368,10 @@ def _quick(values: pd.Series[Any], kind: str) -> Any:
     if letters is None or letters.search("".join(cells)):
         return None
     try:
-        found = cells.astype(dtype)  # as Python's int() and float() have it: exactly
+        numbers = cells.astype(dtype)  # as Python's int() and float() have it: exactly
     except (ValueError, OverflowError):
         return None
-    return found if np.isfinite(found).all() else None
+    return numbers if np.isfinite(numbers).all() else None
 
 
 def _is_text(values: pd.Series[Any]) -> bool:
@@ -390,19 +390,19 @@ def _category(values: pd.Series[Any], column: ColumnSpec) -> tuple[Any, list[int
 def _whole(cell: str, _: str | None) -> int:
     if not _WHOLE.fullmatch(cell):
         raise ValueError(cell)
-    found = int(cell)
-    if abs(found) >= 2**63:
+    number = int(cell)
+    if abs(number) >= 2**63:
         raise OverflowError(cell)
-    return found
+    return number
 
 
 def _number(cell: str, _: str | None) -> float:
     if not _NUMBER.fullmatch(cell):
         raise ValueError(cell)
-    found = float(cell)
-    if not np.isfinite(found):
+    number = float(cell)
+    if not np.isfinite(number):
         raise OverflowError(cell)
-    return found
+    return number
 
 
 def _truth(cell: str, _: str | None) -> bool:
@@ -422,20 +422,22 @@ def _day(cell: str, style: str | None) -> dt.date:
 def _instant(cell: str, style: str | None) -> dt.datetime:
     if style is not None:
         return dt.datetime.strptime(cell, style)
-    found = _DATETIME.fullmatch(cell)
-    if found is None:
+    match = _DATETIME.fullmatch(cell)
+    if match is None:
         raise ValueError(cell)
-    day, minutes, seconds, part, zone = found.groups()
+    day, minutes, seconds, part, zone = match.groups()
     # As Python 3.10 wants it: seconds, six digits after the point, no Z.
     exact = f"{day}T{minutes}{seconds or ':00'}.{(part or '.')[1:]:0<6}"
     return dt.datetime.fromisoformat(exact + ("+00:00" if zone == "Z" else zone or ""))
 
 
-def _instants(found: list[dt.datetime], codes: Any) -> tuple[Any, list[int]]:
-    zoned = [x.tzinfo is not None for x in found]
+def _instants(instants: list[dt.datetime], codes: Any) -> tuple[Any, list[int]]:
+    zoned = [x.tzinfo is not None for x in instants]
     if any(zoned) and not all(zoned):
         return None, np.flatnonzero(np.array(zoned)[codes] != zoned[0]).tolist()
-    plain = [x.astimezone(dt.timezone.utc).replace(tzinfo=None) if x.tzinfo else x for x in found]
+    plain = [
+        x.astimezone(dt.timezone.utc).replace(tzinfo=None) if x.tzinfo else x for x in instants
+    ]
     times = pd.DatetimeIndex(np.array(plain, dtype="datetime64[us]")[codes])
     return (times.tz_localize("UTC") if any(zoned) else times).array, []
 
@@ -450,7 +452,7 @@ _PARSERS: dict[str, Callable[[str, str | None], Any]] = {
 
 
 def _spread(values: Any, holes: np.ndarray[Any, np.dtype[np.bool_]]) -> pd.Series[Any]:
-    """The values at their rows, and missing values in between, in a dtype that has some."""
+    """Put the values at their rows, and missing values in between, in a dtype that has some."""
     part = pd.Series(values)
     if not holes.any():
         return part
@@ -465,19 +467,19 @@ def _spread(values: Any, holes: np.ndarray[Any, np.dtype[np.bool_]]) -> pd.Serie
 
 
 def _recast(cells: pd.Series[Any], column: ColumnSpec) -> tuple[pd.Series[Any], str]:
-    """A Parquet column ready for `_parsed`, or what is wrong with it."""
+    """Make a Parquet column ready for `_parsed`, or say what is wrong with it."""
     kind, dtype = column.type, cells.dtype
     held = cells[cells.notna()]
-    words = isinstance(dtype, pd.CategoricalDtype) or _is_text(held)
+    is_text = isinstance(dtype, pd.CategoricalDtype) or _is_text(held)
     plain = pd.api.types
     days = held.map(lambda x: isinstance(x, dt.date) and not isinstance(x, dt.datetime)).all()
     whole = plain.is_integer_dtype(dtype)
     number = plain.is_numeric_dtype(dtype) and not plain.is_bool_dtype(dtype)
-    if kind == "category" and (words or whole or plain.is_bool_dtype(dtype)):
+    if kind == "category" and (is_text or whole or plain.is_bool_dtype(dtype)):
         if isinstance(dtype, pd.CategoricalDtype) and column.levels is None:
             return cells, ""
         return _relabelled(cells), ""
-    if kind == "text" and words:
+    if kind == "text" and is_text:
         return _relabelled(cells), ""
     if kind == "integer" and whole:
         return cells, ""
@@ -508,7 +510,7 @@ def _relabelled(cells: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series([None if pd.isna(x) else label(x) for x in cells], dtype=object)
 
 
-# -- words ---------------------------------------------------------------------------------
+# -- texts of messages ------------------------------------------------------------------------
 
 
 def _listed(names: Sequence[str] | Mapping[str, Any]) -> str:
@@ -517,12 +519,12 @@ def _listed(names: Sequence[str] | Mapping[str, Any]) -> str:
     return ", ".join(texts[:30]) + more
 
 
-def _some(found: Sequence[str], what: str) -> str:
-    """The first few, and how many there are."""
+def _some(texts: Sequence[str], what: str) -> str:
+    """List the first few, and say how many there are."""
 
     def few() -> Iterator[str]:
-        yield from found[:_FEW]
-        if len(found) > _FEW:
-            yield f"... ({len(found)} {what}s)"
+        yield from texts[:_FEW]
+        if len(texts) > _FEW:
+            yield f"... ({len(texts)} {what}s)"
 
     return ", ".join(few())

@@ -32,15 +32,15 @@ RUN_JSON = "run.json"
 
 
 def check_folder(folder: Path, mistakes: Mistakes) -> None:
-    """Whether the folder may be written: absent, empty, or all of it an earlier run's.
+    """Check that the folder may be written: it is absent, empty, or all of an earlier run.
 
     A folder that is there is replaced as a whole, so that it must hold nothing but what the
     `run.json` in it lists.
     """
     key = "output.folder"
     if folder.is_dir():
-        found = {str(x.relative_to(folder)) for x in folder.rglob("*")}
-        if found:
+        present = {str(x.relative_to(folder)) for x in folder.rglob("*")}
+        if present:
             written = _earlier_run(folder)
             if written is None:
                 mistakes.add(
@@ -49,7 +49,7 @@ def check_folder(folder: Path, mistakes: Mistakes) -> None:
                     "another folder, or empty it",
                 )
                 return
-            foreign = sorted(found - written - {RUN_JSON})
+            foreign = sorted(present - written - {RUN_JSON})
             if foreign:
                 mistakes.add(
                     key,
@@ -85,17 +85,17 @@ def _existing(folder: Path) -> Path:
 
 def _earlier_run(folder: Path) -> set[str] | None:
     try:
-        found = json.loads((folder / RUN_JSON).read_text("utf-8"))
-        if found["format"] != FORMAT:
+        record = json.loads((folder / RUN_JSON).read_text("utf-8"))
+        if record["format"] != FORMAT:
             return None
-        return set(found["files"])
+        return set(record["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder` that takes its place if the block ends well, else vanishes."""
+    """Give a new folder that takes the place of `folder` if the block ends well, else vanishes."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     stem = f".{folder.name}.{secrets.token_hex(4)}"
     partial, old = folder.with_name(f"{stem}.partial"), folder.with_name(f"{stem}.old")

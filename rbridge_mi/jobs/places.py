@@ -11,7 +11,7 @@ __all__ = ["data_file", "output_folder"]
 
 
 def data_file(given: str, job: Path, root: Path | None, mistakes: Mistakes) -> Path | None:
-    """The data's file: relative to the root and inside it, links followed.
+    """Return the data's file, which is relative to the root and inside it, links followed.
 
     The root is the job file's folder, or what the command line gave as ``--data-root``.
     """
@@ -46,7 +46,7 @@ def data_file(given: str, job: Path, root: Path | None, mistakes: Mistakes) -> P
 def output_folder(
     given: str | None, job: Path, out: Path | None, mistakes: Mistakes
 ) -> Path | None:
-    """The folder to write: the command line's, or one below the job file's folder."""
+    """Return the folder to write: the command line's, or one below the job file's folder."""
     if out is not None:
         return _real(out)
     key, where, base = "output.folder", "the job file's folder", _real(job.parent)
@@ -69,7 +69,7 @@ def _real(path: Path) -> Path:
 
 
 def _inside(given: str, base: Path, where: str, key: str, mistakes: Mistakes) -> Path | None:
-    """The path with its links followed; whether it is inside `base` is for the caller to see."""
+    """Return the path with its links followed; the caller checks that it is inside `base`."""
     if "\0" in given:
         mistakes.add(key, f"{shown(given)} is no path")
         return None

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__, rdoor
-from ..base.glossary import beside
 from ..data.imputed_data import ImputedData
 from ..doctor import Diagnosis, diagnose
 from ..errors import (
@@ -35,11 +34,11 @@ from ..imputers.engines import engine_named
 from ..models.fitting import check_model, start_workers
 from ..models.lmer import Lmer
 from ..pooled.mermod_list import MerModList
-from ..pooled.pooled_mermod import PooledMerMod
 from . import outputs
 from .data import DataFile, read_data
 from .places import data_file, output_folder
 from .spec import Job, column_key, engine_arguments, parse_data, parse_job, parse_toml
+from .tables import FitResults, ListResults, Results, make_tables
 from .values import JobError, Mistakes, shown
 
 __all__ = ["JobResult", "check_job", "run_job"]
@@ -98,7 +97,17 @@ class _Clock:
 def check_job(
     path: str | Path, *, out: str | Path | None = None, data_root: str | Path | None = None
 ) -> Checked:
-    """Everything that can be said of a job before it imputes; see `run_job`.
+    """Check everything that can be checked of a job before it imputes; see `run_job`.
+
+    Parameters
+    ----------
+    path, out, data_root : path
+        As in `run_job`.
+
+    Returns
+    -------
+    Checked
+        The job, its data, its model, and the folder that it would write.
 
     Raises
     ------
@@ -175,6 +184,15 @@ def run_job(
     say : callable, optional
         Gets a line at each step.
 
+    Returns
+    -------
+    JobResult
+        The folder that was written, its files, and the texts of all warnings.
+
+    See Also
+    --------
+    check_job : Checks the job and its data, and stops.
+
     Raises
     ------
     JobError
@@ -226,46 +244,35 @@ def _run(
     rows, columns = data.frame.shape
     tell(f"{checked.name}: checked")
     tell(f"data: {job.data.path}, {rows} rows, {columns} columns, SHA-256 {data.sha256[:12]}...")
-    heard: list[str] = []
-    with _listening(heard, tell):
+    conditions: list[str] = []  # the texts of all warnings
+    with _collect_warnings(conditions, tell):
         imp = None
         if job.imputation.engine != "none":
             with clock.stage("impute"):
                 isolated = job.model.isolate or job.model.timeout is not None
-                if n_jobs is not None and not isolated:  # those start their own
+                if n_jobs is not None and not isolated:  # isolated fits start their own
                     start_workers(n_jobs)
                 imp = _impute(checked, tell)
         tell(f"fitting: {'1 model' if imp is None else f'{imp.m} models'}, {job.model.formula}")
         with clock.stage("fit"):
-            fitted: MerMod | MerModList
-            if imp is None:
-                fitted = checked.model.fit(
-                    data.frame, isolate=job.model.isolate, timeout=job.model.timeout
-                )
-            else:
-                fitted = checked.model.fit(
-                    imp, n_jobs=n_jobs, isolate=job.model.isolate, timeout=job.model.timeout
-                )
+            fitted = _fit(checked, imp, n_jobs)
         with clock.stage("pool"):
-            pooled = None
-            if isinstance(fitted, MerModList):
-                dfcom: Any = job.pooling.dfcom
-                pooled = fitted.pool(dfcom=dfcom, conf_level=job.pooling.conf_level)
-            makers = _tables(fitted, pooled, imp, data.frame)
-            tables = {name: makers[name]() for name in job.output.tables}
+            results = _results(checked, imp, fitted)
+            tables = make_tables(results, job.output.tables)
     with outputs.staged(checked.folder) as folder:
         tell(f"writing: {len(tables)} tables as {' and '.join(job.output.formats)}")
         with clock.stage("write"):
             for name, table in tables.items():
                 outputs.write_table(table, folder, name, job.output.formats)
-            if imp is not None and job.output.imputed:
-                outputs.write_table(imp.to_long(), folder, "imputed", job.output.formats)
-            (folder / "summary.txt").write_text(_summary(fitted, pooled, imp) + "\n", "utf-8")
+            if isinstance(results, ListResults) and job.output.imputed:
+                long = results.imputed.to_long()
+                outputs.write_table(long, folder, "imputed", job.output.formats)
+            (folder / "summary.txt").write_text(_summary(results) + "\n", "utf-8")
         files = outputs.fingerprints(folder)
-        record = _record(checked, fitted, imp, heard, files, stack)
+        record = _record(checked, results, conditions, files, stack)
         record["run"] = {"started": started, "finished": _now(), "seconds": clock.seconds}
         outputs.write_json(record, folder / outputs.RUN_JSON)
-    return JobResult(checked.folder, (*files, outputs.RUN_JSON), tuple(heard))
+    return JobResult(checked.folder, (*files, outputs.RUN_JSON), tuple(conditions))
 
 
 def _silent(_: str) -> None:
@@ -280,7 +287,7 @@ def _now() -> str:
 
 
 def _text_at(given: Mapping[str, Any], section: str, key: str) -> str | None:
-    """A path of the job, also where the job has mistakes elsewhere: its own are told with them."""
+    """Return a path of the job, also of one with mistakes elsewhere, so that all are told."""
     table = given.get(section)
     value = table.get(key) if isinstance(table, Mapping) else None
     return value if isinstance(value, str) and value.strip() else None
@@ -297,7 +304,7 @@ def _model_arguments(job: Job) -> dict[str, Any]:
 
 
 def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) -> None:
-    """The columns that the job names, the formula (asked of R), and what the engine can't take."""
+    """Check the columns that are named, the formula (by R), and what the engine can't take."""
     frame = data.frame
     _check_names(job, frame, mistakes)
     if job.imputation.engine != "none":
@@ -372,7 +379,7 @@ def _check_engine(
 
 
 def _stack() -> Diagnosis:
-    """What the numbers will come from: without it, they could not be made again."""
+    """Return what the numbers will come from, without which they could not be made again."""
     stack = diagnose()
     if not stack.r:
         raise RBridgeError("; ".join(" ".join(x) for x in stack.problems))
@@ -384,15 +391,15 @@ def _stack() -> Diagnosis:
 
 
 @contextmanager
-def _listening(heard: list[str], tell: Say) -> Iterator[None]:
+def _collect_warnings(conditions: list[str], tell: Say) -> Iterator[None]:
     """Keep every warning, in order, instead of printing it; tell each text once."""
     with warnings.catch_warnings():
 
         def show(message: Warning | str, *_: Any, **__: Any) -> None:
             text = str(message)
-            if text not in heard:
+            if text not in conditions:
                 tell(f"warning: {text}")
-            heard.append(text)
+            conditions.append(text)
 
         warnings.simplefilter("always")
         warnings.showwarning = show
@@ -419,88 +426,43 @@ def _impute(checked: Checked, tell: Say) -> ImputedData:
         raise JobError(checked.name, [("imputation", str(error))]) from error
 
 
-def _tables(
-    fitted: MerMod | MerModList,
-    pooled: PooledMerMod | None,
-    imp: ImputedData | None,
-    frame: pd.DataFrame,
-) -> dict[str, Callable[[], pd.DataFrame]]:
-    """How each table is made, by its name; see TABLES_OF_LIST and TABLES_OF_ONE."""
-    found: dict[str, Callable[[], pd.DataFrame]] = {
-        "coef": fitted.coef,
-        "model_info": fitted.model_info,
-        "glance": fitted.glance,
-        "missing": lambda: _missing(frame),
-    }
+def _fit(checked: Checked, imp: ImputedData | None, n_jobs: int | None) -> MerMod | MerModList:
+    spec = checked.job.model
+    fitted: MerMod | MerModList
+    if imp is None:
+        frame = checked.data.frame
+        fitted = checked.model.fit(frame, isolate=spec.isolate, timeout=spec.timeout)
+    else:
+        fitted = checked.model.fit(imp, n_jobs=n_jobs, isolate=spec.isolate, timeout=spec.timeout)
+    return fitted
+
+
+def _results(checked: Checked, imp: ImputedData | None, fitted: MerMod | MerModList) -> Results:
+    frame, spec = checked.data.frame, checked.job.pooling
     if isinstance(fitted, MerMod):
-        fit = fitted
-        messages = "; ".join(fit.messages)
-        return found | {
-            "fixef": fit.fixef,
-            "vcov": lambda: _with_terms(fit.vcov()),
-            "varcorr": fit.varcorr,
-            "ranef": fit.ranef,
-            "tidy": fit.tidy,
-            "convergence": lambda: pd.DataFrame(
-                {"is_singular": [fit.is_singular], "messages": [messages]}
-            ),
-        }
-    assert pooled is not None and imp is not None
-    fits, whole, data = fitted, pooled, imp
-    return found | {
-        "fixed": lambda: whole.fixed,
-        "vcov": lambda: _with_terms(whole.vcov),
-        "varcorr": lambda: whole.varcorr,
-        "ranef": lambda: whole.ranef,
-        "tidy": whole.tidy,
-        "icc": lambda: whole.icc.rename_axis("grp").reset_index(),
-        "convergence": fits.convergence,
-        "fixef_by_imputation": lambda: fits.fixef(by_imputation=True),
-        "vcov_by_imputation": lambda: fits.vcov(by_imputation=True),
-        "varcorr_by_imputation": lambda: fits.varcorr(by_imputation=True),
-        "ranef_by_imputation": lambda: fits.ranef(by_imputation=True),
-        "patterns": lambda: _with_counts(data.patterns()),
-    }
+        return FitResults(frame, fitted)
+    assert imp is not None
+    pooled = fitted.pool(dfcom=spec.dfcom, conf_level=spec.conf_level)
+    return ListResults(frame, imp, fitted, pooled)
 
 
-def _with_terms(matrix: pd.DataFrame) -> pd.DataFrame:
-    return beside(pd.DataFrame({"term": matrix.index}), matrix)
-
-
-def _with_counts(patterns: pd.DataFrame) -> pd.DataFrame:
-    return beside(pd.DataFrame({"n_rows": patterns.index}), patterns)
-
-
-def _missing(frame: pd.DataFrame) -> pd.DataFrame:
-    holes = frame.isna()
-    return pd.DataFrame(
-        {
-            "column": list(frame.columns),
-            "n_missing": holes.sum().to_numpy(),
-            "fraction_missing": holes.mean().to_numpy(),
-        }
-    )
-
-
-def _summary(
-    fitted: MerMod | MerModList, pooled: PooledMerMod | None, imp: ImputedData | None
-) -> str:
-    if isinstance(fitted, MerMod) or pooled is None or imp is None:
-        return str(fitted.summary())
-    return f"{pooled.summary()}\n\n{imp.summary()}"
+def _summary(results: Results) -> str:
+    if isinstance(results, FitResults):
+        return str(results.fit.summary())
+    return f"{results.pooled.summary()}\n\n{results.imputed.summary()}"
 
 
 def _record(
     checked: Checked,
-    fitted: MerMod | MerModList,
-    imp: ImputedData | None,
-    heard: list[str],
+    results: Results,
+    conditions: list[str],
     files: Mapping[str, str],
     stack: Diagnosis,
 ) -> dict[str, Any]:
-    """What `run.json` tells, but for the time stamps: the same for the same job and stack."""
+    """Return what `run.json` holds beside the times: the same for the same job and stack."""
     job, data = checked.job, checked.data
-    fits = [fitted] if isinstance(fitted, MerMod) else list(fitted)
+    imp = results.imputed if isinstance(results, ListResults) else None
+    fits = [results.fit] if isinstance(results, FitResults) else list(results.fits)
     return {
         "format": outputs.FORMAT,
         "format_version": 1,
@@ -540,7 +502,7 @@ def _record(
             "r": stack.r,
             "r_packages": stack.packages,
         },
-        "warnings": heard,
+        "warnings": conditions,
         "files": dict(files),
     }  # fmt: skip
 

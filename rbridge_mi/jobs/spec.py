@@ -22,26 +22,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..base.arguments import LONGEST
-from ..imputers.arguments import Argument
-from ..imputers.engines import ENGINES, engine_named
-from .values import (
+from ..base.checks import (
+    LEVEL,
+    SECONDS,
+    SEED,
     Check,
-    Mistakes,
-    Table,
     Wrong,
     any_of,
     boolean,
-    encoding,
     list_of,
-    matrix,
     number,
     one_of,
-    shown,
     text,
-    text_list,
     whole,
 )
+from ..imputers.arguments import Argument
+from ..imputers.engines import ENGINES, engine_named
+from .tables import JOB_TABLES, TABLES_OF_LIST, TABLES_OF_ONE
+from .values import Mistakes, Table, encoding, matrix, shown, text_list
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,8 +47,6 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "TABLES_OF_LIST",
-    "TABLES_OF_ONE",
     "ColumnSpec",
     "DataSpec",
     "ImputationSpec",
@@ -69,17 +65,6 @@ TYPES = ("category", "text", "integer", "float", "boolean", "date", "datetime")
 _COMPRESSED = ("zip", "bz2", "xz", "zst", "7z", "tar", "tgz")
 ENGINE_NAMES = (*(x.name for x in ENGINES), "auto", "none")
 FORMATS = ("csv", "parquet")
-
-# The tables of m fits, pooled and one by one; and those of one fit to the data as they are.
-TABLES_OF_LIST = (
-    "fixed", "vcov", "varcorr", "ranef", "coef", "icc", "tidy", "model_info", "glance",
-    "convergence", "fixef_by_imputation", "vcov_by_imputation", "varcorr_by_imputation",
-    "ranef_by_imputation", "missing", "patterns",
-)  # fmt: skip
-TABLES_OF_ONE = (
-    "fixef", "vcov", "varcorr", "ranef", "coef", "tidy", "model_info", "glance", "convergence",
-    "missing",
-)  # fmt: skip
 
 _INSTALL_PARQUET = (
     '"parquet" needs pyarrow, which isn\'t installed: pip install "rbridge_mi[parquet]"'
@@ -162,7 +147,7 @@ class Job:
 
 
 def parse_toml(source: str, mistakes: Mistakes) -> dict[str, Any]:
-    """What a TOML text holds; empty, with a mistake, if it is none."""
+    """Read a TOML text; the result is empty, with a mistake, if it is none."""
     try:
         return tomllib.loads(source)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -171,14 +156,25 @@ def parse_toml(source: str, mistakes: Mistakes) -> dict[str, Any]:
 
 
 def parse_job(given: Mapping[str, Any], mistakes: Mistakes) -> Job | None:
-    """The job that a TOML file spells, or None where there are mistakes; they join the list.
+    """Return the job of a TOML file, or None where there are mistakes, which join the list.
+
+    Parameters
+    ----------
+    given : mapping
+        What `parse_toml` read.
+    mistakes : Mistakes
+        The list.
+
+    Returns
+    -------
+    Job or None
 
     Examples
     --------
-    >>> found = Mistakes()
-    >>> parse_job({"imputation": {"engine": "amelia", "m": 1.5, "seed": 1}}, found) is None
+    >>> mistakes = Mistakes()
+    >>> parse_job({"imputation": {"engine": "amelia", "m": 1.5, "seed": 1}}, mistakes) is None
     True
-    >>> [text for key, text in found if key == "imputation.m"]
+    >>> [text for key, text in mistakes if key == "imputation.m"]
     ['must be a whole number of at least 2, not 1.5']
     """
     before = len(mistakes)
@@ -196,10 +192,10 @@ def parse_job(given: Mapping[str, Any], mistakes: Mistakes) -> Job | None:
 
 
 def parse_data(given: Mapping[str, Any]) -> DataSpec | None:
-    """The [data] of a job that may have mistakes elsewhere; None if it has some of its own."""
-    found = Mistakes()
-    spec = _data(Table("data", given.get("data"), found))
-    return None if found else spec
+    """Return the [data] of a job that may have mistakes elsewhere; None if [data] has some."""
+    mistakes = Mistakes()
+    spec = _data(Table("data", given.get("data"), mistakes))
+    return None if mistakes else spec
 
 
 _STARTS = {
@@ -214,8 +210,8 @@ def _same(value: Any) -> Any:
 
 
 def _section(top: Table, name: str, mistakes: Mistakes) -> Table | None:
-    found = top.take(name, _same, None, required=_STARTS[name])
-    return None if found is None else Table(name, found, mistakes)
+    section = top.take(name, _same, None, required=_STARTS[name])
+    return None if section is None else Table(name, section, mistakes)
 
 
 # -- [data] --------------------------------------------------------------------------------
@@ -263,16 +259,16 @@ def _has_pyarrow() -> bool:
 
 def _character(value: Any) -> str:
     if not isinstance(value, str) or len(value) != 1 or value in '"\r\n':
-        raise Wrong(f'must be one character, such as ";", not {shown(value)}')
+        raise Wrong('must be one character, such as ";", not {}', value)
     return value
 
 
 def _columns(table: Table, kind: str) -> dict[str, ColumnSpec] | None:
-    found = table.take("columns", _same, None)
-    if found is None:
+    given = table.take("columns", _same, None)
+    if given is None:
         return None
-    inner = Table("data.columns", found, table.mistakes)
-    if isinstance(found, Mapping) and not found:
+    inner = Table("data.columns", given, table.mistakes)
+    if isinstance(given, Mapping) and not given:
         table.mistakes.add("data.columns", 'is empty: name the columns to use, such as x = "float"')
     return {name: _column(inner, name, kind) for name in inner.given}
 
@@ -283,7 +279,7 @@ def _column(columns: Table, name: str, kind: str) -> ColumnSpec:
         try:
             return ColumnSpec(one_of(*TYPES)(given))
         except Wrong as wrong:
-            columns.mistakes.add(key, str(wrong))
+            columns.mistakes.add(key, wrong.told(shown))
         return ColumnSpec("text")
     if not isinstance(given, Mapping):
         columns.mistakes.add(key, f'must be a type, such as "float", not {shown(given)}')
@@ -321,7 +317,7 @@ def _column(columns: Table, name: str, kind: str) -> ColumnSpec:
 
 
 def column_key(name: str) -> str:
-    """The key of a column; a name with a dot in it stands in quotes, as TOML wants it."""
+    """Return the key of a column; a name with a dot in it stands in quotes, as in TOML."""
     return (
         Table("data.columns", {}, Mistakes()).path(name)
         if "." not in name
@@ -408,7 +404,7 @@ def _imputation(table: Table | None) -> ImputationSpec:
     m = table.take("m", whole(2), 5)
     seed = table.take(
         "seed",
-        whole(-(2**31) + 1, 2**31 - 1),
+        SEED,
         0,
         required="a whole number, such as 1, so that the job gives the same bytes each time",
     )
@@ -432,12 +428,9 @@ def _imputation(table: Table | None) -> ImputationSpec:
 
 
 def _isolation(table: Table) -> dict[str, Any]:
-    seconds = number(
-        f"a number of seconds above 0, at most {LONGEST:.0f}", lambda x: 0 < x <= LONGEST
-    )
     return {
         "isolate": table.take("isolate", boolean, False),
-        "timeout": table.take("timeout", seconds),
+        "timeout": table.take("timeout", SECONDS),
     }
 
 
@@ -453,22 +446,20 @@ _TOLERANCE = number("a number above 0", lambda x: 0 < x < math.inf)
 
 
 def _convergence(value: Any) -> Any:
-    """An action, or the list that lme4 makes of one: action, tol, relTol."""
+    """Check an action, or the list that lme4 makes of one: action, tol, relTol."""
     if not isinstance(value, Mapping):
         return one_of(*_ACTION)(value)
     checks: dict[str, Check] = {"action": one_of(*_ACTION), "tol": _TOLERANCE, "relTol": _TOLERANCE}
     unknown = [x for x in value if x not in checks]
     if unknown or "action" not in value or "tol" not in value:
-        raise Wrong(f"must be an action or a table of action, tol and relTol, not {shown(value)}")
+        raise Wrong("must be an action or a table of action, tol and relTol, not {}", value)
     return {name: checks[name](x) for name, x in value.items()} | {"relTol": value.get("relTol")}
 
 
 def _optimizer_settings(value: Any) -> dict[str, Any]:
     scalars = (bool, int, float, str)
     if not isinstance(value, Mapping) or not all(isinstance(x, scalars) for x in value.values()):
-        raise Wrong(
-            "must be a table of numbers and texts, such as {maxfun = 20000}, not " + shown(value)
-        )
+        raise Wrong("must be a table of numbers and texts, such as {maxfun = 20000}, not {}", value)
     return dict(value)
 
 
@@ -505,17 +496,18 @@ _CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "co
 
 
 def _contrasts(value: Any) -> dict[str, Any]:
-    """Per column, the name of one of R's own contrast functions (R calls it), or a matrix."""
+    """Check, per column, the name of one of R's contrast functions, or a matrix."""
     if not isinstance(value, Mapping) or not value:
-        raise Wrong(f'must be a table, such as {{sector = "contr.sum"}}, not {shown(value)}')
+        raise Wrong('must be a table, such as {sector = "contr.sum"}, not {}', value)
     check = any_of(_MATRIX, one_of(*_CONTRASTS))
-    found = {}
+    codings = {}
     for name, item in value.items():
         try:
-            found[name] = check(item)
+            codings[name] = check(item)
         except Wrong as wrong:
-            raise Wrong(f"{name} {wrong}, or a matrix of numbers") from None
-    return found
+            told = f"has {{}}, which {wrong.text}, or a matrix of numbers"
+            raise Wrong(told, name, *wrong.values) from None
+    return codings
 
 
 def _model(table: Table | None) -> ModelSpec:
@@ -556,9 +548,9 @@ def _control(table: Table) -> dict[str, Any] | None:
         return None
     control = Table("model.control", given, table.mistakes)
     control.flatten(_CONTROL)
-    found = {name: control.take(name, check) for name, check in _CONTROL.items()}
+    settings = {name: control.take(name, check) for name, check in _CONTROL.items()}
     control.done()
-    return {k: v for k, v in found.items() if v is not None}
+    return {k: v for k, v in settings.items() if v is not None}
 
 
 # -- [pooling], [output] -------------------------------------------------------------------
@@ -580,18 +572,17 @@ def _pooling(table: Table, engine: str) -> PoolingSpec:
                 name, 'has no meaning with imputation.engine = "none", which makes one fit'
             )
         return PoolingSpec()
-    level = number("a number between 0 and 1", lambda x: 0 < x < 1)
     spec = PoolingSpec(
-        table.take("dfcom", _dfcom, "residual"), table.take("conf_level", level, 0.95)
+        table.take("dfcom", _dfcom, "residual"), table.take("conf_level", LEVEL, 0.95)
     )
     table.done()
     return spec
 
 
 def _output(table: Table, engine: str) -> OutputSpec:
-    tables: tuple[str, ...] = TABLES_OF_ONE if engine == "none" else TABLES_OF_LIST
-    if not engine:  # which tables there are hangs on it
-        tables = tuple(dict.fromkeys(TABLES_OF_LIST + TABLES_OF_ONE))
+    tables = TABLES_OF_ONE if engine == "none" else TABLES_OF_LIST
+    if not engine:  # which tables there are depends on it
+        tables = tuple(table.name for table in JOB_TABLES)
     imputed = table.take("imputed", boolean, False)
     if engine == "none" and imputed:
         table.mistakes.add(

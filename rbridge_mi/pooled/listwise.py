@@ -56,7 +56,8 @@ def compare_estimates(fit: MerMod, fits: MerModList, conf_level: float = 0.95) -
     """
     if not isinstance(fit, MerMod) or not isinstance(fits, MerModList):
         raise ArgumentError("compare_estimates takes one fit (MerMod) and a list (MerModList).")
-    pooled = fits.pool(conf_level=conf_level)
+    default = conf_level == fits.pooled_by_default.conf_level
+    pooled = fits.pooled_by_default if default else fits.pool(conf_level=conf_level)
     table = pooled.fixed
     responses = [x.formula.split("~")[0].strip() for x in (fit, fits[0])]
     if responses[0] != responses[1]:

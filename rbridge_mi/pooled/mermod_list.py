@@ -141,6 +141,11 @@ class MerModList(Sequence[MerMod]):
         """
         return pool_fits(self.fits, self.data.kind, dfcom, conf_level, self.data)
 
+    @property
+    def pooled_by_default(self) -> PooledMerMod:
+        """What `pool` gives by default, made once: the pooled tables are copies of its tables."""
+        return self._pooled
+
     @cached_property
     def _pooled(self) -> PooledMerMod:
         return self.pool()
@@ -320,12 +325,7 @@ class MerModList(Sequence[MerMod]):
         DataFrame
             One row per fit: imputation, is_singular, messages.
         """
-        return self._stack(
-            lambda fit: pd.DataFrame(
-                {"is_singular": [fit.is_singular], "messages": ["; ".join(fit.messages)]}
-            ),
-            "convergence",
-        )
+        return self._stack(MerMod.convergence, "convergence")
 
     def fitted(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
         """Average the fitted values over the fits.

@@ -31,7 +31,7 @@ _MARKS = {"None": None, "nan": float("nan"), "NA": pd.NA, "NaT": pd.NaT}
 
 
 def to_cells(column: Any, name: str) -> tuple[dict[str, Any], list[str]]:
-    """What JSON has to know of a column, and a text for each of its cells."""
+    """Return what JSON has to know of a column, and a text for each of its cells."""
     if not isinstance(column, pd.Series):
         column = pd.Series(column, dtype=column.dtype)  # pandas would infer text where it is object
     array, dtype = column.array, column.dtype
@@ -64,7 +64,7 @@ def to_cells(column: Any, name: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def from_cells(known: dict[str, Any], cells: Sequence[str]) -> pd.Series:
-    """The column again."""
+    """Return the column again."""
     dtype, gone = str(known["dtype"]), set(known["missing"])
     if not all(type(i) is int and 0 <= i < len(cells) for i in gone):
         raise ValueError(f"missing cells that a column of {len(cells)} cells doesn't have")
@@ -102,16 +102,16 @@ def from_cells(known: dict[str, Any], cells: Sequence[str]) -> pd.Series:
 
 
 def index_from_cells(known: dict[str, Any], cells: Sequence[str]) -> pd.Index:
-    """The labels again, in their own dtype: pandas would infer text where it was object."""
+    """Return the labels again, in their dtype: pandas would infer text where it was object."""
     labels = from_cells(known, cells)
     return pd.Index(labels.array, dtype=labels.dtype, tupleize_cols=False)
 
 
 def _blanked(cells: Any, missing: Any) -> list[str]:
-    found = list(cells)
+    blanked = list(cells)
     for i in missing:
-        found[i] = ""
-    return found
+        blanked[i] = ""
+    return blanked
 
 
 def _number(value: Any) -> str:
@@ -217,7 +217,7 @@ def _from_arrow_cells(kind: str, cells: Sequence[str], gone: set[int]) -> pd.Ser
     values = [None if i in gone else read(x) for i, x in enumerate(cells)]
     if pa.types.is_temporal(wanted):
         plain = pa.array(values, pa.int32() if pa.types.is_date32(wanted) else pa.int64())
-        made = plain.cast(wanted)
+        array = plain.cast(wanted)
     else:
-        made = pa.array(values, wanted)
-    return pd.Series(pd.arrays.ArrowExtensionArray(made))
+        array = pa.array(values, wanted)
+    return pd.Series(pd.arrays.ArrowExtensionArray(array))

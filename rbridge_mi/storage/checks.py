@@ -20,11 +20,10 @@ from ..base.glossary import TABLES
 from ..data.imputed_data import ImputedData
 from ..data.provenance import TRACE
 from ..data.stores import CellStore, FrameStore, RowStore
-from ..fits.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
 
-__all__ = ["check_stored"]
+__all__ = ["check_answers", "check_stored"]
 
 # R's answers that a saved fit must have: per part its kind and its length, a number or the name of
 # one that other parts of the same fit have too; "rows" are numbers of rows of the data.
@@ -74,7 +73,7 @@ _NEEDED = (*_ANSWERS, "mermod_coef", "mermod_print", "mermod_summary")
 
 
 def check_stored(value: Any) -> Any:
-    """The value, if it is as `save` wrote it; see the module.
+    """Return the value, if it is as `save` wrote it; see the module.
 
     Parameters
     ----------
@@ -90,9 +89,7 @@ def check_stored(value: Any) -> Any:
     for name, hint in _hints(type(value)).items():
         if not _is_a(getattr(value, name), hint):
             raise ValueError(f"{where}.{name} is no {_said(hint)}")
-    if isinstance(value, MerMod):
-        _check_fit(value)
-    elif isinstance(value, MerModList):
+    if isinstance(value, MerModList):
         _check_list(value)
     elif isinstance(value, PooledMerMod):
         _check_pooled(value)
@@ -160,12 +157,25 @@ def _said(hint: Any) -> str:
 # -- fits ------------------------------------------------------------------------------------
 
 
-def _check_fit(fit: MerMod) -> None:
-    known: Mapping[str, Any] = fit.answers.known()
+def check_answers(known: Any, n_rows: int) -> None:
+    """Check R's answers about a fit, before a fit is made of them.
+
+    Parameters
+    ----------
+    known : mapping
+        The answers, by R function.
+    n_rows : int
+        Of the data that the model was fitted to.
+
+    Raises
+    ------
+    ValueError
+        With the place and what is amiss.
+    """
     lacks = [x for x in _NEEDED if x not in known]
     if lacks:
         raise ValueError(f"a fit lacks {lacks[0]}")
-    sizes = {"rows of the data": len(fit.index)}
+    sizes = {"rows of the data": n_rows}
     for name, parts in _ANSWERS.items():
         _check_answer(known[name], parts, sizes, name)
     if not isinstance(known["mermod_coef"], Mapping) or not known["mermod_coef"]:
@@ -207,12 +217,12 @@ def _check_part(values: Any, wanted: str, sizes: dict[str, int], where: str) -> 
     kind, *lengths = wanted.split()
     if not isinstance(values, np.ndarray) or values.ndim != len(lengths):
         raise ValueError(f"{where} is no array of {len(lengths)} dimensions")
-    for found, length in zip(values.shape, lengths, strict=True):
+    for size, length in zip(values.shape, lengths, strict=True):
         if length == "*":
             continue
-        expected = int(length) if length.isdecimal() else sizes.setdefault(length, found)
-        if found != expected:
-            raise ValueError(f"{where} has {found} values, not {expected}")
+        expected = int(length) if length.isdecimal() else sizes.setdefault(length, size)
+        if size != expected:
+            raise ValueError(f"{where} has {size} values, not {expected}")
     right = {
         "number": values.dtype == np.float64,
         "whole": values.dtype.kind in "if" and bool((values == np.rint(values)).all()),
@@ -329,11 +339,11 @@ def _check_data(data: ImputedData) -> None:
         if isinstance(store, CellStore):
             if not set(store.cells) <= columns:
                 raise ValueError("imputed cells of a column that the data lack")
-            made = piece.differing_columns(store.base)
+            columns_of_set = piece.differing_columns(store.base)
         else:
             frame = piece.complete(store.base)
             if not frame.columns.is_unique or set(frame.columns) != columns:
                 raise ValueError(f"data set {i + 1} has other columns")
-            made = dict(frame.items())
-        if any(len(x) != len(next(iter(made.values()))) for x in made.values()):
+            columns_of_set = dict(frame.items())
+        if any(len(x) != len(next(iter(columns_of_set.values()))) for x in columns_of_set.values()):
             raise ValueError(f"data set {i + 1} has columns of several lengths")

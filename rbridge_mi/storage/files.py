@@ -14,9 +14,8 @@ import json
 import secrets
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,27 +24,19 @@ from .. import rdoor
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..data.on_disk import Filed
-from ..data.provenance import ColumnModel, trace_of_lengths
-from ..data.stores import Cells, CellStore, FrameStore, RowStore
+from ..data.provenance import trace_of_lengths
 from ..errors import ArgumentError, EncodingError, MissingPathError, RBridgeError
 from ..fits.answers import Answers
 from ..fits.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
 from .cells import from_cells, index_from_cells, to_cells
-from .checks import check_stored
+from .checks import check_answers, check_stored
+from .names import FORMATS, NEWEST, Kind, Names
 
 __all__ = ["load", "save"]
 
-_FORMAT = 1
-_CLASSES: dict[str, Any] = {
-    x.__name__: x
-    for x in (
-        MerMod, MerModList, PooledMerMod, ImputedData, CellStore, Cells, RowStore, FrameStore,
-        ColumnModel,
-    )
-}  # fmt: skip
-_TABLES = ("mermod_ranef", "mermod_varcorr")  # of a fit's answers, those to be CSV
+Result: TypeAlias = MerMod | MerModList | PooledMerMod | ImputedData
 _RESULTS = (MerMod, MerModList, PooledMerMod, ImputedData)
 
 
@@ -53,7 +44,7 @@ class _Withheld:
     """Stands where an R object was, in a result that was loaded without it."""
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
-        """Refused, with the remedy."""
+        """Refuse, with the remedy."""
         del args, kwargs
         raise RBridgeError(
             f"{function} asks the R object, which wasn't loaded: if you trust where the file "
@@ -64,12 +55,13 @@ class _Withheld:
         return "<R object, not loaded>"
 
 
-def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
+def save(result: Result, path: str | Path, *, r_objects: bool = True) -> Path:
     """Write a fit, a list of fits, a pooled model or imputed data to one file.
 
     Parameters
     ----------
     result : MerMod, MerModList, PooledMerMod or ImputedData
+        What to write.
     path : path
         Of the file, a zip archive; one that is there is replaced, once the new one is complete.
     r_objects : bool
@@ -80,6 +72,11 @@ def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
     Returns
     -------
     Path
+        That of the file.
+
+    See Also
+    --------
+    load : Reads the file.
 
     Raises
     ------
@@ -112,7 +109,7 @@ def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
     if path.is_dir():
         raise ArgumentError(f"{path} is a folder: name the file in it, such as {path / 'fit.zip'}.")
     written = _Writer(r_objects)
-    tree = {"format": _FORMAT, "result": written.node(result)}
+    tree = {"format": NEWEST, "result": written.node(result)}
     # A file that is new, under a name that nobody can foresee: "x" follows no link that is there.
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     with partial.open("xb") as file:
@@ -128,15 +125,25 @@ def save(result: Any, path: str | Path, *, r_objects: bool = True) -> Path:
     return path
 
 
-def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
-    """Read what `save` wrote. Nothing in the file is executed.
+def load(path: str | Path, *, allow_r_object: bool = False) -> Result:
+    """Read what `save` wrote, by this version or an earlier one. Nothing in the file is executed.
 
     Parameters
     ----------
     path : path
+        Of the file.
     allow_r_object : bool
         Take the R objects too. R before 4.4 can be made to run code while it reads one, and a
         formula's environment may hold any code: only for files whose origin you trust.
+
+    Returns
+    -------
+    MerMod, MerModList, PooledMerMod or ImputedData
+        The result as it was saved.
+
+    See Also
+    --------
+    save : Writes such files.
 
     Raises
     ------
@@ -148,7 +155,13 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
 
     Examples
     --------
-    See `save`.
+    >>> import tempfile
+    >>> import rbridge_mi as rb
+    >>> imp = rb.BootstrapImputer(m=2).impute(rb.load_hsb(), seed=1)
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> rb.load(rb.save(imp, folder.name + "/samples.zip")) == imp
+    True
+    >>> folder.cleanup()
     """
     if Path(path).is_dir():
         raise ArgumentError(f"{path} is a folder: name the file that rb.save wrote.")
@@ -158,12 +171,14 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
         try:
             with zipfile.ZipFile(file) as archive:
                 tree = json.loads(archive.read("result.json"))
-                if tree["format"] > _FORMAT:
+                version = tree["format"]
+                if version > NEWEST:
                     raise RBridgeError(
-                        f"{path} has format {tree['format']}, this version reads up to {_FORMAT}: "
+                        f"{path} has format {version}, this version reads up to {NEWEST}: "
                         "install a newer rbridge_mi."
                     )
-                result = _Reader(archive, allow_r_object).value(tree["result"])
+                reader = _Reader(archive, FORMATS[version], allow_r_object)
+                result: Result = reader.value(tree["result"])
         except (RBridgeError, MemoryError):
             raise
         except Exception as error:  # whatever it is that can't be read or made of what is there
@@ -177,7 +192,7 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Any:
 
 
 def _missing(path: Path) -> str:
-    """That there is no such file, and which files are there that may have been meant."""
+    """Say that there is no such file, and which files there may have been meant."""
     here = path.parent.absolute()
     if not here.is_dir():
         return f"{path} can't be read: there is no folder {here}."
@@ -187,11 +202,30 @@ def _missing(path: Path) -> str:
     return f"{path} can't be read: there is no such file in {here}.{hint}"
 
 
+def _parts_of_fit(fit: MerMod) -> dict[str, Any]:
+    """Return what a stored fit holds: all that R answers, but not R's object itself."""
+    return {
+        "index": fit.index,
+        "messages": fit.messages,
+        "imputation": fit.imputation,
+        "answers": fit.answers.all(),
+    }
+
+
+def _fit_from_parts(parts: dict[str, Any]) -> MerMod:
+    """Make the fit, after a check of its parts."""
+    answers, r = parts.pop("answers"), parts.pop("r")
+    check_answers(answers, len(parts["index"]))
+    fit: MerMod = check_stored(MerMod(Answers(r, answers), **parts))
+    return fit
+
+
 class _Writer:
     """Values as JSON; tables and R objects as members of the archive."""
 
     def __init__(self, r_objects: bool) -> None:
         self.members: dict[str, bytes] = {}
+        self._names = FORMATS[NEWEST]
         self._r_objects = r_objects
         self._seen: dict[int, tuple[Any, int]] = {}
 
@@ -231,22 +265,17 @@ class _Writer:
             return {"dtype": to_cells(pd.Series([], dtype=value), "dtype")}
         if isinstance(value, BaseException):
             return {"error": [type(value).__name__, str(value)]}
-        if type(value).__name__ in _CLASSES:
-            return {"class": type(value).__name__, "fields": self._fields(value)}
+        if (kind := self._names.kind_of(value)) is not None:
+            return {"class": kind, "fields": self._fields(value, self._names.kinds[kind].fields)}
         raise EncodingError(f"a value of type {type(value).__name__} has no place in a saved file.")
 
-    def _fields(self, value: Any) -> Any:
-        held = {x.name: getattr(value, x.name) for x in fields(value)}
-        if isinstance(value, ImputedData):
-            held["r"] = self._r(value)
+    def _fields(self, value: Any, stored_names: Mapping[str, str]) -> dict[str, Any]:
+        parts = _parts_of_fit(value) if isinstance(value, MerMod) else dict(vars(value))
+        if isinstance(value, MerMod | ImputedData):
+            parts["r"] = self._r(value)
         if isinstance(value, MerMod):
-            del held["answers"]
-            known = {
-                name: pd.DataFrame(x) if name in _TABLES else x
-                for name, x in value.answers.all().items()
-            }
-            held = {"r": self._r(value), **held, "_known": known}
-        return {name: self.node(x) for name, x in held.items()}
+            parts["answers"] = self._names.stored_answers(parts["answers"])
+        return {name: self.node(parts[part]) for name, part in stored_names.items()}
 
     def _r(self, result: MerMod | ImputedData) -> str | None:
         """Write a result's R object to a member of its own, and return the member's name."""
@@ -257,16 +286,16 @@ class _Writer:
         return name
 
     def _frame(self, frame: pd.DataFrame) -> Any:
-        made = [to_cells(frame.iloc[:, i], str(x)) for i, x in enumerate(frame.columns)]
+        parts = [to_cells(frame.iloc[:, i], str(x)) for i, x in enumerate(frame.columns)]
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow([str(x) for x in frame.columns])
-        writer.writerows(zip(*(cells for _, cells in made), strict=True))
+        writer.writerows(zip(*(cells for _, cells in parts), strict=True))
         name = f"tables/{len(self.members)}.csv"
         self.members[name] = text.getvalue().encode("utf-8", errors="surrogatepass")
         return [
             name,
-            [known for known, _ in made],
+            [known for known, _ in parts],
             self.node(frame.columns),
             self.node(frame.index),
         ]
@@ -281,11 +310,18 @@ class _Writer:
         return {"index": [*to_cells(index.array, "index"), names]}
 
 
+def _error(stored: list[str]) -> RBridgeError:
+    """Make an error of the base class, whose text names the class that it had."""
+    name, text = stored
+    return RBridgeError(text if name == RBridgeError.__name__ else f"{name}: {text}")
+
+
 class _Reader:
     """JSON as values: of the kinds listed here, and of no other."""
 
-    def __init__(self, archive: zipfile.ZipFile, allow_r_object: bool) -> None:
+    def __init__(self, archive: zipfile.ZipFile, names: Names, allow_r_object: bool) -> None:
         self._archive = archive
+        self._names = names
         self._allow = allow_r_object
         self._seen: dict[int, Any] = {}
 
@@ -309,45 +345,46 @@ class _Reader:
             "array": lambda x: from_cells(*x[:2]).to_numpy().reshape(x[2]),
             "column": lambda x: from_cells(*x).array,
             "dtype": lambda x: from_cells(*x).dtype,
-            "error": lambda x: RBridgeError(f"{x[0]}: {x[1]}"),
+            "error": _error,
         }
         for kind, make in kinds.items():
             if kind in node:
-                found = make(node[kind])
+                result = make(node[kind])
                 break
         else:
-            found = self._made(_CLASSES[node["class"]], node["fields"])
+            result = self._instance(self._names.kinds[node["class"]], node["fields"])
         if "number" in node:
-            self._seen[node["number"]] = found
-        return found
+            self._seen[node["number"]] = result
+        return result
 
-    def _made(self, cls: Any, held: dict[str, Any]) -> Any:
-        values = {name: self.value(x) for name, x in held.items()}
-        if cls is MerMod:
-            known, name = values.pop("_known"), values.pop("r")
-            if not isinstance(known, Mapping):
-                raise ValueError("a fit's answers are no mapping")
-            r: Any = _Withheld()
-            if self._allow and name is not None:
-                r = rdoor.RObject(raw=self._archive.read(name))
-            return check_stored(MerMod(Answers(r, known), **values))
-        if cls is ImputedData:
-            values = self._imputed(values)
-        return check_stored(cls(**values))
+    def _instance(self, kind: Kind, stored: dict[str, Any]) -> Any:
+        parts = {kind.fields[name]: self.value(x) for name, x in stored.items()}
+        if kind.cls is MerMod:
+            parts["r"] = self._r_object(parts["r"])
+            parts["answers"] = self._names.loaded_answers(parts["answers"])
+            return _fit_from_parts(parts)
+        if kind.cls is ImputedData:
+            parts = self._parts_of_imputed(parts)
+        return check_stored(kind.cls(**parts))
 
-    def _imputed(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Complete the fields of an `ImputedData`; earlier versions wrote others.
+    def _parts_of_imputed(self, parts: dict[str, Any]) -> dict[str, Any]:
+        """Complete the fields of imputed data, of which format 1 has others for log and trace.
 
-        Those wrote a message and the lengths of the chains in place of log and trace.
+        They are a message and the lengths of the chains.
         """
-        if "message" in values:
-            message, lengths = values.pop("message"), values.pop("chain_lengths")
-            values["log"] = (message,) if message else ()
-            values["trace"] = trace_of_lengths(lengths, "changing")
-        if (name := values.get("r")) is not None:
-            allowed = self._allow
-            values["r"] = rdoor.RObject(raw=self._archive.read(name)) if allowed else _Withheld()
-        return values
+        if "message" in parts:
+            message, lengths = parts.pop("message"), parts.pop("chain_lengths")
+            parts["log"] = (message,) if message else ()
+            parts["trace"] = trace_of_lengths(lengths, "changing")
+        if parts.get("r") is not None:
+            parts["r"] = self._r_object(parts["r"])
+        return parts
+
+    def _r_object(self, member: str | None) -> Any:
+        """Return the R object in a member of the archive, or what stands in its place."""
+        if not self._allow or member is None:
+            return _Withheld()
+        return rdoor.RObject(raw=self._archive.read(member))
 
     def _frame(self, node: Any) -> pd.DataFrame:
         name, known, columns, index = node
@@ -361,17 +398,17 @@ class _Reader:
         cells = list(zip(*rows, strict=True)) if rows and known else [() for _ in known]
         if any(len(x) != len(labels) for x in cells):
             raise ValueError(f"{name} has not the rows that result.json says")
-        made = {
+        parts = {
             i: from_cells(x, y).array for i, (x, y) in enumerate(zip(known, cells, strict=True))
         }
-        frame = pd.DataFrame(made, index=labels)
+        frame = pd.DataFrame(parts, index=labels)
         frame.columns = self.value(columns)
         return frame
 
     def _series(self, node: Any) -> pd.Series:
-        made = from_cells(*node[:2])
-        made.index, made.name = self.value(node[2]["index"]), self.value(node[2]["name"])
-        return made
+        series = from_cells(*node[:2])
+        series.index, series.name = self.value(node[2]["index"]), self.value(node[2]["name"])
+        return series
 
     def _multi(self, node: Any) -> pd.Index:
         levels = [from_cells(*x) for x in node[0]]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -153,28 +151,6 @@ def test_a_saved_object_is_withheld_unless_it_is_allowed(
         closed.r.call("Amelia::overimpute", "x")
     assert opened.r.call("base::getElement", "m").value.tolist() == [3]
     assert rb.load(rb.save(kept, path, r_objects=False)).r is None
-
-
-def test_files_of_earlier_versions_tell_their_message_and_lengths(
-    kept: rb.ImputedData, tmp_path: Path
-) -> None:
-    path = rb.save(kept, tmp_path / "new.zip", r_objects=False)
-    old = tmp_path / "old.zip"
-    with zipfile.ZipFile(path) as new, zipfile.ZipFile(old, "w") as archive:
-        tree = json.loads(new.read("result.json"))
-        fields = tree["result"]["fields"]
-        for name in ("log", "trace", "saw", "r"):
-            del fields[name]
-        fields |= {"message": kept.log[0], "chain_lengths": {"tuple": list(kept.chain_lengths)}}
-        archive.writestr("result.json", json.dumps(tree))
-        for name in new.namelist():
-            if name != "result.json":
-                archive.writestr(name, new.read(name))
-    loaded = rb.load(old)
-    assert loaded == kept
-    assert (loaded.log, loaded.chain_lengths) == (kept.log, kept.chain_lengths)
-    assert loaded.summary() == kept.summary()
-    assert loaded.trace["value"].isna().all()
 
 
 # --- the engines ---------------------------------------------------------------------------------

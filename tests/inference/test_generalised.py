@@ -18,6 +18,7 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi import pooling, rdoor
+from rbridge_mi.fits.answers import Answers
 from rbridge_mi.testing import run_r
 from tests.inference.inference_data import fitted, imputed
 
@@ -30,7 +31,9 @@ def glmer(formula: str, data: rb.ImputedData, family: str = "binomial") -> rb.Me
     text = f"function(data) lme4::glmer({formula}, data, stats::{family}())"
     fit = rdoor.call_object("base::eval", rdoor.call_object("base::str2lang", text))
     fits = [
-        rb.MerMod(rdoor.call_object("base::do.call", fit, {"data": x}), x.index, imputation=i + 1)
+        rb.MerMod(
+            Answers(rdoor.call_object("base::do.call", fit, {"data": x})), x.index, imputation=i + 1
+        )
         for i, x in enumerate(data)
     ]
     return rb.MerModList(tuple(fits), data)
@@ -122,7 +125,7 @@ def reduced(data: rb.ImputedData) -> rb.MerModList:
 def test_what_is_for_linear_models_is_refused_by_name(
     what: str, fits: rb.MerModList, reduced: rb.MerModList
 ) -> None:
-    with pytest.raises(rb.ArgumentError, match=f"{what}.* holds for linear mixed models.*'binom"):
+    with pytest.raises(rb.ArgumentError, match=f"{what}.* is for linear mixed models.*'binom"):
         REFUSED[what](fits, reduced)
 
 
@@ -138,7 +141,7 @@ def test_what_is_for_linear_models_is_refused_by_name(
     ],
 )
 def test_r_refuses_too(fits: rb.MerModList, function: str, arguments: tuple[Any, ...]) -> None:
-    match = 'holds for linear mixed models, and this one has family "binomial" and link "logit"'
+    match = 'is for linear mixed models, and this one has family "binomial" and link "logit"'
     with pytest.raises(rb.RCallError, match=match):
         fits[0].r.call(function, *arguments)
 

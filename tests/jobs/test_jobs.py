@@ -22,11 +22,13 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi import rdoor
+from rbridge_mi.base.arguments import check_count, check_level, check_seed, check_timeout
 from rbridge_mi.cli import main
 from rbridge_mi.jobs import JobError, check_job, parse_job, run_job
 from rbridge_mi.jobs import outputs as job_outputs
 from rbridge_mi.jobs.data import read_data
 from rbridge_mi.jobs.spec import ColumnSpec, DataSpec, parse_toml
+from rbridge_mi.jobs.tables import JOB_TABLES, TABLES_OF_LIST, TABLES_OF_ONE
 from rbridge_mi.jobs.values import Mistakes
 from rbridge_mi.processes import isolation
 
@@ -689,6 +691,44 @@ def test_tables_are_those_of_the_classes_to_the_last_bit(place: Path) -> None:
     assert said[0] == "job.toml: checked"
     assert done.files[-1] == "run.json"
     assert sorted(done.files) == sorted(x.name for x in done.folder.iterdir())
+
+
+def test_every_table_of_the_registry_is_written(place: Path) -> None:
+    """Of m fits and of one: a job that names no tables has all, in the registry's order."""
+    for engine, names in (("bootstrap", TABLES_OF_LIST), ("none", TABLES_OF_ONE)):
+        imputation = {"engine": engine} | ({"m": 2, "seed": 1} if engine != "none" else {})
+        job = changed(output={"folder": engine})
+        done = run_job(write(place, {**job, "imputation": imputation}))
+        record = json.loads((done.folder / "run.json").read_text())
+        assert record["job"]["output"]["tables"] == list(names)
+        assert {f"{x}.csv" for x in names} == {x for x in done.files if x.endswith(".csv")}
+    assert {*TABLES_OF_LIST, *TABLES_OF_ONE} == {x.name for x in JOB_TABLES}
+    assert len({x.name for x in JOB_TABLES}) == len(JOB_TABLES)
+
+
+@pytest.mark.parametrize("value", [True, 1, 1.5, "2", None, [2], float("nan"), 2**40, -3, 0.95])
+def test_calls_and_jobs_refuse_the_same_values(value: Any) -> None:
+    """What a job file may say and what a call takes are decided by one check."""
+    calls: dict[str, Any] = {
+        "imputation.m": lambda: check_count(value, "m", 2),
+        "imputation.seed": lambda: check_seed(value),
+        "imputation.timeout": lambda: check_timeout(value),
+        "pooling.conf_level": lambda: check_level(value),
+    }
+    for key, call in calls.items():
+        if value is None:  # is a value of calls alone: TOML has none
+            continue
+        section, _, name = key.partition(".")
+        given = changed(**{section: {name: value}})
+        found = Mistakes()
+        parse_job(given, found)
+        try:
+            call()
+        except rb.ArgumentError as error:
+            text = next(text for where, text in found if where == key)
+            assert str(error).split(", not ")[0] == f"{name} {text}".split(", not ")[0]
+        else:
+            assert key not in dict(found)
 
 
 def test_run_json_tells_what_the_numbers_came_from(place: Path) -> None:

@@ -229,3 +229,24 @@ else:
         env={**environment, "PATH": "/nonexistent"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_convergence_of_one_fit_is_a_row_of_the_lists(fits: rb.MerModList) -> None:
+    rows = pd.concat([fit.convergence() for fit in fits], ignore_index=True)
+    pd.testing.assert_frame_equal(fits.convergence().drop(columns="imputation"), rows)
+    messages = ["; ".join(fit.messages) for fit in fits]
+    assert rows["messages"].tolist() == messages
+    assert rows["is_singular"].tolist() == [fit.is_singular for fit in fits]
+
+
+def test_estimates_are_compared_with_the_pooling_that_the_tables_share(
+    fits: rb.MerModList, fit: rb.MerMod
+) -> None:
+    """At the default level nothing is pooled again, with the same numbers as where it is."""
+    assert fits.pooled_by_default is fits.pooled_by_default
+    shared = rb.compare_estimates(fit, fits)
+    pd.testing.assert_series_equal(
+        shared["pooled_conf_low"], fits.pool().fixed["conf_low"], check_names=False
+    )
+    narrow = rb.compare_estimates(fit, fits, conf_level=0.5)
+    assert (narrow["pooled_conf_low"] > shared["pooled_conf_low"]).all()

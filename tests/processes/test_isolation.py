@@ -392,7 +392,7 @@ def test_timeouts_longer_than_a_clock_counts(
         lambda: rb.Lmer(FORMULA).fit(hsb, timeout=timeout),
         lambda: rb.impute(holes, engine="amelia", seed=1, timeout=timeout),
     ):
-        with pytest.raises(rb.ArgumentError, match="the longest there is"):
+        with pytest.raises(rb.ArgumentError, match="at most 9223372036"):
             ask()
 
 

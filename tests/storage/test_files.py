@@ -103,7 +103,7 @@ def test_it_is_zip_json_and_csv(fit: rb.MerMod, tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         assert {x.split("/")[0] for x in archive.namelist()} == {"result.json", "tables", "r"}
         tree = json.loads(archive.read("result.json"))
-        assert tree["result"]["class"] == "MerMod"
+        assert (tree["format"], tree["result"]["class"]) == (2, "fit")
         tables = [x for x in archive.namelist() if x.startswith("tables/")]
         heads = {archive.read(x).decode().split("\r\n")[0] for x in tables}
         assert heads == {"grp,var1,var2,vcov,sdcor", "grpvar,term,grp,condval,condsd"}

@@ -135,6 +135,25 @@ def test_no_private_name_of_another_module_is_used(path: Path) -> None:
             assert not private or shared, f"line {node.lineno} imports {private}"
 
 
+# Private by name, but not of this package: what numpy's and pandas' own objects hold, and so on.
+FOREIGN = {"_mask", "_data", "_exit", "_cdata", "_cdata_to_rinterface", "_R_GET_PTR"}
+
+
+@pytest.mark.parametrize("path", modules(), **IDS)
+def test_no_private_attribute_of_another_modules_object_is_used(path: Path) -> None:
+    """An object's private attribute is read only in the file that defines it."""
+    tree = ast.parse(path.read_text("utf-8"))
+    defined = FOREIGN.copy()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            defined.add(node.id if isinstance(node, ast.Name) else node.attr)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.fullmatch(r"_[^_]\w*[^_]", node.attr):
+            assert node.attr in defined, f"line {node.lineno} reads .{node.attr}"
+
+
 def r_files() -> list[Path]:
     return [x for x in sorted((ROOT / "r").rglob("*.R")) if "reference" not in x.parts]
 

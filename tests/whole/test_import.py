@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 
 def test_import_starts_no_r_and_loads_no_rpy2() -> None:
@@ -18,3 +19,45 @@ def test_import_starts_no_r_and_loads_no_rpy2() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [[], True, 1]
+
+
+def test_dir_shows_public_names_only() -> None:
+    """In a process of its own, before and after every name was used, and modules were imported."""
+    program = (
+        "import json\n"
+        "import rbridge_mi as rb, rbridge_mi.pooling.rubin, rbridge_mi.testing\n"
+        "before = dir(rb)\n"
+        "values = [getattr(rb, name) for name in rb.__all__]\n"
+        "assert None not in values\n"
+        "print(json.dumps([before, dir(rb), rb.__all__]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    before, after, public = json.loads(done.stdout)
+    assert [x for x in before if not x.startswith("__")] == sorted(public)
+    assert after == before
+    assert "__version__" in after
+
+
+def test_a_loaded_result_is_typed(tmp_path: Path) -> None:
+    """mypy knows what `rb.load` gives, and that it may be any of the four results."""
+    program = tmp_path / "user.py"
+    program.write_text(
+        "import rbridge_mi as rb\n"
+        "result = rb.load('fit.zip')\n"
+        "reveal_type(result)\n"
+        "if isinstance(result, rb.MerMod):\n"
+        "    reveal_type(result.nobs)\n"
+        "result.no_such_method()\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-m", "mypy", "--config-file", str(root / "pyproject.toml")]
+    command += ["--cache-dir", str(root / ".mypy_cache"), str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    kinds = ("MerMod", "MerModList", "PooledMerMod", "ImputedData")
+    revealed = next(x for x in done.stdout.splitlines() if "user.py:3" in x)
+    assert all(kind in revealed for kind in kinds), done.stdout
+    assert next(x for x in done.stdout.splitlines() if "user.py:5" in x).endswith('int"'), (
+        done.stdout
+    )
+    assert done.stdout.count("no_such_method") == 4, done.stdout

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import ArgumentError
-from ..fits.mermod import MerMod
+
+if TYPE_CHECKING:
+    from .mermod import MerMod
 
 __all__ = ["check_linear", "is_linear"]
 
@@ -36,6 +39,6 @@ def check_linear(fits: Sequence[MerMod], what: str) -> None:
     """
     if not is_linear(fits[0]):
         raise ArgumentError(
-            f"{what} holds for linear mixed models, and {fits[0].formula} was fitted with family "
+            f"{what} is for linear mixed models, and {fits[0].formula} was fitted with family "
             f"{fits[0].family!r} and link {fits[0].link!r}."
         )
