@@ -43,7 +43,7 @@ class Wrong(Exception):  # noqa: N818 - never leaves this package
     ----------
     text : str
         Goes on after the value's name; {} stands where a value is to be shown.
-    *values
+    *values : object
         Those to show.
 
     Examples
@@ -64,7 +64,7 @@ class Wrong(Exception):  # noqa: N818 - never leaves this package
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is an integer or a float, of Python or numpy; truth values are none."""
+    """Tell whether it is an integer or a float, of Python or numpy; truth values are none."""
     number = isinstance(value, int | float | np.integer | np.floating)
     return number and not isinstance(value, bool)
 

@@ -141,7 +141,7 @@ def test_what_is_for_linear_models_is_refused_by_name(
     ],
 )
 def test_r_refuses_too(fits: rb.MerModList, function: str, arguments: tuple[Any, ...]) -> None:
-    match = 'is for linear mixed models, and this one has family "binomial" and link "logit"'
+    match = "is for linear mixed models: this one is of family 'binomial' with link 'logit'"
     with pytest.raises(rb.RCallError, match=match):
         fits[0].r.call(function, *arguments)
 
