@@ -1,7 +1,7 @@
 """What can go wrong, one class per stage; each message says what, where, and the remedy.
 
 ``RBridgeError`` is the root of everything this library raises on purpose. Arguments of the wrong
-type or value raise ``ArgumentError``, which is a ``ValueError`` too; whatever R said is in
+type or value raise ``ArgumentError``, which is a ``ValueError`` too; R's text is in
 ``r_message`` and, where known, ``r_call``.
 """
 
@@ -62,7 +62,7 @@ class RCallError(RBridgeError):
     Attributes
     ----------
     r_message : str
-        R's own text, complete.
+        R's text, complete.
     r_call : str
         The R call in which it arose, as R shows it; empty where R gives none.
     output : str
@@ -108,13 +108,15 @@ class RWorkerLost(RBridgeError):  # noqa: N818 - says what happened
     what : str
         What was running, such as "lmer, imputation 3".
     r_call : str
-        The call in R's words.
+        The call as R code.
     seed : int or None
         What ``set.seed`` was given.
     cause : str
         How the process ended.
-    imputation, fits
-        As in `FitError`.
+    imputation : int or None
+        The data set, from 1, whose fit or imputation was lost.
+    fits : object
+        As in `FitError`, the fits that did succeed.
     """
 
     imputation: int | None = None

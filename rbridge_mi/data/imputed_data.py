@@ -170,6 +170,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         Returns
         -------
         int
+            0 where none equals it.
 
         Raises
         ------

@@ -86,14 +86,14 @@ def told(reply: Reply, imputation: int | None, *, stacklevel: int = 3) -> Any:
     Raises
     ------
     PredictionError
-        Where our R function answers with a `problem`; R's own text, `said`, comes along.
+        Where this library's R function returns a `problem`, together with R's text (`r_message`).
     """
     where = "" if imputation is None else f"imputation {imputation}: "
     for text in reply.warnings + reply.messages:
         warnings.warn(f"R: {where}{text.strip()}", RWarning, stacklevel=stacklevel)
     value = reply.value
     if isinstance(value, dict) and "problem" in value:
-        problem, r_message = str(value["problem"][0]), str(value["said"][0]).strip()
+        problem, r_message = str(value["problem"][0]), str(value["r_message"][0]).strip()
         r_text = f"\n  R: {r_message}" if r_message else ""
-        raise PredictionError(f"{where}{problem}.{r_text}", r_message=str(value["said"][0]))
+        raise PredictionError(f"{where}{problem}.{r_text}", r_message=str(value["r_message"][0]))
     return value

@@ -491,7 +491,7 @@ class MerMod:
             Add standard errors: of fixed and random effects together, given the covariance
             parameters (Henderson's mixed model equations). lme4 has them since 1.1-34; these are
             this library's own, as in `MerModList.predict`.
-        **arguments
+        **arguments : object
             Others of ``predict.merMod``, under R's names or with underscores for dots:
             ``random_only``, ``newparams``, ``na_action`` (a name such as "na.omit"), ``type``.
 
@@ -566,7 +566,7 @@ class MerMod:
             How many.
         seed : int, optional
             As R's argument: ``set.seed(seed)``.
-        **arguments
+        **arguments : object
             Others of ``simulate.merMod``, under R's names or with underscores for dots: ``use_u``,
             ``re_form``, ``newdata``, ``newparams``, ``allow_new_levels``, ``na_action``,
             ``cond_sim``.
@@ -629,7 +629,7 @@ class MerMod:
             "Wald" has no intervals for the random part.
         seed : int, optional
             Of the bootstrap: ``set.seed(seed)``.
-        **arguments
+        **arguments : object
             Others of ``confint.merMod``, and of what it calls, ``profile`` or ``bootMer``, under
             R's names or with underscores for dots: ``oldNames``; ``zeta``, ``devtol``, ``maxpts``
             and others of the profile; ``nsim``, ``boot_type``, ``use_u`` of the bootstrap.

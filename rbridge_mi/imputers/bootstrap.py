@@ -78,6 +78,7 @@ class BootstrapImputer:
         Returns
         -------
         ImputedData
+            The original and the m samples; its `kind` is "bootstrap".
         """
         check_frame_for_r(data)
         seed = check_seed(seed)

@@ -168,6 +168,7 @@ def parse_job(given: Mapping[str, Any], mistakes: Mistakes) -> Job | None:
     Returns
     -------
     Job or None
+        None where anything was added to `mistakes`.
 
     Examples
     --------

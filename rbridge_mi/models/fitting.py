@@ -340,10 +340,10 @@ class _Fits:
         # R's output is captured per turn, so a verbose model's fits get a turn each.
         numbers = list(parts)
         turns = [[x] for x in numbers] if self._model.verbose else [numbers]
-        begun: dict[Number, Begun] = dict(refused)
+        pending: dict[Number, Begun] = dict(refused)
         for turn in turns:
-            begun |= self._begin_turn({i: parts[i] for i in turn})
-        return [begun[i] for i in pieces]
+            pending |= self._begin_turn({i: parts[i] for i in turn})
+        return [pending[i] for i in pieces]
 
     def _begin_turn(self, parts: Mapping[Number, _Part]) -> dict[Number, Begun]:
         if not parts:

@@ -161,8 +161,10 @@ class MixedModel:
 
     def r_call(self) -> str:
         """Return the call in R's words, for messages."""
-        own = "".join(f", {name} = {_in_r(value)}" for name, value in self.own_arguments().items())
-        return f"lme4::{self.fitter}({self.formula}{own})"
+        arguments = "".join(
+            f", {name} = {_in_r(value)}" for name, value in self.own_arguments().items()
+        )
+        return f"lme4::{self.fitter}({self.formula}{arguments})"
 
     def specification(self, data: pd.DataFrame) -> dict[str, Any]:
         """Return what R has to know beside the data; see ``plan_model`` in r/models/fitting.R.

@@ -175,7 +175,11 @@ def run_all(
 
     Parameters
     ----------
-    task, numbers, n_jobs, isolate, timeout
+    task : Task
+    numbers : sequence of int
+    n_jobs : int, optional
+    isolate : bool
+    timeout : float, optional
         As in `run_each_of`.
 
     Returns

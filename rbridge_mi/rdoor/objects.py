@@ -70,11 +70,11 @@ class RObject:
         return session().run(self.__rsexp__)
 
     def ready(self) -> None:
-        """Make the object, if it is one that is made on request: that calls R."""
+        """Compute the object in R, if it is one that is computed on demand."""
         if self._sexp is None and self._raw is None and self._make is not None:
-            made = self._make()
-            made.ready()
-            self._sexp, self._raw, self._make = made._sexp, made._raw, None
+            value = self._make()
+            value.ready()
+            self._sexp, self._raw, self._make = value._sexp, value._raw, None
 
     def __rsexp__(self) -> Any:
         if self._sexp is None:
