@@ -67,6 +67,10 @@ class RCallError(RBridgeError):
         The R call in which it arose, as R shows it; empty where R gives none.
     output : str
         What R had printed until then.
+
+    See Also
+    --------
+    RWarning : What R warned of.
     """
 
     def __init__(
@@ -94,6 +98,11 @@ class FitError(RCallError):
     """A model could not be fitted; `imputation` (1-based) tells to which data set.
 
     Under ``errors="raise"`` the fits that did succeed are in `fits`.
+
+    See Also
+    --------
+    RWorkerLost : The process of a fit died.
+    RTimeout : A fit took too long.
     """
 
     imputation: int | None = None
@@ -117,6 +126,10 @@ class RWorkerLost(RBridgeError):  # noqa: N818 - says what happened
         The data set, from 1, whose fit or imputation was lost.
     fits : object
         As in `FitError`, the fits that did succeed.
+
+    See Also
+    --------
+    RTimeout : The process was stopped since it took too long.
     """
 
     imputation: int | None = None
@@ -158,7 +171,12 @@ class RBridgeWarning(UserWarning):
 
 
 class RWarning(RBridgeWarning):
-    """A warning or message that R gave, with R's text."""
+    """A warning or message that R gave, with R's text.
+
+    See Also
+    --------
+    RCallError : What R stopped with.
+    """
 
 
 def _rebuild(

@@ -74,6 +74,12 @@ class ImputedData(Sequence[pd.DataFrame]):
         ``imp.r.call("Amelia::overimpute", ...)``. It stays as it is in data sets that
         `transform` derives.
 
+    See Also
+    --------
+    AmeliaImputer : Multiple imputation by Amelia.
+    Lmer.fit : Fit a model to each data set.
+    ImputedData.from_long : Data sets that were imputed elsewhere.
+
     Examples
     --------
     >>> frame = pd.DataFrame({"x": [1.0, None], "y": [1, 2]})
@@ -246,7 +252,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         return cls(holes, store, method, kind, notes=notes)
 
     def transform(self, f: Callable[[pd.DataFrame], pd.DataFrame]) -> ImputedData:
-        """`f` applied to every completed data set: how derived columns stay true to imputed ones.
+        """Apply `f` to every completed data set, so that derived columns agree with imputed ones.
 
         It is applied to the data with their holes too. If it stops there, as `astype(int)` does
         at a missing value, a derived cell counts as having been missing where it differs between
@@ -263,6 +269,10 @@ class ImputedData(Sequence[pd.DataFrame]):
             `f` gave no frame, or the frames that it gave don't match; see `from_frames`. The
             intervals of ``pd.qcut``, say, differ between data sets, and are no categories of one
             column: name them (``labels=[...]``), or cut each data set at the same places.
+
+        See Also
+        --------
+        ImputedData.assign : The same by columns.
 
         Examples
         --------
@@ -304,13 +314,18 @@ class ImputedData(Sequence[pd.DataFrame]):
         return holes
 
     def assign(self, **columns: Any) -> ImputedData:
-        """Columns added to every completed data set, as ``DataFrame.assign`` adds them."""
+        """Add columns to every completed data set, as ``DataFrame.assign`` adds them.
+
+        See Also
+        --------
+        ImputedData.transform : The same by a function of the whole frame.
+        """
         return self.transform(lambda frame: frame.assign(**columns))
 
     # -- long form -------------------------------------------------------------------------
 
     def to_long(self, include: bool = False) -> pd.DataFrame:
-        """All data sets under each other, as ``mice::complete(imp, action = "long")``.
+        """Put all data sets under each other, as ``mice::complete(imp, action = "long")``.
 
         Parameters
         ----------
@@ -327,6 +342,10 @@ class ImputedData(Sequence[pd.DataFrame]):
         ArgumentError
             The data have a column ``.imp`` or ``.id`` of their own, or, with `include`, no dtype
             holds a column's values with and without its holes.
+
+        See Also
+        --------
+        ImputedData.from_long : The way back.
 
         Notes
         -----
@@ -377,16 +396,25 @@ class ImputedData(Sequence[pd.DataFrame]):
     # -- what is missing -------------------------------------------------------------------
 
     def missing(self) -> pd.Series[Any]:
-        """Fraction of each column's cells that were missing, by column name."""
+        """Return the fraction of each column's cells that were missing, by column name.
+
+        See Also
+        --------
+        ImputedData.patterns : Which columns are missing together.
+        """
         return self.original.isna().mean().rename("fraction_missing")
 
     def patterns(self) -> pd.DataFrame:
-        """Patterns of missingness, the most frequent first.
+        """Return the patterns of missingness, the most frequent first.
 
         Returns
         -------
         DataFrame
             One row per pattern, True where the column is missing; the index counts its rows.
+
+        See Also
+        --------
+        ImputedData.missing : The fraction of each column.
         """
         holes = self.original.isna()
         counts = holes.value_counts(sort=True)

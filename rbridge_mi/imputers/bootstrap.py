@@ -49,6 +49,11 @@ class BootstrapImputer:
     ArgumentError
         A cluster column that isn't there or has missing values; more samples than memory holds.
 
+    See Also
+    --------
+    AmeliaImputer : Multiple imputation.
+    ImputedData : The samples; their results are pooled by their spread.
+
     References
     ----------
     Efron (1979), The Annals of Statistics 7, 1-26; Davison and Hinkley (1997), Bootstrap Methods
@@ -79,6 +84,10 @@ class BootstrapImputer:
         -------
         ImputedData
             The original and the m samples; its `kind` is "bootstrap".
+
+        See Also
+        --------
+        ImputedData : The samples.
         """
         check_frame_for_r(data)
         seed = check_seed(seed)
