@@ -55,7 +55,7 @@ check_calls <- function(expr, what, allow = character()) {
   used
 }
 
-# C(f, contr) calls what `contr` names: that must be one of R's own, or numbers.
+# C(f, contr) calls what `contr` names: that must be one of R's codings, or numbers.
 check_coding <- function(expr, what, allow) {
   if (!is.call(expr)) return(invisible())
   head <- expr[[1L]]

@@ -273,7 +273,7 @@ def check_level(level: Any, argument: str = "conf_level") -> float:
 
 
 def check_newdata(newdata: Any) -> None:
-    """Refuse new data that are neither a DataFrame nor None, for the fit's own rows.
+    """Refuse new data that are neither a DataFrame nor None, which stands for the rows of the fit.
 
     Parameters
     ----------

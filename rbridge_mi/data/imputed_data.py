@@ -50,7 +50,7 @@ class ImputedData(Sequence[pd.DataFrame]):
     method : str
         The engine, such as "amelia".
     kind : {"imputation", "bootstrap"}
-        Bootstrap samples are no imputations: they are pooled by a rule of their own.
+        Bootstrap samples are no imputations: they are pooled by another rule.
     seed : int or None
         What ``set.seed`` was given.
     settings : mapping
@@ -63,14 +63,14 @@ class ImputedData(Sequence[pd.DataFrame]):
         What the engine reported, such as "Normal EM convergence."
     trace : DataFrame
         The iterations of the engine's chains: imputation and iteration (from 1), parameter, value.
-        The parameters are the engine's own, see `AmeliaImputer`. It has no rows where there is no
+        Each engine has other parameters, see `AmeliaImputer`. It has no rows where there is no
         chain, or where the data sets were imputed elsewhere.
     saw : mapping
         By imputed column, what its imputation model saw: ``imp.saw["ses"].predictors``, ``.groups``
         (columns whose groups it told apart), ``.level`` (the units that get one value each; None
         for rows) and ``.method``. Empty where that is not known.
     r : RObject or None
-        R's own imputation object, where it was asked for (`keep_r`):
+        R's imputation object, where it was asked for (`keep_r`):
         ``imp.r.call("Amelia::overimpute", ...)``. It stays as it is in data sets that
         `transform` derives.
 
@@ -154,7 +154,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         ValueError
             No data set equals the frame.
         TypeError
-            `value` is no DataFrame; says where columns and rows are found.
+            `value` is no DataFrame; the message names where columns and rows are.
 
         See Also
         --------
@@ -181,7 +181,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         Raises
         ------
         TypeError
-            `value` is no DataFrame; says where columns and rows are found.
+            `value` is no DataFrame; the message names where columns and rows are.
 
         See Also
         --------
@@ -209,7 +209,7 @@ class ImputedData(Sequence[pd.DataFrame]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    # -- made from frames ---------------------------------------------------------------------
+    # -- from frames --------------------------------------------------------------------------
 
     @classmethod
     def from_frames(
@@ -340,7 +340,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         Raises
         ------
         ArgumentError
-            The data have a column ``.imp`` or ``.id`` of their own, or, with `include`, no dtype
+            The data already have a column ``.imp`` or ``.id``, or, with `include`, no dtype
             holds a column's values with and without its holes.
 
         See Also

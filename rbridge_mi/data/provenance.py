@@ -34,7 +34,7 @@ class ColumnModel:
         Columns whose groups the model told apart.
     level : str, optional
         The column that names the units which get one value each, such as the school of a
-        school-level column; None where each row is imputed on its own.
+        school-level column; None where each row is imputed separately.
     """
 
     method: str

@@ -30,7 +30,7 @@ class Reply(Protocol):
 
 
 def ask(fit: MerMod, function: str, *args: Any, **kwargs: Any) -> Any:
-    """Call an R function on a fit, and warn of what R said, with the number of the imputation.
+    """Call an R function on a fit, and pass R's warnings on, with the number of the imputation.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def ask(fit: MerMod, function: str, *args: Any, **kwargs: Any) -> Any:
 
     See Also
     --------
-    told : What is made of the reply.
+    told : Takes the value out of the reply.
     """
     try:
         reply = fit.r.call(function, *args, **kwargs)
@@ -67,7 +67,7 @@ def ask(fit: MerMod, function: str, *args: Any, **kwargs: Any) -> Any:
 
 
 def told(reply: Reply, imputation: int | None, *, stacklevel: int = 3) -> Any:
-    """Take the value out of a reply; what R said on the way becomes an `RWarning`.
+    """Take the value out of a reply; each of R's warnings and messages becomes an `RWarning`.
 
     Parameters
     ----------

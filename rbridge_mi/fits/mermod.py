@@ -77,7 +77,7 @@ class MerMod:
     index : Index
         Of the frame that the model was fitted to.
     messages : tuple of str
-        Everything that R said while fitting: warnings and messages.
+        R's warnings and messages while fitting.
     imputation : int or None
         The data set (from 1) that it was fitted to, in a list of fits.
 
@@ -198,7 +198,7 @@ class MerMod:
 
     @property
     def optimizer_message(self) -> str:
-        """What the optimizer said at its end."""
+        """The optimizer's last message."""
         return " ".join(self._core["optimizer_message"])
 
     @property
@@ -404,7 +404,7 @@ class MerMod:
         return checked(pd.DataFrame(row), "glance_reml" if self.reml else "glance_ml")
 
     def convergence(self) -> pd.DataFrame:
-        """One row: is_singular, and messages, all that R said while fitting, joined by "; ".
+        """Return one row: is_singular, and R's warnings and messages while fitting, joined by "; ".
 
         See Also
         --------
@@ -546,7 +546,7 @@ class MerMod:
         se_fit : bool
             Add standard errors: of fixed and random effects together, given the covariance
             parameters (Henderson's mixed model equations). lme4 has them since 1.1-34; these are
-            this library's own, as in `MerModList.predict`.
+            computed by this library, as in `MerModList.predict`.
         **arguments : object
             Others of ``predict.merMod``, under R's names or with underscores for dots:
             ``random_only``, ``newparams``, ``na_action`` (a name such as "na.omit"), ``type``.
@@ -607,7 +607,7 @@ class MerMod:
         if not se_fit:
             return values
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RWarning)  # the values' own call has warned already
+            warnings.simplefilter("ignore", RWarning)  # the call for the values has warned already
             reply = self.r.call("prediction_parts", **question, observed=False, method=None)
             parts = told(reply, self.imputation)
         errors = pd.Series(

@@ -211,7 +211,7 @@ class AmeliaImputer:
         n_jobs : int, optional
             With ``rng="streams"``: processes, as joblib counts them.
         isolate : bool
-            Run Amelia in a process of its own, so that a crash of R, or a kill for want of memory,
+            Run Amelia in a separate process, so that a crash of R, or a kill for want of memory,
             is an `RWorkerLost` here, and no end of this process. Same bits.
         timeout : float, optional
             Seconds that Amelia may take in such a process (with ``rng="streams"``: for one

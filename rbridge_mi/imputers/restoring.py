@@ -60,7 +60,7 @@ def _plain(values: Any) -> np.ndarray[Any, Any]:
     if isinstance(values, pd.api.extensions.ExtensionArray):
         values = values.to_numpy(dtype=np.float64, na_value=np.nan)
     array = np.asarray(values, dtype=np.float64)
-    # R's NA is a NaN that warns when it is cast; numpy's own doesn't.
+    # R's NA is a NaN that warns when it is cast; numpy's NaN does not.
     doubles: np.ndarray[Any, Any] = np.where(np.isnan(array), np.nan, array)
     return doubles
 

@@ -108,7 +108,7 @@ class MerModList(Sequence[MerMod]):
             infinite), as in mice: nobs minus all parameters, too many where there are few groups.
             "satterthwaite" and "kenward-roger": per coefficient, by lmerTest and pbkrtest, the mean
             over the fits; standard errors stay lme4's. Kenward and Roger's take time and memory
-            that grow with the square of nobs, and are made for REML: of fits by ML they are those
+            that grow with the square of nobs, and are for REML: of fits by ML they are those
             of refits by it, with a warning. Or a number; ``math.inf`` gives Rubin's (1987).
         conf_level : float
             Of the intervals.
@@ -143,7 +143,7 @@ class MerModList(Sequence[MerMod]):
 
     @property
     def pooled_by_default(self) -> PooledMerMod:
-        """What `pool` gives by default, made once: the pooled tables are copies of its tables."""
+        """The default of `pool`, computed once: the pooled tables are copies of its tables."""
         return self._pooled
 
     @cached_property
@@ -357,7 +357,7 @@ class MerModList(Sequence[MerMod]):
         return self._stack(MerMod.r2, "r2") if by_imputation else self._pooled.r2.copy()
 
     def convergence(self) -> pd.DataFrame:
-        """List which fits are singular, and what lme4 and its optimizer said of them.
+        """List which fits are singular, and what lme4 and its optimizer reported of them.
 
         Returns
         -------
@@ -439,7 +439,7 @@ class MerModList(Sequence[MerMod]):
         Parameters
         ----------
         newdata : DataFrame, optional
-            With the columns of the formula; by default each fit's own (completed) rows.
+            With the columns of the formula; by default the (completed) rows of each fit.
         re_form : str, optional
             Random effects to include: all by default; "NA" or "~0" for none; or a formula such as
             "~(1 | schid)".
@@ -477,7 +477,7 @@ class MerModList(Sequence[MerMod]):
 
         See Also
         --------
-        MerMod.predict : R's own predictions, of one fit.
+        MerMod.predict : R's predictions, of one fit.
 
         References
         ----------

@@ -156,7 +156,7 @@ class PooledMerMod:
         ArgumentError
             A hypothesis that can't be read, or that follows from the others.
         PoolingError
-            For bootstrap samples, which D1 isn't made for.
+            For bootstrap samples, for which D1 does not hold.
 
         See Also
         --------
@@ -238,7 +238,7 @@ class PooledMerMod:
     ) -> pd.DataFrame:
         """Estimated marginal means, or contrasts of them: ``emmeans::emmeans(fit, specs, at=...)``.
 
-        emmeans makes its reference grid for every fit, from that fit's own data (numeric covariates
+        emmeans makes a reference grid for every fit, from the data of that fit (numeric covariates
         stand at their mean there, unless given in `at`); the m estimates are pooled by Rubin's
         rules.
 

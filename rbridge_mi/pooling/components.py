@@ -59,7 +59,7 @@ class PooledComponents:
     Attributes
     ----------
     estimate, std_error, conf_low, conf_high : ndarray of shape () or (p,)
-        In the parameter's own units; `std_error` by the delta method. The interval is that of the
+        In the units of the parameter; `std_error` by the delta method. The interval is that of the
         link scale, carried back, and so not symmetric.
     df, riv, lambda_, fmi : ndarray of shape () or (p,)
         As in `pool_scalars`, on the link scale.
@@ -128,7 +128,7 @@ def pool_sd(
 
     See Also
     --------
-    pool_covariance : The point estimates that `center` is made for.
+    pool_covariance : The point estimates that `center` may be.
     pool_cor : The same for correlations.
     pool_icc : The same for intraclass correlations.
 
@@ -194,7 +194,7 @@ def pool_cor(
 
     See Also
     --------
-    pool_covariance : The point estimates that `center` is made for.
+    pool_covariance : The point estimates that `center` may be.
     pool_sd : The same for standard deviations.
 
     Examples
@@ -292,7 +292,7 @@ def pool_on_scale(
     scale : Scale
         One of ``rbridge_mi.pooling.scales``.
     values : array_like of shape (m,) or (m, p)
-        The parameters, in their own units.
+        The parameters, untransformed.
     variances : array_like of the shape of `values`
         Each fit's sampling variances, as in `pool_sd`.
     variances_on : {"natural", "link"}

@@ -390,7 +390,7 @@ def _arrow(column: pd.Series[Any], name: str) -> Any:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _text(column, name)
     if pa.types.is_dictionary(kind):
-        # By way of Arrow: pandas' own conversion loses the order and the unused levels.
+        # By way of Arrow: the conversion by pandas loses the order and the unused levels.
         held = pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
         return _factor(pd.Series(held.to_pandas()), name)
     if pa.types.is_boolean(kind):

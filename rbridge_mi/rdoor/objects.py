@@ -15,7 +15,7 @@ __all__ = ["RObject"]
 class RObject:
     """An R object that Python holds: live in this process, serialized once it leaves it.
 
-    `call` asks any R function of it; pickling and copying go through R's own `serialize`, which
+    `call` asks any R function of it; pickling and copying go through R's `serialize`, which
     keeps every bit. Unpickling needs no R: it is started at the first `call`.
 
     A pickle of an R object, as any pickle, must come from a source that is trusted.
@@ -38,7 +38,7 @@ class RObject:
         ----------
         function : str
             Its R name, "package::function" such as "lme4::getME", or the name of one of this
-            library's own R functions.
+            library's R functions.
         *args, **kwargs : object
             Further arguments, as Python values.
 

@@ -1,4 +1,4 @@
-"""R, started once, on a thread of its own.
+"""R, started once, on a dedicated thread.
 
 One thread owns R for the life of the process. Callers wait for it: a KeyboardInterrupt therefore
 reaches them as in any Python code, whatever R is doing, no signal handler has to be replaced, and
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 MIN_R = (4, 2)
 
-# rpy2 switches R's own check of the C stack off, so that R may run on any thread: a stack that R's
+# rpy2 switches R's check of the C stack off, so that R may run on any thread: a stack that R's
 # limit on nested expressions (5000) can't exhaust takes its place. The memory is only reserved.
 _STACK_BYTES = 256 * 1024 * 1024
 
@@ -165,7 +165,7 @@ class Session:
     def _work(self, ticket: Future[T], job: Callable[[], T]) -> T:
         from rpy2.rinterface_lib import openrlib
 
-        # rpy2's own lock too: a user's rpy2 code in another thread keeps out while this runs.
+        # The lock of rpy2 too: a user's rpy2 code in another thread waits while this runs.
         with openrlib.rlock, _r_home(self._home):
             self._garbage.clear()
             with self._state:
@@ -216,7 +216,7 @@ class Session:
 
 
 def _init_r(environment: Mapping[str, str]) -> Any:
-    """Start R through rpy2, unless the user's own rpy2 did already; return R's base."""
+    """Start R through rpy2, unless the user's rpy2 did already; return R's base."""
     known = sys.modules.get("rpy2.rinterface_lib.embedded")
     home = None
     if known is None or not known.isinitialized():

@@ -1,7 +1,7 @@
 """What R is started with: its home, its locale, and which of its startup files it reads.
 
 One rule holds for the R in this process, for those of worker and isolated processes, and for the
-Rscripts that parity and tests compare with. R reads the files of its own installation
+Rscripts that parity and tests compare with. R reads the files of its installation
 (``R_HOME/etc``: Renviron, Renviron.site, Rprofile.site) and no other: no ``.Rprofile`` and no
 ``.Renviron``, of the working directory or of the user, no file that ``R_PROFILE``, ``R_ENVIRON``,
 ``R_PROFILE_USER`` or ``R_ENVIRON_USER`` names, and no ``.RData``. With ``RBRIDGE_R_STARTUP=user``
@@ -46,7 +46,7 @@ DEFAULT_PACKAGES = ("methods", "datasets", "utils", "grDevices", "graphics", "st
 # R reads the user's files unless the variable is there and empty; the site's, if it isn't there.
 _USER_FILES = ("R_ENVIRON_USER", "R_PROFILE_USER")
 _SITE_FILES = ("R_ENVIRON", "R_PROFILE")
-# R's own tests use R_TESTS: a script that the base package's profile runs.
+# The tests of R itself use R_TESTS: a script that the base package's profile runs.
 _NEVER = ("R_DEFAULT_PACKAGES", "R_SCRIPT_DEFAULT_PACKAGES", "R_TESTS")
 
 _CATEGORIES = (

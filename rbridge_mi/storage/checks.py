@@ -78,7 +78,7 @@ def check_stored(value: Any) -> Any:
     Parameters
     ----------
     value : object
-        Of one of the classes that `save` takes, or that these are made of.
+        Of one of the classes that `save` takes, or that these contain.
 
     Raises
     ------
@@ -109,7 +109,7 @@ class _Pandas:
     Series: Mapping[Any, Any] = {float: pd.Series, Any: pd.Series}
 
 
-# What is known better than the annotation says, or is made when the result is loaded.
+# What is known better than the annotation says, or is computed when the result is loaded.
 _BY_HAND: dict[tuple[str, str], Any] = {
     ("MerMod", "answers"): Any,
     ("ImputedData", "r"): Any,
@@ -158,7 +158,7 @@ def _said(hint: Any) -> str:
 
 
 def check_answers(known: Any, n_rows: int) -> None:
-    """Check R's answers about a fit, before a fit is made of them.
+    """Check R's answers about a fit, before they become a fit.
 
     Parameters
     ----------
