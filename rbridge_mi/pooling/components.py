@@ -42,8 +42,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ArgumentError
-from . import _arrays
-from ._arrays import Floats
+from . import arrays
+from .arrays import Floats
 from .rubin import pool_scalars
 from .scales import FISHER_Z, LOG, LOGIT, Scale
 
@@ -326,9 +326,9 @@ def pool_on_scale(
     """
     if variances_on not in ("natural", "link"):
         raise ArgumentError(f"variances_on: {variances_on!r}; use 'natural' or 'link'")
-    x = _arrays.stacked(scale.name, values, missing=scale is FISHER_Z)
+    x = arrays.stacked(scale.name, values, missing=scale is FISHER_Z)
     u = np.asarray(variances, dtype=np.float64)
-    _arrays.same_shape("variances", u, x.shape, scale.name)
+    arrays.same_shape("variances", u, x.shape, scale.name)
     outside = (x < scale.low) | (x > scale.high)
     if outside.any():
         raise ArgumentError(
@@ -376,11 +376,11 @@ def _point_estimate(
     """Return `center`; without one, the mean on the scale, or the plain average at the boundary."""
     if center is None:
         undefined = np.isnan(x).all(axis=0)
-        average = _root_mean_square if scale is LOG else _arrays.mean
+        average = _root_mean_square if scale is LOG else arrays.mean
         plain = np.where(undefined, np.nan, average(np.where(undefined, 0.5, x)))
-        return np.asarray(np.where(usable, scale.back(_arrays.mean(scale.there(safe))), plain))
+        return np.asarray(np.where(usable, scale.back(arrays.mean(scale.there(safe))), plain))
     point = np.asarray(center, dtype=np.float64)
-    _arrays.same_shape("center", point, x.shape[1:], scale.name)
+    arrays.same_shape("center", point, x.shape[1:], scale.name)
     if (usable & ~scale.inside(point)).any():
         raise ArgumentError(
             f"center: {point.tolist()} holds a {scale.name} on or outside its boundary "
@@ -390,4 +390,4 @@ def _point_estimate(
 
 
 def _root_mean_square(array: Floats) -> Floats:
-    return np.asarray(np.sqrt(_arrays.mean(array * array)))
+    return np.asarray(np.sqrt(arrays.mean(array * array)))

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ArgumentError, PoolingError
 from . import components, rubin
-from ._arrays import Floats
+from .arrays import Floats
 from .scales import Scale
 
 __all__ = ["PoolingRule", "rule_for"]

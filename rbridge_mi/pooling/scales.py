@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Floats
+from .arrays import Floats
 from .tails import special
 
 __all__ = ["FISHER_Z", "LOG", "LOGIT", "Scale"]

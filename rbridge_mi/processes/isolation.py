@@ -2,8 +2,8 @@
 
 A worker is a new Python process that starts R itself. Nothing of the caller's main program is run
 again (no ``if __name__ == "__main__"`` is needed), and the same call gives the same bits as here.
-Workers are kept for further calls, and end themselves when idle or when this process is gone. At a time
-limit a worker is killed, together with whatever it started.
+Workers are kept for further calls, and end themselves when idle or when this process is gone. At a
+time limit a worker is killed, together with whatever it started.
 """
 
 from __future__ import annotations
