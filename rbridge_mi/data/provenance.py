@@ -44,7 +44,7 @@ class ColumnModel:
 
 
 def empty_trace() -> pd.DataFrame:
-    """Return a trace without rows: of data sets that tell nothing of their chains."""
+    """Return a trace without rows, for data sets whose chains are not known."""
     return pd.DataFrame(
         {
             "imputation": np.array([], np.int64),

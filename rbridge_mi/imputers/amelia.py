@@ -1,4 +1,4 @@
-"""Multiple imputation by Amelia: what is asked of it."""
+"""Multiple imputation by Amelia: its arguments."""
 
 from __future__ import annotations
 

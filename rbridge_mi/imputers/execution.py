@@ -271,7 +271,7 @@ def _trace(answer: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _column_models(answer: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ColumnModel]]:
-    """Each column with its model; R tells each model once, with the columns that it imputes."""
+    """Pair each column with its model; R lists each model once, with the columns it imputes."""
     for model in answer:
         predictors = tuple(map(str, model["predictors"]))
         level = None if model["level"] is None else str(model["level"][0])

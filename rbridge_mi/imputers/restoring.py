@@ -78,7 +78,7 @@ def _categories(column: pd.Series[Any], labels: Any) -> Any:
 
 
 def _booleans(column: pd.Series[Any], values: list[np.ndarray[Any, Any]]) -> Restored:
-    """R's logicals come back as doubles; unless told otherwise (noms), Amelia imputes 0.37."""
+    """Restore logicals, which R returns as doubles; without `noms` Amelia imputes 0.37, say."""
     dtype = column.dtype
     if all(np.isin(x, (0.0, 1.0)).all() for x in values):
         return Restored(dtype, [pd.array(x == 1.0, dtype=dtype) for x in values])

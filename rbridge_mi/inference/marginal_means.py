@@ -149,7 +149,7 @@ def marginal_means(
 def _pooled(
     fits: Sequence[MerMod], rule: PoolingRule, dfcom: Any, conf_level: float, grids: Sequence[Any]
 ) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
-    """Pool the columns; and tell which means every fit can estimate: others are missing."""
+    """Pool the columns, and mark the means that every fit can estimate: others are missing."""
     q = np.array([x["estimate"] for x in grids])
     u = np.maximum(np.array([x["variance"] for x in grids]), 0)
     usable = np.isfinite(q).all(axis=0)

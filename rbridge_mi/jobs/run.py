@@ -83,7 +83,7 @@ class JobResult:
 
 @dataclass
 class _Clock:
-    """Seconds per stage; they are told in `run.json` and nowhere else."""
+    """Seconds per stage; they are written to `run.json` and nowhere else."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -287,7 +287,7 @@ def _now() -> str:
 
 
 def _text_at(given: Mapping[str, Any], section: str, key: str) -> str | None:
-    """Return a path of the job, also of one with mistakes elsewhere, so that all are told."""
+    """Return a path of the job, also where it has mistakes elsewhere, so that all are listed."""
     table = given.get(section)
     value = table.get(key) if isinstance(table, Mapping) else None
     return value if isinstance(value, str) and value.strip() else None
@@ -392,7 +392,7 @@ def _stack() -> Diagnosis:
 
 @contextmanager
 def _collect_warnings(conditions: list[str], tell: Say) -> Iterator[None]:
-    """Keep every warning, in order, instead of printing it; tell each text once."""
+    """Keep every warning, in order, instead of printing it; show each text once."""
     with warnings.catch_warnings():
 
         def show(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -88,7 +88,7 @@ def check_stored(value: Any) -> Any:
     where = type(value).__name__
     for name, hint in _hints(type(value)).items():
         if not _is_a(getattr(value, name), hint):
-            raise ValueError(f"{where}.{name} is no {_said(hint)}")
+            raise ValueError(f"{where}.{name} is no {_type_name(hint)}")
     if isinstance(value, MerModList):
         _check_list(value)
     elif isinstance(value, PooledMerMod):
@@ -150,7 +150,7 @@ def _is_a(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
-def _said(hint: Any) -> str:
+def _type_name(hint: Any) -> str:
     return getattr(hint, "__name__", None) if get_origin(hint) is None else str(hint)  # type: ignore[return-value]
 
 

@@ -155,6 +155,23 @@ def test_no_private_attribute_of_another_modules_object_is_used(path: Path) -> N
             assert node.attr in defined, f"line {node.lineno} reads .{node.attr}"
 
 
+# They say that something was computed or read, but not what it is.
+OVERLOADED = {"found", "own", "made", "begun", "said", "heard", "words"}
+
+
+@pytest.mark.parametrize("path", modules(), **IDS)
+def test_variables_are_named_by_what_they_hold(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        name = getattr(node, "id", getattr(node, "arg", getattr(node, "name", None)))
+        assert not (isinstance(name, str) and name.strip("_") in OVERLOADED), name
+
+
+def test_r_variables_are_named_by_what_they_hold() -> None:
+    pattern = re.compile(rf"\b({'|'.join(OVERLOADED)}) *(<-|= )")
+    for path in r_files():
+        assert not pattern.search(path.read_text("utf-8")), path.name
+
+
 def r_files() -> list[Path]:
     return [x for x in sorted((ROOT / "r").rglob("*.R")) if "reference" not in x.parts]
 
