@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""The image's bill of materials, as CycloneDX: R, its packages and all else from Debian, as dpkg
-lists them in the image, and the Python packages of requirements.txt with their hashes.
+"""The image's bill of materials, as CycloneDX.
+
+It has R, its packages and all else from Debian, as dpkg lists them in the image, and the Python
+packages of requirements.txt with their hashes.
 
     format=$(docker/sbom.py --format)
     docker run --rm --entrypoint dpkg-query rbridge-mi --show --showformat "$format" |
@@ -30,14 +32,14 @@ FORMAT = r"${Package} ${Version} ${Architecture} ${source:Package}\n"  # for dpk
 
 
 def debian(listed: str, suite: str) -> Iterator[Component]:
-    """A component for each line of dpkg-query; advisories go by the source package."""
+    """Make a component for each line of dpkg-query; advisories go by the source package."""
     for name, version, arch, source in (line.split() for line in listed.splitlines()):
         about = {"arch": arch, "distro": suite, "upstream": source}
         yield component(name, version, PackageURL("deb", "debian", name, version, about))
 
 
 def python(locked: str, environment: dict[str, str]) -> Iterator[Component]:
-    """A component for each locked requirement that this kind of machine has."""
+    """Make a component for each locked requirement that this kind of machine has."""
     for block in re.split(r"\n(?=\S)", re.sub(r"(?m)^\s*#.*\n?", "", locked)):
         if not block.strip():
             continue
@@ -51,12 +53,12 @@ def python(locked: str, environment: dict[str, str]) -> Iterator[Component]:
 
 
 def component(name: str, version: str, purl: PackageURL) -> Component:
-    """A component that goes by its purl."""
+    """Make a component that is identified by its purl."""
     return Component(name=name, version=version, purl=purl, bom_ref=str(purl))
 
 
 def bill(listed: str, suite: str) -> str:
-    """The bill of materials of an image, from what dpkg lists in it."""
+    """Return the bill of materials of an image, from what dpkg lists in it."""
     source = (HERE.parent / "rbridge_mi" / "__init__.py").read_text("utf-8")
     (version,) = re.findall(r'__version__ = "(.+)"', source)
     image = Component(

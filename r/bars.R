@@ -5,12 +5,12 @@
 # `expr` with each double bar as lme4::expandDoubleVerts() has it: (x + z || g) becomes
 # ((1 | g) + (0 + x | g) + (0 + z | g)).
 expand_double_bars <- function(expr) {
-  found <- expand_within(expr)
-  if ("||" %in% formula_calls(found)) {
+  expanded <- expand_within(expr)
+  if ("||" %in% formula_calls(expanded)) {
     stop("'||' stands between random terms and their group, as in (x + z || g), and nowhere else",
       call. = FALSE)
   }
-  found
+  expanded
 }
 
 expand_within <- function(expr) {
@@ -22,7 +22,7 @@ expand_within <- function(expr) {
   expr
 }
 
-# What one double bar stands for: a random term of its own for the intercept and for each term.
+# What one double bar stands for: separate random terms for the intercept and for each term.
 uncorrelated_terms <- function(bar) {
   terms <- separate_terms(bar)
   bars <- lapply(terms, function(term) call("(", call("|", term, bar[[3L]])))
@@ -38,15 +38,15 @@ separate_terms <- function(bar) {
   if ("." %in% formula_variables(left)) {
     stop("(", deparse1(bar), ") has '.' among its random terms: name the columns", call. = FALSE)
   }
-  found <- stats::terms(structure(call("~", left), class = "formula", .Environment = baseenv()))
-  variables <- lapply(as.list(attr(found, "variables"))[-1L], with_numbers_as_written)
+  parsed <- stats::terms(structure(call("~", left), class = "formula", .Environment = baseenv()))
+  variables <- lapply(as.list(attr(parsed, "variables"))[-1L], with_numbers_as_written)
   for (variable in variables) refuse_loose(variable, bar)
-  factors <- attr(found, "factors")
-  products <- lapply(seq_along(attr(found, "term.labels")), function(i) {
+  factors <- attr(parsed, "factors")
+  products <- lapply(seq_along(attr(parsed, "term.labels")), function(i) {
     Reduce(function(left, right) call(":", left, right), variables[factors[, i] > 0L])
   })
   terms <- c(
-    if (attr(found, "intercept") != 0L) list(1),
+    if (attr(parsed, "intercept") != 0L) list(1),
     lapply(products, function(term) call("+", 0, term))
   )
   if (length(terms) == 0L) {

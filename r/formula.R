@@ -55,7 +55,7 @@ check_calls <- function(expr, what, allow = character()) {
   used
 }
 
-# C(f, contr) calls what `contr` names: that must be one of R's own, or numbers.
+# C(f, contr) calls what `contr` names: that must be one of R's codings, or numbers.
 check_coding <- function(expr, what, allow) {
   if (!is.call(expr)) return(invisible())
   head <- expr[[1L]]
@@ -102,8 +102,8 @@ python_hints <- function(names) {
 # The columns that stand by themselves in C(column) and C(column, coding).
 coded_columns <- function(expr) {
   if (!is.call(expr)) return(character())
-  own <- if (identical(expr[[1L]], quote(C))) as.list(match.call(stats::C, expr))$object
-  c(if (is.name(own)) as.character(own), unlist(lapply(call_arguments(expr), coded_columns)))
+  coded <- if (identical(expr[[1L]], quote(C))) as.list(match.call(stats::C, expr))$object
+  c(if (is.name(coded)) as.character(coded), unlist(lapply(call_arguments(expr), coded_columns)))
 }
 
 # In C(f, contr.sum) a column `contr.sum` would stand before the function, and a text in it be called

@@ -1,5 +1,5 @@
 # The harness in which every R function of this library runs. Functions here and in the other files
-# are sourced once, into an environment of their own.
+# are sourced once, into a separate environment.
 
 # Calls a function, by its name, with `args`; returns its value and, if there were any, the error and
 # every warning and message, in order, as plain vectors. Options, working directory, search path,
@@ -139,7 +139,7 @@ seed_r <- function(seed) {
   set.seed(seed, kind = "Mersenne-Twister", normal.kind = "Inversion", sample.kind = "Rejection")
 }
 
-# A function by its name: "package::function", or one of this library's own.
+# A function by its name: "package::function", or one of this library's.
 find_function <- function(name) {
   parts <- strsplit(name, "::", fixed = TRUE)[[1L]]
   if (length(parts) == 2L) getExportedValue(parts[1L], parts[2L]) else get(name, mode = "function")

@@ -1,4 +1,4 @@
-# merTools' `hsb` frame, from the two data sets of nlme that it was made of.
+# merTools' `hsb` frame, computed from two data sets of nlme.
 load_hsb <- function() {
   pupils <- as.data.frame(nlme::MathAchieve)
   schools <- as.data.frame(nlme::MathAchSchool)

@@ -1,4 +1,4 @@
-# What this R is made of.
+# The versions of this R and of its parts.
 
 # The R installation: versions, linear algebra, locale, and the packages asked for ("" if absent).
 describe_stack <- function(packages) {

@@ -214,7 +214,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     # loads. Not for every process: R's heap would keep the 100 MB.
     os.environ.setdefault("R_NSIZE", "3M")
     gc.disable()  # likewise Python's search for cycles: this process lives for seconds
-    # R loads its packages beside Python's own imports, and what pooling needs while R works.
+    # R loads its packages while Python imports, and what pooling needs while R works.
     rdoor.prepare("lme4", "Amelia")
     threading.Thread(target=import_module, args=["scipy.special"], daemon=True).start()
 

@@ -58,7 +58,7 @@ def ampute(
     prop : float in [0, 1)
         Fraction of each column's cells to remove; of n cells exactly ``round(prop * n)``.
     columns : str or list of str, optional
-        Where to remove; all columns by default. Each column's rows are drawn on their own.
+        Where to remove; all columns by default. Each column's rows are drawn separately.
     seed : int, optional
         Seed of numpy's generator (this is not an R call).
 

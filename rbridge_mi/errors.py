@@ -1,7 +1,7 @@
 """What can go wrong, one class per stage; each message says what, where, and the remedy.
 
 ``RBridgeError`` is the root of everything this library raises on purpose. Arguments of the wrong
-type or value raise ``ArgumentError``, which is a ``ValueError`` too; whatever R said is in
+type or value raise ``ArgumentError``, which is a ``ValueError`` too; R's text is in
 ``r_message`` and, where known, ``r_call``.
 """
 
@@ -62,11 +62,15 @@ class RCallError(RBridgeError):
     Attributes
     ----------
     r_message : str
-        R's own text, complete.
+        R's text, complete.
     r_call : str
         The R call in which it arose, as R shows it; empty where R gives none.
     output : str
         What R had printed until then.
+
+    See Also
+    --------
+    RWarning : What R warned of.
     """
 
     def __init__(
@@ -94,6 +98,11 @@ class FitError(RCallError):
     """A model could not be fitted; `imputation` (1-based) tells to which data set.
 
     Under ``errors="raise"`` the fits that did succeed are in `fits`.
+
+    See Also
+    --------
+    RWorkerLost : The process of a fit died.
+    RTimeout : A fit took too long.
     """
 
     imputation: int | None = None
@@ -108,13 +117,19 @@ class RWorkerLost(RBridgeError):  # noqa: N818 - says what happened
     what : str
         What was running, such as "lmer, imputation 3".
     r_call : str
-        The call in R's words.
+        The call as R code.
     seed : int or None
         What ``set.seed`` was given.
     cause : str
         How the process ended.
-    imputation, fits
-        As in `FitError`.
+    imputation : int or None
+        The data set, from 1, whose fit or imputation was lost.
+    fits : object
+        As in `FitError`, the fits that did succeed.
+
+    See Also
+    --------
+    RTimeout : The process was stopped since it took too long.
     """
 
     imputation: int | None = None
@@ -156,7 +171,12 @@ class RBridgeWarning(UserWarning):
 
 
 class RWarning(RBridgeWarning):
-    """A warning or message that R gave, with R's text."""
+    """A warning or message that R gave, with R's text.
+
+    See Also
+    --------
+    RCallError : What R stopped with.
+    """
 
 
 def _rebuild(

@@ -1,7 +1,7 @@
-# R's own methods for a fit: predict, simulate, confint, anova.
+# R's methods for a fit: predict, simulate, confint, anova.
 
-# The predictions of R's own predict(), or ours where lme4 stops although there is an answer. What is
-# wrong with `newdata` is returned as a text, with R's own error.
+# The predictions of R's predict(), or this library's where lme4 stops although there is an answer.
+# Where `newdata` can't be predicted for: the `problem` as a text, and R's error message.
 mermod_predict <- function(fit, newdata, re_form, allow_new_levels, ...) {
   given <- plain_arguments(list(...), "type")
   form <- read_re_form(fit, newdata, re_form)
@@ -14,12 +14,12 @@ mermod_predict <- function(fit, newdata, re_form, allow_new_levels, ...) {
   }
   fixed <- !isTRUE(given$random.only)
   problem <- newdata_problem(fit, newdata, form, allow_new_levels, fixed)
-  if (!is.null(problem)) return(list(problem = problem, said = error_text(predicted(newdata))))
+  if (!is.null(problem)) return(list(problem = problem, r_message = error_text(predicted(newdata))))
   if (is.null(given$newparams)) say_offset(fit, newdata)
   if (identical(nrow(newdata), 0L)) return(list(rows = integer(), values = numeric()))
   if (loses_slope(fit, form)) {
     linear_only(fit, paste("predict() with random effects", paste(deparse(form), collapse = " ")))
-    if (!is.null(given$newparams)) return(list(problem = slope_problem(form), said = ""))
+    if (!is.null(given$newparams)) return(list(problem = slope_problem(form), r_message = ""))
     design <- design_rows(fit, newdata, form)
     return(list(rows = design$rows, values = mean_rows(fit, design, fixed)))
   }
@@ -43,7 +43,8 @@ mermod_simulate <- function(fit, nsim, seed, ...) {
   problem <- newdata_problem(fit, newdata, NULL, isTRUE(given$allow.new.levels), TRUE, FALSE)
   if (is.null(problem) && loses_slope(fit, given$re.form)) problem <- slope_problem(given$re.form)
   if (!is.null(problem)) {
-    return(list(problem = problem, said = error_text(do.call(stats::simulate, arguments, quote = TRUE))))
+    r_message <- error_text(do.call(stats::simulate, arguments, quote = TRUE))
+    return(list(problem = problem, r_message = r_message))
   }
   say_offset(fit, newdata)
   say_weights(fit)

@@ -43,7 +43,7 @@ mermod_core <- function(fit) {
 
 mermod_vcov <- function(fit) {
   v <- stats::vcov(fit, correlation = FALSE) # the same numbers, without their correlations
-  if (!isS4(v)) v <- stats::vcov(fit) # not positive definite: R's own way to say so
+  if (!isS4(v)) v <- stats::vcov(fit) # not positive definite: what R returns then
   list(terms = as.character(rownames(v)), vcov = unname(as.matrix(v)))
 }
 

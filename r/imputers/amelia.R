@@ -57,7 +57,7 @@ amelia_trace <- function(histories) {
 }
 
 # The one model of all columns, and what it holds: time by its polynomial or splines, cross-sections
-# only where they have intercepts of their own, which tell their groups apart, as the indicators of
+# only where they have separate intercepts, which tell their groups apart, as the indicators of
 # nominal columns do.
 amelia_model <- function(columns, used) {
   has <- function(degree) isTRUE(any(as.numeric(degree) > 0))

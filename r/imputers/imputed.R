@@ -1,5 +1,5 @@
 # What every imputation engine shares. An engine is a function(data, m, args) that returns
-# list(object, answer): its own object with the m completed data sets, and what Python is told of
+# list(object, answer): its R object with the m completed data sets, and what Python is told of
 # it. An answer has `cells`, `altered`, `log`, `trace` and `saw` (the functions below make the first
 # two), or `code` and `message` where there are no imputations. `args` are the engine's arguments
 # under R's names.
@@ -12,7 +12,8 @@ impute_together <- function(engine, data, m, seed, args, keep = FALSE) {
   if (keep) imputations else imputations$answer
 }
 
-# The number-th of many imputations, on a stream of its own: the same whoever makes the others.
+# The number-th of many imputations, on a separate stream, so that it does not depend on which
+# process makes the others.
 impute_on_stream <- function(engine, data, number, seed, args) {
   kinds <- RNGkind()
   on.exit(RNGkind(kinds[1L], kinds[2L], kinds[3L]))

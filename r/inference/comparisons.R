@@ -38,7 +38,7 @@ changed_variables <- function(fits, rows) {
 
 # Whether every model that `reduced` allows is one that `full` allows: which columns and random terms
 # of it are not within those of the full model; and, if all columns are, the matrix B by which they
-# are made of the full model's, X_reduced = X_full B.
+# are combinations of the full model's, X_reduced = X_full B.
 nesting <- function(full, reduced) {
   X <- as.matrix(lme4::getME(full, "X"))
   x <- as.matrix(lme4::getME(reduced, "X"))

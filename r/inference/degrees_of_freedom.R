@@ -1,7 +1,7 @@
 # Denominator degrees of freedom of one fit.
 
 # Denominator degrees of freedom of each row of L (one-row hypotheses), or, if `joint`, of all rows
-# tested together. Kenward and Roger's are made for the REML covariance: fits by ML are refitted.
+# tested together. Kenward and Roger's are for the REML covariance: fits by ML are refitted.
 coefficient_df <- function(fit, L, method, joint) {
   what <- paste0("dfcom = \"", method, "\"")
   linear_only(fit, what)

@@ -43,17 +43,17 @@ readable_fit <- function(fit) {
     stop("emmeans reads the names of columns as R code, and can't read ",
       paste0("'", lost, "'", collapse = ", "), ": rename the column", call. = FALSE)
   }
-  fit@call$formula[[2L]] <- plain_words(fit@call$formula[[2L]])
+  fit@call$formula[[2L]] <- plain_variables(fit@call$formula[[2L]])
   fit
 }
 
-# An expression with plain names for its variables, and without its texts.
-plain_words <- function(expr) {
+# An expression whose variables have syntactic names, and whose strings are empty.
+plain_variables <- function(expr) {
   if (is.name(expr)) return(as.name(make.names(as.character(expr))))
   if (is.character(expr)) return("")
   if (!is.call(expr)) return(expr)
   for (i in seq_along(expr)[-1L]) {
-    if (!identical(expr[[i]], quote(expr = ))) expr[[i]] <- plain_words(expr[[i]])
+    if (!identical(expr[[i]], quote(expr = ))) expr[[i]] <- plain_variables(expr[[i]])
   }
   expr
 }

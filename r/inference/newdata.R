@@ -68,7 +68,7 @@ newdata_problem <- function(fit, newdata, form, allow_new_levels, fixed = TRUE, 
   flist <- lme4::getME(fit, "flist")
   for (bar in bars) {
     group <- deparse1(bar[[3L]])
-    if (!(group %in% names(flist))) next # R has its own word for that
+    if (!(group %in% names(flist))) next # R's error describes that
     label <- as.character(bar_groups(bar, newdata))
     new <- setdiff(stats::na.omit(label), levels(flist[[group]]))
     remedy <- "; with allow_new_levels=True they are predicted with a random effect of zero"
@@ -85,7 +85,7 @@ newdata_problem <- function(fit, newdata, form, allow_new_levels, fixed = TRUE, 
 
 bar_group_names <- function(bar) all.vars(bar[[3L]])
 
-# The factors and texts that the design is made of, each as list(expr, levels), by its name in the
+# The factors and texts that the design is computed from, each as list(expr, levels), by its name in the
 # model frame: those of the fixed part, and those inside `bars`.
 level_variables <- function(fit, bars, fixed) {
   inside <- unlist(lapply(bars, function(bar) all.vars(bar[[2L]])))

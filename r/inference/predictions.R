@@ -1,6 +1,6 @@
 # Predictions with their variance given the covariance parameters.
 
-# Per row of `newdata` (NULL: the fit's own): the prediction, its variance given the covariance
+# Per row of `newdata` (NULL: the data of the fit): the prediction, its variance given the covariance
 # parameters (Henderson's mixed model equations, through lme4's factors), what a new observation adds
 # (`extra`: its residual variance, and that of the random effects that `re_form` leaves out; 0 if
 # none is `observed`), and, for a `method` of small samples, the degrees of freedom of their sum.
@@ -9,12 +9,12 @@ prediction_parts <- function(fit, newdata, re_form, allow_new_levels, observed, 
   form <- read_re_form(fit, newdata, re_form)
   residual <- if (observed) residual_rows(fit, newdata) else 0
   problem <- newdata_problem(fit, newdata, form, allow_new_levels)
-  if (is.null(problem) && is.character(residual)) return(list(problem = residual, said = ""))
+  if (is.null(problem) && is.character(residual)) return(list(problem = residual, r_message = ""))
   if (!is.null(problem)) {
-    said <- error_text(
+    r_message <- error_text(
       stats::predict(fit, newdata = newdata, re.form = form, allow.new.levels = allow_new_levels)
     )
-    return(list(problem = problem, said = said))
+    return(list(problem = problem, r_message = r_message))
   }
   say_offset(fit, newdata)
   rows <- design_rows(fit, newdata, form)

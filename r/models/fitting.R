@@ -13,7 +13,7 @@ plan_model <- function(model, columns) {
   )
   vectors <- model$vectors
   for (name in names(vectors)) {
-    # A column of that name would be found before the vector.
+    # A column of that name would hide the vector.
     free <- if (name %in% columns) make.unique(c(columns, paste0(".", name))) else name
     free <- free[length(free)]
     names(vectors)[names(vectors) == name] <- free
@@ -88,7 +88,7 @@ check_model <- function(model, columns) {
 }
 
 # The fit to one data set: a frame, or, where the plan has a frame already, the other columns of it.
-# The call is evaluated, and its formula lives, in an environment of its own, in which `update`,
+# The call is evaluated, and its formula lives, in a separate environment, in which `update`,
 # `refit`, `profile` and the like find the data again.
 fit_model <- function(plan, part) {
   data <- if (is.null(plan$frame)) part else joined_frame(plan$frame, part, plan$columns)
@@ -96,7 +96,7 @@ fit_model <- function(plan, part) {
   env$data <- data
   attr(env, "collation") <- text_order() # R makes factors of text while it fits
   list2env(plan$vectors, env)
-  # splines' two bases are found without being attached.
+  # The two bases of splines need no attached package.
   for (name in plan$bases) env[[name]] <- getExportedValue("splines", name)
   call <- plan$call
   call$contrasts <- codings_of_levels(call$contrasts, data)

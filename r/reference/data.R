@@ -1,4 +1,4 @@
-# The data sets of the parity suite, from lme4, nlme, mice and Amelia, or made from a seed.
+# The data sets of the parity suite, from lme4, nlme, mice and Amelia, or drawn from a seed.
 
 # Returns a frame by its name, or NULL if the package that it comes from is not installed.
 parity_data <- function(name) {

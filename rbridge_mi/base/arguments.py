@@ -273,7 +273,7 @@ def check_level(level: Any, argument: str = "conf_level") -> float:
 
 
 def check_newdata(newdata: Any) -> None:
-    """Refuse new data that are neither a DataFrame nor None, for the fit's own rows.
+    """Refuse new data that are neither a DataFrame nor None, which stands for the rows of the fit.
 
     Parameters
     ----------
@@ -375,7 +375,7 @@ def check_memory(m: int, each: int, what: str) -> None:
     """
     try:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # a system that doesn't tell
+    except (AttributeError, OSError, ValueError):  # a system that doesn't report it
         there = 2**40
     needed = m * each
     if needed > there:

@@ -207,7 +207,7 @@ SEED = whole(-(2**31) + 1, 2**31 - 1)
 #: A confidence level.
 LEVEL = number("a number between 0 and 1 (0.95 for 95%)", lambda x: 0 < x < 1)
 
-_LONGEST = threading.TIMEOUT_MAX  # as Python's own waits have it
+_LONGEST = threading.TIMEOUT_MAX  # the limit of Python's waits
 
 #: A time limit that a clock can count to.
 SECONDS = number(

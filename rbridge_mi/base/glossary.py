@@ -1,4 +1,4 @@
-"""The glossary: one concept, one column name, one line of meaning; and the tables made of them.
+"""The glossary: one concept, one column name, one line of meaning; and the tables that have them.
 
 A few tables also have columns that are named by the data: a factor's levels
 (`PooledMerMod.emmeans`), or a column per term (`MerMod.coef`, ``vcov(by_imputation=True)``). Those
@@ -59,9 +59,9 @@ GLOSSARY: dict[str, str] = {
     "deviance": "-2 times the log-likelihood at the optimum",
     "df_residual": "nobs minus npar",
     "is_singular": "whether the fit lies on the boundary of the covariance parameters",
-    "messages": "what lme4 and its optimizer said about the fit",
+    "messages": "what lme4 and its optimizer reported about the fit",
     "optimizer": "optimizer of the fit, as lme4 names it",
-    "optimizer_message": "what the optimizer said at its end",
+    "optimizer_message": "what the optimizer reported at its end",
     "converged": "whether neither lme4 nor its optimizer complained of convergence",
     "n_boundary": "number of fits in which the parameter lies on its boundary",
     "fmi_low": "lower end of the fraction of missing information's interval",

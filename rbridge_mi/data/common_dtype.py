@@ -207,7 +207,7 @@ def _is_masked(dtype: Any) -> bool:
 
 
 def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return the same values in one of pandas' own dtypes, where one holds them."""
+    """Return the same values in a dtype that pandas defines, where one holds them."""
     dtype = column.dtype
     if isinstance(dtype, pd.SparseDtype):
         return _plain(column.astype(dtype.subtype))
@@ -235,7 +235,7 @@ def _from_arrow(column: pd.Series[Any], dtype: Any) -> pd.Series[Any]:
 
     kind = dtype.pyarrow_dtype
     if pa.types.is_dictionary(kind):
-        # By way of Arrow: pandas' own conversion loses the order and the unused levels.
+        # By way of Arrow: the conversion by pandas loses the order and the unused levels.
         values = pa.chunked_array(column.array.__arrow_array__()).combine_chunks().to_pandas()
         return pd.Series(values.array, index=column.index, name=column.name)
     if pa.types.is_boolean(kind):
@@ -341,7 +341,7 @@ def _clock(column: pd.Series[Any]) -> np.dtype[Any]:
 
 
 def _in(categories: pd.Index, dtype: Any) -> pd.Index:
-    """Return the categories in another dtype, in their own order."""
+    """Return the categories in another dtype, in the same order."""
     values = cast(pd.Series(categories), dtype)
     return pd.Index(values.array, tupleize_cols=False)
 

@@ -50,7 +50,7 @@ class ImputedData(Sequence[pd.DataFrame]):
     method : str
         The engine, such as "amelia".
     kind : {"imputation", "bootstrap"}
-        Bootstrap samples are no imputations: they are pooled by a rule of their own.
+        Bootstrap samples are no imputations: they are pooled by another rule.
     seed : int or None
         What ``set.seed`` was given.
     settings : mapping
@@ -63,16 +63,22 @@ class ImputedData(Sequence[pd.DataFrame]):
         What the engine reported, such as "Normal EM convergence."
     trace : DataFrame
         The iterations of the engine's chains: imputation and iteration (from 1), parameter, value.
-        The parameters are the engine's own, see `AmeliaImputer`. It has no rows where there is no
+        Each engine has other parameters, see `AmeliaImputer`. It has no rows where there is no
         chain, or where the data sets were imputed elsewhere.
     saw : mapping
         By imputed column, what its imputation model saw: ``imp.saw["ses"].predictors``, ``.groups``
         (columns whose groups it told apart), ``.level`` (the units that get one value each; None
         for rows) and ``.method``. Empty where that is not known.
     r : RObject or None
-        R's own imputation object, where it was asked for (`keep_r`):
+        R's imputation object, where it was asked for (`keep_r`):
         ``imp.r.call("Amelia::overimpute", ...)``. It stays as it is in data sets that
         `transform` derives.
+
+    See Also
+    --------
+    AmeliaImputer : Multiple imputation by Amelia.
+    Lmer.fit : Fit a model to each data set.
+    ImputedData.from_long : Data sets that were imputed elsewhere.
 
     Examples
     --------
@@ -148,7 +154,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         ValueError
             No data set equals the frame.
         TypeError
-            `value` is no DataFrame; says where columns and rows are found.
+            `value` is no DataFrame; the message names where columns and rows are.
 
         See Also
         --------
@@ -170,11 +176,12 @@ class ImputedData(Sequence[pd.DataFrame]):
         Returns
         -------
         int
+            0 where none equals it.
 
         Raises
         ------
         TypeError
-            `value` is no DataFrame; says where columns and rows are found.
+            `value` is no DataFrame; the message names where columns and rows are.
 
         See Also
         --------
@@ -202,7 +209,7 @@ class ImputedData(Sequence[pd.DataFrame]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    # -- made from frames ---------------------------------------------------------------------
+    # -- from frames --------------------------------------------------------------------------
 
     @classmethod
     def from_frames(
@@ -245,7 +252,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         return cls(holes, store, method, kind, notes=notes)
 
     def transform(self, f: Callable[[pd.DataFrame], pd.DataFrame]) -> ImputedData:
-        """`f` applied to every completed data set: how derived columns stay true to imputed ones.
+        """Apply `f` to every completed data set, so that derived columns agree with imputed ones.
 
         It is applied to the data with their holes too. If it stops there, as `astype(int)` does
         at a missing value, a derived cell counts as having been missing where it differs between
@@ -262,6 +269,10 @@ class ImputedData(Sequence[pd.DataFrame]):
             `f` gave no frame, or the frames that it gave don't match; see `from_frames`. The
             intervals of ``pd.qcut``, say, differ between data sets, and are no categories of one
             column: name them (``labels=[...]``), or cut each data set at the same places.
+
+        See Also
+        --------
+        ImputedData.assign : The same by columns.
 
         Examples
         --------
@@ -303,13 +314,18 @@ class ImputedData(Sequence[pd.DataFrame]):
         return holes
 
     def assign(self, **columns: Any) -> ImputedData:
-        """Columns added to every completed data set, as ``DataFrame.assign`` adds them."""
+        """Add columns to every completed data set, as ``DataFrame.assign`` adds them.
+
+        See Also
+        --------
+        ImputedData.transform : The same by a function of the whole frame.
+        """
         return self.transform(lambda frame: frame.assign(**columns))
 
     # -- long form -------------------------------------------------------------------------
 
     def to_long(self, include: bool = False) -> pd.DataFrame:
-        """All data sets under each other, as ``mice::complete(imp, action = "long")``.
+        """Put all data sets under each other, as ``mice::complete(imp, action = "long")``.
 
         Parameters
         ----------
@@ -324,8 +340,12 @@ class ImputedData(Sequence[pd.DataFrame]):
         Raises
         ------
         ArgumentError
-            The data have a column ``.imp`` or ``.id`` of their own, or, with `include`, no dtype
+            The data already have a column ``.imp`` or ``.id``, or, with `include`, no dtype
             holds a column's values with and without its holes.
+
+        See Also
+        --------
+        ImputedData.from_long : The way back.
 
         Notes
         -----
@@ -376,16 +396,25 @@ class ImputedData(Sequence[pd.DataFrame]):
     # -- what is missing -------------------------------------------------------------------
 
     def missing(self) -> pd.Series[Any]:
-        """Fraction of each column's cells that were missing, by column name."""
+        """Return the fraction of each column's cells that were missing, by column name.
+
+        See Also
+        --------
+        ImputedData.patterns : Which columns are missing together.
+        """
         return self.original.isna().mean().rename("fraction_missing")
 
     def patterns(self) -> pd.DataFrame:
-        """Patterns of missingness, the most frequent first.
+        """Return the patterns of missingness, the most frequent first.
 
         Returns
         -------
         DataFrame
             One row per pattern, True where the column is missing; the index counts its rows.
+
+        See Also
+        --------
+        ImputedData.missing : The fraction of each column.
         """
         holes = self.original.isna()
         counts = holes.value_counts(sort=True)

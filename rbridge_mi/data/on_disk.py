@@ -16,7 +16,7 @@ class Filed(Sequence[Any]):
     """A sequence whose values lie on disk, in the folder for temporary files (TMPDIR).
 
     The file has no name, so that it goes with the process, however that ends; nobody else can
-    write to what is unpickled here. A copy by pickle has a file of its own.
+    write to what is unpickled here. A copy by pickle has a separate file.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class ColumnModel:
         Columns whose groups the model told apart.
     level : str, optional
         The column that names the units which get one value each, such as the school of a
-        school-level column; None where each row is imputed on its own.
+        school-level column; None where each row is imputed separately.
     """
 
     method: str
@@ -44,7 +44,7 @@ class ColumnModel:
 
 
 def empty_trace() -> pd.DataFrame:
-    """Return a trace without rows: of data sets that tell nothing of their chains."""
+    """Return a trace without rows, for data sets whose chains are not known."""
     return pd.DataFrame(
         {
             "imputation": np.array([], np.int64),

@@ -104,7 +104,7 @@ class CellStore:
 
     @property
     def differing(self) -> tuple[Any, ...]:
-        """The columns that have cells of their own."""
+        """The columns whose cells are stored."""
         return tuple(self.cells)
 
     def piece(self, i: int) -> CellPiece:
@@ -126,7 +126,7 @@ class CellPiece:
         return frame
 
     def differing_columns(self, base: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
-        """Return the columns that have cells of their own."""
+        """Return the columns with stored cells, filled in."""
         columns = {}
         for name, (rows, filled, dtype) in self.cells.items():
             values = cast(base[name], dtype).array.copy()
@@ -166,7 +166,7 @@ class RowPiece:
     labels: Any
 
     def complete(self, base: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows, under their own index labels."""
+        """Return the rows, under their index labels."""
         frame = base.iloc[self.rows].copy()
         if self.cluster is not None:
             frame[self.cluster] = self.labels

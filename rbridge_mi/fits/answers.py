@@ -21,7 +21,7 @@ Question: TypeAlias = Literal[
     "mermod_summary",
     "variance_shares",
 ]
-# What a fit's tables are made of, and what R prints of it, which takes as long as all tables.
+# What a fit's tables are computed from; and R's printout, which takes as long as all tables.
 TABLES: tuple[Question, ...] = (
     "mermod_core",
     "mermod_vcov",
@@ -68,7 +68,7 @@ class Answers:
     def __getitem__(self, question: Question) -> Any:
         if question not in self._known:
             self._fetch(_TOGETHER.get(question, ()))
-        if question not in self._known:  # asked alone, R says in its own words why it refuses
+        if question not in self._known:  # asked for this alone, R gives its error message
             self._known[question] = self.r.call(question).value
         return self._known[question]
 

@@ -30,7 +30,7 @@ class Reply(Protocol):
 
 
 def ask(fit: MerMod, function: str, *args: Any, **kwargs: Any) -> Any:
-    """Call an R function on a fit, and warn of what R said, with the number of the imputation.
+    """Call an R function on a fit, and pass R's warnings on, with the number of the imputation.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def ask(fit: MerMod, function: str, *args: Any, **kwargs: Any) -> Any:
 
     See Also
     --------
-    told : What is made of the reply.
+    told : Takes the value out of the reply.
     """
     try:
         reply = fit.r.call(function, *args, **kwargs)
@@ -67,7 +67,7 @@ def ask(fit: MerMod, function: str, *args: Any, **kwargs: Any) -> Any:
 
 
 def told(reply: Reply, imputation: int | None, *, stacklevel: int = 3) -> Any:
-    """Take the value out of a reply; what R said on the way becomes an `RWarning`.
+    """Take the value out of a reply; each of R's warnings and messages becomes an `RWarning`.
 
     Parameters
     ----------
@@ -86,14 +86,14 @@ def told(reply: Reply, imputation: int | None, *, stacklevel: int = 3) -> Any:
     Raises
     ------
     PredictionError
-        Where our R function answers with a `problem`; R's own text, `said`, comes along.
+        Where this library's R function returns a `problem`, together with R's text (`r_message`).
     """
     where = "" if imputation is None else f"imputation {imputation}: "
     for text in reply.warnings + reply.messages:
         warnings.warn(f"R: {where}{text.strip()}", RWarning, stacklevel=stacklevel)
     value = reply.value
     if isinstance(value, dict) and "problem" in value:
-        problem, r_message = str(value["problem"][0]), str(value["said"][0]).strip()
+        problem, r_message = str(value["problem"][0]), str(value["r_message"][0]).strip()
         r_text = f"\n  R: {r_message}" if r_message else ""
-        raise PredictionError(f"{where}{problem}.{r_text}", r_message=str(value["said"][0]))
+        raise PredictionError(f"{where}{problem}.{r_text}", r_message=str(value["r_message"][0]))
     return value

@@ -19,7 +19,7 @@ def is_linear(fit: MerMod) -> bool:
 
 
 def check_linear(fits: Sequence[MerMod], what: str) -> None:
-    """Refuse what isn't made for generalised models, before R is asked.
+    """Refuse what doesn't hold for generalised models, before R is asked.
 
     Parameters
     ----------

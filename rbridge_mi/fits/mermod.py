@@ -77,7 +77,7 @@ class MerMod:
     index : Index
         Of the frame that the model was fitted to.
     messages : tuple of str
-        Everything that R said while fitting: warnings and messages.
+        R's warnings and messages while fitting.
     imputation : int or None
         The data set (from 1) that it was fitted to, in a list of fits.
 
@@ -198,7 +198,7 @@ class MerMod:
 
     @property
     def optimizer_message(self) -> str:
-        """What the optimizer said at its end."""
+        """The optimizer's last message."""
         return " ".join(self._core["optimizer_message"])
 
     @property
@@ -267,6 +267,11 @@ class MerMod:
         DataFrame
             Columns grp, var1, var2, vcov, sdcor. var2 is missing for a variance, and var1 too for
             the residual, a row that only a fit with a scale has.
+
+        See Also
+        --------
+        MerMod.vcov : The covariance of the fixed effects' estimates.
+        MerModList.varcorr : The mean over several fits.
         """
         return checked(pd.DataFrame(dict(self.answers["mermod_varcorr"])), "varcorr")
 
@@ -277,6 +282,11 @@ class MerMod:
         -------
         DataFrame
             Terms x terms.
+
+        See Also
+        --------
+        MerMod.varcorr : The covariance of the random effects.
+        MerModList.vcov : Pooled over several fits.
         """
         answer = self.answers["mermod_vcov"]
         terms = list(answer["terms"])
@@ -291,11 +301,22 @@ class MerMod:
             Columns grpvar, grp, and one per term. A term that a grouping factor doesn't have is
             missing in its rows. A term keeps its name: if it is called grp or grpvar, the table's
             own column gets an underscore (``grp_``).
+
+        See Also
+        --------
+        MerMod.coef_parts : Its two parts.
+        MerMod.fixef : Fixed effects alone.
+        MerMod.ranef : Random effects alone.
         """
         return beside(*self.coef_parts())
 
     def coef_parts(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the two parts of `coef`: grpvar and grp, and the terms' columns, row by row."""
+        """Return the two parts of `coef`: grpvar and grp, and the terms' columns, row by row.
+
+        See Also
+        --------
+        MerMod.coef : Both in one frame.
+        """
         keys, values = [], []
         for grpvar, table in self.answers["mermod_coef"].items():
             keys.append(pd.DataFrame({"grpvar": grpvar, "grp": table["grp"]}))
@@ -309,6 +330,10 @@ class MerMod:
         -------
         DataFrame
             Columns n_obs, n_lvls, aic, sigma.
+
+        See Also
+        --------
+        MerMod.glance : Likelihood and criteria.
         """
         row = {
             "n_obs": [self.nobs],
@@ -326,6 +351,11 @@ class MerMod:
         DataFrame
             Columns effect, group, term, estimate, std_error, statistic: the fixed effects, then
             standard deviations (``sd__term``) and correlations (``cor__a.b``) of the random ones.
+
+        See Also
+        --------
+        MerMod.glance : One row on the whole model.
+        MerModList.tidy : Pooled over several fits.
         """
         core = self._core
         beta = core["beta"]
@@ -352,6 +382,10 @@ class MerMod:
         DataFrame
             Columns nobs, sigma, log_lik, aic, bic, reml_crit (deviance where the fit is not by
             REML), df_residual.
+
+        See Also
+        --------
+        MerMod.tidy : All estimates.
         """
         core = self._core
         # For a generalised model R's deviance() is another number than -2 log-likelihood.
@@ -370,7 +404,12 @@ class MerMod:
         return checked(pd.DataFrame(row), "glance_reml" if self.reml else "glance_ml")
 
     def convergence(self) -> pd.DataFrame:
-        """One row: is_singular, and messages, all that R said while fitting, joined by "; "."""
+        """Return one row: is_singular, and R's warnings and messages while fitting, joined by "; ".
+
+        See Also
+        --------
+        MerModList.convergence : The same of several fits.
+        """
         row = {"is_singular": [self.is_singular], "messages": ["; ".join(self.messages)]}
         return checked(pd.DataFrame(row), "convergence")
 
@@ -392,6 +431,10 @@ class MerMod:
         ------
         ArgumentError
             The model is a generalised one, whose residual variance depends on the link.
+
+        See Also
+        --------
+        MerModList.r2 : The mean over several fits.
 
         References
         ----------
@@ -420,6 +463,11 @@ class MerMod:
         -------
         Series
             By the frame's index.
+
+        See Also
+        --------
+        MerMod.residuals : What they leave.
+        MerMod.predict : For new data.
         """
         cases = self.answers["mermod_cases"]
         return self._by_row(cases["rows"], cases["fitted"], "fitted")
@@ -431,6 +479,10 @@ class MerMod:
         -------
         Series
             By the frame's index.
+
+        See Also
+        --------
+        MerMod.fitted : The fitted values.
         """
         cases = self.answers["mermod_cases"]
         return self._by_row(cases["residual_rows"], cases["residuals"], "residuals")
@@ -442,6 +494,10 @@ class MerMod:
         -------
         Printed
             Text that shows as it is in a console and in a notebook.
+
+        See Also
+        --------
+        MerMod.tidy : The estimates as a frame.
         """
         return Printed.of(self.answers["mermod_summary"])
 
@@ -490,8 +546,8 @@ class MerMod:
         se_fit : bool
             Add standard errors: of fixed and random effects together, given the covariance
             parameters (Henderson's mixed model equations). lme4 has them since 1.1-34; these are
-            this library's own, as in `MerModList.predict`.
-        **arguments
+            computed by this library, as in `MerModList.predict`.
+        **arguments : object
             Others of ``predict.merMod``, under R's names or with underscores for dots:
             ``random_only``, ``newparams``, ``na_action`` (a name such as "na.omit"), ``type``.
 
@@ -509,6 +565,11 @@ class MerMod:
             An argument that ``predict.merMod`` doesn't have, or that would have no effect.
         PredictionError
             newdata that lack a column or have new levels, with R's text.
+
+        See Also
+        --------
+        MerMod.simulate : Responses with their random variation.
+        MerModList.predict : Pooled over several fits.
 
         References
         ----------
@@ -546,7 +607,7 @@ class MerMod:
         if not se_fit:
             return values
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RWarning)  # the values' own call has warned already
+            warnings.simplefilter("ignore", RWarning)  # the call for the values has warned already
             reply = self.r.call("prediction_parts", **question, observed=False, method=None)
             parts = told(reply, self.imputation)
         errors = pd.Series(
@@ -566,7 +627,7 @@ class MerMod:
             How many.
         seed : int, optional
             As R's argument: ``set.seed(seed)``.
-        **arguments
+        **arguments : object
             Others of ``simulate.merMod``, under R's names or with underscores for dots: ``use_u``,
             ``re_form``, ``newdata``, ``newparams``, ``allow_new_levels``, ``na_action``,
             ``cond_sim``.
@@ -582,6 +643,10 @@ class MerMod:
             An argument that ``simulate.merMod`` doesn't have, or that would have no effect.
         PredictionError
             newdata that lack a column, or have new levels or missing values, with R's text.
+
+        See Also
+        --------
+        MerMod.predict : Expected responses.
 
         Examples
         --------
@@ -629,7 +694,7 @@ class MerMod:
             "Wald" has no intervals for the random part.
         seed : int, optional
             Of the bootstrap: ``set.seed(seed)``.
-        **arguments
+        **arguments : object
             Others of ``confint.merMod``, and of what it calls, ``profile`` or ``bootMer``, under
             R's names or with underscores for dots: ``oldNames``; ``zeta``, ``devtol``, ``maxpts``
             and others of the profile; ``nsim``, ``boot_type``, ``use_u`` of the bootstrap.
@@ -646,6 +711,10 @@ class MerMod:
         ArgumentError
             A term that isn't there, a level outside of 0 to 1, or an argument that has no effect
             with this method.
+
+        See Also
+        --------
+        MerMod.tidy : Estimates and standard errors.
         """
         check_known([method], tuple(_CONFINT), "method")
         check_level(level, "level")
@@ -708,6 +777,10 @@ class MerMod:
         ArgumentError
             Fits of another response, weights or offset, or to other rows or data, naming which. R
             asks only for the same number of rows and the same names in the call.
+
+        See Also
+        --------
+        compare : Compare models of several data sets.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Multiple imputation by Amelia: what is asked of it."""
+"""Multiple imputation by Amelia: its arguments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AmeliaImputer:
     """Multiple imputation by Amelia: ``Amelia::amelia(x, m, ...)``.
 
     Every argument but `rng` is R's, with `_` for `.` in its name; None, where it is the default,
-    leaves R's own default.
+    leaves R's default.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class AmeliaImputer:
     splinetime : int from 0 to 6, optional
         Degrees of freedom of smoothing splines of time.
     intercs : bool, optional
-        Whether each cross-section has a course over time of its own (with ``polytime=0``, an
+        Whether each cross-section has a separate course over time (with ``polytime=0``, an
         intercept).
     priors : table, optional
         A row per prior: row (0 for all missing cells of the column), column, mean and standard
@@ -93,10 +93,10 @@ class AmeliaImputer:
         All of these arguments, as an earlier call of ``amelia()`` kept them.
     rng : {"r", "streams"}
         "r": R's one stream of random numbers, as in ``set.seed(seed); amelia(...)``. "streams":
-        each imputation has a stream of its own (L'Ecuyer et al. 2002), so that any number of
+        each imputation has a separate stream (L'Ecuyer et al. 2002), so that any number of
         processes gives the same data sets; they are others than those of "r".
     **arguments : object
-        The same arguments under R's own names, as in ``**{"max.resample": 10}``. Not taken:
+        The same arguments under R's names, as in ``**{"max.resample": 10}``. Not taken:
         ``frontend`` (a window), and ``parallel``, whose processes ignore the seed.
 
     Raises
@@ -211,7 +211,7 @@ class AmeliaImputer:
         n_jobs : int, optional
             With ``rng="streams"``: processes, as joblib counts them.
         isolate : bool
-            Run Amelia in a process of its own, so that a crash of R, or a kill for want of memory,
+            Run Amelia in a separate process, so that a crash of R, or a kill for want of memory,
             is an `RWorkerLost` here, and no end of this process. Same bits.
         timeout : float, optional
             Seconds that Amelia may take in such a process (with ``rng="streams"``: for one
@@ -224,6 +224,7 @@ class AmeliaImputer:
         Returns
         -------
         ImputedData
+            The original and the m completed data sets.
 
         Raises
         ------
@@ -238,7 +239,7 @@ class AmeliaImputer:
 
         See Also
         --------
-        ImputedData : What comes of it.
+        ImputedData : The completed data sets.
         """
         check_frame_for_r(data)
         check_timeout(timeout)
@@ -257,7 +258,7 @@ class AmeliaImputer:
             progress=r"-- Imputation \d+ --",
             keep_r=keep_r,
         )
-        # R's one stream: amelia() keeps all of its data sets until the last is made.
+        # R's one stream: amelia() keeps all of its data sets until it returns.
         values = data.size if self.rng == "r" else int(data.isna().to_numpy().sum())
         check_memory(self.m, 8 * values + _EACH, "imputations")
         parts = impute_by(call, data, rng=self.rng, n_jobs=n_jobs, isolate=isolate, timeout=timeout)

@@ -67,7 +67,7 @@ ARGUMENTS = (
 _COLUMNS = tuple(x.name for x in ARGUMENTS if x.kind == "columns")
 _COLUMN = tuple(x.name for x in ARGUMENTS if x.kind == "column")
 _TABLES = {x.name: x for x in ARGUMENTS if x.kind == "table"}
-# An arglist brings its own of all but these, and Amelia then ignores what else was given.
+# An arglist has values of all other arguments, and Amelia then ignores those that are given.
 _BESIDE_ARGLIST = ("arglist", "p2s", "incheck", "collect")
 
 # What helps, by Amelia's code; what `for_r` refuses by name never gets one.

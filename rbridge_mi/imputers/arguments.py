@@ -79,6 +79,7 @@ def under_r_names(
     Returns
     -------
     dict
+        Values by R's names.
 
     Raises
     ------
@@ -112,6 +113,7 @@ def check_kinds(given: dict[str, Any], arguments: Sequence[Argument]) -> dict[st
     Returns
     -------
     dict
+        The checked values by R's names.
 
     Raises
     ------
@@ -152,6 +154,7 @@ def columns_named(argument: Argument, value: Any) -> list[str]:
     Returns
     -------
     list of str
+        Empty where the argument names no columns.
     """
     if argument.kind == "table":
         at = argument.column_at - 1

@@ -38,7 +38,7 @@ class BootstrapImputer:
         Number of samples. Five, as for imputations, give a rough standard error; 200 a good one.
     cluster : str, optional
         Draw whole groups (schools, say; of nested ones the highest) with replacement, each draw
-        under a label of its own, as a model with groups needs. Without it rows are drawn one by
+        under a separate label, as a model with groups needs. Without it rows are drawn one by
         one, as in merTools' vignette, and that is right only for a model without groups: a row
         that is drawn twice looks like two rows that agree, so that the variance between groups
         comes out far too large (with 60 groups of 5 rows and no such variance at all, an SD of
@@ -48,6 +48,11 @@ class BootstrapImputer:
     ------
     ArgumentError
         A cluster column that isn't there or has missing values; more samples than memory holds.
+
+    See Also
+    --------
+    AmeliaImputer : Multiple imputation.
+    ImputedData : The samples; their results are pooled by their spread.
 
     References
     ----------
@@ -78,6 +83,11 @@ class BootstrapImputer:
         Returns
         -------
         ImputedData
+            The original and the m samples; its `kind` is "bootstrap".
+
+        See Also
+        --------
+        ImputedData : The samples.
         """
         check_frame_for_r(data)
         seed = check_seed(seed)

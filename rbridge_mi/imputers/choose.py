@@ -47,11 +47,12 @@ def impute(
         Of `AmeliaImputer.impute`; the bootstrap has no need of `isolate` and `timeout`, and no R
         object to keep.
     **arguments : object
-        Amelia's own, which the bootstrap does without where "auto" falls back on it.
+        Of Amelia; they are left out where "auto" falls back on the bootstrap.
 
     Returns
     -------
     ImputedData
+        Made by the engine that its `method` names.
 
     Raises
     ------
@@ -62,7 +63,8 @@ def impute(
 
     See Also
     --------
-    AmeliaImputer, BootstrapImputer
+    AmeliaImputer : Multiple imputation by Amelia.
+    BootstrapImputer : Bootstrap samples.
 
     Examples
     --------

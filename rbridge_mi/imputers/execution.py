@@ -59,7 +59,7 @@ class EngineCall:
     progress : str
         A regular expression for the line that R prints when it begins an imputation.
     keep_r : bool
-        Keep the engine's own R object.
+        Keep the engine's R object.
     """
 
     label: str
@@ -122,7 +122,9 @@ def impute_by(
     data : DataFrame
     rng : {"r", "streams"}
         One call that makes all data sets, or one for each of them.
-    n_jobs, isolate, timeout
+    n_jobs : int, optional
+    isolate : bool
+    timeout : float, optional
         As in `processes.running`.
 
     Returns
@@ -269,7 +271,7 @@ def _trace(answer: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _column_models(answer: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ColumnModel]]:
-    """Each column with its model; R tells each model once, with the columns that it imputes."""
+    """Pair each column with its model; R lists each model once, with the columns it imputes."""
     for model in answer:
         predictors = tuple(map(str, model["predictors"]))
         level = None if model["level"] is None else str(model["level"][0])
@@ -332,6 +334,7 @@ def joined_cells(data: pd.DataFrame, parts: Sequence[Imputations]) -> dict[str, 
     Returns
     -------
     dict
+        For each column, its rows and its values.
 
     Raises
     ------
@@ -364,7 +367,7 @@ def completed(
     notes: Sequence[str] = (),
     conditions: Sequence[str] = (),
 ) -> ImputedData:
-    """Make the data sets, and warn of what R and the engine's reader said of them.
+    """Make the data sets, and pass on the warnings of R and of the engine's reader.
 
     Parameters
     ----------
@@ -382,6 +385,7 @@ def completed(
     Returns
     -------
     ImputedData
+        With the warnings and the notes of all calls.
     """
     stored, all_notes = _restored(data, cells)
     all_notes += dict.fromkeys(text for x in parts for text in x.notes)

@@ -60,7 +60,7 @@ def _plain(values: Any) -> np.ndarray[Any, Any]:
     if isinstance(values, pd.api.extensions.ExtensionArray):
         values = values.to_numpy(dtype=np.float64, na_value=np.nan)
     array = np.asarray(values, dtype=np.float64)
-    # R's NA is a NaN that warns when it is cast; numpy's own doesn't.
+    # R's NA is a NaN that warns when it is cast; numpy's NaN does not.
     doubles: np.ndarray[Any, Any] = np.where(np.isnan(array), np.nan, array)
     return doubles
 
@@ -78,7 +78,7 @@ def _categories(column: pd.Series[Any], labels: Any) -> Any:
 
 
 def _booleans(column: pd.Series[Any], values: list[np.ndarray[Any, Any]]) -> Restored:
-    """R's logicals come back as doubles; unless told otherwise (noms), Amelia imputes 0.37."""
+    """Restore logicals, which R returns as doubles; without `noms` Amelia imputes 0.37, say."""
     dtype = column.dtype
     if all(np.isin(x, (0.0, 1.0)).all() for x in values):
         return Restored(dtype, [pd.array(x == 1.0, dtype=dtype) for x in values])

@@ -30,7 +30,7 @@ def advise(
     - *Too few imputations*: fewer than 1 + (fmi / 0.05)^2 / 2, fmi the largest (von Hippel 2020).
     - *Random slopes, imputed without the groups*: the model of an incomplete column neither told
       the groups apart, nor had the slope variable's group mean among its columns (`imp.saw`; of
-      data sets that were made elsewhere that isn't known).
+      data sets that were imputed elsewhere that isn't known).
     - *A group-level column imputed row by row*: constant in every group as observed, but not as
       imputed.
     - *A derived column not recomputed*: where the data are complete it is a group mean (or the
@@ -56,7 +56,7 @@ def advise(
 
 def _broken_groups(fit: MerMod, data: ImputedData) -> Iterator[str]:
     """Name grouping factors whose groups the bootstrap samples tear, or put together."""
-    if "cluster" not in data.settings:  # the samples were made elsewhere
+    if "cluster" not in data.settings:  # the samples were drawn elsewhere
         return
     cluster = data.settings["cluster"]
     if cluster is None:
@@ -161,7 +161,7 @@ def _row_by_row(data: ImputedData, columns: Sequence[str], groups: Sequence[str]
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What a column may have been made from: in words, in pandas, from what, by which group.
+    """How a column may have been computed: as a text, in pandas, from what, by which group.
 
     `make` gives one column, or several of which the column is a linear combination.
     """
@@ -229,7 +229,7 @@ def _line(values: Floats, target: Floats, spread: float, units: int) -> Floats |
 
 
 def _spelled(recipe: _Recipe, line: Floats, data: pd.DataFrame) -> tuple[str, str]:
-    """Return the recipe with its constant and factors, in words and in pandas."""
+    """Return the recipe with its constant and factors, as a text and in pandas."""
     constant, factors = float(line[0]), line[1:]
     if recipe.powers:
         parts = [f"{b:.10g} * {x}" for b, x in zip(factors, recipe.powers, strict=True)]
@@ -250,7 +250,7 @@ def _spelled(recipe: _Recipe, line: Floats, data: pd.DataFrame) -> tuple[str, st
 
 
 def _may_come_from(name: str, recipe: _Recipe, data: pd.DataFrame) -> bool:
-    """Of two columns that are copies of each other the one nearer to mean 0 was made."""
+    """Tell whether a column may be derived; of two copies, the one nearer to mean 0 is."""
     (source,) = recipe.sources
     if recipe.code != _column(source):
         return True

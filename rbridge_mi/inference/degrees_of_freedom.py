@@ -31,10 +31,10 @@ def complete_df(
     ----------
     dfcom : {"residual", "satterthwaite", "kenward-roger"}, float, or None
         None is "residual" where the model has a scale, and infinite where it has none
-        (`default_dfcom`). "residual": the fits' own (nobs minus all parameters), the least of them,
-        as mice does. The small-sample ones are computed by R for each fit (lmerTest's
+        (`default_dfcom`). "residual": the least of the fits' nobs minus all parameters, as mice
+        does. The small-sample ones are computed by R for each fit (lmerTest's
         ``contest1D``, pbkrtest's ``ddf_Lb``; for a joint test lmerTest's ``contestMD``) and
-        averaged. Kenward and Roger's are made for REML: fits by ML are refitted by it, as pbkrtest
+        averaged. Kenward and Roger's are for REML: fits by ML are refitted by it, as pbkrtest
         does, with a warning.
     fits : sequence of MerMod
         Of one model.
@@ -58,7 +58,7 @@ def complete_df(
     See Also
     --------
     plain_df : Where R need not be asked.
-    rbridge_mi.pooling.barnard_rubin_df : What is made of them.
+    rbridge_mi.pooling.barnard_rubin_df : The pooled df that depend on them.
     """
     if not is_small_sample(dfcom):
         return plain_df(dfcom, fits)

@@ -42,7 +42,7 @@ def linear_rows(
     terms : sequence of str
         Names of the coefficients, in their order.
     rhs : float or array-like, optional
-        Right-hand sides of a matrix; 0 by default. Text has its own.
+        Right-hand sides of a matrix; 0 by default. Text contains its right-hand sides.
 
     Returns
     -------

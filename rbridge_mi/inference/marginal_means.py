@@ -108,7 +108,7 @@ def marginal_means(
     grids = [question.ask(fit, "marginal_means") for fit in fits]
     levels = [pd.DataFrame(dict(x["levels"])) for x in grids]
     for fit, levels_of_fit in zip(fits, levels, strict=True):
-        # Covariates of the grid may stand at each data set's own mean; levels must be the same.
+        # Covariates of the grid may stand at the mean of each data set; levels must be the same.
         texts = levels_of_fit.select_dtypes(exclude="number").astype(str)
         if len(levels_of_fit) != len(levels[0]) or not texts.equals(
             levels[0].select_dtypes(exclude="number").astype(str)
@@ -149,7 +149,7 @@ def marginal_means(
 def _pooled(
     fits: Sequence[MerMod], rule: PoolingRule, dfcom: Any, conf_level: float, grids: Sequence[Any]
 ) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
-    """Pool the columns; and tell which means every fit can estimate: others are missing."""
+    """Pool the columns, and mark the means that every fit can estimate: others are missing."""
     q = np.array([x["estimate"] for x in grids])
     u = np.maximum(np.array([x["variance"] for x in grids]), 0)
     usable = np.isfinite(q).all(axis=0)

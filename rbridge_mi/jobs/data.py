@@ -70,7 +70,7 @@ class DataFile:
 
 
 def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None:
-    r"""Read the file, and add its mistakes to the list; None where no frame can be made.
+    r"""Read the file, and add its mistakes to the list; None where it holds no frame.
 
     Parameters
     ----------
@@ -463,7 +463,7 @@ def _spread(values: Any, holes: np.ndarray[Any, np.dtype[np.bool_]]) -> pd.Serie
     return part.reindex(range(len(holes)))
 
 
-# -- Parquet's own types ---------------------------------------------------------------------
+# -- the types of Parquet --------------------------------------------------------------------
 
 
 def _recast(cells: pd.Series[Any], column: ColumnSpec) -> tuple[pd.Series[Any], str]:

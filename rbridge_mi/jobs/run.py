@@ -53,7 +53,7 @@ _DFCOM_NEEDS = {"satterthwaite": "lmerTest", "kenward-roger": "pbkrtest"}
 
 @dataclass(frozen=True)
 class Checked:
-    """A job in which no mistake was found, its data, and its folder."""
+    """A job without mistakes, its data, and its folder."""
 
     name: str
     sha256: str
@@ -83,7 +83,7 @@ class JobResult:
 
 @dataclass
 class _Clock:
-    """Seconds per stage; they are told in `run.json` and nowhere else."""
+    """Seconds per stage; they are written to `run.json` and nowhere else."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -175,7 +175,7 @@ def run_job(
     path : path
         The job, a TOML file; ``examples/hsb.toml`` shows one.
     out : path, optional
-        The folder to write, instead of the job's own ``output.folder``. It appears when all is
+        The folder to write, instead of the job's ``output.folder``. It appears when all is
         written; one that is there is replaced only if an earlier run wrote all that is in it.
     data_root : path, optional
         The folder that ``data.path`` is relative to and must stay in: by default the job file's.
@@ -250,7 +250,7 @@ def _run(
         if job.imputation.engine != "none":
             with clock.stage("impute"):
                 isolated = job.model.isolate or job.model.timeout is not None
-                if n_jobs is not None and not isolated:  # isolated fits start their own
+                if n_jobs is not None and not isolated:  # isolated fits start their workers
                     start_workers(n_jobs)
                 imp = _impute(checked, tell)
         tell(f"fitting: {'1 model' if imp is None else f'{imp.m} models'}, {job.model.formula}")
@@ -287,7 +287,7 @@ def _now() -> str:
 
 
 def _text_at(given: Mapping[str, Any], section: str, key: str) -> str | None:
-    """Return a path of the job, also of one with mistakes elsewhere, so that all are told."""
+    """Return a path of the job, also where it has mistakes elsewhere, so that all are listed."""
     table = given.get(section)
     value = table.get(key) if isinstance(table, Mapping) else None
     return value if isinstance(value, str) and value.strip() else None
@@ -324,7 +324,7 @@ def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) 
     except (RNotFoundError, RPackageError):
         if not mistakes:
             raise
-        # Without R the formula can't be checked; the mistakes found are told all the same.
+        # Without R the formula can't be checked; the other mistakes are listed all the same.
         return
     dfcom = job.pooling.dfcom
     if isinstance(dfcom, str) and dfcom in _DFCOM_NEEDS:
@@ -379,7 +379,7 @@ def _check_engine(
 
 
 def _stack() -> Diagnosis:
-    """Return what the numbers will come from, without which they could not be made again."""
+    """Return what the numbers will come from, without which they could not be repeated."""
     stack = diagnose()
     if not stack.r:
         raise RBridgeError("; ".join(" ".join(x) for x in stack.problems))
@@ -392,7 +392,7 @@ def _stack() -> Diagnosis:
 
 @contextmanager
 def _collect_warnings(conditions: list[str], tell: Say) -> Iterator[None]:
-    """Keep every warning, in order, instead of printing it; tell each text once."""
+    """Keep every warning, in order, instead of printing it; show each text once."""
     with warnings.catch_warnings():
 
         def show(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a job file may say; all of it is checked, and every mistake found, before any work.
+"""What a job file may say; all of it is checked, and every mistake listed, before any work.
 
 ========== ==============================================================================
 [data]     path, format, columns (name = type), missing, delimiter, decimal, encoding
@@ -97,7 +97,7 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class ImputationSpec:
-    """The engine, its arguments under R's names, and whether it runs in a process of its own."""
+    """The engine, its arguments under R's names, and whether it runs in a separate process."""
 
     engine: str
     m: int = 5
@@ -109,7 +109,7 @@ class ImputationSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The arguments of `Lmer`, and whether it is fitted in a process of its own."""
+    """The arguments of `Lmer`, and whether it is fitted in a separate process."""
 
     formula: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -168,6 +168,7 @@ def parse_job(given: Mapping[str, Any], mistakes: Mistakes) -> Job | None:
     Returns
     -------
     Job or None
+        None where anything was added to `mistakes`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The tables that a job can write: the name of each, and how it is made.
+"""The tables that a job can write: the name of each, and how it is computed.
 
 A new table is one line of `JOB_TABLES`. Which names a job file may list follows from it.
 """
@@ -50,7 +50,7 @@ Results = ListResults | FitResults
 
 @dataclass(frozen=True)
 class JobTable:
-    """A table by its name in job files, and how it is made of either kind of results.
+    """A table by its name in job files, and how it is computed from either kind of results.
 
     A table that has a meaning for one kind only has no maker for the other.
     """

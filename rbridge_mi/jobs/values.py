@@ -64,7 +64,7 @@ class Mistakes(list[tuple[str, str]]):
 
 
 class Table:
-    """A table of the job file, read key by key; what nobody asked for is unknown."""
+    """A table of the job file, read key by key; keys that were never read are unknown."""
 
     def __init__(self, key: str, value: Any, mistakes: Mistakes) -> None:
         self.key = key
@@ -125,7 +125,7 @@ class Table:
         self.done()
 
     def done(self) -> None:
-        """Report the keys that nobody asked for."""
+        """Report the keys that were never read."""
         for name in self.given:
             if name in self._valid or name in self._refused:
                 continue

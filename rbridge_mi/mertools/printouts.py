@@ -94,7 +94,7 @@ def _error_terms(fits: Sequence[MerMod], digits: int) -> list[str]:
             for i in range(size)
         ]
     stats = numbers.model_rand_eff_stats(fits)
-    # merTools' own test for a correlation.
+    # The test by which merTools recognises a correlation.
     stats = stats[~stats["term"].str.contains("cor_", regex=False)]
     residual = stats["group"] == "Residual"
     sds = [*stats.loc[~residual, "estimate"], *stats.loc[residual, "estimate"]]

@@ -1,4 +1,4 @@
-"""The codings of a model's factors (``contrasts``), as R is told of them."""
+"""The codings of a model's factors (``contrasts``), as they are passed to R."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Model(Protocol):
         ...
 
     def r_call(self) -> str:
-        """Return the call in R's words, for messages."""
+        """Return the call as R code, for messages."""
         ...
 
     def specification(self, data: pd.DataFrame) -> dict[str, Any]:
@@ -271,7 +271,7 @@ class _FitTask:
 class _RemoteFit:
     """One fit in another process; its tables come back as plain data.
 
-    From an isolated process R's object comes back too: if it were made here later on, it could do
+    From an isolated process R's object comes back too: if it were fitted here later on, it could do
     what the isolation is to prevent. For the same reason no order of effects is compared then.
     """
 
@@ -310,7 +310,7 @@ class _Fits:
     columns : sequence of str, or None
         Those that a fit needs; None for all.
     plan : RObject, optional
-        The plan, if it was made already; otherwise the first data set's is made, and kept.
+        The plan, if there is one already; otherwise the first data set's is computed, and kept.
     """
 
     def __init__(
@@ -340,10 +340,10 @@ class _Fits:
         # R's output is captured per turn, so a verbose model's fits get a turn each.
         numbers = list(parts)
         turns = [[x] for x in numbers] if self._model.verbose else [numbers]
-        begun: dict[Number, Begun] = dict(refused)
+        pending: dict[Number, Begun] = dict(refused)
         for turn in turns:
-            begun |= self._begin_turn({i: parts[i] for i in turn})
-        return [begun[i] for i in pieces]
+            pending |= self._begin_turn({i: parts[i] for i in turn})
+        return [pending[i] for i in pieces]
 
     def _begin_turn(self, parts: Mapping[Number, _Part]) -> dict[Number, Begun]:
         if not parts:

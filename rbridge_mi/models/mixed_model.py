@@ -25,7 +25,7 @@ Column: TypeAlias = (
 
 
 class MixedModel:
-    """The base of the models; each is a frozen dataclass with these fields and its own.
+    """The base of the models; each is a frozen dataclass that adds further fields.
 
     A model names lme4's function that fits it (`fitter`) and that makes its ``control``
     (`control_maker`), and the arguments that only it has (`own_arguments`).
@@ -103,7 +103,7 @@ class MixedModel:
             to the hsb data). Without, ``fit.r`` is fitted again here when it is first asked for:
             the same bits, but later.
         isolate : bool
-            Fit in a process of its own, so that a crash of R, or a kill for want of memory, raises
+            Fit in a separate process, so that a crash of R, or a kill for want of memory, raises
             `RWorkerLost` here, and does not end this process. The bits are the same. It takes some
             3 s for the first such call, which starts the process, and 0.1 s for those that follow.
             In a list, a fit that was lost is run once more; lost again it counts as failed, see
@@ -160,9 +160,11 @@ class MixedModel:
         )
 
     def r_call(self) -> str:
-        """Return the call in R's words, for messages."""
-        own = "".join(f", {name} = {_in_r(value)}" for name, value in self.own_arguments().items())
-        return f"lme4::{self.fitter}({self.formula}{own})"
+        """Return the call as R code, for messages."""
+        arguments = "".join(
+            f", {name} = {_in_r(value)}" for name, value in self.own_arguments().items()
+        )
+        return f"lme4::{self.fitter}({self.formula}{arguments})"
 
     def specification(self, data: pd.DataFrame) -> dict[str, Any]:
         """Return what R has to know beside the data; see ``plan_model`` in r/models/fitting.R.

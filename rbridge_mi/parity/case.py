@@ -1,4 +1,4 @@
-"""The cases of the parity suite: plain data, from which both sides are made."""
+"""The cases of the parity suite: plain data, from which both programs are written."""
 
 from __future__ import annotations
 

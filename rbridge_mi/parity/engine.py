@@ -271,7 +271,7 @@ def model_answers(case: ModelCase, frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _anova(fit: MerMod, other: MerMod, refit: bool) -> pd.DataFrame:
-    """The table; where this library refuses what R refuses, too, R's refusal."""
+    """Return the table, or raise R's error where both this library and R refuse."""
     try:
         return compared(fit.anova(other, refit=refit))
     except ArgumentError:

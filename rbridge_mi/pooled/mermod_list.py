@@ -108,7 +108,7 @@ class MerModList(Sequence[MerMod]):
             infinite), as in mice: nobs minus all parameters, too many where there are few groups.
             "satterthwaite" and "kenward-roger": per coefficient, by lmerTest and pbkrtest, the mean
             over the fits; standard errors stay lme4's. Kenward and Roger's take time and memory
-            that grow with the square of nobs, and are made for REML: of fits by ML they are those
+            that grow with the square of nobs, and are for REML: of fits by ML they are those
             of refits by it, with a warning. Or a number; ``math.inf`` gives Rubin's (1987).
         conf_level : float
             Of the intervals.
@@ -143,7 +143,7 @@ class MerModList(Sequence[MerMod]):
 
     @property
     def pooled_by_default(self) -> PooledMerMod:
-        """What `pool` gives by default, made once: the pooled tables are copies of its tables."""
+        """The default of `pool`, computed once: the pooled tables are copies of its tables."""
         return self._pooled
 
     @cached_property
@@ -162,6 +162,11 @@ class MerModList(Sequence[MerMod]):
         -------
         DataFrame
             term, estimate.
+
+        See Also
+        --------
+        MerModList.pool : With standard errors and tests.
+        MerMod.fixef : Of one fit.
         """
         if by_imputation:
             return self._stack(MerMod.fixef, "fixef")
@@ -182,6 +187,11 @@ class MerModList(Sequence[MerMod]):
         -------
         DataFrame
             grpvar, term, grp, condval, condsd.
+
+        See Also
+        --------
+        PooledMerMod.ranef_intervals : With intervals.
+        MerMod.ranef : Of one fit.
         """
         if by_imputation:
             return self._stack(MerMod.ranef, "ranef")
@@ -199,6 +209,10 @@ class MerModList(Sequence[MerMod]):
         -------
         DataFrame
             grp, var1, var2, vcov, sdcor: SDs and correlations are those of the mean matrices.
+
+        See Also
+        --------
+        MerMod.varcorr : Of one fit.
         """
         if by_imputation:
             return self._stack(MerMod.varcorr, "varcorr")
@@ -218,6 +232,10 @@ class MerModList(Sequence[MerMod]):
             Terms x terms. With `by_imputation`: imputation, term, a column per term. A term keeps
             its name: if it is called imputation or term, the column that is about all terms gets an
             underscore (``term_``).
+
+        See Also
+        --------
+        MerMod.vcov : Of one fit.
         """
         if not by_imputation:
             return self._pooled.vcov.copy()
@@ -237,6 +255,10 @@ class MerModList(Sequence[MerMod]):
         -------
         DataFrame
             Columns as in `MerMod.coef`; with `by_imputation`, imputation before them.
+
+        See Also
+        --------
+        MerMod.coef : Of one fit.
         """
         parts = [fit.coef_parts() for fit in self.fits]
         keys, values = stacked([x[0] for x in parts]), stacked([x[1] for x in parts])
@@ -262,6 +284,10 @@ class MerModList(Sequence[MerMod]):
         ------
         ArgumentError
             With ``by_imputation=False``.
+
+        See Also
+        --------
+        MerMod.model_info : Of one fit.
         """
         _only_by_imputation(by_imputation, "model_info")
         return self._stack(MerMod.model_info, "model_info")
@@ -283,6 +309,10 @@ class MerModList(Sequence[MerMod]):
         ------
         ArgumentError
             With ``by_imputation=False``.
+
+        See Also
+        --------
+        MerMod.glance : Of one fit.
         """
         _only_by_imputation(by_imputation, "glance")
         return self._stack(MerMod.glance)
@@ -299,6 +329,11 @@ class MerModList(Sequence[MerMod]):
         -------
         DataFrame
             effect, group, term, estimate, std_error, statistic.
+
+        See Also
+        --------
+        MerModList.pool : With other rules and degrees of freedom.
+        MerMod.tidy : Of one fit.
         """
         return self._stack(MerMod.tidy, "tidy") if by_imputation else self._pooled.tidy()
 
@@ -314,16 +349,25 @@ class MerModList(Sequence[MerMod]):
         -------
         DataFrame
             The columns of `MerMod.r2`.
+
+        See Also
+        --------
+        MerMod.r2 : Of one fit.
         """
         return self._stack(MerMod.r2, "r2") if by_imputation else self._pooled.r2.copy()
 
     def convergence(self) -> pd.DataFrame:
-        """List which fits are singular, and what lme4 and its optimizer said of them.
+        """List which fits are singular, and what lme4 and its optimizer reported of them.
 
         Returns
         -------
         DataFrame
             One row per fit: imputation, is_singular, messages.
+
+        See Also
+        --------
+        PooledMerMod.diagnostics : With how far the results depend on the imputations.
+        MerMod.convergence : Of one fit.
         """
         return self._stack(MerMod.convergence, "convergence")
 
@@ -344,6 +388,11 @@ class MerModList(Sequence[MerMod]):
         ------
         ArgumentError
             For bootstrap samples, which have other rows each.
+
+        See Also
+        --------
+        MerModList.predict : For new data.
+        MerMod.fitted : Of one fit.
         """
         return self._columns(MerMod.fitted, by_imputation)
 
@@ -364,6 +413,11 @@ class MerModList(Sequence[MerMod]):
         ------
         ArgumentError
             For bootstrap samples, which have other rows each.
+
+        See Also
+        --------
+        MerModList.fitted : The fitted values.
+        MerMod.residuals : Of one fit.
         """
         return self._columns(MerMod.residuals, by_imputation)
 
@@ -385,7 +439,7 @@ class MerModList(Sequence[MerMod]):
         Parameters
         ----------
         newdata : DataFrame, optional
-            With the columns of the formula; by default each fit's own (completed) rows.
+            With the columns of the formula; by default the (completed) rows of each fit.
         re_form : str, optional
             Random effects to include: all by default; "NA" or "~0" for none; or a formula such as
             "~(1 | schid)".
@@ -423,7 +477,7 @@ class MerModList(Sequence[MerMod]):
 
         See Also
         --------
-        MerMod.predict : R's own predictions, of one fit.
+        MerMod.predict : R's predictions, of one fit.
 
         References
         ----------
@@ -465,6 +519,10 @@ class MerModList(Sequence[MerMod]):
         -------
         Printed
             A text.
+
+        See Also
+        --------
+        PooledMerMod.summary : After `pool` with other rules.
         """
         lines = [str(self._pooled.summary()), "", "Fits:"]
         for fit in self.fits:

@@ -156,7 +156,7 @@ class PooledMerMod:
         ArgumentError
             A hypothesis that can't be read, or that follows from the others.
         PoolingError
-            For bootstrap samples, which D1 isn't made for.
+            For bootstrap samples, for which D1 does not hold.
 
         See Also
         --------
@@ -238,7 +238,7 @@ class PooledMerMod:
     ) -> pd.DataFrame:
         """Estimated marginal means, or contrasts of them: ``emmeans::emmeans(fit, specs, at=...)``.
 
-        emmeans makes its reference grid for every fit, from that fit's own data (numeric covariates
+        emmeans makes a reference grid for every fit, from the data of that fit (numeric covariates
         stand at their mean there, unless given in `at`); the m estimates are pooled by Rubin's
         rules.
 
@@ -391,6 +391,10 @@ class PooledMerMod:
         ------
         ArgumentError
             A conf_level that can't be.
+
+        See Also
+        --------
+        MerModList.ranef : The random effects of the same fits.
         """
         level = self.conf_level if conf_level is None else conf_level
         return ranef_intervals(self.ranef, level)
@@ -422,6 +426,10 @@ class PooledMerMod:
         Diagnostics
             `coefficients` (fmi with interval, Monte Carlo errors by jackknife, imputations needed),
             `fits` (convergence, singularity, messages) and `advice`, which is warned of, too.
+
+        See Also
+        --------
+        MerModList.convergence : What lme4 reported of each fit.
 
         References
         ----------
@@ -472,6 +480,10 @@ class PooledMerMod:
         -------
         Printed
             A text.
+
+        See Also
+        --------
+        MerModList.summary : The same, with a line per fit.
         """
         return Printed.of(summary_lines(self))
 

@@ -42,8 +42,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ArgumentError
-from . import _arrays
-from ._arrays import Floats
+from . import arrays
+from .arrays import Floats
 from .rubin import pool_scalars
 from .scales import FISHER_Z, LOG, LOGIT, Scale
 
@@ -59,7 +59,7 @@ class PooledComponents:
     Attributes
     ----------
     estimate, std_error, conf_low, conf_high : ndarray of shape () or (p,)
-        In the parameter's own units; `std_error` by the delta method. The interval is that of the
+        In the units of the parameter; `std_error` by the delta method. The interval is that of the
         link scale, carried back, and so not symmetric.
     df, riv, lambda_, fmi : ndarray of shape () or (p,)
         As in `pool_scalars`, on the link scale.
@@ -128,7 +128,7 @@ def pool_sd(
 
     See Also
     --------
-    pool_covariance : The point estimates that `center` is made for.
+    pool_covariance : The point estimates that `center` may be.
     pool_cor : The same for correlations.
     pool_icc : The same for intraclass correlations.
 
@@ -194,7 +194,7 @@ def pool_cor(
 
     See Also
     --------
-    pool_covariance : The point estimates that `center` is made for.
+    pool_covariance : The point estimates that `center` may be.
     pool_sd : The same for standard deviations.
 
     Examples
@@ -292,7 +292,7 @@ def pool_on_scale(
     scale : Scale
         One of ``rbridge_mi.pooling.scales``.
     values : array_like of shape (m,) or (m, p)
-        The parameters, in their own units.
+        The parameters, untransformed.
     variances : array_like of the shape of `values`
         Each fit's sampling variances, as in `pool_sd`.
     variances_on : {"natural", "link"}
@@ -326,9 +326,9 @@ def pool_on_scale(
     """
     if variances_on not in ("natural", "link"):
         raise ArgumentError(f"variances_on: {variances_on!r}; use 'natural' or 'link'")
-    x = _arrays.stacked(scale.name, values, missing=scale is FISHER_Z)
+    x = arrays.stacked(scale.name, values, missing=scale is FISHER_Z)
     u = np.asarray(variances, dtype=np.float64)
-    _arrays.same_shape("variances", u, x.shape, scale.name)
+    arrays.same_shape("variances", u, x.shape, scale.name)
     outside = (x < scale.low) | (x > scale.high)
     if outside.any():
         raise ArgumentError(
@@ -376,11 +376,11 @@ def _point_estimate(
     """Return `center`; without one, the mean on the scale, or the plain average at the boundary."""
     if center is None:
         undefined = np.isnan(x).all(axis=0)
-        average = _root_mean_square if scale is LOG else _arrays.mean
+        average = _root_mean_square if scale is LOG else arrays.mean
         plain = np.where(undefined, np.nan, average(np.where(undefined, 0.5, x)))
-        return np.asarray(np.where(usable, scale.back(_arrays.mean(scale.there(safe))), plain))
+        return np.asarray(np.where(usable, scale.back(arrays.mean(scale.there(safe))), plain))
     point = np.asarray(center, dtype=np.float64)
-    _arrays.same_shape("center", point, x.shape[1:], scale.name)
+    arrays.same_shape("center", point, x.shape[1:], scale.name)
     if (usable & ~scale.inside(point)).any():
         raise ArgumentError(
             f"center: {point.tolist()} holds a {scale.name} on or outside its boundary "
@@ -390,4 +390,4 @@ def _point_estimate(
 
 
 def _root_mean_square(array: Floats) -> Floats:
-    return np.asarray(np.sqrt(_arrays.mean(array * array)))
+    return np.asarray(np.sqrt(arrays.mean(array * array)))

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ArgumentError
-from . import _arrays
-from ._arrays import Floats
+from . import arrays
+from .arrays import Floats
 from .rubin import PooledScalars, pool_scalars
 from .tails import special
 
@@ -97,9 +97,9 @@ def monte_carlo_errors(
     >>> round(float(errors.estimate), 6)  # sqrt(1 / 3)
     0.57735
     """
-    q = _arrays.stacked("estimates", estimates)
-    u = _arrays.variances_stacked("variances", variances)
-    _arrays.same_shape("variances", u, q.shape, "estimates")
+    q = arrays.stacked("estimates", estimates)
+    u = arrays.variances_stacked("variances", variances)
+    arrays.same_shape("variances", u, q.shape, "estimates")
     m = q.shape[0]
     if m < 3:
         raise ArgumentError(f"estimates: a jackknife over {m} imputations; draw at least 3")
@@ -152,9 +152,9 @@ def fmi_interval(fmi: ArrayLike, m: int, *, conf_level: float = 0.95) -> tuple[F
     (0.2729, 0.7271)
     """
     fraction = _fractions(fmi)
-    _arrays.count("m", m, 2)
+    arrays.count("m", m, 2)
     sp = special()
-    half = -sp.ndtri((1 - _arrays.level(conf_level)) / 2) * math.sqrt(2 / m)
+    half = -sp.ndtri((1 - arrays.level(conf_level)) / 2) * math.sqrt(2 / m)
     middle = sp.logit(fraction)
     return np.asarray(sp.expit(middle - half)), np.asarray(sp.expit(middle + half))
 
@@ -223,6 +223,6 @@ def _jackknife(without: Floats) -> Floats:
     # Equal values have error 0, also where they are infinite and can't be subtracted.
     equal = (without == without[0]).all(axis=0)
     usable = np.isfinite(without).all(axis=0)
-    spread = _arrays.variance(np.where(usable, without, 0.0))
+    spread = arrays.variance(np.where(usable, without, 0.0))
     error = (m - 1) * np.sqrt(spread / m)
     return np.asarray(np.where(equal, 0.0, np.where(usable, error, np.nan)))

@@ -44,8 +44,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
-from . import _arrays
-from ._arrays import Floats
+from . import arrays
+from .arrays import Floats
 from .rubin import pool_scalars
 from .tails import f_upper
 
@@ -138,7 +138,7 @@ def linear_hypothesis(
         )
     # The rank is taken in units of standard errors, so that a row does not look empty only because
     # of the units of a predictor.
-    scaled = rows * np.sqrt(np.diagonal(_arrays.mean(u)))
+    scaled = rows * np.sqrt(np.diagonal(arrays.mean(u)))
     norm = np.sqrt(np.sum(scaled * scaled, axis=1, keepdims=True))
     if (norm == 0).any() or np.linalg.matrix_rank(scaled / norm) < rows.shape[0]:
         raise ArgumentError(
@@ -239,14 +239,14 @@ def d1(
     """
     q, u = _vectors(estimates, vcovs)
     m, k = q.shape
-    complete = float(_arrays.complete_df(dfcom))
-    qbar, ubar = _arrays.mean(q), _arrays.mean(u)
+    complete = float(arrays.complete_df(dfcom))
+    qbar, ubar = arrays.mean(q), arrays.mean(u)
     if one_df not in ("barnard-rubin", "published"):
         raise ArgumentError(f"one_df: {one_df!r}; use 'barnard-rubin' or 'published'")
     if m == 1:
         return _single("D1", _quadratic(qbar, ubar) / k, k, complete)
     scale = _scale(ubar)
-    b = _arrays.covariance(q / scale)
+    b = arrays.covariance(q / scale)
     r = (1 + 1 / m) * float(np.trace(_solve(ubar / np.outer(scale, scale), b))) / k
     statistic = _quadratic(qbar, ubar) / (k * (1 + r))
     if k == 1 and one_df == "barnard-rubin":
@@ -294,9 +294,9 @@ def d2(chi2: ArrayLike, k: int) -> JointTest:
     >>> round(test.statistic, 6), round(test.riv, 6), round(test.df2, 6)
     (0.571429, 0.75, 1.924902)
     """
-    d = _arrays.stacked("chi2", chi2)
-    _arrays.same_shape("chi2", d, (d.shape[0],), "D2: one number per imputation")
-    m, k = d.shape[0], _arrays.count("k", k, 1)
+    d = arrays.stacked("chi2", chi2)
+    arrays.same_shape("chi2", d, (d.shape[0],), "D2: one number per imputation")
+    m, k = d.shape[0], arrays.count("k", k, 1)
     if (d < -_SLACK).any():
         raise ArgumentError(
             f"chi2: {float(d.min())} is negative; is the larger model converged, and is the other "
@@ -305,8 +305,8 @@ def d2(chi2: ArrayLike, k: int) -> JointTest:
     d = np.maximum(d, 0.0)
     if m == 1:
         return _single("D2", float(d[0]) / k, k, math.inf)
-    r = (1 + 1 / m) * float(_arrays.variance(np.sqrt(d)))
-    statistic = (float(_arrays.mean(d)) / k - (m + 1) / (m - 1) * r) / (1 + r)
+    r = (1 + 1 / m) * float(arrays.variance(np.sqrt(d)))
+    statistic = (float(arrays.mean(d)) / k - (m + 1) / (m - 1) * r) / (1 + r)
     df2 = k ** (-3 / m) * (m - 1) * (1 + _inverse(r)) ** 2
     note = "the statistic is negative: p value 1" if statistic < 0 else ""
     return _test("D2", statistic, k, df2, r, note)
@@ -363,11 +363,11 @@ def d3(
         loglik_full_pooled=loglik_full_pooled,
         loglik_reduced_pooled=loglik_reduced_pooled,
     )
-    m, k = full.shape[0], _arrays.count("k", k, 1)
-    at_pooled = 2 * float(_arrays.mean(full_bar - reduced_bar))
+    m, k = full.shape[0], arrays.count("k", k, 1)
+    at_pooled = 2 * float(arrays.mean(full_bar - reduced_bar))
     if m == 1:
         return _single("D3", at_pooled / k, k, math.inf)
-    at_maximum = 2 * float(_arrays.mean(full - reduced))
+    at_maximum = 2 * float(arrays.mean(full - reduced))
     r, note = _not_negative((m + 1) / (k * (m - 1)) * (at_maximum - at_pooled))
     df2, small = _li_df(k, m, r)
     return _test("D3", at_pooled / (k * (1 + r)), k, df2, r, _join(note, small))
@@ -425,8 +425,8 @@ def d4(
     (2.375, 0.6, 14.2222)
     """
     full, reduced = _logliks(loglik_full=loglik_full, loglik_reduced=loglik_reduced)
-    m, k = full.shape[0], _arrays.count("k", k, 1)
-    h = k if n_params is None else _arrays.count("n_params", n_params, k)
+    m, k = full.shape[0], arrays.count("k", k, 1)
+    h = k if n_params is None else arrays.count("n_params", n_params, k)
     for name, value in (
         ("loglik_full_stacked", loglik_full_stacked),
         ("loglik_reduced_stacked", loglik_reduced_stacked),
@@ -438,9 +438,9 @@ def d4(
     if m == 1:
         return _single("D4", ratio / k, k, math.inf)
     if n_params is None:
-        excess = 2 * float(_arrays.mean(full - reduced)) - ratio
+        excess = 2 * float(arrays.mean(full - reduced)) - ratio
     else:
-        excess = 2 * (float(_arrays.mean(full)) - stacked_full)
+        excess = 2 * (float(arrays.mean(full)) - stacked_full)
     r, note = _not_negative((m + 1) / (h * (m - 1)) * excess)
     df2 = h * (m - 1) * (1 + _inverse(r)) ** 2
     return _test("D4", ratio / (k * (1 + r)), k, df2, r, note)
@@ -492,14 +492,14 @@ def _reiter_df(t: int, a: float, complete: float) -> float:
 
 
 def _vectors(estimates: ArrayLike, vcovs: ArrayLike) -> tuple[Floats, Floats]:
-    q = _arrays.stacked("estimates", estimates)
-    u = _arrays.covariances_stacked("vcovs", vcovs)
+    q = arrays.stacked("estimates", estimates)
+    u = arrays.covariances_stacked("vcovs", vcovs)
     if q.ndim != 2 or q.shape[1] == 0:
         raise ArgumentError(
             f"estimates: shape {q.shape}; give (m, k), one row per imputation and one column "
             "per coefficient, at least one"
         )
-    _arrays.same_shape("vcovs", u, (*q.shape, q.shape[1]), "estimates")
+    arrays.same_shape("vcovs", u, (*q.shape, q.shape[1]), "estimates")
     return q, u
 
 
@@ -530,11 +530,11 @@ def _solve(correlation: Floats, right: Floats) -> Floats:
     return np.asarray(np.linalg.solve(correlation, right))
 
 
-def _logliks(**arrays: ArrayLike) -> list[Floats]:
-    checked = {name: _arrays.stacked(name, values) for name, values in arrays.items()}
+def _logliks(**logliks: ArrayLike) -> list[Floats]:
+    checked = {name: arrays.stacked(name, values) for name, values in logliks.items()}
     m = next(iter(checked.values())).shape[0]
     for name, array in checked.items():
-        _arrays.same_shape(name, array, (m,), "the other log-likelihoods, one per imputation")
+        arrays.same_shape(name, array, (m,), "the other log-likelihoods, one per imputation")
     return list(checked.values())
 
 

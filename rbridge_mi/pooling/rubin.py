@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
-from . import _arrays
-from ._arrays import Floats
+from . import arrays
+from .arrays import Floats
 from .tails import t_critical, t_two_sided
 
 __all__ = [
@@ -211,7 +211,7 @@ def rubin_df(m: int, riv: ArrayLike) -> Floats:
     >>> rubin_df(5, [1.0, 0.0]).tolist()
     [16.0, inf]
     """
-    _arrays.count("m", m, 2)
+    arrays.count("m", m, 2)
     with np.errstate(divide="ignore"):
         return np.asarray((m - 1) * np.square(1.0 + 1.0 / np.asarray(riv, float)))
 
@@ -248,8 +248,8 @@ def barnard_rubin_df(m: int, riv: ArrayLike, dfcom: ArrayLike = math.inf) -> Flo
     >>> barnard_rubin_df(5, 1.0, dfcom=[17.0, float("inf")]).round(6).tolist()
     [5.175476, 16.0]
     """
-    _arrays.count("m", m, 1)
-    complete = _arrays.complete_df(dfcom)
+    arrays.count("m", m, 1)
+    complete = arrays.complete_df(dfcom)
     increase, complete = np.broadcast_arrays(np.asarray(riv, float), complete)
     if m == 1:
         return complete.copy()
@@ -339,11 +339,11 @@ def pool_scalars(
     >>> round(float(pooled.df), 4), round(float(pooled.p_value), 4)
     (2.9354, 0.2381)
     """
-    q = _arrays.stacked("estimates", estimates)
-    u = _arrays.variances_stacked("variances", variances)
-    _arrays.same_shape("variances", u, q.shape, "estimates")
+    q = arrays.stacked("estimates", estimates)
+    u = arrays.variances_stacked("variances", variances)
+    arrays.same_shape("variances", u, q.shape, "estimates")
     m = q.shape[0]
-    estimate, ubar, b = _arrays.mean(q), _arrays.mean(u), _arrays.variance(q)
+    estimate, ubar, b = arrays.mean(q), arrays.mean(u), arrays.variance(q)
     extra = (1.0 + 1.0 / m) * b
     t = ubar if m == 1 else ubar + extra
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -402,7 +402,7 @@ def pool_bootstrap(estimates: ArrayLike, *, conf_level: float = 0.95) -> PooledS
     (2.0, 1.0, 2.0)
     """
     q = _several(estimates)
-    estimate, b = _arrays.mean(q), _arrays.variance(q)
+    estimate, b = arrays.mean(q), arrays.variance(q)
     undefined = np.full(estimate.shape, np.nan)
     return _with_inference(
         estimate,
@@ -449,13 +449,13 @@ def pool_vcov(estimates: ArrayLike, vcovs: ArrayLike) -> PooledVcov:
     >>> pooled.t.tolist()
     [[4.0, 0.5], [0.5, 1.0]]
     """
-    q = _arrays.stacked("estimates", estimates)
-    u = _arrays.covariances_stacked("vcovs", vcovs)
-    _arrays.same_shape("vcovs", u, (*q.shape, q.shape[-1]), "estimates")
+    q = arrays.stacked("estimates", estimates)
+    u = arrays.covariances_stacked("vcovs", vcovs)
+    arrays.same_shape("vcovs", u, (*q.shape, q.shape[-1]), "estimates")
     m = q.shape[0]
-    ubar, b = _arrays.mean(u), _arrays.covariance(q)
+    ubar, b = arrays.mean(u), arrays.covariance(q)
     t = ubar if m == 1 else ubar + (1.0 + 1.0 / m) * b
-    return PooledVcov(estimate=_arrays.mean(q), ubar=ubar, b=b, t=t, m=m)
+    return PooledVcov(estimate=arrays.mean(q), ubar=ubar, b=b, t=t, m=m)
 
 
 def bootstrap_vcov(estimates: ArrayLike) -> Floats:
@@ -486,7 +486,7 @@ def bootstrap_vcov(estimates: ArrayLike) -> Floats:
     >>> bootstrap_vcov([[0.0, 1.0], [2.0, 3.0]]).tolist()
     [[2.0, 2.0], [2.0, 2.0]]
     """
-    return _arrays.covariance(_several(estimates))
+    return arrays.covariance(_several(estimates))
 
 
 def pool_blups(condval: ArrayLike, condvar: ArrayLike) -> PooledBlups:
@@ -522,11 +522,11 @@ def pool_blups(condval: ArrayLike, condvar: ArrayLike) -> PooledBlups:
     >>> pooled.condval.tolist(), pooled.condsd.tolist(), pooled.m.tolist()
     ([2.0, 5.0], [2.0, 2.0], [2.0, 1.0])
     """
-    values = _arrays.stacked("condval", condval, missing=True)
-    variances = _arrays.stacked("condvar", condvar, missing=True)
+    values = arrays.stacked("condval", condval, missing=True)
+    variances = arrays.stacked("condvar", condvar, missing=True)
     matrices = variances.ndim == values.ndim + 1
     expected = (*values.shape, values.shape[-1]) if matrices else values.shape
-    _arrays.same_shape("condvar", variances, expected, "condval")
+    arrays.same_shape("condvar", variances, expected, "condval")
     diagonals = np.diagonal(variances, axis1=-2, axis2=-1) if matrices else variances
     present = ~np.isnan(values)
     wrong = present & ~(diagonals >= 0)
@@ -539,13 +539,13 @@ def pool_blups(condval: ArrayLike, condvar: ArrayLike) -> PooledBlups:
     if not present.any(axis=0).all():
         where = [int(i) for i in np.argwhere(~present.any(axis=0))[0]]
         raise ArgumentError(f"condval: no imputation has a value at {where}; leave that level out")
-    within = _arrays.mean(variances)
-    between = _arrays.covariance(values) if matrices else _arrays.variance(values)
+    within = arrays.mean(variances)
+    between = arrays.covariance(values) if matrices else arrays.variance(values)
     m = np.asarray(present.sum(axis=0), dtype=np.float64)
     share = 1.0 + 1.0 / (m[..., None] if matrices else m)
     total = within + np.where(np.isnan(between), 0.0, share * between)
     of_values = np.diagonal(total, axis1=-2, axis2=-1) if matrices else total
-    return PooledBlups(_arrays.mean(values), np.sqrt(of_values), within, between, total, m)
+    return PooledBlups(arrays.mean(values), np.sqrt(of_values), within, between, total, m)
 
 
 def pool_covariance(covs: ArrayLike) -> PooledCovariance:
@@ -580,7 +580,7 @@ def pool_covariance(covs: ArrayLike) -> PooledCovariance:
     >>> pooled.sd.tolist(), pooled.cor[0].tolist()
     ([2.0, 1.0], [1.0, 0.25])
     """
-    cov = _arrays.mean(_arrays.covariances_stacked("covs", covs))
+    cov = arrays.mean(arrays.covariances_stacked("covs", covs))
     sd = np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))
     with np.errstate(divide="ignore", invalid="ignore"):
         cor = np.clip(cov / (sd[..., :, None] * sd[..., None, :]), -1.0, 1.0)
@@ -590,7 +590,7 @@ def pool_covariance(covs: ArrayLike) -> PooledCovariance:
 
 def _several(estimates: ArrayLike) -> Floats:
     """Convert bootstrap estimates as `stacked` does, and refuse a single one."""
-    q = _arrays.stacked("estimates", estimates)
+    q = arrays.stacked("estimates", estimates)
     if q.shape[0] < 2:
         raise ArgumentError(
             "estimates: one bootstrap data set has no spread; draw at least 2, better 200"
@@ -599,7 +599,7 @@ def _several(estimates: ArrayLike) -> Floats:
 
 
 def _broadcast_dfcom(dfcom: ArrayLike, shape: tuple[int, ...]) -> Floats:
-    complete = _arrays.complete_df(dfcom)
+    complete = arrays.complete_df(dfcom)
     try:
         return np.broadcast_to(complete, shape)
     except ValueError as error:
@@ -623,7 +623,7 @@ def _with_inference(
     fmi: Floats,
 ) -> PooledScalars:
     """Add what follows from estimate, total variance and df: the t test and the interval."""
-    level = _arrays.level(conf_level)
+    level = arrays.level(conf_level)
     std_error = np.sqrt(t)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = estimate / std_error

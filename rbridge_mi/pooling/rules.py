@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ArgumentError, PoolingError
 from . import components, rubin
-from ._arrays import Floats
+from .arrays import Floats
 from .scales import Scale
 
 __all__ = ["PoolingRule", "rule_for"]
@@ -43,7 +43,7 @@ class PoolingRule(Protocol):
 
     @property
     def description(self) -> str:
-        """The rule in the words of a report."""
+        """The rule as a report names it."""
 
     @property
     def uses_dfcom(self) -> bool:
@@ -131,7 +131,7 @@ class PoolingRule(Protocol):
         scale : Scale
             One of ``rbridge_mi.pooling.scales``.
         values : ndarray of shape (m, p)
-            The parameters of each fit, in their own units.
+            The parameters of each fit, untransformed.
         inside : ndarray of bool of shape (m, p)
             Whether they lie inside of their range; on its boundary they have no value on the scale.
         variances : ndarray of shape (m, p)

@@ -8,8 +8,8 @@ scale      parameter       open range  transformation
 `LOGIT`    ICC             (0, 1)      logit(p) = log(p / (1 - p))
 =========  ==============  ==========  ================================
 
-At the ends of its range a parameter has no value on its scale; what is done about that is said in
-``rbridge_mi.pooling.components``.
+At the ends of its range a parameter has no value on its scale; ``rbridge_mi.pooling.components``
+describes what is done about that.
 
 References
 ----------
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Floats
+from .arrays import Floats
 from .tails import special
 
 __all__ = ["FISHER_Z", "LOG", "LOGIT", "Scale"]
@@ -45,7 +45,7 @@ class Scale:
     there : callable
         Takes an array of parameters to the scale.
     back : callable
-        Takes an array on the scale back to the parameter's own units.
+        Takes an array on the scale back to the units of the parameter.
     slope : callable
         The derivative of `there` at an array of parameters, for the delta method.
 

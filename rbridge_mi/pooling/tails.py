@@ -1,6 +1,6 @@
 """Tail probabilities and quantiles of t and F, exact far out in the tail and for very large df.
 
-scipy's own ``stdtrit`` and ``fdtrc`` lose digits in some releases (1.14: 1e-11 in quantiles, 1e-4
+``stdtrit`` and ``fdtrc`` of scipy lose digits in some releases (1.14: 1e-11 in quantiles, 1e-4
 in F tails at a df of 1e12), so everything here goes through the regularised incomplete beta
 function. Of its two complementary forms the one with the argument at most 1/2 is used, because the
 other rounds to 1 and would cancel.

@@ -1,9 +1,9 @@
-"""R in a process of its own, which may crash, hang or be killed while this one goes on.
+"""R in a separate process, which may crash, hang or be killed while this one goes on.
 
-A worker is a fresh Python with an R of its own. Nothing of the caller's main program is run again
-(no ``if __name__ == "__main__"`` is needed), and the same call gives the same bits as here. Workers
-are kept for further calls, and end themselves when idle or when this process is gone. At a time
-limit a worker is killed, together with whatever it started.
+A worker is a new Python process that starts R itself. Nothing of the caller's main program is run
+again (no ``if __name__ == "__main__"`` is needed), and the same call gives the same bits as here.
+Workers are kept for further calls, and end themselves when idle or when this process is gone. At a
+time limit a worker is killed, together with whatever it started.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Job:
     warm : callable
         Loads what the job needs, before its time begins.
     what, r_call : str
-        For messages: what the job is, and its call in R's words.
+        For messages: what the job is, and its call as R code.
     seed : int or None
         The seed that it was given, for messages.
     """
@@ -219,7 +219,7 @@ class _Worker:
         return not self._busy and self._process.poll() is None
 
     def begin(self, request: bytes) -> None:
-        """Hand a job over, and wait until it has begun."""
+        """Hand a job over, and wait until the worker has started on it."""
         self._busy = True
         with _gone_if_closed():
             if not self._ready:
@@ -405,7 +405,7 @@ def _answer(connection: Connection, request: bytes) -> bytes:
     try:
         pickled = pickle.dumps(answer, protocol=5)
         if answer[0] == "error":
-            pickle.loads(pickled)  # fails for some exceptions that have arguments of their own
+            pickle.loads(pickled)  # fails for some exceptions that take other arguments
         return pickled
     except Exception as error:
         cause = answer[1] if answer[0] == "error" else error

@@ -55,7 +55,7 @@ class Task(Protocol):
         ...
 
     def r_call(self, number: Number) -> str:
-        """Return the call in R's words, for messages."""
+        """Return the call as R code, for messages."""
         ...
 
     def begin(self, numbers: Sequence[Number]) -> Sequence[Begun]:
@@ -82,7 +82,7 @@ def run_one(task: Task, *, isolate: bool = False, timeout: float | None = None) 
     ----------
     task : Task
     isolate : bool
-        Run it in a process of its own that may be lost.
+        Run it in a separate process that may be lost.
     timeout : float, optional
         Seconds that it may take there; implies `isolate`.
 
@@ -120,7 +120,7 @@ def run_each_of(
     numbers : sequence of int
         Of the data sets, from 1.
     n_jobs : int, optional
-        Processes, as joblib counts them; None is joblib's own setting.
+        Processes, as joblib counts them; None is joblib's setting.
     isolate : bool
         Run each data set's task in a process that may be lost.
     timeout : float, optional
@@ -140,7 +140,7 @@ def run_each_of(
     """
     check_timeout(timeout)
     if isolate or timeout is not None:
-        shared = cache(task.shared)  # pickled per data set, made once
+        shared = cache(task.shared)  # pickled per data set, computed once
         for number, value in run_each_isolated(
             numbers, lambda i: _job(task, shared(), i), timeout=timeout, n_jobs=n_jobs
         ):
@@ -175,7 +175,11 @@ def run_all(
 
     Parameters
     ----------
-    task, numbers, n_jobs, isolate, timeout
+    task : Task
+    numbers : sequence of int
+    n_jobs : int, optional
+    isolate : bool
+    timeout : float, optional
         As in `run_each_of`.
 
     Returns
@@ -199,7 +203,7 @@ def run_all(
 
 
 class OutputProgress:
-    """A progress bar that R's own output drives, for one call that makes all m data sets.
+    """A progress bar that R's output drives, for one call that makes all m data sets.
 
     It is a context manager whose value is the `on_output` of `rdoor.call`. Where there is no
     terminal, no bar is drawn.

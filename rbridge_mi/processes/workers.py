@@ -1,8 +1,8 @@
 """The same task for each of m data sets, in this process or in joblib's worker processes.
 
 The frame that all share goes to a worker as memory-mapped blocks (numbers, codes of text). Each
-task carries only its own cells, and its result comes back as soon as it is there. A worker that
-dies takes nothing with it but the task it had, which is run again, a few times.
+task carries only the cells of its data set, and its result comes back as soon as it is there. Of a
+worker that dies only the current task is lost, and is run again, a few times.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Packed:
         return self.frame.astype(dict(self.dtypes)) if self.dtypes else self.frame
 
     def once(self, make: Callable[[pd.DataFrame], T]) -> T:
-        """Return ``make(frame)``, made for a worker's first task and kept for the others."""
+        """Return ``make(frame)``, computed for a worker's first task and kept for the others."""
         kept: T | None = _kept.get(self.token)
         if kept is None:
             kept = make(self.unpack())
@@ -66,7 +66,7 @@ class Packed:
         return kept
 
 
-_kept: dict[str, Any] = {}  # what `Packed.once` made, for the last frame alone
+_kept: dict[str, Any] = {}  # the value of `Packed.once`, for the last frame alone
 
 
 def _is_text(column: pd.Series[Any]) -> bool:
@@ -76,7 +76,7 @@ def _is_text(column: pd.Series[Any]) -> bool:
 
 
 class Begun(Protocol):
-    """A task that this process has begun, or will do when its result is asked for."""
+    """A task that this process has started, or runs when its result is asked for."""
 
     def result(self) -> Any:
         """Wait for the task to end, and return its result."""
@@ -94,7 +94,7 @@ class Later:
     result: Callable[[], Any]
 
     def withdraw(self) -> None:
-        """Do nothing: the task was not begun."""
+        """Do nothing: the task was not started."""
 
 
 def run_each(
@@ -115,13 +115,13 @@ def run_each(
         Of the data sets.
     here : callable
         ``here(numbers)`` begins tasks in this process; it is called where joblib's setting is one
-        process. Some tasks are begun ahead of those that are waited for.
+        process. Some tasks are started ahead of those that are waited for.
     there : callable
         ``there(shared, number, part)`` is called in a worker, so that it has to pickle.
     shared, part : callable
         ``shared()`` is what all tasks need, ``part(number)`` what one needs besides.
     n_jobs : int or None
-        As joblib has it; None is joblib's own setting.
+        As joblib has it; None is joblib's setting.
     what : str
         For the progress bar and for messages.
 
@@ -202,7 +202,7 @@ def check_main_thread(what: str) -> None:
     Raises
     ------
     RBridgeError
-        Python lets nobody start any then, and joblib's own message would not say what to do.
+        Python lets nobody start any then, and joblib's message would not say what to do.
     """
     if not threading.main_thread().is_alive():
         raise RBridgeError(
@@ -234,7 +234,7 @@ def wake(n_jobs: int | None, load: Callable[[], object]) -> None:
 def _parallel(n_jobs: int | None, **settings: Any) -> Any:
     """Return the pool. Calls that ask for it with the same settings share its workers.
 
-    Tasks go one by one: joblib's own batches are made for tasks of milliseconds, and leave one
+    Tasks go one by one: joblib's batches are meant for tasks of milliseconds, and leave one
     worker idle at the end while another has two fits to do.
     """
     import joblib

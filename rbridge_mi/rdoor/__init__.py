@@ -1,6 +1,6 @@
 """The one door to R: nothing outside this sub-package imports rpy2.
 
-R starts at the first call and lives on a thread of its own, so that any thread may call it, one
+R starts at the first call and runs on a dedicated thread, so that any thread may call it, one
 at a time, and Ctrl-C reaches the thread that waits. Frames and vectors are carried as R's own
 memory blocks, conditions come back as data.
 

@@ -25,16 +25,19 @@ def call(
     ----------
     function : str
         The name of a function of ``r/``, or "package::function".
-    *args, **kwargs : object
-        Python values; keywords are R's argument names.
+    *args : object
+        Python values of R's arguments by position.
     on_output : callable, optional
         Gets each piece of text that R prints, as it comes (for progress).
     error : subclass of RCallError
         What to raise when R stops.
+    **kwargs : object
+        Python values of R's arguments by name.
 
     Returns
     -------
     Reply
+        The decoded value, with R's warnings, messages and output.
     """
     return begin_turn(
         function, args, kwargs, wrap=RObject, decode=True, error=error, on_output=on_output

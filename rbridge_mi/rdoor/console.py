@@ -10,7 +10,7 @@ __all__ = ["captured_console", "without_events"]
 
 @contextlib.contextmanager
 def captured_console(on_output: Callable[[str], None] | None) -> Iterator[list[str]]:
-    """Collect what R prints, piece by piece; afterwards the user's own rpy2 has its console again.
+    """Collect what R prints, piece by piece; afterwards the user's rpy2 has its console again.
 
     Parameters
     ----------

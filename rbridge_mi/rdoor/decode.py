@@ -21,7 +21,7 @@ _NA_INT = -(2**31)
 
 
 def from_r(sexp: Any, hold: Callable[[Any], Any]) -> Any:
-    """The Python value of an R object; `hold` wraps what has none."""
+    """Return the Python value of an R object; `hold` wraps one that has none."""
     from rpy2 import rinterface
 
     if isinstance(sexp, rinterface.sexp.NULLType):
@@ -152,11 +152,14 @@ def _ticks(values: np.ndarray[Any, Any], per_unit: int, unit: str) -> Any:
 
 
 def _attribute(sexp: Any, name: str) -> Any:
-    """An attribute's values, or None. Asked of R's C interface: a call would evaluate language."""
+    """Return an attribute's values, or None.
+
+    It is read by R's C interface, since a call would evaluate a language object.
+    """
     from rpy2.rinterface_lib import conversion, memorymanagement, openrlib
 
     rlib = openrlib.rlib
-    if rlib.ATTRIB(sexp.__sexp__._cdata) == rlib.R_NilValue:  # most have none: spares the asking
+    if rlib.ATTRIB(sexp.__sexp__._cdata) == rlib.R_NilValue:  # most have none, and need no look-up
         return None
     with memorymanagement.rmemory() as keep:
         symbol = rlib.Rf_install(name.encode())

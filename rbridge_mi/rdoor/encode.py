@@ -37,7 +37,7 @@ _MAX_EXACT = 2**53
 
 
 def to_r(value: Any) -> Any:
-    """The R object that `value` means; see the module's table for frames and columns."""
+    """Return the R object of a Python value; see the module's table for frames and columns."""
     from rpy2 import rinterface
 
     if hasattr(value, "__rsexp__"):
@@ -161,7 +161,7 @@ def _column(column: pd.Series[Any], name: str) -> Any:
 
 
 def _encoded(column: pd.Series[Any], name: str) -> Any:
-    """A vector, or list(kind, values, ...): what R's assemble_column makes a column of."""
+    """Return what ``assemble_column`` in R takes: a vector, or list(kind, values, ...)."""
     return _encoder(column, name)(column, name)
 
 
@@ -363,7 +363,7 @@ _EPOCH = dt.date(1970, 1, 1).toordinal()
 
 
 def _object(column: pd.Series[Any], name: str) -> Any:
-    """An object column is carried when all that it holds, but for the missing, is of one kind."""
+    """Encode an object column whose values, except for the missing ones, are all of one kind."""
     held = column.dropna()
     kind = pd.api.types.infer_dtype(held)
     if kind in ("string", "empty"):
@@ -390,7 +390,7 @@ def _arrow(column: pd.Series[Any], name: str) -> Any:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _text(column, name)
     if pa.types.is_dictionary(kind):
-        # By way of Arrow: pandas' own conversion loses the order and the unused levels.
+        # By way of Arrow: the conversion by pandas loses the order and the unused levels.
         held = pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
         return _factor(pd.Series(held.to_pandas()), name)
     if pa.types.is_boolean(kind):
@@ -427,7 +427,7 @@ def _check_text(text: str, what: str) -> str:
 
 
 def _text_fault(text: str) -> str | None:
-    """What of a text R's text can't hold."""
+    """Say what in a text R's strings can't hold; None where they hold it."""
     if "\0" in text:
         return "the character NUL, which R's text can't"
     try:

@@ -15,7 +15,7 @@ __all__ = ["RObject"]
 class RObject:
     """An R object that Python holds: live in this process, serialized once it leaves it.
 
-    `call` asks any R function of it; pickling and copying go through R's own `serialize`, which
+    `call` asks any R function of it; pickling and copying go through R's `serialize`, which
     keeps every bit. Unpickling needs no R: it is started at the first `call`.
 
     A pickle of an R object, as any pickle, must come from a source that is trusted.
@@ -38,7 +38,7 @@ class RObject:
         ----------
         function : str
             Its R name, "package::function" such as "lme4::getME", or the name of one of this
-            library's own R functions.
+            library's R functions.
         *args, **kwargs : object
             Further arguments, as Python values.
 
@@ -70,11 +70,11 @@ class RObject:
         return session().run(self.__rsexp__)
 
     def ready(self) -> None:
-        """Make the object, if it is one that is made on request: that calls R."""
+        """Compute the object in R, if it is one that is computed on demand."""
         if self._sexp is None and self._raw is None and self._make is not None:
-            made = self._make()
-            made.ready()
-            self._sexp, self._raw, self._make = made._sexp, made._raw, None
+            value = self._make()
+            value.ready()
+            self._sexp, self._raw, self._make = value._sexp, value._raw, None
 
     def __rsexp__(self) -> Any:
         if self._sexp is None:

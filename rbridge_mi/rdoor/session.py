@@ -1,4 +1,4 @@
-"""R, started once, on a thread of its own.
+"""R, started once, on a dedicated thread.
 
 One thread owns R for the life of the process. Callers wait for it: a KeyboardInterrupt therefore
 reaches them as in any Python code, whatever R is doing, no signal handler has to be replaced, and
@@ -34,17 +34,17 @@ T = TypeVar("T")
 
 MIN_R = (4, 2)
 
-# rpy2 switches R's own check of the C stack off, so that R may run on any thread: a stack that R's
+# rpy2 switches R's check of the C stack off, so that R may run on any thread: a stack that R's
 # limit on nested expressions (5000) can't exhaust takes its place. The memory is only reserved.
 _STACK_BYTES = 256 * 1024 * 1024
 
 # No saved workspace: a .RData lying in the working directory must not change an answer. Which
-# profiles are read is said by the environment; see `startup`.
+# profiles R reads depends on environment variables; see `startup`.
 _R_OPTIONS = ("rpy2", "--quiet", "--no-save", "--no-restore")
 
 
 def source_dir() -> Path:
-    """Where the R sources are: inside the installed package, or beside it in a checkout."""
+    """Return the folder of the R sources: in the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     for place in (package / "r", package.parent / "r"):
         if (place / "harness.R").is_file():
@@ -56,7 +56,7 @@ def source_dir() -> Path:
 
 
 def r_files() -> list[Path]:
-    """The files of this library's R functions; those of reference/ are for an Rscript alone."""
+    """List the files of this library's R functions; only an Rscript reads those of reference/."""
     source = source_dir()
     return [
         x for x in sorted(source.rglob("*.R")) if "reference" not in x.relative_to(source).parts
@@ -110,7 +110,7 @@ class Session:
         return future
 
     def wait(self, future: Future[T]) -> T:
-        """What the job gave, or the error that it raised; on Ctrl-C it is abandoned."""
+        """Return the job's result or raise its error; on Ctrl-C, abandon the job."""
         try:
             return future.result()
         except BaseException:
@@ -132,7 +132,7 @@ class Session:
                 wait([future], timeout=1.0)
 
     def _end(self) -> None:
-        """The main thread has ended; if it did so for Ctrl-C, the others' work ends with it."""
+        """Stop the work of other threads if the main thread ended because of Ctrl-C."""
         if getattr(sys, "last_type", None) is KeyboardInterrupt:
             self._stop(KeyboardInterrupt)
 
@@ -165,7 +165,7 @@ class Session:
     def _work(self, ticket: Future[T], job: Callable[[], T]) -> T:
         from rpy2.rinterface_lib import openrlib
 
-        # rpy2's own lock too: a user's rpy2 code in another thread keeps out while this runs.
+        # The lock of rpy2 too: a user's rpy2 code in another thread waits while this runs.
         with openrlib.rlock, _r_home(self._home):
             self._garbage.clear()
             with self._state:
@@ -216,7 +216,7 @@ class Session:
 
 
 def _init_r(environment: Mapping[str, str]) -> Any:
-    """Start R through rpy2, unless the user's own rpy2 did already; return R's base."""
+    """Start R through rpy2, unless the user's rpy2 did already; return R's base."""
     known = sys.modules.get("rpy2.rinterface_lib.embedded")
     home = None
     if known is None or not known.isinitialized():
@@ -240,7 +240,7 @@ def _init_r(environment: Mapping[str, str]) -> Any:
         ) from error
     if home is not None:
         _check_library(home)
-        openrlib.R_HOME = home  # what it found when the user imported it was not looked at
+        openrlib.R_HOME = home  # rpy2 looked R up when the user imported it, before this check
         embedded.set_initoptions(_R_OPTIONS)
         with warnings.catch_warnings():
             # rpy2 warns that Ctrl-C can't interrupt an R started off the main thread; `run` does.
@@ -259,7 +259,7 @@ def _try_users_files(home: str, environment: dict[str, str]) -> None:
     Raises
     ------
     RNotFoundError
-        With what that R said.
+        R ended; the message has its output.
     """
     done = subprocess.run(
         [str(Path(home) / "bin" / "R"), "--quiet", "--no-save", "--no-restore", "--no-echo",
@@ -269,16 +269,16 @@ def _try_users_files(home: str, environment: dict[str, str]) -> None:
     )  # fmt: skip
     if done.returncode == 0 and done.stdout.endswith("\nstarted\n"):
         return
-    said = (done.stderr.strip() or done.stdout.strip() or "nothing")[-500:]
+    output = (done.stderr.strip() or done.stdout.strip() or "nothing")[-500:]
     raise RNotFoundError(
         f"R does not start with the user's startup files (.Rprofile, .Renviron), which it reads "
         f"because {startup.STARTUP} is 'user': it ended with code {done.returncode}. Mend them, or "
-        f"unset {startup.STARTUP}.\n  R said: {said}"
+        f"unset {startup.STARTUP}.\n  R said: {output}"
     )
 
 
 def _check_library(home: str) -> None:
-    """Whether the R that is loaded is of the version whose packages are in `home`.
+    """Check that the R that is loaded is of the version whose packages are in `home`.
 
     Raises
     ------
@@ -301,11 +301,11 @@ def _check_library(home: str) -> None:
 
 
 def _check_started(base: Any) -> None:
-    """Whether the R that runs, which the user's own rpy2 may have started, is a whole one."""
-    found = str(base["as.character"](base["getRversion"]())[0])
-    if tuple(int(x) for x in found.split(".")[:2]) < MIN_R:
+    """Check the version and packages of the R that runs; the user's rpy2 may have started it."""
+    version = str(base["as.character"](base["getRversion"]())[0])
+    if tuple(int(x) for x in version.split(".")[:2]) < MIN_R:
         raise RNotFoundError(
-            f"R {found} is too old: rbridge_mi needs R {MIN_R[0]}.{MIN_R[1]} or newer."
+            f"R {version} is too old: rbridge_mi needs R {MIN_R[0]}.{MIN_R[1]} or newer."
         )
     attached = {str(x) for x in base["search"]()}
     lacks = [x for x in startup.DEFAULT_PACKAGES if f"package:{x}" not in attached]
@@ -329,7 +329,7 @@ def _become(environment: Mapping[str, str]) -> None:
 
 
 def _end_r(pid: int) -> None:
-    """What R's own quit() does; nothing in a fork, since R's temporary folder is the parent's."""
+    """End R as its quit() does; not in a fork, since R's temporary folder is the parent's."""
     from rpy2.rinterface_lib import embedded, openrlib
 
     if os.getpid() != pid:
@@ -343,8 +343,11 @@ def _end_r(pid: int) -> None:
 
 @contextlib.contextmanager
 def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
-    """Spare rpy2 an Rscript, a sixth of a second each: what it asks for the environment's sake is
-    put back after the start anyway, and R reads its own Renviron."""
+    """Replace a function of rpy2 while R starts, so that rpy2 runs no Rscript.
+
+    Each takes a sixth of a second. What rpy2 reads with it are environment variables, which are
+    restored after the start in any case, and R reads its Renviron itself.
+    """
     before = getattr(module, name, None)
     if before is None:  # another rpy2: leave it alone
         yield
@@ -389,7 +392,7 @@ _starting = threading.Lock()
 
 
 def session() -> Session:
-    """This process's R, started if it isn't yet."""
+    """Return the R of this process, and start it if it has not been started yet."""
     global _session
     if _session is None:
         with _starting:

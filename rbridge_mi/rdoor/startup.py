@@ -1,7 +1,7 @@
 """What R is started with: its home, its locale, and which of its startup files it reads.
 
 One rule holds for the R in this process, for those of worker and isolated processes, and for the
-Rscripts that parity and tests compare with. R reads the files of its own installation
+Rscripts that parity and tests compare with. R reads the files of its installation
 (``R_HOME/etc``: Renviron, Renviron.site, Rprofile.site) and no other: no ``.Rprofile`` and no
 ``.Renviron``, of the working directory or of the user, no file that ``R_PROFILE``, ``R_ENVIRON``,
 ``R_PROFILE_USER`` or ``R_ENVIRON_USER`` names, and no ``.RData``. With ``RBRIDGE_R_STARTUP=user``
@@ -46,7 +46,7 @@ DEFAULT_PACKAGES = ("methods", "datasets", "utils", "grDevices", "graphics", "st
 # R reads the user's files unless the variable is there and empty; the site's, if it isn't there.
 _USER_FILES = ("R_ENVIRON_USER", "R_PROFILE_USER")
 _SITE_FILES = ("R_ENVIRON", "R_PROFILE")
-# R's own tests use R_TESTS: a script that the base package's profile runs.
+# The tests of R itself use R_TESTS: a script that the base package's profile runs.
 _NEVER = ("R_DEFAULT_PACKAGES", "R_SCRIPT_DEFAULT_PACKAGES", "R_TESTS")
 
 _CATEGORIES = (
@@ -115,13 +115,13 @@ def _parts_of_home() -> Iterator[str]:
 
 
 def version_of(home: Path) -> str | None:
-    """The version of the R in this home, such as "4.2.2"; None if it isn't told."""
+    """Return the version of the R in this home, such as "4.2.2"; None if no file states it."""
     try:
         text = (home / "library" / "base" / "DESCRIPTION").read_text("utf-8", "replace")
     except OSError:
         return None
-    found = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
-    return found.group(1) if found else None
+    version = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
+    return version.group(1) if version else None
 
 
 def reads_users_files(environment: Mapping[str, str]) -> bool:
@@ -143,33 +143,33 @@ def reads_users_files(environment: Mapping[str, str]) -> bool:
 
 
 def startup_files() -> str:
-    """Whose startup files an R that is started now reads, in words."""
+    """Describe whose startup files an R that is started now reads."""
     if reads_users_files(os.environ):
         return f"the installation's and the user's ({STARTUP}=user)"
     return "the installation's alone"
 
 
 def start_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which an R, or an Rscript, is started by this module's rule.
+    """Return the environment in which this module's rule starts an R or an Rscript.
 
     Raises
     ------
     RNotFoundError
         This system has no UTF-8 locale.
     """
-    found = {name: x for name, x in environment.items() if name not in _NEVER}
+    variables = {name: x for name, x in environment.items() if name not in _NEVER}
     if not reads_users_files(environment):
         for name in _SITE_FILES:
-            found.pop(name, None)
-        found |= dict.fromkeys(_USER_FILES, "")
-    return _with_locale(found)
+            variables.pop(name, None)
+        variables |= dict.fromkeys(_USER_FILES, "")
+    return _with_locale(variables)
 
 
 # -- the locale ------------------------------------------------------------------------------
 
 
 def _with_locale(environment: dict[str, str]) -> dict[str, str]:
-    """The environment, changed only if R would not have a UTF-8 LC_CTYPE or lacks a locale."""
+    """Change the environment only if R would have no UTF-8 LC_CTYPE, or lacks a locale."""
     everything = environment.get("LC_ALL")
     rest = environment.get("LANG") or "C"
     asked = {x: everything or environment.get(x) or rest for x in _CATEGORIES}
@@ -181,7 +181,7 @@ def _with_locale(environment: dict[str, str]) -> dict[str, str]:
 
 
 def utf8_locale(asked: str) -> str:
-    """The locale asked for if it is a UTF-8 one of this system, else the nearest that is.
+    """Return the locale `asked` for if this system has it in UTF-8, else the nearest it has.
 
     Raises
     ------
@@ -202,9 +202,9 @@ def utf8_locale(asked: str) -> str:
 
 @lru_cache(maxsize=64)
 def codeset(name: str) -> str | None:
-    """The codeset of a locale's LC_CTYPE, such as "UTF-8"; None if this system has no such locale.
+    """Return the codeset of a locale's LC_CTYPE, such as "UTF-8"; None if there is no such locale.
 
-    It is asked of the C library without setting this process's locale.
+    The C library is asked, and this process's locale stays as it is.
     """
     c = ctypes.CDLL(None)
     c.newlocale.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p]
@@ -213,10 +213,10 @@ def codeset(name: str) -> str | None:
     c.nl_langinfo_l.restype = ctypes.c_char_p
     c.freelocale.argtypes = [ctypes.c_void_p]
     first = 1 if sys.platform == "darwin" else 0  # there LC_ALL is category 0, and has no bit
-    made = c.newlocale(1 << (locale.LC_CTYPE - first), os.fsencode(name), None)
-    if not made:
+    handle = c.newlocale(1 << (locale.LC_CTYPE - first), os.fsencode(name), None)
+    if not handle:
         return None
     try:
-        return str(c.nl_langinfo_l(locale.CODESET, made).decode("ascii"))
+        return str(c.nl_langinfo_l(locale.CODESET, handle).decode("ascii"))
     finally:
-        c.freelocale(made)
+        c.freelocale(handle)

@@ -80,7 +80,7 @@ def begin_turn(
 ) -> Pending:
     """Hand R one call of a function; its value is decoded, or kept in R by `wrap`."""
     r = session()
-    plain = is_plain()  # of the caller: R's thread has a context of its own
+    plain = is_plain()  # of the caller: R's thread has another context
     _make_ready([*args, *kwargs.values()])
 
     def job() -> _Outcome:
@@ -158,7 +158,7 @@ def _reply(outcome: _Outcome, error: type[RCallError], log: bool) -> Reply:
         raise KeyboardInterrupt
     if outcome.status == "error":
         *earlier, (_, text, where) = outcome.conditions
-        before = "".join(f"\n  {kind}: {said.strip()}" for kind, said, _ in earlier)
+        before = "".join(f"\n  {kind}: {message.strip()}" for kind, message, _ in earlier)
         raise error(
             f"R: {text.strip()}" + (f"\n  in: {where}" if where else "") + before,
             r_message=text,
@@ -174,7 +174,7 @@ def _reply(outcome: _Outcome, error: type[RCallError], log: bool) -> Reply:
 
 
 def _make_ready(values: Iterable[Any]) -> None:
-    """Have the R objects among the arguments made, in lists too: that takes turns of its own."""
+    """Compute the R objects among the arguments, in lists too, each in a separate turn."""
     for value in _held_in_r(values):
         value.ready()
 

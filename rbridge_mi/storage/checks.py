@@ -78,7 +78,7 @@ def check_stored(value: Any) -> Any:
     Parameters
     ----------
     value : object
-        Of one of the classes that `save` takes, or that these are made of.
+        Of one of the classes that `save` takes, or that these contain.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def check_stored(value: Any) -> Any:
     where = type(value).__name__
     for name, hint in _hints(type(value)).items():
         if not _is_a(getattr(value, name), hint):
-            raise ValueError(f"{where}.{name} is no {_said(hint)}")
+            raise ValueError(f"{where}.{name} is no {_type_name(hint)}")
     if isinstance(value, MerModList):
         _check_list(value)
     elif isinstance(value, PooledMerMod):
@@ -109,7 +109,7 @@ class _Pandas:
     Series: Mapping[Any, Any] = {float: pd.Series, Any: pd.Series}
 
 
-# What is known better than the annotation says, or is made when the result is loaded.
+# What is known better than the annotation says, or is computed when the result is loaded.
 _BY_HAND: dict[tuple[str, str], Any] = {
     ("MerMod", "answers"): Any,
     ("ImputedData", "r"): Any,
@@ -150,7 +150,7 @@ def _is_a(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
-def _said(hint: Any) -> str:
+def _type_name(hint: Any) -> str:
     return getattr(hint, "__name__", None) if get_origin(hint) is None else str(hint)  # type: ignore[return-value]
 
 
@@ -158,7 +158,7 @@ def _said(hint: Any) -> str:
 
 
 def check_answers(known: Any, n_rows: int) -> None:
-    """Check R's answers about a fit, before a fit is made of them.
+    """Check R's answers about a fit, before they become a fit.
 
     Parameters
     ----------

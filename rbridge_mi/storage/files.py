@@ -148,7 +148,7 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Result:
     Raises
     ------
     RBridgeError
-        It isn't such a file, it is damaged, or it was made by a later version. All that is in the
+        It isn't such a file, it is damaged, or a later version wrote it. All that is in the
         file is looked at here, so that nothing in it can go wrong later.
     MissingPathError
         There is no such file; also a `FileNotFoundError`.
@@ -181,7 +181,7 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Result:
                 result: Result = reader.value(tree["result"])
         except (RBridgeError, MemoryError):
             raise
-        except Exception as error:  # whatever it is that can't be read or made of what is there
+        except Exception as error:  # whatever can't be read, or is no valid result
             raise RBridgeError(
                 f"{path} is not a file that rb.save wrote, or it is damaged "
                 f"({type(error).__name__}: {error})."
@@ -245,7 +245,7 @@ class _Writer:
         if id(value) in self._seen:  # a fit's data, say, is shared: it is so afterwards
             return {"same": self._seen[id(value)][1]}
         number = len(self._seen)
-        self._seen[id(value)] = (value, number)  # held, so that its id stays its own
+        self._seen[id(value)] = (value, number)  # held, so that no other object gets its id
         return {"number": number, **self._object(value)}
 
     def _object(self, value: Any) -> dict[str, Any]:
@@ -278,7 +278,7 @@ class _Writer:
         return {name: self.node(parts[part]) for name, part in stored_names.items()}
 
     def _r(self, result: MerMod | ImputedData) -> str | None:
-        """Write a result's R object to a member of its own, and return the member's name."""
+        """Write a result's R object to a separate member, and return the member's name."""
         if not (self._r_objects and isinstance(result.r, rdoor.RObject)):
             return None
         name = f"r/{len(self.members)}.bin"

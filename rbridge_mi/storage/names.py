@@ -3,7 +3,7 @@
 A file says "fit", "row labels" or "core", whatever the class, the field or the R function that it
 stands for is called here. After a renaming, only the right-hand side of a line below changes. The
 names of a format that a released version has written stay as they are: a later version that stores
-something else gives the format a new number, with tables of its own, and files of it to
+something else gives the format a new number, with other tables, and files of it to
 `tests/storage/formats`.
 """
 

@@ -1,4 +1,4 @@
-"""Regression tests against R, to the last bit, with the tools of this library's own parity suite.
+"""Regression tests against R, to the last bit, with the tools of this library's parity suite.
 
 ===========================  ==================================================================
 ``run_r``                    runs R code in a separate Rscript, on given frames; returns values

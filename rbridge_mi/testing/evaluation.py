@@ -79,8 +79,8 @@ def run_r(code: str, /, **frames: Any) -> REvaluation:
     REvaluation
         A dict of every variable that the code assigned, or changed, at its top level: data frames
         as DataFrame, named vectors as Series, matrices as array or (with names) DataFrame, other
-        vectors as arrays, lists as dict or list. What isn't made of vectors (a fit, a function)
-        is left out. ``.value`` is the value of the last expression.
+        vectors as arrays, lists as dict or list. What has no vectors (a fit, a function) is
+        left out. ``.value`` is the value of the last expression.
 
     Raises
     ------

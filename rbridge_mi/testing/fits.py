@@ -37,7 +37,7 @@ def assert_parity(fit: MerMod, r_code: str, /, *, ulp: int = 0, **frames: Any) -
     ulp : int
         How far apart doubles may be. State a reason wherever it isn't 0.
     **frames : DataFrame and the like
-        R variables of these names. By default ``data`` is the frame that the fit was made from.
+        R variables of these names. By default ``data`` is the frame that the model was fitted to.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def assert_parity(fit: MerMod, r_code: str, /, *, ulp: int = 0, **frames: Any) -
 
 
 def data_of(fit: MerMod) -> pd.DataFrame:
-    """Return the frame that a fit was made from, as R has it."""
+    """Return the frame that a model was fitted to, as R has it."""
     formula = fit.r.call("stats::formula").value
     environment = call("base::environment", formula).value
     frame: pd.DataFrame = call("base::get", "data", envir=environment).value

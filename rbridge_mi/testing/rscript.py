@@ -1,7 +1,7 @@
 """A separate R process, whose answers do not depend on the R that is embedded in this one.
 
 Every comparison with R goes through this one class: `rbridge_mi.testing.run_r`, `assert_parity`,
-the pytest plugin, the parity suite, and the library's own tests. Programs are the functions of
+the pytest plugin, the parity suite, and the library's tests. Programs are the functions of
 ``r/reference/*.R``; values pass in R's own file format (``rbridge_mi.testing.rds``).
 """
 
@@ -46,7 +46,7 @@ class Rscript:
 
     See Also
     --------
-    rbridge_mi.testing.run_r : Runs a user's own R code.
+    rbridge_mi.testing.run_r : Runs a user's R code.
     rbridge_mi.testing.ordering.steady_rscript : An Rscript whose lme4 computes as this process's.
 
     Examples
@@ -127,7 +127,7 @@ class Rscript:
         finally:
             clock.cancel()
         output = b"".join(printed).decode("utf-8", "replace")
-        output = output.removesuffix("\n")  # the marker's own
+        output = output.removesuffix("\n")  # the line break of the marker
         answer = parse(self._place("answer").read_bytes())
         assert answer is not None
         parts = dict(zip(answer.texts("names") or [], answer.values, strict=True))

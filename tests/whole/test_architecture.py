@@ -129,10 +129,11 @@ def test_no_two_files_import_each_other_in_a_circle() -> None:
 @pytest.mark.parametrize("path", modules(), **IDS)
 def test_no_private_name_of_another_module_is_used(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            private = [x.name for x in node.names if x.name.startswith("_") and x.name[1] != "_"]
-            shared = (node.module or "").split(".")[-1].startswith("_") or not node.module
-            assert not private or shared, f"line {node.lineno} imports {private}"
+        module = getattr(node, "module", None) or ""
+        if isinstance(node, ast.ImportFrom) and (node.level or module.startswith("rbridge_mi")):
+            names = [*module.split("."), *(x.name for x in node.names)]
+            private = [x for x in names if re.match("_[^_]", x)]
+            assert not private, f"line {node.lineno} imports {private}"
 
 
 # Private by name, but not of this package: what numpy's and pandas' own objects hold, and so on.
@@ -152,6 +153,23 @@ def test_no_private_attribute_of_another_modules_object_is_used(path: Path) -> N
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and re.fullmatch(r"_[^_]\w*[^_]", node.attr):
             assert node.attr in defined, f"line {node.lineno} reads .{node.attr}"
+
+
+# They say that something was computed or read, but not what it is.
+OVERLOADED = {"found", "own", "made", "begun", "said", "heard", "words"}
+
+
+@pytest.mark.parametrize("path", modules(), **IDS)
+def test_variables_are_named_by_what_they_hold(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        name = getattr(node, "id", getattr(node, "arg", getattr(node, "name", None)))
+        assert not (isinstance(name, str) and name.strip("_") in OVERLOADED), name
+
+
+def test_r_variables_are_named_by_what_they_hold() -> None:
+    pattern = re.compile(rf"\b({'|'.join(OVERLOADED)}) *(<-|= )")
+    for path in r_files():
+        assert not pattern.search(path.read_text("utf-8")), path.name
 
 
 def r_files() -> list[Path]:
