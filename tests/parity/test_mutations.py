@@ -230,13 +230,13 @@ def test_a_wrong_decoder_is_caught(suite: Suite, monkeypatch: pytest.MonkeyPatch
 
 def test_a_wrong_argument_is_caught(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     """REML, weights and offset do not reach R."""
-    arguments = rb.Lmer._arguments
+    specification = rb.Lmer.specification
 
-    def forgetful(self: rb.Lmer, data: pd.DataFrame) -> Any:
-        plain, _, vectors = arguments(self, data)
-        return {**plain, "REML": True}, {}, vectors
+    def forgetful(self: rb.Lmer, data: pd.DataFrame) -> dict[str, Any]:
+        asked = specification(self, data)
+        return {**asked, "arguments": {**asked["arguments"], "REML": True}, "names": {}}
 
-    monkeypatch.setattr(rb.Lmer, "_arguments", forgetful)
+    monkeypatch.setattr(rb.Lmer, "specification", forgetful)
     for name in ("estimation/ml", "estimation/weights", "estimation/offset"):
         (case,) = find_cases(name)
         mine, theirs = suite.answers(case, suite.data(case))
