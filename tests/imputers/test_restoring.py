@@ -40,7 +40,7 @@ def test_numbers(dtype: Any, values: list[float], becomes: Any, note: str | None
     column = pd.Series([1, 2, 3], dtype=dtype, name="x")
     found = restore(column, [np.array(values), np.array([values[0], values[0]])])
     assert found.dtype == becomes
-    assert found.note is None if note is None else note in (found.note or "")
+    assert (found.note is None) if note is None else note in (found.note or "")
     back = pd.Series(found.values[0], dtype=found.dtype)
     known = [x for x in values if x == x]
     assert [float(x) for x in back.dropna()] == known
