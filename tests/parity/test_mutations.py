@@ -7,6 +7,7 @@ to R, in what is asked of it, and in what is read back.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -233,8 +234,7 @@ def test_a_wrong_argument_is_caught(suite: Suite, monkeypatch: pytest.MonkeyPatc
     specification = rb.Lmer.specification
 
     def forgetful(self: rb.Lmer, data: pd.DataFrame) -> dict[str, Any]:
-        asked = specification(self, data)
-        return {**asked, "arguments": {**asked["arguments"], "REML": True}, "names": {}}
+        return specification(replace(self, reml=True, weights=None, offset=None), data)
 
     monkeypatch.setattr(rb.Lmer, "specification", forgetful)
     for name in ("estimation/ml", "estimation/weights", "estimation/offset"):
