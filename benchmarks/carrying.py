@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -67,23 +68,23 @@ def run(report: Report, sizes: list[int]) -> None:
             values = column.to_numpy() if numeric else column.to_numpy(dtype=object)
             to, back = f"{kind}, {n:,} rows, to R", f"{kind}, {n:,} rows, back"
             held = rdoor.call_object("base::identity", frame)
-            copy = fresh_copy(values) if numeric else (lambda f=frame: f.copy(deep=True))
+            copy = fresh_copy(values) if numeric else partial(frame.copy, deep=True)
             copying = "a copy into new memory" if numeric else "a deep copy by pandas"
             large = n >= 10**6  # a call's own half millisecond no longer counts
             limits = {copying: 2.0} if numeric and large else {}
             rounds = 7 if n <= 10**6 else 3
-            report.race(to, lambda f=frame: rdoor.call_object("base::identity", f),
+            report.race(to, partial(rdoor.call_object, "base::identity", frame),
                         {copying: copy}, rounds=rounds, at_most=limits)  # fmt: skip
-            report.race(back, lambda h=held: rdoor.call("base::identity", h),
+            report.race(back, partial(rdoor.call, "base::identity", held),
                         {copying: copy}, rounds=rounds, at_most=limits)  # fmt: skip
             if n <= PATIENCE or kind == "float64":
                 fast = numeric or "Int64" in kind or kind == "bool"
                 limits = {"pandas2ri": 1 / 100 if fast else 1 / 30} if large else {}
                 rounds = 5 if n < PATIENCE else 3
-                report.race(to, lambda f=frame: rdoor.call_object("base::identity", f),
-                            {"pandas2ri": lambda f=frame: theirs(f)},
+                report.race(to, partial(rdoor.call_object, "base::identity", frame),
+                            {"pandas2ri": partial(theirs, frame)},
                             rounds=rounds, at_most=limits)  # fmt: skip
                 other = theirs(frame)
-                report.race(back, lambda h=held: rdoor.call("base::identity", h),
-                            {"pandas2ri": lambda o=other: theirs_back(o)},
+                report.race(back, partial(rdoor.call, "base::identity", held),
+                            {"pandas2ri": partial(theirs_back, other)},
                             rounds=rounds, at_most=limits)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,10 @@ def all_tables(fits: rb.MerModList) -> None:
         fit.tidy(), fit.glance()
 
 
+def fit_with_tables(model: rb.Lmer, data: rb.ImputedData) -> None:
+    all_tables(model.fit(data))
+
+
 def run(report: Report, rounds: int) -> None:
     rdoor.call("base::gc.time", True)
     bare, tabled = r_function("fit_each"), r_function("fit_each_with_tables")
@@ -82,17 +87,17 @@ def run(report: Report, rounds: int) -> None:
         ):
             report.race(
                 f"{name}: {count} fits, tables not yet asked for",
-                lambda model=model, mine=mine: model.fit(mine),
-                {"lapply(lmer) in R": lambda frames=frames: inside(bare, frames)},
+                partial(model.fit, mine),
+                {"lapply(lmer) in R": partial(inside, bare, frames)},
                 rounds=turns, before=collect, less=collecting,
                 at_most={"lapply(lmer) in R": 1.02} if count == 20 else None,
             )  # fmt: skip
             report.race(
                 f"{name}: {count} fits with all tables",
-                lambda model=model, mine=mine: all_tables(model.fit(mine)),
+                partial(fit_with_tables, model, mine),
                 {
-                    "lapply(lmer) in R": lambda frames=frames: inside(bare, frames),
-                    "lapply(lmer) and the tables in R": lambda x=frames: inside(tabled, x),
+                    "lapply(lmer) in R": partial(inside, bare, frames),
+                    "lapply(lmer) and the tables in R": partial(inside, tabled, frames),
                 },
                 rounds=turns, before=collect, less=collecting,
                 at_most={"lapply(lmer) and the tables in R": 1.05} if count == 20 else None,
@@ -125,7 +130,7 @@ def choices(report: Report, rounds: int) -> None:
         a, b = plain.fit(data), other.fit(data)
         far = float(np.max(np.abs(a.beta / b.beta - 1)))
         report.race(
-            f"one hsb fit, {name}", lambda m=other: m.fit(data),
+            f"one hsb fit, {name}", partial(other.fit, data),
             {"the default": lambda: plain.fit(data)}, rounds=rounds,
             before=collect, less=collecting,
             note=f"fixed effects differ by {far:.1e} at most",

@@ -81,15 +81,24 @@ def run(report: Report, rounds: int) -> None:
         tables(model.fit(data))
 
     with mertools(data) as peer:
+
+        def collect_here_and_there() -> None:
+            collect()
+            peer.run("gc")
+
+        def collect_on_workers_and_there() -> None:
+            collect_everywhere()
+            peer.run("gc")
+
         report.race(
             f"{M} hsb fits with tables, n_jobs=1", single,
             {"merTools, sequential": lambda: peer.run("sequential")},
-            rounds=rounds, before=lambda: (collect(), peer.run("gc")),
+            rounds=rounds, before=collect_here_and_there,
         )  # fmt: skip
         report.race(
             f"{M} hsb fits with tables, n_jobs=2", lambda: tables(model.fit(data, n_jobs=2)),
             {"n_jobs=1": single, "future.apply, 2 workers": lambda: peer.run("future")},
-            rounds=rounds, before=lambda: (collect_everywhere(), peer.run("gc")),
+            rounds=rounds, before=collect_on_workers_and_there,
             at_most={"n_jobs=1": 1 / 1.7},
         )  # fmt: skip
 

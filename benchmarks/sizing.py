@@ -13,6 +13,7 @@ import pandas as pd
 from fitting import VIGNETTE, collect, vignette_data
 
 import rbridge_mi as rb
+from rbridge_mi.data.stores import CellStore
 
 MODELS, IMPUTATIONS = 1000, 100
 
@@ -49,7 +50,8 @@ def _page(rounds: int) -> str:
     per_fit = 2 * (many_s - few_s) / 20  # of one worker
     call = max(few_s - 4 * per_fit / 2, 0.0)
     per_mb = max(wide_s - few_s, 0.0) / 40
-    own = sum(part.nbytes for x in few.store.cells.values() for part in x.values) / few.m / 1e6
+    assert isinstance(few.store, CellStore)
+    cells = sum(part.nbytes for x in few.store.cells.values() for part in x.values) / few.m / 1e6
     back = _shipped(model, few) / 1e6
     alone = _in_this_process(model, few)
     fits = MODELS * IMPUTATIONS
@@ -63,7 +65,7 @@ def _page(rounds: int) -> str:
         f"({1000 * alone:.0f} ms in the client's own process) |",
         f"| a call of fit(), beside its fits | {1000 * call:.0f} ms |",
         f"| one MB of the shared frame, to two workers | {1000 * per_mb:.1f} ms |",
-        f"| sent per fit: its cells, to the worker | {own:.3f} MB |",
+        f"| sent per fit: its cells, to the worker | {cells:.3f} MB |",
         f"| sent per fit: its tables, back | {back:.2f} MB |",
         f"| the client's own work per fit, Dask's scheduler included | {1000 * client:.1f} ms |",
         f"| {MODELS} models x {IMPUTATIONS} imputations, extrapolated: work | "

@@ -81,7 +81,7 @@ def run(python: Path, wanted: list[str], tests: list[str], log: Path, folder: Pa
 
     done(python, "-m", "venv", folder)
     inner = folder / "bin" / "python"
-    pip = [inner, "-m", "pip", "install", "--quiet"]
+    pip: list[str | Path] = [inner, "-m", "pip", "install", "--quiet"]
     done(*pip, "--upgrade", "pip>=25.1")
     # Compiled against this R, whatever wheel an earlier build has left in the cache.
     (binding,) = re.findall(r'"(rpy2-rinterface.*)"', (ROOT / "pyproject.toml").read_text())
@@ -89,8 +89,10 @@ def run(python: Path, wanted: list[str], tests: list[str], log: Path, folder: Pa
     done(*pip, "--editable", ".[parquet]", "--group", "dev", *wanted)
     row = done(inner, "-c", VERSIONS).strip().split(",")
     results = folder / "results.xml"
-    command = [inner, "-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile",
-               "-q", "--durations=20", f"--junitxml={results}", *tests]  # fmt: skip
+    command: list[str | Path] = [
+        inner, "-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile",
+        "-q", "--durations=20", f"--junitxml={results}", *tests,
+    ]  # fmt: skip
     with log.open("a") as told:
         subprocess.run(
             command, cwd=ROOT, stdout=told, stderr=told, env={**os.environ, "CI": "true"}

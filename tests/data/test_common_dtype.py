@@ -279,5 +279,6 @@ def test_by_every_way(drawn: tuple[list[Make], list[pd.Series], pd.DataFrame | N
             assert "dictionary" in str(error)
         else:
             again = rb.load(path)
+            assert isinstance(again, rb.ImputedData)
             check(again, frames)
             assert again.notes == imp.notes

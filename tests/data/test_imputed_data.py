@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ import pytest
 import rbridge_mi as rb
 from rbridge_mi.data import stores
 from rbridge_mi.data.on_disk import Filed
+from rbridge_mi.data.stores import CellStore
 
 
 @pytest.fixture
@@ -41,6 +44,7 @@ def test_sequence(imp: rb.ImputedData, frame: pd.DataFrame) -> None:
 
 
 def test_only_differing_cells_are_stored(imp: rb.ImputedData) -> None:
+    assert isinstance(imp.store, CellStore)
     assert {k: v.rows.tolist() for k, v in imp.store.cells.items()} == {"x": [1], "n": [1]}
 
 
@@ -111,13 +115,13 @@ def test_long_form_needs_its_columns() -> None:
 # -- made elsewhere ------------------------------------------------------------------------------
 
 
-def long_frame(**columns: list[object]) -> pd.DataFrame:
+def long_frame(**columns: Sequence[object]) -> pd.DataFrame:
     return pd.DataFrame({f".{k}" if k in ("imp", "id") else k: v for k, v in columns.items()})
 
 
 def test_the_frames_own_values_come_back() -> None:
-    def frame(*values: object, **how: object) -> pd.DataFrame:
-        return pd.DataFrame({"x": pd.Series(values, **how)})  # type: ignore[arg-type]
+    def frame(*values: object, **how: Any) -> pd.DataFrame:
+        return pd.DataFrame({"x": pd.Series(values, **how)})
 
     made = rb.ImputedData.from_frames
     frames = [frame(1, 2), frame(1, 3)]
@@ -239,9 +243,9 @@ def test_intervals_of_each_data_set_are_refused_with_the_remedy(
 
 def test_transform_needs_a_frame(imp: rb.ImputedData) -> None:
     with pytest.raises(rb.ArgumentError, match=r"imputation 1 is None: f must return the frame"):
-        imp.transform(lambda d: None)  # type: ignore[arg-type, return-value]
+        imp.transform(lambda d: None)
     with pytest.raises(rb.ArgumentError, match=r"imputation 1 must be a pandas DataFrame"):
-        imp.transform(lambda d: d["x"])  # type: ignore[arg-type, return-value]
+        imp.transform(lambda d: d["x"])
     with pytest.raises(rb.ArgumentError, match=r"f gave for imputation 2 has other rows"):
         imp.transform(lambda d: d[d["x"] != 6.0])
     with pytest.raises(rb.ArgumentError, match=r"f gave for imputation 2 has other columns"):
@@ -251,7 +255,7 @@ def test_transform_needs_a_frame(imp: rb.ImputedData) -> None:
 @pytest.mark.parametrize(
     "i", ["x", "0", None, 1.0, True, np.bool_(True), [0], (0,), slice(0, 1), np.arange(2), pd.NA]
 )
-def test_imp_i_takes_a_number(imp: rb.ImputedData, i: object) -> None:
+def test_imp_i_takes_a_number(imp: rb.ImputedData, i: Any) -> None:
     with pytest.raises(TypeError, match=r"imp\[i\] is the i-th of the 2 data sets, a DataFrame.*"
                        r"imp\[0\]\[name\].*\[d\[name\] for d in imp\]"):  # fmt: skip
         imp[i]
@@ -272,6 +276,7 @@ def test_names_that_are_not_text(name: object) -> None:
         rb.ImputedData.from_frames(frames),
         rb.ImputedData.from_frames(frames, holes).assign(z=1).transform(lambda d: d.iloc[:, :3]),
     ):
+        assert imp.store.differing is not None
         assert imp.store.differing[1] == "0"
         for again in (imp, pickle.loads(pickle.dumps(imp)), rb.ImputedData.from_long(
                 imp.to_long(include=True))):  # fmt: skip
@@ -474,6 +479,7 @@ def filed(
     monkeypatch.setattr(stores, "_IN_MEMORY", 0)
     monkeypatch.setattr(pd.DataFrame, "memory_usage", lambda _: pd.Series([0]))
     made = rb.ImputedData.from_frames(list(imp), original=frame)
+    assert isinstance(made.store, CellStore)
     assert all(isinstance(x.values, Filed) for x in made.store.cells.values())
     return made
 

@@ -134,9 +134,10 @@ def test_priors_and_bounds_are_on_the_transformed_scale(role: str, back: Any) ->
     data["income"] = data["income"] / (1 + data["income"])
     hole = data["income"].isna()
     row = int(np.flatnonzero(hole)[0]) + 1
-    imp = impute(data, **{role: "income"}, priors=[[row, "income", 0.4, 1e-6]])
+    roles: dict[str, Any] = {role: "income"}
+    imp = impute(data, **roles, priors=[[row, "income", 0.4, 1e-6]])
     assert imp[0]["income"].iloc[row - 1] == pytest.approx(back(0.4), rel=1e-4)
-    imp = impute(data, **{role: "income"}, bounds=[["income", 0.5, 0.51]])
+    imp = impute(data, **roles, bounds=[["income", 0.5, 0.51]])
     assert imp[0].loc[hole, "income"].between(back(0.5) - 1e-9, back(0.51) + 1e-9).all()
 
 
@@ -366,7 +367,7 @@ def test_arguments_are_known_and_given_once() -> None:
     with pytest.raises(rb.ArgumentError, match=r"no argument 'nonsense'; it has"):
         rb.AmeliaImputer(nonsense=1)
     with pytest.raises(rb.ArgumentError, match=r"max\.resample is given twice"):
-        rb.AmeliaImputer(max_resample=3, **{"max.resample": 4})
+        rb.AmeliaImputer(max_resample=3, **{"max.resample": 4})  # type: ignore[arg-type]
 
 
 def test_an_arglist_stands_alone_and_its_single_prior_is_a_table_too() -> None:

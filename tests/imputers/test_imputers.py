@@ -12,6 +12,7 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi import rdoor
+from rbridge_mi.data.stores import CellStore
 
 
 def small(n: int = 60, seed: int = 0) -> pd.DataFrame:
@@ -91,6 +92,7 @@ def test_dtypes_categories_and_index_are_restored() -> None:
 def test_observed_cells_are_stored_once() -> None:
     frame = holed(small(), ["x"])
     imp = rb.AmeliaImputer(m=3).impute(frame, seed=1)
+    assert isinstance(imp.store, CellStore)
     assert list(imp.store.cells) == ["x"]
     assert len(imp.store.cells["x"].rows) == frame["x"].isna().sum() == 6
 
@@ -127,8 +129,9 @@ def test_unknown_arguments_are_refused_with_the_valid_ones() -> None:
 @pytest.mark.parametrize("argument", ["idvars", "noms", "ords", "logs", "sqrts", "lgstc", "lags",
                                       "leads", "ts", "cs"])  # fmt: skip
 def test_unknown_columns_are_refused_before_r(argument: str) -> None:
+    given: dict[str, Any] = {argument: "nope"}
     with pytest.raises(rb.ArgumentError, match=rf"{argument} names 'nope'.*'x', 'y', 'z'"):
-        rb.AmeliaImputer(**{argument: "nope"}).impute(holed(small()), seed=1)
+        rb.AmeliaImputer(**given).impute(holed(small()), seed=1)
 
 
 def test_arguments_that_break_the_seed_are_refused() -> None:
@@ -198,14 +201,14 @@ def test_wrong_m(imputer: Any, m: Any) -> None:
 @pytest.mark.parametrize("m", [10**9, 10**30])
 @pytest.mark.parametrize("engine", ["amelia", "streams", "bootstrap", "clusters"])
 def test_an_m_that_no_memory_holds_is_refused(engine: str, m: int) -> None:
-    imputer = {
+    imputers: dict[str, rb.AmeliaImputer | rb.BootstrapImputer] = {
         "amelia": rb.AmeliaImputer(m),
         "streams": rb.AmeliaImputer(m, rng="streams"),
         "bootstrap": rb.BootstrapImputer(m),
         "clusters": rb.BootstrapImputer(m, cluster="x"),
-    }[engine]
+    }
     with pytest.raises(rb.ArgumentError, match=rf"m = {m} .*GB, and this machine has.*smaller m"):
-        imputer.impute(holed(small(), ["y"]), seed=1)
+        imputers[engine].impute(holed(small(), ["y"]), seed=1)
 
 
 @pytest.mark.parametrize("seed", [1.5, "1", True, 2**31, [1]])
@@ -216,7 +219,9 @@ def test_wrong_seed(imputer: Any, seed: Any) -> None:
 
 
 def test_numpy_integers_are_integers() -> None:
-    one = rb.BootstrapImputer(np.int64(2)).impute(small(), seed=np.int32(4))
+    two: Any = np.int64(2)
+    seed: Any = np.int32(4)
+    one = rb.BootstrapImputer(two).impute(small(), seed=seed)
     assert one == rb.BootstrapImputer(2).impute(small(), seed=4)
 
 
@@ -262,7 +267,7 @@ def test_processes_need_streams() -> None:
     with pytest.raises(rb.ArgumentError, match="rng='streams'"):
         rb.AmeliaImputer(m=2).impute(holed(small()), seed=1, n_jobs=2)
     with pytest.raises(rb.ArgumentError, match="r, streams"):
-        rb.AmeliaImputer(m=2, rng="python")
+        rb.AmeliaImputer(m=2, rng="python")  # type: ignore[arg-type]
 
 
 def test_blank_rows_are_said_to_be_left() -> None:

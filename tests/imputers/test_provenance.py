@@ -144,13 +144,17 @@ def test_a_saved_object_is_withheld_unless_it_is_allowed(
 ) -> None:
     path = rb.save(kept, tmp_path / "imp.zip")
     closed, opened = rb.load(path), rb.load(path, allow_r_object=True)
+    assert isinstance(closed, rb.ImputedData)
+    assert isinstance(opened, rb.ImputedData)
     assert closed == opened == kept
     pd.testing.assert_frame_equal(closed.trace, kept.trace)
     assert (closed.saw, closed.log) == (kept.saw, kept.log)
     with pytest.raises(rb.RBridgeError, match="allow_r_object=True"):
         closed.r.call("Amelia::overimpute", "x")
     assert opened.r.call("base::getElement", "m").value.tolist() == [3]
-    assert rb.load(rb.save(kept, path, r_objects=False)).r is None
+    without = rb.load(rb.save(kept, path, r_objects=False))
+    assert isinstance(without, rb.ImputedData)
+    assert without.r is None
 
 
 # --- the engines ---------------------------------------------------------------------------------
@@ -158,13 +162,14 @@ def test_a_saved_object_is_withheld_unless_it_is_allowed(
 
 def test_arguments_are_taken_under_both_names() -> None:
     data = frame()
-    bounds = {"bounds": [["x", -0.5, 0.5]], "idvars": "person", "noms": "kind"}
-    one = rb.AmeliaImputer(2, max_resample=3, **bounds)
-    two = rb.AmeliaImputer(2, **{"max.resample": 3}, **bounds)
+    named: dict[str, Any] = {"bounds": [["x", -0.5, 0.5]], "idvars": "person", "noms": "kind"}
+    dotted: dict[str, Any] = {"max.resample": 3}
+    one = rb.AmeliaImputer(2, max_resample=3, **named)
+    two = rb.AmeliaImputer(2, **dotted, **named)
     assert one.arguments == two.arguments
     assert one.impute(data, seed=1) == two.impute(data, seed=1)
     with pytest.raises(rb.ArgumentError, match="given twice"):
-        rb.AmeliaImputer(2, max_resample=3, **{"max.resample": 3})
+        rb.AmeliaImputer(2, max_resample=3, **dotted)
 
 
 def test_every_engine_can_be_asked_for_by_name() -> None:

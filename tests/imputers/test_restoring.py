@@ -40,7 +40,7 @@ def test_numbers(dtype: Any, values: list[float], becomes: Any, note: str | None
     column = pd.Series([1, 2, 3], dtype=dtype, name="x")
     found = restore(column, [np.array(values), np.array([values[0], values[0]])])
     assert found.dtype == becomes
-    assert (found.note is None) if note is None else note in found.note
+    assert (found.note is None) if note is None else note in (found.note or "")
     back = pd.Series(found.values[0], dtype=found.dtype)
     known = [x for x in values if x == x]
     assert [float(x) for x in back.dropna()] == known
@@ -62,6 +62,7 @@ def test_arrows_dictionaries_become_categories() -> None:
     found = restore(column, [["b"], ["a"]])
     assert isinstance(found.dtype, pd.CategoricalDtype)
     assert [x.tolist() for x in found.values] == [["b"], ["a"]]
+    assert found.note is not None
     assert "became category" in found.note
 
 

@@ -214,7 +214,7 @@ def test_refused(fits: rb.MerModList, newdata: pd.DataFrame) -> None:
     with pytest.raises(rb.ArgumentError, match="conf_level"):
         fits.predict(newdata, conf_level=95)
     with pytest.raises(rb.ArgumentError, match="DataFrame"):
-        fits.predict([1, 2])  # type: ignore[arg-type]
+        fits.predict([1, 2])
     with pytest.raises(rb.ArgumentError, match=r"of the fixed part alone: give re_form='NA'"):
         fits.predict(newdata, dfcom="kenward-roger")
     with pytest.raises(rb.ArgumentError, match="dfcom must be"):

@@ -835,7 +835,7 @@ def test_every_argument_of_the_model_reaches_r(place: Path) -> None:
     frame["f"] = pd.Series(["a", "b", "c", "d"] * 30)
     frame.to_csv(place / "d.csv", index=False)
     columns = {**JOB["data"]["columns"], "w": "float", "k": "boolean", "f": "category"}
-    model = {
+    model: dict[str, Any] = {
         "formula": "y ~ x + f + (1 | g)",
         "reml": False,
         "weights": "w",

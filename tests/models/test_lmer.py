@@ -91,7 +91,8 @@ def test_fitted_and_residuals_are_indexed_as_the_frame() -> None:
 def test_arguments_by_column_and_by_array_agree() -> None:
     data = groups()
     for name, column in (("weights", "w"), ("subset", "half"), ("offset", "w")):
-        by_name = rb.Lmer("y ~ x + (1 | g)", **{name: column}).fit(data)
+        named: dict[str, Any] = {name: column}
+        by_name = rb.Lmer("y ~ x + (1 | g)", **named).fit(data)
         for given in (data[column], data[column].to_numpy(), data[column].tolist()):
             other = rb.Lmer("y ~ x + (1 | g)", **{name: given}).fit(data)
             assert other == by_name, name

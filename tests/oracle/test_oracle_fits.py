@@ -126,6 +126,7 @@ def test_fits(case: Case) -> None:
             zip(expected["ngrps"]["names"], expected["ngrps"]["values"], strict=True)
         )
         close(fit.fitted().iloc[:10], expected["fitted_head"], FIT)
+        assert fit.imputation is not None
         fixed_only = fit.predict(case.data[fit.imputation - 1].head(10), re_form="NA")
         close(fixed_only, expected["fixed_pred_head"], FIT)
         assert list(fit.messages) == expected["messages"]

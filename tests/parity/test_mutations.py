@@ -7,6 +7,7 @@ to R, in what is asked of it, and in what is read back.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -230,13 +231,12 @@ def test_a_wrong_decoder_is_caught(suite: Suite, monkeypatch: pytest.MonkeyPatch
 
 def test_a_wrong_argument_is_caught(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     """REML, weights and offset do not reach R."""
-    arguments = rb.Lmer._arguments
+    specification = rb.Lmer.specification
 
-    def forgetful(self: rb.Lmer, data: pd.DataFrame) -> Any:
-        plain, _, vectors = arguments(self, data)
-        return {**plain, "REML": True}, {}, vectors
+    def forgetful(self: rb.Lmer, data: pd.DataFrame) -> dict[str, Any]:
+        return specification(replace(self, reml=True, weights=None, offset=None), data)
 
-    monkeypatch.setattr(rb.Lmer, "_arguments", forgetful)
+    monkeypatch.setattr(rb.Lmer, "specification", forgetful)
     for name in ("estimation/ml", "estimation/weights", "estimation/offset"):
         (case,) = find_cases(name)
         mine, theirs = suite.answers(case, suite.data(case))

@@ -179,7 +179,7 @@ def test_leaving_out_terms_is_nested_and_nothing_else(fits: Fits, draw: st.DataO
 
 WEIGHT = 1.0 + np.arange(N) % 3
 KEEP = np.arange(N) < 150
-OTHER = {
+OTHER: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "response": ("log(y + 10) ~ x1 + x2 + (1 | g)", {}, {}, r"'log\(y \+ 10\)'.*'y'"),
     "scaled response": ("scale(y) ~ x1 + x2 + (1 | g)", {}, {}, r"'scale\(y\)'.*'y'"),
     "weights": ("y ~ x1 + x2 + (1 | g)", {"weights": WEIGHT}, {}, "differ in their weights"),

@@ -316,9 +316,9 @@ def test_compare_refuses(lists: dict[str, rb.MerModList], data: rb.ImputedData) 
         with pytest.raises(rb.ArgumentError, match=message):
             rb.compare(*arguments, **named)
     boot = rb.BootstrapImputer(m=3).impute(data[0], seed=1)
-    pair = [fitted(f"y ~ {x} + (1 | g)", boot) for x in ("x1 + x2", "x1")]
+    full, reduced = (fitted(f"y ~ {x} + (1 | g)", boot) for x in ("x1 + x2", "x1"))
     with pytest.raises(rb.PoolingError, match="imputations"):
-        rb.compare(*pair)
+        rb.compare(full, reduced)
 
 
 # --- pooled.test and pooled.contrast ------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from rbridge_mi import pooling
 from rbridge_mi.pooling import scales
 
-POOLS = {
+POOLS: dict[str, tuple[Callable[..., Any], list[float], Callable[[Any], Any]]] = {
     "sd": (pooling.pool_sd, [0.8, 1.1, 1.3], np.log),
     "cor": (pooling.pool_cor, [-0.2, 0.3, 0.5], np.arctanh),
     "icc": (pooling.pool_icc, [0.1, 0.2, 0.15], lambda p: np.log(p / (1 - p))),
@@ -147,7 +149,11 @@ def test_logit_of_icc_is_the_log_of_the_variance_ratio() -> None:
     ],
 )
 def test_wrong_input_is_refused(
-    pool: object, values: object, variances: object, options: object, message: str
+    pool: Callable[..., object],
+    values: list[float],
+    variances: list[float],
+    options: dict[str, Any],
+    message: str,
 ) -> None:
     with pytest.raises(ValueError, match=message):
         pool(values, variances, **options)

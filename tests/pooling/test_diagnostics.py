@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -106,6 +107,6 @@ def test_more_is_needed_after_a_small_pilot() -> None:
         (lambda: pooling.imputations_needed(0.3, 5, conf_level=1), "conf_level: 1"),
     ],
 )
-def test_wrong_input_is_refused(call: object, message: str) -> None:
+def test_wrong_input_is_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()

@@ -191,7 +191,7 @@ def test_wrong_input_is_refused() -> None:
         (lambda: pooling.d1(q, u * [[1.0, 0.0], [0.0, 0.0]]), "coefficient 1 .* has no variance"),
         (lambda: pooling.wald_chi2(q, singular), "singular"),
         (lambda: pooling.d1(q, u, dfcom=-1), "dfcom"),
-        (lambda: pooling.d1(q, u, one_df="t"), "one_df: 't'"),
+        (lambda: pooling.d1(q, u, one_df="t"), "one_df: 't'"),  # type: ignore[arg-type]
         (lambda: pooling.linear_hypothesis(q, u, [1, 0]), "one row per hypothesis"),
         (lambda: pooling.linear_hypothesis(q, u, [[1, 0], [2, 0]]), "linearly independent"),
         (lambda: pooling.linear_hypothesis(q, u, [[0, 0]]), "empty"),

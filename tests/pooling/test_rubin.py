@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,10 @@ def fits(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 def same(a: pooling.PooledScalars, b: pooling.PooledScalars, names: tuple[str, ...]) -> None:
     for name in names:
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
+
+
+def floats(*values: Any) -> tuple[float, ...]:
+    return tuple(float(x) for x in values)
 
 
 # --- identities ---------------------------------------------------------------------------------
@@ -86,8 +91,8 @@ def test_vcov_diagonal_is_the_scalar_rule() -> None:
 def test_identical_fits_give_the_single_fit(dfcom: float) -> None:
     # In doubles, the plain mean of three times 0.1 is not 0.1.
     x = pooling.pool_scalars([0.1] * 3, [0.3] * 3, dfcom=dfcom)
-    assert (x.estimate, x.ubar, x.b, x.t) == (0.1, 0.3, 0.0, 0.3)
-    assert (x.riv, x.lambda_, x.fmi) == (0.0, 0.0, 0.0)
+    assert floats(x.estimate, x.ubar, x.b, x.t) == (0.1, 0.3, 0.0, 0.3)
+    assert floats(x.riv, x.lambda_, x.fmi) == (0.0, 0.0, 0.0)
     np.testing.assert_allclose(x.df, dfcom * (dfcom + 1) / (dfcom + 3) if dfcom < 99 else dfcom)
 
 
@@ -135,12 +140,12 @@ def test_lambda_is_not_clamped() -> None:
 
 def test_no_sampling_variance() -> None:
     x = pooling.pool_scalars([1.0, 2.0, 3.0], [0.0] * 3)
-    assert (x.riv, x.lambda_, x.fmi, x.df) == (math.inf, 1.0, 1.0, 2.0)
+    assert floats(x.riv, x.lambda_, x.fmi, x.df) == (math.inf, 1.0, 1.0, 2.0)
     finite_df = pooling.pool_scalars([1.0, 2.0, 3.0], [0.0] * 3, dfcom=20)
     assert finite_df.df == 0
     assert np.isnan(finite_df.p_value)
     constant = pooling.pool_scalars([1.0, 1.0], [0.0, 0.0])
-    assert (constant.std_error, constant.statistic, constant.p_value) == (0.0, math.inf, 0.0)
+    assert floats(constant.std_error, constant.statistic, constant.p_value) == (0.0, math.inf, 0.0)
     assert np.isnan(pooling.pool_scalars([0.0, 0.0], [0.0, 0.0]).p_value)
 
 
@@ -354,7 +359,7 @@ def test_missing_statistics_stay_missing() -> None:
     ],
 )
 def test_wrong_input_is_refused(
-    estimates: object, variances: object, options: dict[str, object], message: str
+    estimates: Any, variances: Any, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message) as raised:
         pooling.pool_scalars(estimates, variances, **options)
@@ -370,13 +375,13 @@ def test_wrong_input_is_refused(
         ([[[1.0]]] * 2, "does not go with estimates"),
     ],
 )
-def test_wrong_matrices_are_refused(vcovs: object, message: str) -> None:
+def test_wrong_matrices_are_refused(vcovs: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         pooling.pool_vcov([[1.0, 2.0], [2.0, 3.0]], vcovs)
 
 
 @pytest.mark.parametrize("m", [0, 1.5, True])
-def test_wrong_m_is_refused(m: object) -> None:
+def test_wrong_m_is_refused(m: Any) -> None:
     with pytest.raises(ValueError, match=r"m: .* is not a whole number"):
         pooling.barnard_rubin_df(m, 0.5)
 

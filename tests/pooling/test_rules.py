@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,8 +84,9 @@ def test_on_a_scale_boundaries_have_percentiles_by_spread() -> None:
     values = np.exp(Q)
     inside = np.ones(values.shape, dtype=bool)
     values[3, 1], inside[3, 1] = 0.0, False
-    asked = {"variances_on": "link", "center": values.mean(axis=0), "conf_level": 0.95}
-    columns = SPREAD.on_scale(LOG, values, inside, U, **asked)  # type: ignore[arg-type]
+    asked: dict[str, Any] = {"variances_on": "link", "center": values.mean(axis=0)}
+    asked["conf_level"] = 0.95
+    columns = SPREAD.on_scale(LOG, values, inside, U, **asked)
     spread = pool_bootstrap(np.log(values[:, [0, 2]]))
     np.testing.assert_allclose(
         np.log(columns["conf_high"] / columns["conf_low"])[[0, 2]],
@@ -98,7 +100,7 @@ def test_on_a_scale_boundaries_have_percentiles_by_spread() -> None:
     assert columns["conf_high"][1] == pytest.approx(last - 0.275 * (last - before), rel=1e-12)
     assert np.isnan(columns["df"][1])
     assert np.isnan(columns["fmi"]).all()
-    few = SPREAD.on_scale(LOG, values[:38], inside[:38], U[:38], **asked)  # type: ignore[arg-type]
+    few = SPREAD.on_scale(LOG, values[:38], inside[:38], U[:38], **asked)
     assert np.isnan(few["conf_low"][1])
     assert few["std_error"][1] == pytest.approx(np.std(values[:38, 1], ddof=1), rel=1e-12)
 

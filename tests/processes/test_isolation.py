@@ -523,7 +523,10 @@ def test_ctrl_c_ends_the_workers(what: str, tmp_path: Path) -> None:
 def test_isolated_calls_from_threads(hsb: pd.DataFrame) -> None:
     expected = rb.Lmer(FORMULA).fit(hsb)
     found: list[rb.MerMod] = []
-    fit = partial(rb.Lmer(FORMULA).fit, hsb, timeout=60)
+
+    def fit() -> rb.MerMod:
+        return rb.Lmer(FORMULA).fit(hsb, timeout=60)
+
     threads = [threading.Thread(target=lambda: found.append(fit())) for _ in range(3)]
     for thread in threads:
         thread.start()

@@ -83,9 +83,12 @@ def events(numbers: list[int]) -> list[str]:
     def here(some: Sequence[int]) -> list[Task]:
         return [Task(i, heard) for i in some]
 
+    def elsewhere(shared: object, number: int, part: object) -> object:
+        raise AssertionError("every task is one of this process")
+
     with pytest.raises(KeyboardInterrupt):
         for number, result in run_each(
-            numbers, here, int, shared=int, part=int, n_jobs=1, what="t"
+            numbers, here, elsewhere, shared=int, part=int, n_jobs=1, what="t"
         ):
             heard.append(f"have {number}")
             assert result == number

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,10 +84,11 @@ def statements(tree: ast.AST) -> list[ast.AST]:
     return nodes
 
 
-IDS = {"ids": lambda path: str(path.relative_to(PACKAGE))}
+def path_in_package(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
 
 
-@pytest.mark.parametrize("path", modules(), **IDS)
+@pytest.mark.parametrize("path", modules(), ids=path_in_package)
 def test_only_the_door_says_rpy2(path: Path) -> None:
     if room(name_of(path)) == "rdoor":
         return
@@ -97,7 +99,7 @@ def test_only_the_door_says_rpy2(path: Path) -> None:
             assert not (node.module or "").startswith("rpy2")
 
 
-@pytest.mark.parametrize("path", modules(), **IDS)
+@pytest.mark.parametrize("path", modules(), ids=path_in_package)
 def test_imports_point_one_way(path: Path) -> None:
     here = room(name_of(path))
     if here == ROOF:
@@ -126,7 +128,7 @@ def test_no_two_files_import_each_other_in_a_circle() -> None:
             visit(module, [])
 
 
-@pytest.mark.parametrize("path", modules(), **IDS)
+@pytest.mark.parametrize("path", modules(), ids=path_in_package)
 def test_no_private_name_of_another_module_is_used(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         module = getattr(node, "module", None) or ""
@@ -140,7 +142,7 @@ def test_no_private_name_of_another_module_is_used(path: Path) -> None:
 FOREIGN = {"_mask", "_data", "_exit", "_cdata", "_cdata_to_rinterface", "_R_GET_PTR"}
 
 
-@pytest.mark.parametrize("path", modules(), **IDS)
+@pytest.mark.parametrize("path", modules(), ids=path_in_package)
 def test_no_private_attribute_of_another_modules_object_is_used(path: Path) -> None:
     """An object's private attribute is read only in the file that defines it."""
     tree = ast.parse(path.read_text("utf-8"))
@@ -181,7 +183,8 @@ def test_r_files_have_no_top_level_effects() -> None:
     from rbridge_mi import rdoor
 
     for path in r_files():
-        parsed = rdoor.call_object("base::parse", str(path), **{"keep.source": False})
+        without_source: dict[str, Any] = {"keep.source": False}
+        parsed = rdoor.call_object("base::parse", str(path), **without_source)
         class_of = rdoor.call_object("find_function", "base::class")
         heads = rdoor.call("base::sapply", parsed, class_of)
         assert set(heads.value) == {"<-"}, path.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -105,11 +105,12 @@ def test_every_argument_of_rs_methods_is_taken_or_refused_with_a_reason(fit: rb.
         f"found <- lapply({methods}, function(x) "
         "names(formals(getFromNamespace(paste0(x, '.merMod'), 'lme4'))))"
     )["found"]
-    for method, ask, own in (
+    cases: list[tuple[str, Callable[..., Any], set[str]]] = [
         ("predict", fit.predict, {"newdata", "re.form", "allow.new.levels"}),
         ("simulate", fit.simulate, {"nsim", "seed"}),
         ("confint", fit.confint, {"parm", "level", "method"}),
-    ):
+    ]
+    for method, ask, own in cases:
         for name in set(made[method]) - own - {"object", "..."}:
             for spelled in {name, name.replace(".", "_")}:
                 try:
@@ -149,7 +150,8 @@ def test_arguments_have_rs_effect(fit: rb.MerMod, data: rb.ImputedData) -> None:
         np.testing.assert_array_equal(np.asarray(mine, float), np.asarray(theirs, float))
 
     same(fit.predict(new, random_only=True), found["random"])
-    same(fit.predict(new, **{"random.only": True}), found["random"])
+    dotted: dict[str, Any] = {"random.only": True}
+    same(fit.predict(new, **dotted), found["random"])
     same(fit.predict(random_only=True), found["own"])
     params = {"beta": [1.0, 2.0, 3.0, 4.0], "theta": 2.0}
     same(fit.predict(new, newparams=params), found["params"])
@@ -414,10 +416,11 @@ def test_df_of_balanced_one_way_predictions() -> None:
     parts = np.array([(1 + 1 / a) / n * msb, (1 + 1 / (a * n) - (1 + 1 / a) / n) * mse])
     new = parts.sum() ** 2 / (parts**2 / [a - 1, a * n - a]).sum()
     row = frame.head(1)
-    for interval, df, v in (
+    cases: list[tuple[Literal["confidence", "prediction"], float, float]] = [
         ("confidence", float(a - 1), msb / (a * n)),
         ("prediction", float(new), float(parts.sum())),
-    ):
+    ]
+    for interval, df, v in cases:
         table = fits.predict(row, re_form="NA", interval=interval, dfcom="satterthwaite")
         # Without variance between imputations: Barnard and Rubin's (1999) df of the observed data.
         expected = pooling.barnard_rubin_df(2, 0.0, df)
@@ -427,7 +430,8 @@ def test_df_of_balanced_one_way_predictions() -> None:
 
 def test_df_need_a_linear_function(fits: rb.MerModList, data: rb.ImputedData) -> None:
     rows = data[0].head(2)
-    for arguments in ({}, {"re_form": "NA", "interval": "prediction"}):
+    cases: list[dict[str, Any]] = [{}, {"re_form": "NA", "interval": "prediction"}]
+    for arguments in cases:
         with pytest.raises(rb.ArgumentError, match=r"kenward-roger.*of the fixed part alone"):
             fits.predict(rows, dfcom="kenward-roger", **arguments)
     with_groups = fits.predict(rows, dfcom="satterthwaite")

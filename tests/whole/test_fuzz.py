@@ -104,7 +104,7 @@ def float_column(draw: Any, n: int) -> Column:
     kind = draw(st.sampled_from(
         ["float64", ">f8", "Float64", "arrow64", "float32", "Float32", "arrow32", "float16"]
     ))  # fmt: skip
-    narrow = {"32": np.float32, "16": np.float16}.get(kind[-2:])
+    narrow: Any = {"32": np.float32, "16": np.float16}.get(kind[-2:])
     if narrow is not None:
         with np.errstate(over="ignore"):
             values = [float(narrow(x)) for x in values]
@@ -475,7 +475,9 @@ def as_found(value: Any) -> Any:
     if value is None:
         return None
     items = pd.Series(value)
-    plain = [None if pd.isna(x) else x.item() if hasattr(x, "item") else x for x in items]
+    plain: list[Any] = [
+        None if pd.isna(x) else x.item() if hasattr(x, "item") else x for x in items
+    ]
     return [float(x) if type(x) in (int, float) else x for x in plain]
 
 

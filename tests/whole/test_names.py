@@ -11,6 +11,7 @@ import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def accessors(
         yield f"fits.{name}", getattr(fits, name)
         yield (
             f"fits.{name} by imputation",
-            lambda name=name: getattr(fits, name)(by_imputation=True),
+            partial(getattr(fits, name), by_imputation=True),
         )
     for name in ("model_info", "glance"):
         yield f"fit.{name}", getattr(fit, name)
@@ -106,8 +107,8 @@ def accessors(
     yield "emmeans contrast", lambda: pooled.emmeans(f, contrast="pairwise")
     yield "compare_estimates", lambda: rb.compare_estimates(fit, fits)
     for i, term in enumerate([in_r(x), in_r(f) + "v", "(Intercept)"]):
-        yield f"test {i}", lambda term=term: pooled.test(f"{term} = 0")
-        yield f"contrast {i}", lambda term=term: pooled.contrast(f"2*{term} - 1")
+        yield f"test {i}", partial(pooled.test, f"{term} = 0")
+        yield f"contrast {i}", partial(pooled.contrast, f"2*{term} - 1")
     for name in MERTOOLS:
         yield f"mertools.{name}", getattr(fits.mertools, name)
     if not slow:
@@ -387,8 +388,9 @@ def test_columns_that_are_used_are_refused_by_name() -> None:
         rb.Lmer("response ~ `0` + (1 | plaing)").fit(wide)
     with pytest.raises(rb.EncodingError, match=r"column name 0 is not text"):
         rb.Lmer("response ~ . + (1 | plaing)").fit(wide[["response", "plaing", 0]])
+    by_number: dict[Any, str] = {0: "contr.sum"}
     with pytest.raises(rb.ArgumentError, match=r"contrasts names 0, which is not text"):
-        rb.Lmer("response ~ plainx + (1 | plaing)", contrasts={0: "contr.sum"}).fit(wide)
+        rb.Lmer("response ~ plainx + (1 | plaing)", contrasts=by_number).fit(wide)
     levels = data_of(PLAIN)[0]
     levels.columns = pd.MultiIndex.from_product([["a"], levels.columns])
     with pytest.raises(rb.ArgumentError, match=r"column names of 2 levels"):
@@ -426,7 +428,10 @@ def test_codings_are_refused_by_name() -> None:
         fit(named)
     with pytest.raises(rb.FormulaError, match=r"contrasts of 'plainf' must be one of contr\."):
         fit([["contr.sum"]])
-    for wrong in ([[1], [1, 2]], np.array([["a"]]), [[[1.0]]], [[]], np.float64, {"a": 1}):
+    refused: list[Any] = [
+        [[1], [1, 2]], np.array([["a"]]), [[[1.0]]], [[]], np.float64, {"a": 1},
+    ]  # fmt: skip
+    for wrong in refused:
         with pytest.raises(rb.ArgumentError, match=r"contrasts of 'plainf' must be the name of"):
             fit(wrong)
     with pytest.raises(rb.ArgumentError, match=r"contrasts of 'plainf' hold a value that is mis"):

@@ -378,18 +378,22 @@ def test_marginal_means_run_nothing(text: str, data: pd.DataFrame, canary: Path)
     frame = data.assign(f=data["f"].astype("category"))
     frames = [frame, frame.assign(x=frame["x"] + 0.01)]
     pooled = rb.Lmer("y ~ x + f + (1 | g)").fit(rb.ImputedData.from_frames(frames)).pool()
-    for arguments in ({"specs": text}, {"specs": "f", "contrast": text}):
-        with pytest.raises(rb.RBridgeError):
-            pooled.emmeans(**arguments)
+    with pytest.raises(rb.RBridgeError):
+        pooled.emmeans(text)
+    with pytest.raises(rb.RBridgeError):
+        pooled.emmeans("f", contrast=text)
+    arguments: dict[str, Any]
     for name in ("cov.reduce", "data", "vcov.", "nesting", "tran", "regrid", "mode", "options"):
+        arguments = {name: text}
         with pytest.raises(rb.ArgumentError, match=r"has no argument|does not take|must be"):
-            pooled.emmeans("f", **{name: text})
+            pooled.emmeans("f", **arguments)
         with pytest.raises(rb.RCallError, match="holds text"):
             fit = pooled.fits[0]
-            fit.r.call("marginal_means", ["f"], None, None, {name: text}, {})
+            fit.r.call("marginal_means", ["f"], None, None, arguments, {})
     for name in ("weights", "by", "type", "cov.keep", "submodel"):
+        arguments = {name: text}
         with refused_or_harmless():
-            pooled.emmeans("f", **{name: text})
+            pooled.emmeans("f", **arguments)
     with pytest.raises(rb.RBridgeError):
         pooled.test(f"{text} = 0")
 
@@ -397,7 +401,8 @@ def test_marginal_means_run_nothing(text: str, data: pd.DataFrame, canary: Path)
 def test_choices_among_passed_on_arguments(data: pd.DataFrame) -> None:
     fit = fits_of(data)[0]
     holes = data.assign(x=data["x"].where(data.index != 3))
-    assert len(fit.predict(holes, type="response", **{"na.action": "na.omit"})) == 71
+    omit: dict[str, Any] = {"na.action": "na.omit"}
+    assert len(fit.predict(holes, type="response", **omit)) == 71
     assert len(fit.confint(parm="x", optimizer="bobyqa")) == 1
     with pytest.raises(rb.RCallError, match="is none of"):
         fit.confint(parm="x", optimizer="system")
@@ -451,7 +456,8 @@ def test_names_of_columns_are_not_code(name: str, data: pd.DataFrame, canary: Pa
             given = frame.assign(**{name: 1.0}) if argument != "subset" else frame
             if argument == "subset":
                 given = frame.assign(**{name: True})
-            rb.Lmer("y ~ 1 + (1 | g)", **{argument: name}).fit(given)
+            named: dict[str, Any] = {argument: name}
+            rb.Lmer("y ~ 1 + (1 | g)", **named).fit(given)
     holes = frame.copy()
     holes.loc[::7, name] = np.nan
     with refused_or_harmless():
@@ -529,7 +535,7 @@ def test_other_arguments_of_the_model(value: Any, data: pd.DataFrame, canary: Pa
     ):
         try:
             with refused_or_harmless():
-                rb.Lmer(GOOD, **arguments).fit(data)  # type: ignore[arg-type]
+                rb.Lmer(GOOD, **arguments).fit(data)
         except (ValueError, TypeError):
             pass
 
@@ -632,8 +638,12 @@ def ask_everything(fits: rb.MerModList, frame: pd.DataFrame, part: str, names: l
             partial(fit.simulate, 1, seed=1, **{"re.form": form}),
             partial(fits.predict, frame, re_form=form),
         ]
+
+    def pooled_and_tested(dfcom: str) -> Any:
+        return fits.pool(dfcom=dfcom).test(matrix)
+
     for dfcom in ("satterthwaite", "kenward-roger"):
-        questions.append(lambda dfcom=dfcom: fits.pool(dfcom=dfcom).test(matrix))
+        questions.append(partial(pooled_and_tested, dfcom))
     for name in names:
         questions += [
             partial(pooled.emmeans, name, contrast="pairwise"),
@@ -677,7 +687,7 @@ def test_names_that_are_programs(role: str, name: str, wide: pd.DataFrame, canar
     ask_everything(fits, frame, part, ["f", name])
     for method in ("D1", "D2", "D3", "D4"):
         with refused_or_harmless():
-            rb.compare(fits, reduced, method=method)  # type: ignore[arg-type]
+            rb.compare(fits, reduced, method=method)
     with refused_or_harmless():
         rb.save(fits, "saved.zip")
         rb.load("saved.zip").summary()
@@ -745,7 +755,7 @@ def test_re_form_names_variables_of_the_model(text: str, data: pd.DataFrame, can
 @pytest.mark.parametrize("name", PROGRAMS[:3])
 def test_a_job_whose_header_is_a_program(name: str, wide: pd.DataFrame, canary: Path) -> None:
     """The check finds no mistake, since there is none: the run does as for a plain name."""
-    found = []
+    found: list[bytes] = []
     for own in (name, "plain"):
         frame = wide[["y", "x", "g"]].rename(columns={"g": own})
         rb.ampute(frame, prop=0.1, columns=["x"], seed=1).to_csv("d.csv", index=False)

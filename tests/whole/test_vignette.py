@@ -56,8 +56,8 @@ def test_every_imputed_cell_has_rs_bits(
     assert len(imp) == len(theirs["imputations"]) == 5
     for i, (frame, table) in enumerate(zip(imp, theirs["imputations"], strict=True)):
         assert list(frame.columns) == list(table.columns)
-        numbers = [x.drop(columns="schid").astype(np.float64) for x in (frame, table)]
-        assert_bits(*numbers, f"imputation {i + 1}")
+        mine, expected = (x.drop(columns="schid").astype(np.float64) for x in (frame, table))
+        assert_bits(mine, expected, f"imputation {i + 1}")
         assert frame["schid"].equals(holes["schid"])
 
 
