@@ -5,11 +5,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test fuzz matrix bench check audit r r-test clean image image-trixie
+.PHONY: help demo test quick fuzz matrix bench check audit r r-test clean image image-trixie
 
 help:
 	@echo "make demo          set up, and run the vignette on the hsb data"
 	@echo "make test          set up, and run every test"
+	@echo "make quick         the tests that are fast, in under a minute"
 	@echo "make fuzz          10,000 made-up frames to R and back, and saved files tampered with"
 	@echo "make matrix        the tests under every Python here, with old and new pandas and numpy"
 	@echo "make bench         every benchmark, side by side with its peers"
@@ -24,6 +25,9 @@ demo: $(READY)
 
 test: $(READY) r-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+quick: $(READY)
+	$(BIN)/python -m pytest tests -m "not slow and not processes" -n 2 --dist loadfile -q
 
 fuzz: $(READY)
 	RBRIDGE_FUZZ=10000 RBRIDGE_TAMPERED=4000 $(BIN)/python -m pytest tests/whole/test_fuzz.py tests/storage/test_tampered.py --timeout 3600

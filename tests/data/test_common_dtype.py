@@ -27,6 +27,8 @@ from hypothesis import strategies as st
 import rbridge_mi as rb
 from tests.whole.test_fuzz import FUZZ
 
+pytestmark = pytest.mark.slow
+
 ROWS = 4
 
 

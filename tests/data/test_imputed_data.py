@@ -17,6 +17,8 @@ from rbridge_mi.data import stores
 from rbridge_mi.data.on_disk import Filed
 from rbridge_mi.data.stores import CellStore
 
+pytestmark = pytest.mark.r
+
 
 @pytest.fixture
 def frame() -> pd.DataFrame:

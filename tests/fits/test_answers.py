@@ -15,6 +15,8 @@ import rbridge_mi as rb
 from rbridge_mi.fits.answers import TABLES, Answers
 from rbridge_mi.rdoor import Reply
 
+pytestmark = pytest.mark.r
+
 
 class Counting:
     """An R object that counts what it is asked."""

@@ -15,6 +15,8 @@ import rbridge_mi as rb
 from rbridge_mi import rdoor
 from rbridge_mi.models.mixed_model import MixedModel
 
+pytestmark = pytest.mark.r
+
 
 @dataclass(frozen=True)
 class Glmer(MixedModel):

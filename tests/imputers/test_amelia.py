@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 import rbridge_mi as rb
 from rbridge_mi import rdoor
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 
 def frame(n: int = 60, seed: int = 0) -> pd.DataFrame:
     """A text id, a skewed column, two numbers, a nominal text and an ordinal, with holes."""

@@ -14,6 +14,8 @@ import rbridge_mi as rb
 from rbridge_mi import rdoor
 from rbridge_mi.data.stores import CellStore
 
+pytestmark = pytest.mark.r
+
 
 def small(n: int = 60, seed: int = 0) -> pd.DataFrame:
     g = np.random.default_rng(seed)

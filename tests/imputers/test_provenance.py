@@ -15,6 +15,8 @@ from rbridge_mi import rdoor
 from rbridge_mi.data.provenance import ColumnModel
 from rbridge_mi.imputers.engines import ENGINES
 
+pytestmark = pytest.mark.r
+
 
 def frame(n: int = 80) -> pd.DataFrame:
     """Four waves of twenty persons: two numbers and a nominal text with holes."""

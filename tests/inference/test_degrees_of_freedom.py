@@ -17,6 +17,8 @@ from rbridge_mi.pooling import barnard_rubin_df
 from rbridge_mi.testing import run_r
 from tests.inference.inference_data import complete, fitted, imputed
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 FORMULA = "y ~ x1 + x2 + f + (1 + x1 | g)"
 
 

@@ -16,6 +16,8 @@ from rbridge_mi import pooling
 from rbridge_mi.base.glossary import TABLES
 from tests.inference.inference_data import complete, fitted, imputed
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 
 @pytest.fixture(scope="module")
 def data() -> rb.ImputedData:

@@ -22,6 +22,8 @@ from rbridge_mi.fits.answers import Answers
 from rbridge_mi.testing import run_r
 from tests.inference.inference_data import fitted, imputed
 
+pytestmark = pytest.mark.r
+
 FULL = "event ~ x1 + x2 + f + (1 | g)"
 REDUCED = "event ~ x1 + (1 | g)"
 

@@ -21,6 +21,8 @@ import rbridge_mi as rb
 from rbridge_mi import pooling
 from tests.inference.inference_data import fitted, imputed
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 OPTIMIZER = 2e-4
 TIGHT = {"optCtrl": {"xtol_abs": 1e-12, "xtol_rel": 1e-12, "ftol_abs": 1e-13, "maxeval": 100_000}}
 FORMULA = "y ~ x1 + x2 + f + (1 + x1 | g)"

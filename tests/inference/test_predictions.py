@@ -14,6 +14,8 @@ from rbridge_mi.base.glossary import TABLES
 from rbridge_mi.testing import run_r
 from tests.inference.inference_data import complete, fitted, imputed
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 FORMULA = "y ~ x1 + x2 + f + (1 + x1 | g) + (1 | h)"
 
 

@@ -19,6 +19,8 @@ from rbridge_mi.base.glossary import TABLES
 from rbridge_mi.testing import run_r
 from tests.inference.inference_data import complete, fitted, imputed
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 FORMULAS = {
     "intercept": "y ~ x1 + x2 + (1 | g)",
     "slope": "y ~ x1 + x2 + (1 + x1 | g)",

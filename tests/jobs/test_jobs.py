@@ -32,6 +32,8 @@ from rbridge_mi.jobs.tables import JOB_TABLES, TABLES_OF_LIST, TABLES_OF_ONE
 from rbridge_mi.jobs.values import Mistakes
 from rbridge_mi.processes import isolation
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 JOB: dict[str, Any] = {

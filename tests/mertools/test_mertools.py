@@ -21,6 +21,8 @@ from rbridge_mi.mertools import MerToolsTables
 from rbridge_mi.testing.ordering import steady_rscript
 from tests.conftest import VIGNETTE
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 HERE = Path(__file__).resolve().parents[1]
 VERSION = "0.5.2"
 

@@ -13,6 +13,8 @@ import pytest
 
 import rbridge_mi as rb
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 SOURCE = Path(__file__).resolve().parents[2] / "r"
 
 # What lme4 1.1-31 expands; `(1 || g)` and `(0 || g)`, which it can't, stand further down.

@@ -15,6 +15,8 @@ import rbridge_mi as rb
 from rbridge_mi import rdoor
 from rbridge_mi.base.glossary import GLOSSARY, TABLES
 
+pytestmark = pytest.mark.r
+
 
 def groups(n: int = 200, seed: int = 0) -> pd.DataFrame:
     g = np.random.default_rng(seed)

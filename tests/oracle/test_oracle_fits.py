@@ -21,6 +21,8 @@ import pytest
 import rbridge_mi as rb
 from rbridge_mi.base.glossary import TABLES
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 DATA = Path(__file__).parent / "data"
 CASES = ("hsb", "sleepstudy", "sleepstudy_zcp", "penicillin")
 FORMULAS = {

@@ -8,6 +8,8 @@ from rbridge_mi.parity import Case, Suite
 
 from .checking import check, enough, of_families
 
+pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
+
 HERE = of_families("estimation", "control")
 
 

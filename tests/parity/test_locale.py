@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
+
 
 @pytest.mark.parametrize(
     "environment", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX", "R_ICU_LOCALE": "en_US"}]

@@ -19,6 +19,8 @@ from rbridge_mi.parity import Suite, find_cases
 from rbridge_mi.parity.engine import verdicts
 from rbridge_mi.rdoor import decode, encode
 
+pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
+
 Answers = dict[str, Any]
 
 FIT = "levels/odd_names_slopes"

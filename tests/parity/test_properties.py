@@ -18,6 +18,8 @@ from rbridge_mi.parity.engine import verdicts
 from rbridge_mi.parity.scripts import python_script, r_script
 from rbridge_mi.testing.rscript import find_rscript
 
+pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
+
 # Any text but NUL and lone surrogates, which R's text can't hold.
 LEVELS = st.lists(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=6),

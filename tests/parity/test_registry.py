@@ -17,6 +17,8 @@ from . import (
     test_terms,
 )
 
+pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
+
 MODELS = [x for x in CASES if isinstance(x, ModelCase)]
 IMPUTATIONS = [x for x in CASES if isinstance(x, ImputationCase)]
 

@@ -16,6 +16,8 @@ import rbridge_mi as rb
 from rbridge_mi.testing import run_r
 from tests.inference.inference_data import complete, fitted, imputed
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 METHODS: tuple[dict[str, Any], ...] = (
     {"method": "D1"},
     {"method": "D2"},

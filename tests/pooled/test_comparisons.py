@@ -21,6 +21,8 @@ from rbridge_mi.base.glossary import TABLES
 from rbridge_mi.testing import run_r
 from tests.inference.inference_data import complete, fitted, imputed
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 TESTS = 1e-10
 # Debian's lme4 1.1-31 orders crossed factors by the address at which it is loaded, so that one
 # Rscript's estimates differ from another's at the tenth digit (rdoor/placement.py).

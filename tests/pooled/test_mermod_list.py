@@ -18,6 +18,8 @@ import rbridge_mi as rb
 from rbridge_mi.base.glossary import TABLES
 from tests.conftest import VIGNETTE
 
+pytestmark = pytest.mark.r
+
 
 def test_sequence(fits: rb.MerModList) -> None:
     assert len(fits) == 5

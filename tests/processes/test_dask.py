@@ -16,11 +16,15 @@ import rbridge_mi as rb
 from tests.conftest import VIGNETTE
 
 # Dask and tornado leave sockets to the garbage collector; that is theirs to mend.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning",
-    "ignore::DeprecationWarning",
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-)
+pytestmark = [
+    pytest.mark.r,
+    pytest.mark.processes,
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning",
+        "ignore::DeprecationWarning",
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

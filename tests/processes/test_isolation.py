@@ -25,6 +25,8 @@ from rbridge_mi import rdoor
 from rbridge_mi.processes import isolation
 from rbridge_mi.processes.isolation import Job, run_isolated
 
+pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
+
 FORMULA = "mathach ~ ses + (1 | schid)"
 # One that takes some seconds on `long`: a worker can be killed in its midst.
 SLOW = "mathach ~ ses + (1 + ses + female + minority | schid)"

@@ -18,6 +18,8 @@ from rbridge_mi.processes.running import OutputProgress, run_all, run_each_of, r
 from rbridge_mi.processes.workers import Later
 from rbridge_mi.rdoor.locale import is_plain
 
+pytestmark = [pytest.mark.r, pytest.mark.processes]
+
 
 @dataclass(frozen=True)
 class Remote:

@@ -24,6 +24,8 @@ from rbridge_mi.processes import workers
 from rbridge_mi.processes.workers import RETRIES, Later, Packed, run_each
 from tests.conftest import VIGNETTE
 
+pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
+
 
 def dies_once(folder: str, number: int, part: Any) -> int:
     """The worker that gets number 2 is killed, the first time."""

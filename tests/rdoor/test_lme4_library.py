@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = [pytest.mark.r, pytest.mark.processes]
+
 PROGRAM = """
 from rbridge_mi import rdoor
 order = rdoor.call("crossed_order").value.tolist()

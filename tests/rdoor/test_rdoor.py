@@ -19,6 +19,8 @@ import pytest
 import rbridge_mi as rb
 from rbridge_mi import rdoor
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

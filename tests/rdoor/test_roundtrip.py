@@ -12,6 +12,8 @@ import pytest
 import rbridge_mi as rb
 from rbridge_mi import rdoor
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 
 def there_and_back(column: pd.Series) -> pd.Series:
     frame = rdoor.call("base::identity", pd.DataFrame({"x": column})).value

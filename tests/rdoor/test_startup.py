@@ -14,6 +14,8 @@ from rbridge_mi import rdoor
 from rbridge_mi.errors import RNotFoundError
 from rbridge_mi.rdoor import startup
 
+pytestmark = [pytest.mark.r, pytest.mark.processes]
+
 BEGIN = """
     import os, warnings
     import numpy as np, pandas as pd

@@ -22,6 +22,8 @@ import rbridge_mi as rb
 from rbridge_mi.storage.cells import from_cells, to_cells
 from tests.whole.test_fuzz import Column, frames
 
+pytestmark = pytest.mark.r
+
 TABLES = ("fixef", "ranef", "varcorr", "vcov", "coef", "model_info", "tidy", "glance", "r2")
 
 

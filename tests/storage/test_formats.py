@@ -15,6 +15,8 @@ import rbridge_mi as rb
 from rbridge_mi.storage.names import FORMATS, NEWEST
 from tests.storage.stored_results import asked_of_r, small_results, values_of
 
+pytestmark = pytest.mark.r
+
 FOLDER = Path(__file__).parent / "formats"
 FILES = sorted(FOLDER.glob("*/*.zip"))
 

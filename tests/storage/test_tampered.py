@@ -18,6 +18,8 @@ import pytest
 
 import rbridge_mi as rb
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 TRIES = int(os.environ.get("RBRIDGE_TAMPERED", "150"))  # per kind of result; `make fuzz`: 4000
 
 ODD: list[Any] = [

@@ -26,6 +26,8 @@ from rbridge_mi.testing.records import Records, from_json, to_json
 from rbridge_mi.testing.rscript import Rscript
 from rbridge_mi.testing.values import from_python, to_python
 
+pytestmark = [pytest.mark.r, pytest.mark.processes]
+
 NA = float(np.uint64(NA_REAL_BITS).view(np.float64))
 
 

@@ -161,7 +161,7 @@ def test_no_private_attribute_of_another_modules_object_is_used(path: Path) -> N
 OVERLOADED = {"found", "own", "made", "begun", "said", "heard", "words"}
 
 
-@pytest.mark.parametrize("path", modules(), **IDS)
+@pytest.mark.parametrize("path", modules(), ids=path_in_package)
 def test_variables_are_named_by_what_they_hold(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         name = getattr(node, "id", getattr(node, "arg", getattr(node, "name", None)))

@@ -18,6 +18,8 @@ from rbridge_mi.mertools import MerToolsTables
 from rbridge_mi.testing import run_r
 from tests.inference.inference_data import complete, fitted, imputed
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 FORMULA = "y ~ x1 + f + (1 + f | g)"
 
 

@@ -15,6 +15,8 @@ import rbridge_mi as rb
 from rbridge_mi.cli import main
 from tests.conftest import HOLED, VIGNETTE
 
+pytestmark = [pytest.mark.r, pytest.mark.processes]
+
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

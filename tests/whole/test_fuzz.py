@@ -36,6 +36,8 @@ from hypothesis import strategies as st
 import rbridge_mi as rb
 from rbridge_mi import rdoor
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 EXAMPLES = int(os.environ.get("RBRIDGE_FUZZ", "250"))
 FUZZ = settings(
     max_examples=EXAMPLES,

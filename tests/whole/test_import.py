@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.r
+
 
 def test_import_starts_no_r_and_loads_no_rpy2() -> None:
     program = (

@@ -11,6 +11,8 @@ import textwrap
 
 import pytest
 
+pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
+
 PROGRAM = """
     import gc, numpy as np, pandas as pd
     from pathlib import Path

@@ -24,6 +24,8 @@ from rbridge_mi.base.glossary import GLOSSARY
 from rbridge_mi.jobs import run_job
 from tests.inference.inference_data import fitted
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 PLAIN = ("plainx", "plainf", "plaing")  # a slope, a factor, a grouping factor
 RESERVED = [
     "index", "level_0", "variable", "value", "0", ".imp", ".id", "n_rows", "Residual", "data",

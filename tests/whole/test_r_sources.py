@@ -12,6 +12,8 @@ from rbridge_mi.rdoor.session import source_dir
 from rbridge_mi.rdoor.startup import start_environment
 from rbridge_mi.testing.rscript import find_rscript
 
+pytestmark = pytest.mark.r
+
 HERE = Path(__file__).resolve().parents[1] / "r"
 FILES = sorted(x for x in HERE.glob("*.R") if x.name != "run.R")
 

@@ -26,6 +26,8 @@ import pytest
 import rbridge_mi as rb
 from rbridge_mi import rdoor
 
+pytestmark = [pytest.mark.r, pytest.mark.processes]
+
 MODEL = rb.Lmer("y ~ x + (1 | g)", control={"calc.derivs": False})
 
 

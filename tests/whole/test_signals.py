@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
+
 BEGIN = """
     import os, signal, sys, threading, time, pandas as pd, rbridge_mi as rb
     hsb = rb.load_hsb()

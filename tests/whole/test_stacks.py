@@ -11,6 +11,8 @@ import pytest
 
 from tests.stacks import stacks
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 STORED = [stacks.HERE / x for x in stacks.SUITES]
 
 

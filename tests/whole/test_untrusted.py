@@ -21,6 +21,8 @@ import rbridge_mi as rb
 from rbridge_mi import rdoor
 from rbridge_mi.jobs import JobError, check_job, run_job
 
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
 GOOD = "y ~ x + (1 | g)"
 
 

@@ -12,6 +12,8 @@ import pytest
 import rbridge_mi as rb
 from rbridge_mi.testing import REvaluation, compare, run_r
 
+pytestmark = [pytest.mark.r, pytest.mark.processes]
+
 SCRIPT = Path(__file__).resolve().parents[2] / "r" / "reference" / "vignette.R"
 
 

@@ -8,6 +8,10 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
+pytestmark = [pytest.mark.r, pytest.mark.processes]
+
 ROOT = Path(__file__).resolve().parents[2]
 
 PROGRAM = """
