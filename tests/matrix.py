@@ -22,7 +22,7 @@ HEADER = "| Python | pandas | numpy | R | lme4 | Amelia | passed | failed | skip
     "|---|---|---|---|---|---|---|---|---|---|"
 )
 
-# --core leaves out what is about R and processes: what it meets of pandas and numpy, others meet too.
+# --core leaves out what is about R and processes; others meet what it meets of pandas and numpy.
 CORE = "not processes and not slow"
 
 VERSIONS = """
