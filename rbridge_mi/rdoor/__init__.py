@@ -13,13 +13,14 @@ memory blocks, conditions come back as data.
 ``objects``       R objects that Python holds for later
 ``calls``         calls of the functions of ``r/`` and of packages
 ``packages``      which packages R has
+``names``         which text and names R can hold
 ``locale``        in which locale a call has R sort text
 ``lme4_library``  where the system loads lme4's compiled code
 """
 
 from .calls import begin_call_object, begin_each, call, call_object
-from .encode import check_frame_names, names_for_r
 from .locale import AsHere, plain_locale
+from .names import check_frame_names, names_for_r
 from .objects import RObject
 from .packages import has_package, interface_mode, prepare, require_package
 from .startup import startup_files

@@ -27,8 +27,9 @@ import pandas as pd
 
 from ..base.labels import label
 from ..errors import EncodingError
+from .names import check_frame_names, check_text
 
-__all__ = ["check_frame_names", "names_for_r", "to_r"]
+__all__ = ["to_r"]
 
 _NA_REAL = np.uint64(0x7FF00000000007A2)  # R's NA: a NaN whose low word is 1954
 _NA_INT = np.int32(-(2**31))
@@ -64,25 +65,6 @@ def to_r(value: Any) -> Any:
         f"a value of type {type(value).__name__} has no R equivalent here: give numbers, text, "
         "booleans, None, lists or dicts of these, numpy arrays, or pandas objects."
     )
-
-
-def check_frame_names(frame: pd.DataFrame) -> None:
-    """Refuse column names that R can't carry unchanged."""
-    for name in frame.columns:
-        if not isinstance(name, str):
-            raise EncodingError(
-                f"column name {name!r} is not text: R's column names are. Rename, for instance "
-                "with `frame.columns = frame.columns.map(str)`."
-            )
-        _check_text(name, f"column name {name!r}")
-    twice = frame.columns[frame.columns.duplicated()].unique().tolist()
-    if twice:
-        raise EncodingError(f"column names that stand more than once: {twice}. Rename or drop one.")
-
-
-def names_for_r(names: Iterable[Any]) -> list[str]:
-    """Those of the names that R can carry: text, of characters that R's text holds."""
-    return [x for x in names if isinstance(x, str) and _text_fault(x) is None]
 
 
 def _is_atomic(value: Iterable[Any]) -> bool:
@@ -413,25 +395,7 @@ def _strings(values: list[Any], what: str = "text") -> Any:
         if value is None or value is pd.NA:
             texts.append(rinterface.NA_Character)
         elif isinstance(value, str):
-            texts.append(_check_text(value, what))
+            texts.append(check_text(value, what))
         else:
             raise EncodingError(f"{what}: {value!r} is not text.")
     return rinterface.StrSexpVector(texts)
-
-
-def _check_text(text: str, what: str) -> str:
-    fault = _text_fault(text)
-    if fault is not None:
-        raise EncodingError(f"{what} holds {fault}: remove it.")
-    return text
-
-
-def _text_fault(text: str) -> str | None:
-    """Say what in a text R's strings can't hold; None where they hold it."""
-    if "\0" in text:
-        return "the character NUL, which R's text can't"
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        return f"a lone surrogate ({text[error.start]!r}), which isn't text"
-    return None

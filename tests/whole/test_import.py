@@ -49,3 +49,12 @@ def test_a_loaded_result_is_typed() -> None:
     """A type checker knows that `rb.load` gives one of four results."""
     results = get_args(get_type_hints(rb.load)["return"])
     assert set(results) == {rb.MerMod, rb.MerModList, rb.PooledMerMod, rb.ImputedData}
+
+
+def test_the_door_loads_no_pandas() -> None:
+    """R starts, and loads its packages, while pandas is still being imported."""
+    program = "import sys\nfrom rbridge_mi import rdoor\nprint('pandas' in sys.modules)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
