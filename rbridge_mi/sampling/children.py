@@ -1,0 +1,358 @@
+"""Where a variable is a predictor: what other values of it do to another model's linear part."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .design import group_sums
+from .mixed_model import MixedModel
+from .nodes import Node
+
+__all__ = ["Analysis", "AnalysisChild", "Child", "Columns", "GroupMean", "RegressionChild"]
+
+Array: TypeAlias = NDArray[Any]
+
+
+class Child(ABC):
+    """Another node's models, in which some units of a variable are predictors.
+
+    Parameters
+    ----------
+    models : sequence of MixedModel
+    rows : array of int, shape (r,)
+        The rows of the models that the units touch.
+    owner : array of int, shape (r,), or None
+        For each row the position of its unit; None where rows and units are the same.
+    units : int
+        k, the number of units.
+    """
+
+    def __init__(
+        self, models: Sequence[MixedModel], rows: Array, owner: Array | None, units: int
+    ) -> None:
+        self.models = tuple(models)
+        self.rows = rows
+        self.owner = owner
+        self.units = units
+        varying = self.models[0].design.rows
+        self.at = np.searchsorted(varying, rows)
+
+    @abstractmethod
+    def shift(self, candidate: Array) -> list[Array]:
+        """Return by how much each model's X b + Z u changes with other values, (C, r)."""
+
+    @abstractmethod
+    def take(self, candidate: Array) -> None:
+        """Put values into the design."""
+
+    def assign(self, candidate: Array) -> None:
+        """Put values into the design, and what follows from them into each model's `eta`."""
+        for model, shift in zip(self.models, self.shift(candidate), strict=True):
+            model.eta[:, self.rows] += shift
+        self.take(candidate)
+
+    def by_unit(self, values: Array) -> Array:
+        """Sum over the rows of each unit."""
+        return values if self.owner is None else group_sums(self.owner, values, self.units)
+
+    def by_row(self, candidate: Array) -> Array:
+        """Return each row's unit's value."""
+        return candidate if self.owner is None else candidate[:, self.owner]
+
+    def log_likelihood(self, candidate: Array) -> Array:
+        """Return, per unit, by how much other values change the models' log likelihood, (C, k)."""
+        total = np.zeros(candidate.shape)
+        for model, shift in zip(self.models, self.shift(candidate), strict=True):
+            e = model.y[:, self.rows] - model.eta[:, self.rows]
+            change = shift * (e - 0.5 * shift)
+            if model.weights is not None:
+                change *= model.weights[:, self.rows]
+            total += self.by_unit(change) / model.s2[:, None]
+        return total
+
+    def normal_terms(self, step: Array) -> tuple[Array, Array]:
+        """Return what the models say of a change d of the values, as exp(linear d - precision d2/2).
+
+        Parameters
+        ----------
+        step : array, shape (C, k)
+            The values that are larger by 1 than the current ones: the models are linear in them.
+
+        Returns
+        -------
+        precision, linear : array, shape (C, k)
+        """
+        precision, linear = np.zeros(step.shape), np.zeros(step.shape)
+        for model, slope in zip(self.models, self.shift(step), strict=True):
+            e = model.y[:, self.rows] - model.eta[:, self.rows]
+            weighted = slope if model.weights is None else slope * model.weights[:, self.rows]
+            precision += self.by_unit(weighted * slope) / model.s2[:, None]
+            linear += self.by_unit(weighted * e) / model.s2[:, None]
+        return precision, linear
+
+
+class RegressionChild(Child):
+    """A covariate's or an auxiliary variable's regression, in which the variable has columns.
+
+    Parameters
+    ----------
+    models, rows, owner, units
+        As in `Child`.
+    node : Node
+        The variable that is the predictor.
+    columns : sequence of int
+        Its columns in the design.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[MixedModel],
+        rows: Array,
+        owner: Array | None,
+        units: int,
+        node: Node,
+        columns: Sequence[int],
+    ) -> None:
+        super().__init__(models, rows, owner, units)
+        self._node = node
+        self._columns = tuple(columns)
+
+    def shift(self, candidate: Array) -> list[Array]:
+        """See `Child.shift`."""
+        varying = self.models[0].design.varying
+        new = [self.by_row(x) for x in self._node.predictor(candidate)]
+        changes = [
+            x - varying[:, self.at, j] for x, j in zip(new, self._columns, strict=True)
+        ]
+        shifts = []
+        for model in self.models:
+            total: Array = np.zeros((len(candidate), len(self.rows)))
+            for change, j in zip(changes, self._columns, strict=True):
+                total += change * model.b[:, j, None]
+            shifts.append(total)
+        return shifts
+
+    def take(self, candidate: Array) -> None:
+        """See `Child.take`."""
+        varying = self.models[0].design.varying
+        for x, j in zip(self._node.predictor(candidate), self._columns, strict=True):
+            varying[:, self.at, j] = self.by_row(x)
+
+
+class Columns(Protocol):
+    """A part of a model's design, as R makes it of the data's columns."""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The data's columns that it hangs on."""
+        ...
+
+    def matrix(self, values: Mapping[str, Array]) -> Array:
+        """Return the design, S + (p,), for columns of a common shape S."""
+        ...
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of the analysis model's design, and the standardised columns that it gives.
+
+    Parameters
+    ----------
+    part : Columns
+    start : int
+        The first of its columns in the design that it belongs to.
+    centre, spread : array, shape (p,)
+        By which its columns are standardised.
+    effects : int or None
+        The number of the grouping factor whose Z it belongs to; None for X.
+    """
+
+    part: Columns
+    start: int
+    centre: Array
+    spread: Array
+    effects: int | None = None
+
+    @property
+    def stop(self) -> int:
+        """Behind the last of its columns."""
+        return self.start + len(self.centre)
+
+
+@dataclass(frozen=True)
+class GroupMean:
+    """A column of the analysis model that is the mean of another one over each group.
+
+    Parameters
+    ----------
+    name : str
+    of : str
+        The column whose mean it is.
+    codes : array of int, shape (n,)
+        The group of each row.
+    sizes : array of int, shape (G,)
+    """
+
+    name: str
+    of: str
+    codes: Array
+    sizes: Array
+
+
+class Analysis:
+    """The analysis model's design in the rows that hang on imputed values, for all chains.
+
+    Parameters
+    ----------
+    model : MixedModel
+    blocks : sequence of Block
+        All parts of X and Z.
+    observed : mapping of str to array, shape (n,)
+        The columns' values, with anything in the holes.
+    means : sequence of GroupMean
+
+    Attributes
+    ----------
+    values : dict of str to array, shape (C, k) or (1, k)
+        The columns' current values in the design's varying rows; (1, k) of complete ones.
+    """
+
+    def __init__(
+        self,
+        model: MixedModel,
+        blocks: Sequence[Block],
+        observed: Mapping[str, Array],
+        means: Sequence[GroupMean],
+    ) -> None:
+        self.model = model
+        self.blocks = tuple(blocks)
+        self.means = tuple(means)
+        rows = model.design.rows
+        self.values = {name: column[None, rows] for name, column in observed.items()}
+
+    def design_of(self, block: Block) -> Array:
+        """Return the varying rows of the design that a block belongs to."""
+        if block.effects is None:
+            return self.model.design.varying
+        return self.model.effects[block.effects].design.varying
+
+    def evaluate(self, block: Block, values: Mapping[str, Array]) -> Array:
+        """Return a block's standardised columns, S + (p,)."""
+        matrix = block.part.matrix({name: values[name] for name in block.part.columns})
+        standardised: Array = (matrix - block.centre) / block.spread
+        return standardised
+
+    def fill(self) -> None:
+        """Evaluate the varying rows of all blocks."""
+        chains = len(self.model.y)
+        for block in self.blocks:
+            columns = {
+                name: np.broadcast_to(x, (chains, x.shape[1])) for name, x in self.values.items()
+            }
+            self.design_of(block)[..., block.start : block.stop] = self.evaluate(block, columns)
+
+
+class AnalysisChild(Child):
+    """The analysis model, in which some units of a variable are predictors.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    rows, owner, units
+        As in `Child`. With a group mean of the variable, all rows of a unit's group are touched.
+    node : Node
+        The variable.
+    itself : array of int, shape (k,), or None
+        With a group mean: the position in `rows` of each unit's only row.
+    """
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        rows: Array,
+        owner: Array | None,
+        units: int,
+        node: Node,
+        itself: Array | None,
+    ) -> None:
+        super().__init__([analysis.model], rows, owner, units)
+        self._analysis = analysis
+        self._node = node
+        self._itself = itself
+        self._means = [x for x in analysis.means if x.of == node.name]
+        touched = {node.name, *(x.name for x in self._means)}
+        self._blocks = [x for x in analysis.blocks if touched & x.part.columns]
+
+    def _changed(self, candidate: Array) -> dict[str, Array]:
+        """Return the columns that hang on the variable, in the child's rows."""
+        name = self._node.name
+        value = self._node.raw(candidate)
+        if self._itself is None:
+            return {name: self.by_row(value)}
+        column = self._analysis.values[name][:, self.at]
+        difference = value - column[:, self._itself]
+        column[:, self._itself] = value
+        columns = {name: column}
+        for mean in self._means:
+            sizes = mean.sizes[mean.codes[self.rows]]
+            before = self._analysis.values[mean.name][:, self.at]
+            columns[mean.name] = before + self.by_row(difference) / sizes
+        return columns
+
+    def _designs(self, changed: Mapping[str, Array]) -> Iterator[tuple[Block, Array]]:
+        """Yield the blocks that hang on the variable, with their columns in the child's rows."""
+        shape = (len(self.models[0].b), len(self.rows))
+        for block in self._blocks:
+            columns = {
+                name: np.broadcast_to(
+                    changed[name] if name in changed else self._analysis.values[name][:, self.at],
+                    shape,
+                )
+                for name in block.part.columns
+            }
+            yield block, self._analysis.evaluate(block, columns)
+
+    def shift(self, candidate: Array) -> list[Array]:
+        """See `Child.shift`."""
+        model = self.models[0]
+        total: Array = np.zeros((len(candidate), len(self.rows)))
+        for block, new in self._designs(self._changed(candidate)):
+            columns = range(block.start, block.stop)
+            change = new - self._analysis.design_of(block)[:, self.at, block.start : block.stop]
+            if block.effects is None:
+                total += np.matmul(change, model.b[:, block.start : block.stop, None])[..., 0]
+                continue
+            effects = model.effects[block.effects]
+            codes = effects.codes[self.rows]
+            for i in columns:
+                total += change[..., i - block.start] * effects.u[:, i][:, codes]
+        return [total]
+
+    def take(self, candidate: Array) -> None:
+        """See `Child.take`."""
+        changed = self._changed(candidate)
+        for block, new in self._designs(changed):
+            self._analysis.design_of(block)[:, self.at, block.start : block.stop] = new
+        for name, value in changed.items():
+            self._analysis.values[name][:, self.at] = value
+
+    def bends(self, points: Sequence[Array]) -> bool:
+        """Tell whether the design is anything but linear in the variable.
+
+        Parameters
+        ----------
+        points : sequence of array, shape (C, k)
+            Evenly spaced values of the variable.
+        """
+        designs = [[new for _, new in self._designs(self._changed(x))] for x in points]
+        for block in zip(*designs, strict=True):
+            bend = np.abs(np.diff(np.stack(block), n=2, axis=0)).max(initial=0.0)
+            if bend > 1e-9 * max(np.abs(x).max(initial=0.0) for x in block):
+                return True
+        return False

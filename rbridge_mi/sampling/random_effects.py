@@ -1,0 +1,207 @@
+"""The random effects of one grouping factor: their sums over groups, draws, and covariance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .design import Design, group_sums
+from .draws import Streams, inverse_wishart
+from .priors import Prior
+from .small_matrices import Entries, back_solve, cholesky, forward_solve
+
+__all__ = ["RandomEffects"]
+
+Array: TypeAlias = NDArray[Any]
+
+
+class RandomEffects:
+    """Random effects u of one grouping factor: Z u, with u of each group normal around 0.
+
+    The covariance matrix Psi of a group's effects is block diagonal, with a block per random term:
+    ``(1 + x | g)`` has one block of two effects, ``(x || g)`` two blocks of one.
+
+    Parameters
+    ----------
+    name : str
+        The grouping factor.
+    codes : array of int, shape (n,)
+        The group of each row, from 0.
+    groups : int
+        G.
+    design : Design
+        Z, with a column per effect.
+    blocks : sequence of int
+        Number of effects of each block.
+    prior : Prior
+    chains : int
+        C.
+
+    Attributes
+    ----------
+    u : array, shape (C, q, G)
+    psi : array, shape (C, q, q)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        codes: Array,
+        groups: int,
+        design: Design,
+        blocks: Sequence[int],
+        prior: Prior,
+        chains: int,
+    ) -> None:
+        self.name = name
+        self.codes = codes
+        self.groups = groups
+        self.design = design
+        self.prior = prior
+        edges = np.cumsum([0, *blocks])
+        self.blocks = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        q = design.p
+        self.u = np.zeros((chains, q, groups))
+        self.psi = np.tile(0.25 * np.eye(q), (chains, 1, 1))
+        self._spread = np.ones((chains, q))  # of Huang and Wand's prior
+        kept = np.ones(design.n, bool)
+        kept[design.rows] = False
+        self._ones = [bool((design.shared[kept, i] == 1.0).all()) for i in range(q)]
+        self._column_sums: dict[int, list[Array]] = {}  # of a design's shared rows, by column
+        self._shared_sums = [
+            [
+                np.bincount(codes, design.shared[:, i] * design.shared[:, j], groups)
+                for j in range(i + 1)
+            ]
+            for i in range(q)
+        ]
+
+    def times(self, u: Array) -> Array:
+        """Return Z u, (C, n)."""
+        rows, varying = self.design.rows, self.design.varying
+        total: Array | None = None
+        for i, is_one in enumerate(self._ones):
+            part = u[:, i].take(self.codes, axis=1)
+            if rows.size:
+                those = part[:, rows] * varying[..., i]
+            if not is_one:
+                part *= self.design.shared[:, i]
+            if rows.size:
+                part[:, rows] = those
+            total = part if total is None else np.add(total, part, out=total)
+        assert total is not None
+        return total
+
+    def cross(self, values: Array) -> list[Array]:
+        """Return Z'v summed by group: per effect an array (C, G), for v of shape (C, n)."""
+        rows, varying = self.design.rows, self.design.varying
+        sums = []
+        for i, is_one in enumerate(self._ones):
+            if is_one and not rows.size:
+                sums.append(group_sums(self.codes, values, self.groups))
+                continue
+            total = group_sums(self.codes, values * self.design.shared[:, i], self.groups)
+            if rows.size:
+                there = values[:, rows] * varying[..., i]
+                total += group_sums(self.codes[rows], there, self.groups)
+            sums.append(total)
+        return sums
+
+    def cross_column(self, design: Design, j: int) -> list[Array]:
+        """Return Z'x summed by group, for column j of another design with the same `rows`."""
+        rows, varying = self.design.rows, self.design.varying
+        if j not in self._column_sums:
+            self._column_sums[j] = [
+                np.bincount(self.codes, z * design.shared[:, j], self.groups)
+                for z in self.design.shared.T
+            ]
+        sums = self._column_sums[j]
+        if not rows.size:
+            return sums
+        return [
+            total
+            + group_sums(self.codes[rows], varying[..., i] * design.varying[..., j], self.groups)
+            for i, total in enumerate(sums)
+        ]
+
+    def gram(self, weights: Array | None = None) -> Entries:
+        """Return Z'WZ summed by group: entries (G,) or (C, G)."""
+        rows, varying = self.design.rows, self.design.varying
+        if weights is not None:
+            columns = [self.design.column(i) for i in range(self.design.p)]
+            return [
+                [
+                    group_sums(self.codes, columns[i] * columns[j] * weights, self.groups)
+                    for j in range(i + 1)
+                ]
+                for i in range(len(columns))
+            ]
+        if not rows.size:
+            return self._shared_sums
+        return [
+            [
+                total
+                + group_sums(self.codes[rows], varying[..., i] * varying[..., j], self.groups)
+                for j, total in enumerate(line)
+            ]
+            for i, line in enumerate(self._shared_sums)
+        ]
+
+    def precision(self) -> Array:
+        """Return the inverse of Psi, (C, q, q)."""
+        inverse = np.zeros_like(self.psi)
+        for block in self.blocks:
+            part = self.psi[:, block, block]
+            # Of one effect by division, since LAPACK is called once per matrix.
+            inverse[:, block, block] = 1.0 / part if part.shape[1] == 1 else np.linalg.inv(part)
+        return inverse
+
+    def draw(self, sums: list[Array], gram: Entries, variance: Array, streams: Streams) -> None:
+        """Draw u given all else: normal, with precision Z'WZ / s2 + inverse of Psi in each group.
+
+        Parameters
+        ----------
+        sums : list of array
+            Z'We by group, where e is the response less everything but these effects.
+        gram : list of list of array
+            Z'WZ by group.
+        variance : array, shape (C,)
+            s2.
+        streams : Streams
+        """
+        q = self.design.p
+        inverse = self.precision()
+        scale = 1.0 / variance[:, None]
+        a: Entries = [
+            [gram[i][j] * scale + inverse[:, i, j, None] for j in range(i + 1)] for i in range(q)
+        ]
+        lower = cholesky(a)
+        z = streams.normal(q, self.groups)
+        half = forward_solve(lower, [s * scale for s in sums])
+        drawn = back_solve(lower, [half[i] + z[:, i] for i in range(q)])
+        for i in range(q):
+            self.u[:, i] = drawn[i]
+
+    def draw_covariance(self, streams: Streams) -> None:
+        """Draw Psi given u, under the prior of Huang and Wand (2013, equation 2)."""
+        nu = self.prior.covariance_df
+        inverse = self.precision()
+        diagonal = np.einsum("cii->ci", inverse)
+        for block in self.blocks:
+            q = block.stop - block.start
+            shape = np.full(q, (nu + q) / 2.0)
+            rate = nu * diagonal[:, block] + self.prior.sd_scale**-2.0
+            spread = rate / streams.gamma(shape)
+            self._spread[:, block] = spread
+            u = self.u[:, block]
+            s = np.matmul(u, u.transpose(0, 2, 1))
+            index = np.arange(q)
+            s[:, index, index] += 2.0 * nu / spread
+            df = nu + q - 1.0 + self.groups
+            if q == 1:
+                self.psi[:, block, block] = s / streams.chi2(df, 1)[:, :, None]
+            else:
+                self.psi[:, block, block] = inverse_wishart(streams, df, s)
