@@ -19,7 +19,7 @@ PACKAGE = ROOT / "rbridge_mi"
 RANKS = [
     {"errors"},
     {"base"},
-    {"pooling", "rdoor"},
+    {"pooling", "sampling", "rdoor"},
     {"processes"},
     {"data", "fits"},
     {"imputers", "inference", "mertools", "datasets"},

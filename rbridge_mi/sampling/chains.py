@@ -1,0 +1,303 @@
+"""Chains of the Gibbs sampler: built from a problem, run, and put down as a state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .children import Analysis, AnalysisChild, Child, RegressionChild
+from .design import Design
+from .draws import Streams
+from .mixed_model import MixedModel, columns_within
+from .nodes import (
+    CategoriesNode,
+    ContinuousNode,
+    CountNode,
+    LogitNode,
+    Node,
+    OrderedNode,
+    ProbitNode,
+)
+from .problem import Grouping, Problem, Variable
+from .random_effects import RandomEffects
+from .targets import Batch, Target
+
+__all__ = ["Chains", "prepared"]
+
+Array: TypeAlias = NDArray[Any]
+State: TypeAlias = Mapping[str, Any]
+
+
+class Chains:
+    """Some chains of a problem, all in one array.
+
+    Parameters
+    ----------
+    problem : Problem
+        As `prepared` returned it.
+    streams : Streams
+        One for each chain.
+    """
+
+    def __init__(self, problem: Problem, streams: Streams) -> None:
+        self.problem = problem
+        self.streams = streams
+        self.chains = len(streams)
+        self._filled = {x.name: self._begin(x) for x in problem.variables}
+        self.nodes = {x.name: self._regression(x) for x in problem.covariates}
+        self.analysis, self.nodes[problem.response.name] = self._analysis()
+        self.nodes |= {x.name: self._regression(x) for x in problem.auxiliary}
+        self.targets = [self._target(x) for x in problem.variables if x.missing.size]
+        self._fill_designs()
+
+    # -- how the chains begin -----------------------------------------------------------------
+
+    def _begin(self, variable: Variable) -> Array:
+        """Fill holes by observed values, drawn at random; (C, units)."""
+        values = np.repeat(variable.values[None], self.chains, axis=0)
+        observed = values[0][~np.isnan(values[0])]
+        missing = variable.missing
+        if missing.size:
+            draws = self.streams.uniform(len(missing))
+            values[:, missing] = observed[(draws * len(observed)).astype(np.int64)]
+        return values
+
+    def _node(self, variable: Variable, models: Sequence[MixedModel]) -> Node:
+        values = self._filled[variable.name]
+        name, missing, scale = variable.name, variable.missing, variable.scale
+        if variable.kind == "continuous":
+            return ContinuousNode(name, models, missing, values, scale)
+        if variable.kind == "count":
+            # Begin in the middle of each count's interval, on the log scale.
+            begin = (np.log(values + 0.5) - scale.centre) / scale.spread
+            return CountNode(name, models, missing, begin, scale, variable.values)
+        codes = values.astype(np.int64)
+        if variable.kind == "ordered":
+            return OrderedNode(name, models, missing, codes, variable.codes)
+        if variable.kind == "categories":
+            return CategoriesNode(name, models, missing, codes)
+        observed = variable.values[~np.isnan(variable.values)]
+        kind = LogitNode if variable.kind == "logit" else ProbitNode
+        spread = float(observed.std()) or 1.0
+        return kind(name, models, missing, codes, variable.shown, float(observed.mean()), spread)
+
+    def _units(self, variable: Variable, level: str | None) -> Array:
+        """Return the variable's unit of each unit of a level, its own or one below."""
+        of_row = self.problem.levels[variable.level].unit_of_row
+        if variable.level == level:
+            return np.arange(self.problem.levels[level].units)
+        return of_row[self.problem.levels[level].first_rows()]
+
+    def _touched(self, variable: Variable, level: str | None) -> Array:
+        """Tell which units of a level hang on an imputed value of the variable."""
+        missing = np.isnan(variable.values)
+        touched: Array = missing[self._units(variable, level)]
+        return touched
+
+    def _variable(self, name: str) -> Variable:
+        return next(x for x in self.problem.variables if x.name == name)
+
+    def _regression(self, variable: Variable) -> Node:
+        """Build a variable's regression on the complete columns and on its parents."""
+        units = len(variable.values)
+        parents = [self._variable(x) for x in variable.parents]
+        touched = np.zeros(units, bool)
+        columns = [variable.complete]
+        for parent in parents:
+            touched |= self._touched(parent, variable.level)
+            columns.append(np.stack(self._predictors(parent, variable.level), axis=1))
+        shared = np.concatenate(columns, axis=1)
+        rows = np.flatnonzero(touched)
+        models = []
+        for _ in range(variable.codes - 1 if variable.kind == "categories" else 1):
+            design = models[0].design if models else Design(shared, rows, self.chains)
+            design.varying[:] = shared[rows]
+            effects = [
+                self._effects(
+                    x, Design(np.ones((units, 1)), rows, self.chains), [1], variable
+                )
+                for x in variable.groupings
+            ]
+            for one in effects:
+                one.design.varying[:] = 1.0
+            models.append(
+                MixedModel(
+                    design,
+                    effects,
+                    variable.prior,
+                    intercept=0,
+                    free_variance=variable.kind in ("continuous", "count"),
+                    within=self.problem.within.get(variable.name, [()] * len(effects)),
+                )
+            )
+        return self._node(variable, models)
+
+    def _effects(
+        self, grouping: Grouping, design: Design, blocks: Sequence[int], variable: Variable
+    ) -> RandomEffects:
+        return RandomEffects(
+            grouping.name,
+            grouping.codes,
+            grouping.groups,
+            design,
+            blocks,
+            variable.prior,
+            self.chains,
+        )
+
+    def _predictors(self, parent: Variable, level: str | None) -> list[Array]:
+        """Return a parent's columns in a regression; in rows with holes they mean nothing."""
+        node = self.nodes[parent.name]
+        first = node.predictor(node.values[:1])
+        return [x[0][self._units(parent, level)] for x in first]
+
+    def _analysis(self) -> tuple[Analysis, Node]:
+        """Build the analysis model."""
+        problem, spec = self.problem, self.problem.analysis
+        response = problem.response
+        n = len(response.values)
+        incomplete = [x for x in problem.covariates if x.missing.size]
+        touched = np.zeros(n, bool)
+        for variable in incomplete:
+            rows_touched = self._touched(variable, None)
+            if variable.name in spec.columns:
+                touched |= rows_touched
+            for mean in spec.means:
+                if mean.of == variable.name:
+                    touched |= np.isin(mean.codes, np.unique(mean.codes[rows_touched]))
+        rows = np.flatnonzero(touched)
+        columns = {name: self._column(name) for name in spec.columns}
+        widths = [len(x) for x in (spec.names, *(sum(e, ()) for e in spec.effects))]
+        shared = [np.zeros((n, width)) for width in widths]
+        first = {name: values[0] for name, values in columns.items()}
+        for block in spec.blocks:
+            k = 0 if block.effects is None else block.effects + 1
+            matrix = block.part.matrix({name: first[name] for name in block.part.columns})
+            shared[k][:, block.start : block.stop] = (matrix - block.centre) / block.spread
+        designs = [Design(x, rows, self.chains) for x in shared]
+        effects = [
+            self._effects(grouping, design, [len(b) for b in blocks], response)
+            for grouping, design, blocks in zip(
+                spec.groupings, designs[1:], spec.effects, strict=True
+            )
+        ]
+        model = MixedModel(
+            designs[0],
+            effects,
+            response.prior,
+            intercept=spec.intercept,
+            free_variance=response.kind in ("continuous", "count"),
+            within=problem.within.get(response.name, [()] * len(effects)),
+        )
+        model.offset = spec.offset
+        if spec.weights is not None:
+            model.weights = np.repeat(spec.weights[None], self.chains, axis=0)
+        return Analysis(model, spec.blocks, columns, spec.means), self._node(response, [model])
+
+    def _column(self, name: str) -> Array:
+        """Return a column of the analysis model, raw, in all rows: (1, n) or (C, n)."""
+        spec = self.problem.analysis
+        for mean in spec.means:
+            if mean.name == name:
+                values = np.broadcast_to(
+                    self._column(mean.of), (self.chains, len(mean.codes))
+                )
+                sums = np.stack([np.bincount(mean.codes, x, len(mean.sizes)) for x in values])
+                means: Array = (sums / mean.sizes)[:, mean.codes]
+                return means
+        if name in self.nodes:
+            node, variable = self.nodes[name], self._variable(name)
+            if variable.missing.size:
+                raw: Array = node.raw(node.values)[:, self._units(variable, None)]
+                return raw
+        return spec.columns[name][None]
+
+    def _fill_designs(self) -> None:
+        """Put the current values of all variables into the designs, and make all `eta`."""
+        for variable in self.problem.variables:
+            node = self.nodes[variable.name]
+            for target in self.targets:
+                pass
+            del node
+        for target in self.targets:
+            for batch in target.batches:
+                for child in batch.children:
+                    if isinstance(child, RegressionChild):
+                        child.take(target.node.current()[:, batch.at])
+        self.analysis.fill()
+        for node in self.nodes.values():
+            for model in node.models:
+                model.eta = model.linear_predictor()
+
+    # -- what is imputed ----------------------------------------------------------------------
+
+    def _target(self, variable: Variable) -> Target:
+        node = self.nodes[variable.name]
+        groups = [x for x in self.problem.analysis.means if x.of == variable.name]
+        missing = variable.missing
+        if groups:
+            rank = ranks(groups[0].codes[missing])
+            positions = [np.flatnonzero(rank == r) for r in range(int(rank.max()) + 1)]
+        else:
+            positions = [np.arange(len(missing))]
+        batches = [Batch(at, list(self._children(variable, at))) for at in positions]
+        return Target(node, batches, linear=variable.name in self.problem.linear)
+
+    def _children(self, variable: Variable, at: Array) -> Iterator[Child]:
+        """Yield the models that hang on some of a variable's imputed values."""
+        node = self.nodes[variable.name]
+        units = variable.missing[at]
+        for other in (*self.problem.covariates, *self.problem.auxiliary):
+            if variable.name in other.parents:
+                rows, owner = self._rows(variable, units, other.level)
+                before = other.parents[: other.parents.index(variable.name)]
+                start = other.complete.shape[1] + sum(self._width(x) for x in before)
+                columns = range(start, start + self._width(variable.name))
+                child = self.nodes[other.name]
+                yield RegressionChild(child.models, rows, owner, len(units), node, columns)
+        if variable.name == self.problem.response.name:
+            return
+        spec = self.problem.analysis
+        means = [x for x in spec.means if x.of == variable.name]
+        if not means and variable.name not in spec.columns:
+            return
+        if means:
+            group = means[0].codes
+            position = np.full(len(means[0].sizes), -1)
+            position[group[units]] = np.arange(len(units))
+            rows = np.flatnonzero(position[group] >= 0)
+            owner, itself = position[group[rows]], np.searchsorted(rows, units)
+        else:
+            rows, owner = self._rows(variable, units, None)
+            itself = None
+        yield AnalysisChild(self.analysis, rows, owner, len(units), node, itself)
+
+    def _rows(
+        self, variable: Variable, units: Array, level: str | None
+    ) -> tuple[Array, Array | None]:
+        """Return the units of a level that some units of the variable touch, and whose they are."""
+        if variable.level == level:
+            return units, None
+        position = np.full(len(variable.values), -1)
+        position[units] = np.arange(len(units))
+        owner = position[self._units(variable, level)]
+        rows = np.flatnonzero(owner >= 0)
+        return rows, owner[rows]
+
+    def _width(self, name: str) -> int:
+        """Return the number of columns that a variable has in others' regressions."""
+        variable = self._variable(name)
+        return variable.codes - 1 if variable.kind in ("ordered", "categories") else 1
+
+    # -- running ------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Make one iteration: all parameters, then all imputed values."""
+        for node in self.nodes.values():
+            node.step(self.streams)
+        for target in self.targets:
+            target.draw(self.streams)
