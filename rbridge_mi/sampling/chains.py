@@ -41,27 +41,34 @@ class Chains:
         As `prepared` returned it.
     streams : Streams
         One for each chain.
+    state : mapping, optional
+        Where the chains go on, as `state` returned it; they begin anew if not given.
     """
 
-    def __init__(self, problem: Problem, streams: Streams) -> None:
+    def __init__(self, problem: Problem, streams: Streams, state: State | None = None) -> None:
         self.problem = problem
         self.streams = streams
         self.chains = len(streams)
-        self._filled = {x.name: self._begin(x) for x in problem.variables}
+        self.iteration = 0
+        self._filled = {x.name: self._begin(x, state is None) for x in problem.variables}
         self.nodes = {x.name: self._regression(x) for x in problem.covariates}
         self.analysis, self.nodes[problem.response.name] = self._analysis()
         self.nodes |= {x.name: self._regression(x) for x in problem.auxiliary}
         self.targets = [self._target(x) for x in problem.variables if x.missing.size]
+        if state is not None:
+            self._restore(state)
         self._fill_designs()
 
     # -- how the chains begin -----------------------------------------------------------------
 
-    def _begin(self, variable: Variable) -> Array:
-        """Fill holes by observed values, drawn at random; (C, units)."""
+    def _begin(self, variable: Variable, drawn: bool) -> Array:
+        """Fill holes by observed values, drawn at random or just the first one; (C, units)."""
         values = np.repeat(variable.values[None], self.chains, axis=0)
         observed = values[0][~np.isnan(values[0])]
         missing = variable.missing
-        if missing.size:
+        if missing.size and not drawn:
+            values[:, missing] = observed[0]
+        elif missing.size:
             draws = self.streams.uniform(len(missing))
             values[:, missing] = observed[(draws * len(observed)).astype(np.int64)]
         return values
@@ -218,11 +225,6 @@ class Chains:
 
     def _fill_designs(self) -> None:
         """Put the current values of all variables into the designs, and make all `eta`."""
-        for variable in self.problem.variables:
-            node = self.nodes[variable.name]
-            for target in self.targets:
-                pass
-            del node
         for target in self.targets:
             for batch in target.batches:
                 for child in batch.children:
@@ -297,7 +299,204 @@ class Chains:
 
     def step(self) -> None:
         """Make one iteration: all parameters, then all imputed values."""
+        self.iteration += 1
+        # The adaptation fades, so that the chains keep their distribution in the end.
+        gain = min(1.0, 3.0 * self.iteration**-0.6)
         for node in self.nodes.values():
-            node.step(self.streams)
+            node.step(self.streams, gain)
         for target in self.targets:
-            target.draw(self.streams)
+            target.draw(self.streams, gain)
+
+    def run(self, iterations: int) -> Array:
+        """Make iterations, and return what `parameters` says after each: (C, iterations, P)."""
+        trace: list[Array] = []
+        for _ in range(iterations):
+            self.step()
+            trace.append(np.stack(list(self.parameters().values()), axis=-1))
+        return np.stack(trace, axis=1)
+
+    def state(self) -> dict[str, Any]:
+        """Return what is needed to go on, by name; the first axis of each array is the chain."""
+        state: dict[str, Any] = {"streams": self.streams, "iteration": self.iteration}
+        for name, node in self.nodes.items():
+            state[f"{name}/imputed"] = node.current()
+            if isinstance(node, OrderedNode):
+                state[f"{name}/log_steps"] = node.log_steps
+                state[f"{name}/proposal"] = node.proposal
+            for j, model in enumerate(node.models):
+                state |= {f"{name}/{j}/{x}": getattr(model, x) for x in ("b", "s2")}
+                for effects in model.effects:
+                    for x in ("u", "psi", "spread"):
+                        state[f"{name}/{j}/{effects.name}/{x}"] = getattr(effects, x)
+        for target in self.targets:
+            state[f"{target.node.name}/width"] = target.width
+        return state
+
+    def _restore(self, state: State) -> None:
+        self.iteration = state["iteration"]
+        for name, node in self.nodes.items():
+            node.values[:, node.missing] = state[f"{name}/imputed"]
+            if isinstance(node, CategoriesNode):
+                node.weigh()
+            if isinstance(node, OrderedNode):
+                node.log_steps = state[f"{name}/log_steps"]
+                node.proposal = state[f"{name}/proposal"]
+            for j, model in enumerate(node.models):
+                model.b, model.s2 = state[f"{name}/{j}/b"], state[f"{name}/{j}/s2"]
+                for effects in model.effects:
+                    for x in ("u", "psi", "spread"):
+                        setattr(effects, x, state[f"{name}/{j}/{effects.name}/{x}"])
+        for target in self.targets:
+            target.width = state[f"{target.node.name}/width"]
+
+    def imputed(self) -> dict[str, Array]:
+        """Return the imputed values of each variable, (C, k): numbers, or codes from 0."""
+        return {
+            target.node.name: target.node.current()
+            if target.node.codes
+            else target.node.raw(target.node.current())
+            for target in self.targets
+        }
+
+    def parameters(self) -> dict[str, Array]:
+        """Return all parameters, and the mean and variance of each variable's imputed values.
+
+        Those of the analysis model are in the units of the data, those of other models on the
+        scales on which these are sampled.
+        """
+        values: dict[str, Array] = {}
+        response = self.problem.response
+        for variable in (response, *self.problem.covariates, *self.problem.auxiliary):
+            if variable is response:
+                values |= analysis_parameters(self.problem, self.analysis.model)
+            else:
+                values |= self._regression_parameters(variable)
+        for target in self.targets:
+            values |= imputed_parameters(target.node)
+        return values
+
+    def _regression_parameters(self, variable: Variable) -> dict[str, Array]:
+        node = self.nodes[variable.name]
+        values: dict[str, Array] = {}
+        names = list(variable.complete_names)
+        for parent in variable.parents:
+            width = self._width(parent)
+            names += [parent] if width == 1 else [f"{parent}{j + 1}" for j in range(width)]
+        for j, model in enumerate(node.models):
+            of = variable.name if len(node.models) == 1 else f"{variable.name} {j}"
+            for k, name in enumerate(names):
+                values[f"{of} ~ {name}"] = model.b[:, k]
+            for effects in model.effects:
+                values[f"{of} ~ sd({effects.name})"] = np.sqrt(effects.psi[:, 0, 0])
+            if model.free_variance:
+                values[f"{of} ~ sigma"] = np.sqrt(model.s2)
+        for name, value in node.parameters().items():
+            values[f"{variable.name} ~ {name}"] = value
+        return values
+
+
+def imputed_parameters(node: Node) -> dict[str, Array]:
+    """Return means and variances of imputed values, or the shares of all categories but one."""
+    current = node.current()
+    if node.codes:
+        return {
+            f"share({node.name} = {code})": (current == code).mean(axis=1)
+            for code in range(1, node.codes)
+        }
+    raw = node.raw(current)
+    values = {f"mean({node.name})": raw.mean(axis=1)}
+    if raw.shape[1] > 1:
+        values[f"var({node.name})"] = raw.var(axis=1)
+    return values
+
+
+def analysis_parameters(problem: Problem, model: MixedModel) -> dict[str, Array]:
+    """Return coefficients, standard deviations and correlations in the units of the data."""
+    spec, response = problem.analysis, problem.response
+    unit = response.scale.spread if response.kind == "continuous" else 1.0
+    base = response.scale.centre if response.kind == "continuous" else 0.0
+    centre, spread = np.zeros(len(spec.names)), np.ones(len(spec.names))
+    for block in spec.blocks:
+        if block.effects is None:
+            centre[block.start : block.stop] = block.centre
+            spread[block.start : block.stop] = block.spread
+    b = model.b / spread * unit
+    if spec.intercept is not None:
+        b[:, spec.intercept] += base - (b * centre).sum(axis=1)
+    values = {name: b[:, j] for j, name in enumerate(spec.names)}
+    for k, effects in enumerate(model.effects):
+        q = effects.design.p
+        back = np.zeros((q, q))
+        names = list(sum(spec.effects[k], ()))
+        for block in spec.blocks:
+            if block.effects == k:
+                at = np.arange(block.start, block.stop)
+                back[at, at] = 1.0 / block.spread
+                if block.centre.any():
+                    first = block.start + list(block.centre == 0).index(True)
+                    others = at[at != first]
+                    back[first, others] = -(block.centre / block.spread)[others - block.start]
+        psi = back @ effects.psi @ back.T * unit**2
+        sd = np.sqrt(np.einsum("cii->ci", psi))
+        for i in range(q):
+            values[f"sd({effects.name}: {names[i]})"] = sd[:, i]
+        for block in effects.blocks:
+            for i in range(block.start, block.stop):
+                for j in range(block.start, i):
+                    correlation = psi[:, i, j] / (sd[:, i] * sd[:, j])
+                    values[f"cor({effects.name}: {names[j]}, {names[i]})"] = correlation
+    if model.free_variance:
+        values["sigma"] = np.sqrt(model.s2) * unit
+    return values
+
+
+def ranks(codes: Array) -> Array:
+    """Return, for each element, how many of the same code stand before it."""
+    order = np.argsort(codes, kind="stable")
+    ordered = codes[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    sizes = np.diff(np.append(starts, len(codes)))
+    rank = np.empty(len(codes), np.int64)
+    rank[order] = np.arange(len(codes)) - np.repeat(starts, sizes)
+    return rank
+
+
+def prepared(problem: Problem, seed: int) -> Problem:
+    """Find out by a few chains what holds in all: which columns Z spans, and what is linear.
+
+    Parameters
+    ----------
+    problem : Problem
+    seed : int
+
+    Returns
+    -------
+    Problem
+        With `within` and `linear`.
+    """
+    chains = Chains(problem, Streams.of(seed, [0, 1, 2]))
+    within = {
+        name: tuple(
+            columns_within(node.models[0].design, effects) for effects in node.models[0].effects
+        )
+        for name, node in chains.nodes.items()
+    }
+    linear = []
+    for target in chains.targets:
+        node = target.node
+        if not isinstance(node, ContinuousNode) or isinstance(node, CountNode):
+            continue
+        limits = np.nanmin(node.values), np.nanmax(node.values)
+        points = np.linspace(*limits, 7)
+        children = [
+            (child, len(batch.at))
+            for batch in target.batches
+            for child in batch.children
+            if isinstance(child, AnalysisChild)
+        ]
+        bends = any(
+            child.bends([np.full((chains.chains, k), x) for x in points]) for child, k in children
+        )
+        if not bends:
+            linear.append(node.name)
+    return replace(problem, within=within, linear=frozenset(linear))

@@ -213,8 +213,8 @@ class Analysis:
     model : MixedModel
     blocks : sequence of Block
         All parts of X and Z.
-    observed : mapping of str to array, shape (n,)
-        The columns' values, with anything in the holes.
+    columns : mapping of str to array, shape (C, n) or (1, n)
+        The data's columns; (1, n) of complete ones.
     means : sequence of GroupMean
 
     Attributes
@@ -227,14 +227,14 @@ class Analysis:
         self,
         model: MixedModel,
         blocks: Sequence[Block],
-        observed: Mapping[str, Array],
+        columns: Mapping[str, Array],
         means: Sequence[GroupMean],
     ) -> None:
         self.model = model
         self.blocks = tuple(blocks)
         self.means = tuple(means)
         rows = model.design.rows
-        self.values = {name: column[None, rows] for name, column in observed.items()}
+        self.values = {name: column[:, rows] for name, column in columns.items()}
 
     def design_of(self, block: Block) -> Array:
         """Return the varying rows of the design that a block belongs to."""

@@ -64,14 +64,16 @@ class Design:
             total: Array = self._gram + np.matmul(self.varying.transpose(0, 2, 1), self.varying)
             return total
         parts = [(self.shared.T * w) @ self.shared for w in weights]
-        weighted = self.varying.transpose(0, 2, 1) * weights[:, None, self.rows]
+        weighted = self.varying.transpose(0, 2, 1) * weights.take(self.rows, axis=1)[:, None, :]
         return np.stack(parts) + np.matmul(weighted, self.varying)
 
     def cross(self, values: Array) -> Array:
         """Return X'v per chain, (C, p), for v of shape (C, n)."""
         product: Array = np.matmul(values[:, None, :], self.shared)[:, 0]
         if self.rows.size:
-            product += np.matmul(values[:, None, self.rows], self.varying)[:, 0]
+            # `take` makes arrays of one layout, whatever C is; sums depend on it in the last bits.
+            there = values.take(self.rows, axis=1)
+            product += np.matmul(there[:, None, :], self.varying)[:, 0]
         return product
 
     def column(self, j: int) -> Array:

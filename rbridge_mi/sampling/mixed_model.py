@@ -127,9 +127,10 @@ class MixedModel:
 
     def _draw_variance(self, e: Array, streams: Streams) -> None:
         prior = self.prior
-        squares = np.einsum("cn,cn->c", e, e if self.weights is None else e * self.weights)
+        weighted = e if self.weights is None else e * self.weights
+        squares = np.array([a @ b for a, b in zip(e, weighted, strict=True)])
         total = squares + prior.variance_df * prior.variance_scale
-        self.s2 = total / streams.chi2(prior.variance_df + e.shape[1], 1)[:, 0]
+        self.s2 = total / streams.chi2([prior.variance_df + e.shape[1]])[:, 0]
 
     def _recentre(self, effects: RandomEffects, columns: Sequence[int], streams: Streams) -> None:
         """Draw the coefficients of columns that Z spans, with X b + Z u held fixed.

@@ -65,11 +65,19 @@ class Node(ABC):
 
     def current(self) -> Array:
         """Return the imputed values, (C, k)."""
-        values: Array = self.values[:, self.missing]
-        return values
+        # `take` makes arrays of one layout, whatever C is; sums depend on it in the last bits.
+        return self.values.take(self.missing, axis=1)
 
-    def step(self, streams: Streams) -> None:
-        """Draw the latent responses, then the parameters."""
+    def step(self, streams: Streams, gain: float) -> None:
+        """Draw the latent responses, then the parameters.
+
+        Parameters
+        ----------
+        streams : Streams
+        gain : float
+            By how much the widths of proposals are adapted.
+        """
+        del gain
         self.refresh(streams)
         for model in self.models:
             model.step(streams)
@@ -316,8 +324,7 @@ class OrderedNode(Node):
         self.codes = codes
         chains = len(values)
         self.log_steps = np.full((chains, codes - 2), np.log(0.7))
-        self._proposal = np.full(chains, 0.1)
-        self._steps = 0
+        self.proposal = np.full(chains, 0.1)
 
     def cutpoints(self, log_steps: Array) -> Array:
         """Return all limits, -inf and inf included, (C, codes + 1)."""
@@ -328,23 +335,21 @@ class OrderedNode(Node):
         ends = np.full((chains, 1), np.inf)
         return np.concatenate([-ends, inner, ends], axis=1)
 
-    def step(self, streams: Streams) -> None:
+    def step(self, streams: Streams, gain: float) -> None:
         """Draw the cutpoints, the latent normals, and the parameters."""
-        self._draw_cutpoints(streams)
-        super().step(streams)
+        self._draw_cutpoints(streams, gain)
+        super().step(streams, gain)
 
-    def _draw_cutpoints(self, streams: Streams) -> None:
-        self._steps += 1
+    def _draw_cutpoints(self, streams: Streams, gain: float) -> None:
         units = np.arange(self.values.shape[1])
         z = streams.normal(self.log_steps.shape[1])
-        proposed = self.log_steps + self._proposal[:, None] * z
+        proposed = self.log_steps + self.proposal[:, None] * z
         old = self._log_density(self.values, units, self.log_steps).sum(axis=1)
         new = self._log_density(self.values, units, proposed).sum(axis=1)
         prior = -0.5 * (proposed**2 - self.log_steps**2).sum(axis=1) / self.STEP_SD**2
         accepted = np.log(streams.uniform(1)[:, 0]) < new - old + prior
         self.log_steps = np.where(accepted[:, None], proposed, self.log_steps)
-        # The adaptation fades, so that the chain keeps its distribution in the end.
-        self._proposal *= np.exp((accepted - 0.35) * min(0.5, self._steps**-0.6))
+        self.proposal = self.proposal * np.exp((accepted - 0.35) * gain)
 
     def _limits(self, values: Array, log_steps: Array) -> tuple[Array, Array]:
         cutpoints = self.cutpoints(log_steps)
@@ -409,8 +414,12 @@ class CategoriesNode(Node):
         super().__init__(name, models, missing)
         self.values = values
         self.codes = len(models) + 1
+        self.weigh()
+
+    def weigh(self) -> None:
+        """Give each model the units that it sees."""
         for j, model in enumerate(self.models):
-            model.weights = (values >= j).astype(np.float64)
+            model.weights = (self.values >= j).astype(np.float64)
 
     def refresh(self, streams: Streams) -> None:
         """Draw all latent normals."""

@@ -66,7 +66,7 @@ class RandomEffects:
         q = design.p
         self.u = np.zeros((chains, q, groups))
         self.psi = np.tile(0.25 * np.eye(q), (chains, 1, 1))
-        self._spread = np.ones((chains, q))  # of Huang and Wand's prior
+        self.spread = np.ones((chains, q))  # of Huang and Wand's prior
         kept = np.ones(design.n, bool)
         kept[design.rows] = False
         self._ones = [bool((design.shared[kept, i] == 1.0).all()) for i in range(q)]
@@ -195,13 +195,13 @@ class RandomEffects:
             shape = np.full(q, (nu + q) / 2.0)
             rate = nu * diagonal[:, block] + self.prior.sd_scale**-2.0
             spread = rate / streams.gamma(shape)
-            self._spread[:, block] = spread
+            self.spread[:, block] = spread
             u = self.u[:, block]
             s = np.matmul(u, u.transpose(0, 2, 1))
             index = np.arange(q)
             s[:, index, index] += 2.0 * nu / spread
             df = nu + q - 1.0 + self.groups
             if q == 1:
-                self.psi[:, block, block] = s / streams.chi2(df, 1)[:, :, None]
+                self.psi[:, block, block] = s / streams.chi2([df])[:, :, None]
             else:
                 self.psi[:, block, block] = inverse_wishart(streams, df, s)

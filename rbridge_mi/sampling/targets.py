@@ -56,10 +56,16 @@ class Target:
         self.batches = tuple(batches)
         self.linear = linear
         self.width = np.full((len(node.values), len(node.missing)), 1.0)
-        self._steps = 0
 
-    def draw(self, streams: Streams) -> None:
-        """Draw all imputed values given everything else."""
+    def draw(self, streams: Streams, gain: float) -> None:
+        """Draw all imputed values given everything else.
+
+        Parameters
+        ----------
+        streams : Streams
+        gain : float
+            By how much the widths of proposals are adapted.
+        """
         for batch in self.batches:
             units = self.node.missing[batch.at]
             if self.node.codes:
@@ -68,7 +74,7 @@ class Target:
                 self._draw_normal(batch, units, streams)
             else:
                 for _ in range(self.STEPS):
-                    self._walk(batch, units, streams)
+                    self._walk(batch, units, streams, gain)
 
     def _draw_code(self, batch: Batch, units: Array, streams: Streams) -> None:
         node = self.node
@@ -102,7 +108,7 @@ class Target:
             drawn = mean + sd * streams.normal(len(units))
         self._assign(drawn, batch, units, streams)
 
-    def _walk(self, batch: Batch, units: Array, streams: Streams) -> None:
+    def _walk(self, batch: Batch, units: Array, streams: Streams, gain: float) -> None:
         node = self.node
         value = node.values[:, units]
         width = self.width[:, batch.at]
@@ -114,9 +120,6 @@ class Target:
             ratio += child.log_likelihood(candidate)
         accepted = np.log(streams.uniform(len(units))) < ratio
         self._assign(np.where(accepted, candidate, value), batch, units, streams)
-        # The adaptation fades, so that the chain keeps its distribution in the end.
-        self._steps += 1
-        gain = min(1.0, 3.0 * self._steps**-0.6)
         self.width[:, batch.at] = width * np.exp(gain * (accepted - 0.44))
 
     def _assign(self, drawn: Array, batch: Batch, units: Array, streams: Streams) -> None:
