@@ -27,7 +27,7 @@ from ..data.common_dtype import settable
 from ..errors import ArgumentError
 from .transforms import Doubles
 
-__all__ = ["Kind", "Reading", "read"]
+__all__ = ["Kind", "Reading", "read", "read_group"]
 
 Kind = Literal["continuous", "binary", "ordered", "categories", "count"]
 
@@ -84,6 +84,13 @@ def read(column: Any, kind: Any, units: Callable[[Doubles], Doubles]) -> Reading
     if pd.api.types.infer_dtype(column, skipna=True) == "string":
         return _texts(column, kind)
     return _unknown(column)
+
+
+def read_group(column: Any) -> Reading:
+    """Read a column that only tells to which groups the rows belong."""
+    codes, labels = pd.factorize(column.astype(object))
+    values = np.where(codes < 0, np.nan, codes.astype(np.float64))
+    return Reading("categories", values, tuple(labels), "it tells the groups")
 
 
 def _unknown(column: Any, what: str | None = None) -> Reading:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 
 from ..base.arguments import check_columns
 from ..errors import ArgumentError
-from .column_kinds import Kind, Reading, read
+from .column_kinds import Kind, Reading, read, read_group
 from .derived_columns import check_derived
 from .transforms import IDENTITY, Doubles, Transform, transform_of
 
-__all__ = ["Column", "Kind", "Role", "group_columns", "numbered", "understand"]
+__all__ = [
+    "Column",
+    "Groups",
+    "Kind",
+    "Role",
+    "group_columns",
+    "is_constant_within",
+    "level_of",
+    "numbered",
+    "understand",
+]
+
+#: The number of each row's group.
+Groups: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
 
 Role = Literal["response", "covariate", "auxiliary", "group", "derived", "unused"]
 
@@ -167,41 +180,33 @@ def understand(
     check_derived(derived, data, list(groups), response)
     numbers = {factor: numbered(codes) for factor, codes in groups.items()}
     factors = sorted(numbers, key=lambda x: int(numbers[x].max(initial=-1)))
+    # Where several hold, the last does.
+    roles: dict[Role, Sequence[str]] = {
+        "auxiliary": auxiliary,
+        "covariate": covariates,
+        "derived": list(derived),
+        "response": [response],
+    }
     in_groups = {x for factor in groups for x in group_columns(factor, data)}
     columns = {}
     for name in data.columns:
-        if name == response:
-            role: Role = "response"
-        elif name in derived:
-            role = "derived"
-        elif name in covariates:
-            role = "covariate"
-        elif name in auxiliary:
-            role = "auxiliary"
+        role: Role = "group" if name in in_groups else "unused"
+        for candidate, names in roles.items():
+            if name in names:
+                role = candidate
+        transform = transform_of(name, transforms.get(name), bounds.get(name))
+        if role == "group":
+            reading = read_group(data[name])
         else:
-            role = "group" if name in in_groups else "unused"
-        kind = "categories" if role == "group" else types.get(name)
-        transform = IDENTITY
-        if name in transforms or name in bounds:
-            transform = transform_of(name, transforms.get(name), bounds.get(name))
-        if transform.name != "identity" and kind is None:
-            kind = "continuous"
-        reading = read(data[name], kind, lambda values: _units(values, numbers, factors))
-        _check_transform(name, reading, transform)
-        values, level, why = reading.values, None, "each row has its own value"
-        formula = derived.get(name)
-        if isinstance(formula, tuple | list):
-            level, why = formula[2], "it is derived as the mean of each group"
-        elif name in levels:
-            level, why = levels[name], "its level is as `levels` gives it"
-        elif reading.is_understood and role != "response":
-            level = level_of(values, numbers, factors)
-            if level is not None:
-                why = f"its observed values are constant within each group of {level}"
-        missing, units = int(np.isnan(values).sum()), len(values)
-        if not reading.is_understood:
-            missing = int(data[name].isna().sum())
-        elif level is not None:
+            reading = read(data[name], types.get(name), lambda x: _units(x, numbers, factors))
+        reading = _with_transform(name, reading, transform)
+        values, missing, units = reading.values, int(data[name].isna().sum()), len(data)
+        level, reason = None, f"{reading.reason}."
+        if reading.is_understood:
+            level, why = _level(name, role, values, numbers, factors, levels, derived)
+            reason = f"{reading.reason}; {why}."
+            missing = int(np.isnan(values).sum())
+        if level is not None:
             values, missing = _completed(values, numbers[level], fill=role != "derived")
             units = int(numbers[level].max(initial=-1)) + 1
         values.flags.writeable = False
@@ -215,13 +220,13 @@ def understand(
             values=values,
             labels=reading.labels,
             transform=transform,
-            reason=f"{reading.reason}; {why}." if reading.is_understood else f"{reading.reason}.",
+            reason=reason,
         )
     return columns
 
 
-def numbered(codes: Any) -> np.ndarray[Any, np.dtype[np.intp]]:
-    """Number the groups of a factor from 0, without gaps."""
+def numbered(codes: Any) -> Groups:
+    """Give each row the number of its group: from 0, without gaps."""
     return np.unique(np.asarray(codes), return_inverse=True)[1].astype(np.intp)
 
 
@@ -233,7 +238,7 @@ def group_columns(factor: str, data: pd.DataFrame) -> list[str]:
 
 def level_of(
     values: Doubles,
-    numbers: Mapping[str, np.ndarray[Any, np.dtype[np.intp]]],
+    numbers: Mapping[str, Groups],
     factors: Sequence[str],
 ) -> str | None:
     """Return the first of the factors that a column is of the level of; None for rows."""
@@ -246,14 +251,14 @@ def level_of(
     return None
 
 
-def is_constant_within(values: Doubles, group: np.ndarray[Any, np.dtype[np.intp]]) -> bool:
+def is_constant_within(values: Doubles, group: Groups) -> bool:
     """Tell whether no group has two different observed values."""
     observed = ~np.isnan(values)
     return bool((_of_groups(values, group)[group[observed]] == values[observed]).all())
 
 
-def _of_groups(values: Doubles, group: np.ndarray[Any, np.dtype[np.intp]]) -> Doubles:
-    """One observed value of each group; NaN where it has none."""
+def _of_groups(values: Doubles, group: Groups) -> Doubles:
+    """Return one observed value of each group; NaN where it has none."""
     observed = ~np.isnan(values)
     of_groups = np.full(int(group.max(initial=-1)) + 1, np.nan)
     of_groups[group[observed]] = values[observed]
@@ -262,18 +267,16 @@ def _of_groups(values: Doubles, group: np.ndarray[Any, np.dtype[np.intp]]) -> Do
 
 def _units(
     values: Doubles,
-    numbers: Mapping[str, np.ndarray[Any, np.dtype[np.intp]]],
+    numbers: Mapping[str, Groups],
     factors: Sequence[str],
 ) -> Doubles:
-    """The observed values of a column's units, each once."""
+    """Return the observed values of a column's units, each once."""
     level = level_of(values, numbers, factors)
     units = values if level is None else _of_groups(values, numbers[level])
     return units[~np.isnan(units)]
 
 
-def _completed(
-    values: Doubles, group: np.ndarray[Any, np.dtype[np.intp]], fill: bool
-) -> tuple[Doubles, int]:
+def _completed(values: Doubles, group: Groups, fill: bool) -> tuple[Doubles, int]:
     """Copy the value of each group into its holes, and count the groups without one."""
     of_groups = _of_groups(values, group)
     if fill:
@@ -290,11 +293,39 @@ def _check_choices(argument: str, given: Mapping[str, Any], valid: Sequence[Any]
             )
 
 
-def _check_transform(name: str, reading: Reading, transform: Transform) -> None:
-    takes = ("continuous",) if transform.name != "identity" else ("continuous", "count")
-    if transform != IDENTITY and reading.kind not in takes:
-        argument = "transforms" if transform.name != "identity" else "bounds"
-        raise ArgumentError(
-            f"{argument} names {name!r}, which is of the kind {reading.kind!r} ({reading.reason}): "
-            f"leave it out there, or give types={{{name!r}: 'continuous'}} if it holds numbers."
-        )
+def _level(
+    name: str,
+    role: Role,
+    values: Doubles,
+    numbers: Mapping[str, Groups],
+    factors: Sequence[str],
+    levels: Mapping[str, str | None],
+    derived: Mapping[str, Any],
+) -> tuple[str | None, str]:
+    """Return a column's level, and why it has that one."""
+    formula = derived.get(name)
+    if isinstance(formula, tuple | list):
+        return formula[2], "it is derived as the mean of each group"
+    if name in levels:
+        return levels[name], "its level is as `levels` gives it"
+    if role == "response":
+        return None, "it is the response, whose units are the rows"
+    level = level_of(values, numbers, factors)
+    if level is None:
+        return None, "its observed values are not constant within the groups of any factor"
+    return level, f"its observed values are constant within each group of {level}"
+
+
+def _with_transform(name: str, reading: Reading, transform: Transform) -> Reading:
+    """Return what a column is read as, given its transform; or refuse the transform."""
+    if transform == IDENTITY or reading.kind == "continuous":
+        return reading
+    is_scale = transform.name != "identity"
+    if reading.kind == "count":
+        reason = f"it is imputed on the scale of its {transform.name}"
+        return replace(reading, kind="continuous", reason=reason) if is_scale else reading
+    raise ArgumentError(
+        f"{'transforms' if is_scale else 'bounds'} names {name!r}, which is of the kind "
+        f"{reading.kind!r} ({reading.reason}): leave it out there, or give "
+        f"types={{{name!r}: 'continuous'}} if it holds numbers."
+    )

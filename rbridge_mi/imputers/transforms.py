@@ -87,7 +87,7 @@ class Transform:
         """Bring imputed values back to the column's scale, inside its range."""
         scaled = np.asarray(scaled, dtype=np.float64)
         if self.name == "identity":
-            return np.clip(scaled, self.least, self.greatest)
+            return np.asarray(np.clip(scaled, self.least, self.greatest))
         # A draw far out is rounded to an end of the range, which the forward function doesn't take.
         first = np.nextafter(self.least, math.inf)
         last = self.greatest
@@ -98,7 +98,7 @@ class Transform:
         else:
             values = self.least + (self.greatest - self.least) * expit(scaled)
             last = np.nextafter(self.greatest, -math.inf)
-        return np.clip(values, first, last)
+        return np.asarray(np.clip(values, first, last))
 
     def outside(self, values: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Tell which values the range doesn't have; holes are not outside."""
@@ -167,7 +167,7 @@ def transform_of(column: str, name: Any = None, bounds: Any = None) -> Transform
 
 def _pair(column: str, bounds: Any) -> tuple[float | None, float | None]:
     sound = isinstance(bounds, tuple | list) and len(bounds) == 2
-    if not sound or not all(x is None or is_number(x) and not math.isnan(x) for x in bounds):
+    if not sound or not all(x is None or (is_number(x) and not math.isnan(x)) for x in bounds):
         raise ArgumentError(
             f"bounds gives {column!r} {bounds!r}; it must be a pair of numbers, such as (0, 100), "
             "with None where there is no limit."
