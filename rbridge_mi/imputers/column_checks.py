@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import ImputationError
 from .columns import Column, Groups, group_columns, is_constant_within, numbered
-from .dependencies import Dependency, GroupMean, dependencies, group_means
+from .dependencies import Dependency, GroupMean, dependencies, group_means, unit_rows
 from .transforms import Doubles
 
 __all__ = ["Refusal", "check_columns_can_be_imputed", "notes", "refusals"]
@@ -73,7 +73,10 @@ def refusals(
     ]
     refused = {x.column for x in of_columns}
     sound = [x for x in used if x.is_understood and x.name not in refused]
-    dependent = [Refusal(x.column, _dependency(x)) for x in dependencies(sound, numbers)]
+    dependent = [
+        Refusal(x.column, _dependency(x, columns[x.column].role))
+        for x in dependencies(sound, numbers)
+    ]
     means = [
         Refusal(x.column, _mean(x))
         for x in group_means(sound, numbers)
@@ -140,7 +143,7 @@ def _of_factors(data: pd.DataFrame, numbers: Mapping[str, Groups]) -> Iterator[t
             yield (
                 name,
                 f"column {name!r} is a grouping factor and has {_rows(data, hole)} without a "
-                "value: a row's group can't be imputed; leave these rows out, or give them a group.",
+                "value: a row's group can't be imputed; leave these rows out, or give them one.",
             )
     for factor, group in numbers.items():
         if group.max(initial=-1) == 0:
@@ -185,9 +188,9 @@ def _constant(column: Column, *_: Any) -> str | None:
     if not column.missing or len(observed) == 0 or (observed != observed[0]).any():
         return None
     return (
-        f"column {column.name!r} has {_missing(column)} without a value, and all observed ones are "
-        f"{_shown(column, observed[0])}: nothing tells how it varies; leave it out, or fill it with "
-        "that value."
+        f"column {column.name!r} has {_missing(column)} without a value, and all observed ones "
+        f"are {_shown(column, observed[0])}: nothing tells how it varies; leave it out, or fill it "
+        "with that value."
     )
 
 
@@ -213,11 +216,11 @@ def _differs_within_groups(
     first = int(distinct.index[distinct > 1][0])
     one, two = frame.loc[frame["group"] == first, "value"].unique()[:2]
     others = int((distinct > 1).sum()) - 1
+    more = f", and {others} more groups have several" if others else ""
     return (
         f"column {column.name!r} is to have one value in each group of {column.level!r}, but "
         f"group {_group_name(data, column.level, group == first)} has {_shown(column, one)} and "
-        f"{_shown(column, two)}{f' (and {others} more groups differ)' if others else ''}: make them "
-        f"the same, or leave levels={{{column.name!r}: {column.level!r}}} out."
+        f"{_shown(column, two)}{more}: make them the same, or leave levels={{{column.name!r}: {column.level!r}}} out."
     )
 
 
@@ -228,7 +231,7 @@ def _outside(column: Column, data: pd.DataFrame, _: Any) -> str | None:
     if not outside.any():
         return None
     rows = np.flatnonzero(outside)
-    shown = [f"{column.values[i]:g} in row {data.index[i]!r}" for i in rows[:_SHOWN]]
+    shown = [f"{column.values[i]:g} in row {_row(data, i)}" for i in rows[:_SHOWN]]
     more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
     name = column.transform.name
     on_scale = "" if name == "identity" else f" for its {name}"
@@ -249,7 +252,7 @@ _CHECKS: tuple[Callable[[Column, pd.DataFrame, Mapping[str, Groups]], str | None
 )
 
 
-def _dependency(dependency: Dependency) -> str:
+def _dependency(dependency: Dependency, role: str) -> str:
     name, others = dependency.column, dependency.others
     if dependency.expression is None:
         return (
@@ -258,10 +261,13 @@ def _dependency(dependency: Dependency) -> str:
             "one value of the other. Fill the holes of the one from the other and leave one out."
         )
     named = ", ".join(map(repr, others))
+    remedy = f'declare derived={{{name!r}: "{dependency.expression}"}}, or leave {name!r} out'
+    if role == "response":
+        remedy = f"leave {named} out of the model"
     return (
-        f"column {name!r} is a function of {named} in all {dependency.units} units where they are "
-        f"observed, so that they can't be imputed one by one: declare "
-        f'derived={{{name!r}: "{dependency.expression}"}}, or leave {name!r} out.'
+        f"column {name!r} is a function of {named} ({dependency.expression}) in all "
+        f"{dependency.units} units where they are observed, so that one can't be imputed without "
+        f"the other: {remedy}."
     )
 
 
@@ -301,7 +307,7 @@ def _about_factors(numbers: Mapping[str, Groups]) -> Iterator[str]:
 
 def _about(column: Column, data: pd.DataFrame, numbers: Mapping[str, Groups]) -> Iterator[str]:
     """Tell what makes an incomplete column hard to impute."""
-    observed = column.values[np.isfinite(column.values)]
+    observed = column.values[unit_rows([column], numbers)]
     if column.level is None and column.role == "covariate":
         for factor, group in numbers.items():
             n = int(group.max()) + 1
@@ -322,12 +328,13 @@ def _about(column: Column, data: pd.DataFrame, numbers: Mapping[str, Groups]) ->
                 f"distribution: consider {remedy}."
             )
     if column.labels is not None:
-        for code, rows in zip(*np.unique(observed, return_counts=True), strict=True):
-            if rows == 1:
+        for code, units in zip(*np.unique(observed, return_counts=True), strict=True):
+            if units == 1:
+                row = _row(data, int(np.flatnonzero(column.values == code)[0]))
+                where = "row" if column.level is None else f"group of {column.level}"
                 yield (
-                    f"{column.name} has one row with {_shown(column, code)} (row "
-                    f"{data.index[int(np.flatnonzero(column.values == code)[0])]!r}): it is "
-                    "hardly ever imputed; consider to merge the category."
+                    f"{column.name} has one {where} with {_shown(column, code)} (row {row}): it "
+                    "is hardly ever imputed; consider merging the category with another."
                 )
 
 
@@ -352,9 +359,15 @@ def _missing(column: Column) -> str:
 def _rows(data: pd.DataFrame, which: Any) -> str:
     """Return how many rows these are, and the first of them."""
     rows = np.flatnonzero(which)
-    shown = ", ".join(repr(data.index[i]) for i in rows[:_SHOWN])
+    shown = ", ".join(_row(data, i) for i in rows[:_SHOWN])
     more = ", ..." if len(rows) > _SHOWN else ""
     return f"{len(rows)} row{'s' * (len(rows) != 1)} ({shown}{more})"
+
+
+def _row(data: pd.DataFrame, i: int) -> str:
+    """Return a row's name in the data."""
+    name = data.index[i]
+    return repr(name.item() if isinstance(name, np.generic) else name)
 
 
 def _group_name(data: pd.DataFrame, factor: str, rows: Any) -> str:

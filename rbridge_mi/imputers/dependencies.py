@@ -15,12 +15,15 @@ import numpy as np
 from .columns import Column, Groups, is_constant_within
 from .transforms import Doubles
 
-__all__ = ["Dependency", "GroupMean", "dependencies", "group_means"]
+__all__ = ["Dependency", "GroupMean", "dependencies", "group_means", "unit_rows"]
 
 _EXACT = 1e-10  # the residual, in SDs of the column, of what is a function of others
 _MEAN = 1e-5  # 1 - r^2 of a column and the group means that it holds, which may be rounded
+_SHIFT = 0.05  # how far from the mean, in SDs, is still the mean
+_LEAST_MEANS = 5
 _LEAST_UNITS = 10  # fewer may agree by chance
 _MOST_CODES = 20
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,15 @@ class GroupMean:
     complete_groups : bool
         Whether this holds in the groups without holes; otherwise it is the mean of what is
         observed.
+    is_scaled : bool
+        Whether it is a linear function of the mean, and not the mean itself.
     """
 
     column: str
     other: str
     factor: str
     complete_groups: bool
+    is_scaled: bool
 
 
 def dependencies(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> list[Dependency]:
@@ -79,21 +85,25 @@ def dependencies(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> li
     list of Dependency
         First of one other column, then of several by a linear function.
     """
-    pairs = []
+    pairs: dict[str, Dependency] = {}
     for one, two in combinations(columns, 2):
-        if one.missing or two.missing:
-            # What has more holes is the function, where the function has an inverse.
-            first, second = (one, two) if one.missing >= two.missing else (two, one)
-            pair = _of_one(first, second, numbers)
-            if pair is not None:
-                pairs.append(pair)
-    paired = {x.column for x in pairs}
-    linear = _linear([x for x in columns if x.name not in paired], numbers)
-    return [*pairs, *linear]
+        if not one.missing and not two.missing:
+            continue
+        # Of two functions that are each other's inverse, the first of these is told.
+        first, second = sorted((two, one), key=_last_to_be_derived)
+        pair = _of_one(first, second, numbers)
+        if pair is not None and pair.column not in pairs:
+            pairs[pair.column] = pair
+    linear = _linear([x for x in columns if x.name not in pairs], numbers)
+    return [*pairs.values(), *linear]
+
+
+def _last_to_be_derived(column: Column) -> tuple[bool, int, bool]:
+    return column.role == "response", -column.missing, column.role == "covariate"
 
 
 def _of_one(one: Column, two: Column, numbers: Mapping[str, Groups]) -> Dependency | None:
-    rows = _unit_rows([one, two], numbers)
+    rows = unit_rows([one, two], numbers)
     a, b = one.values[rows], two.values[rows]
     units = len(rows)
     if units < _LEAST_UNITS:
@@ -110,7 +120,7 @@ def _of_one(one: Column, two: Column, numbers: Mapping[str, Groups]) -> Dependen
     return None
 
 
-def _unit_rows(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> Groups:
+def unit_rows(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> Groups:
     """Rows in which all columns are observed: one of each group where all are of its level."""
     observed = np.all([np.isfinite(x.values) for x in columns], axis=0)
     rows = np.flatnonzero(observed)
@@ -130,58 +140,57 @@ def _one_to_one(a: Doubles, b: Doubles) -> bool:
 
 
 def _affine(y: Doubles, x: Doubles, name: str) -> str | None:
-    line = _line(y, x)
-    return None if line is None else _sum(line[0], line[1], name)
+    return _polynomial(y, {name: x})
 
 
 def _log(y: Doubles, x: Doubles, name: str) -> str | None:
-    line = _line(y, np.log(x)) if x.min() > 0 else None
-    return None if line is None else _sum(line[0], line[1], f"log({name})")
+    return _polynomial(y, {f"log({name})": np.log(x)}) if x.min() > 0 else None
 
 
 def _exp(y: Doubles, x: Doubles, name: str) -> str | None:
-    line = _line(np.log(y), x) if y.min() > 0 else None
-    return None if line is None else f"exp({_sum(line[0], line[1], name)})"
+    exponent = _polynomial(np.log(y), {name: x}) if y.min() > 0 else None
+    return None if exponent is None else f"exp({exponent})"
 
 
 def _power(y: Doubles, x: Doubles, name: str) -> str | None:
-    line = _line(np.log(y), np.log(x)) if x.min() > 0 and y.min() > 0 else None
-    if line is None:
+    if x.min() <= 0 or y.min() <= 0:
         return None
-    factor = float(np.exp(line[0]))
-    power = f"{name}^{line[1]:.10g}" if line[1] > 0 else f"{name}^({line[1]:.10g})"
-    return power if np.isclose(factor, 1, rtol=1e-8) else f"{factor:.10g} * {power}"
+    exponent = _polynomial(np.log(y), {f"log({name})": np.log(x)})
+    return None if exponent is None else f"exp({exponent})"
 
 
 def _square(y: Doubles, x: Doubles, name: str) -> str | None:
-    """Find a quadratic function, as a column that was squared after it was centred has."""
-    centre, spread = x.mean(), x.std()
-    if spread == 0:
-        return None
-    z = (x - centre) / spread
-    fit = _exact_fit(y, np.column_stack([np.ones_like(z), z, z**2]))
-    if fit is None or len(np.unique(x)) < 5:
-        return None
-    constant, slope, curve = fit
-    curve = curve / spread**2
-    slope = slope / spread - 2 * curve * centre
-    constant = constant - slope * centre - curve * centre**2
-    return _sum(constant, curve, f"{name}^2") + _term(slope, name, y.std() / spread)
+    """Find a quadratic function, such as the square of a column that was centred before."""
+    return _polynomial(y, {name: x, f"{name}^2": x**2}, least_values=5)
 
 
-def _line(y: Doubles, x: Doubles) -> tuple[float, float] | None:
-    """Return the intercept and slope of an exact line; None where there is none."""
-    centre, spread = x.mean(), x.std()
-    if spread == 0:
+def _polynomial(y: Doubles, terms: Mapping[str, Doubles], least_values: int = 3) -> str | None:
+    """Return a column as a sum of terms, in R's syntax; None where this isn't exact.
+
+    A function of fewer than `least_values` values is one by chance.
+    """
+    predictors = np.column_stack(list(terms.values()))
+    centre, spread = predictors.mean(axis=0), predictors.std(axis=0)
+    if (spread == 0).any():
         return None
-    fit = _exact_fit(y, np.column_stack([np.ones_like(x), (x - centre) / spread]))
-    if fit is None or len(np.unique(x)) < 3:
+    scaled = (predictors - centre) / spread
+    fit = _exact_fit(y, np.column_stack([np.ones(len(y)), scaled]))
+    if fit is None or len(np.unique(predictors[:, 0])) < least_values:
         return None
-    slope = float(fit[1] / spread)
-    intercept = float(fit[0] - slope * centre)
-    # What is left by rounding is no intercept.
-    scale = abs(float(fit[0])) + abs(slope * centre) + float(y.std())
-    return (0.0 if abs(intercept) < 1e-9 * scale else intercept), slope
+    slopes = fit[1:] / spread
+    constant = float(fit[0] - slopes @ centre)
+    # Below this, a coefficient is nothing but rounding.
+    size = float(np.abs(slopes * centre).sum() + np.abs(fit).sum() + y.std())
+    text = "" if abs(constant) < _ROUNDING * size else f"{constant:.10g}"
+    for name, slope, width in zip(terms, slopes, spread, strict=True):
+        if abs(slope) * width >= _ROUNDING * float(y.std()):
+            text += _term(float(slope), name)
+    return text.removeprefix(" + ").replace(" - ", "-", 1) if text.startswith(" ") else text
+
+
+def _term(slope: float, name: str) -> str:
+    sign, size = ("-" if slope < 0 else "+"), abs(slope)
+    return f" {sign} {name}" if abs(size - 1) < _ROUNDING else f" {sign} {size:.10g} * {name}"
 
 
 def _exact_fit(y: Doubles, design: Doubles) -> Doubles | None:
@@ -213,7 +222,7 @@ def _linear(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> Iterato
         if x.kind in ("continuous", "binary", "count") and np.nanstd(_finite(x)) > 0
     ]
     seen: set[frozenset[str]] = set()
-    for target in sorted(numeric, key=lambda x: -x.missing):
+    for target in sorted(reversed(numeric), key=_last_to_be_derived):
         others = [x for x in numeric if x is not target]
         if target.level is not None:
             group = numbers[target.level]
@@ -236,45 +245,17 @@ def _linear(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> Iterato
 def _linear_fit(
     target: Column, others: Sequence[Column], numbers: Mapping[str, Groups]
 ) -> tuple[str, int] | None:
-    rows = _unit_rows([target, *others], numbers)
+    rows = unit_rows([target, *others], numbers)
     if len(rows) < _LEAST_UNITS + len(others):
         return None
-    y = target.values[rows]
-    predictors = np.column_stack([x.values[rows] for x in others])
-    centre, spread = predictors.mean(axis=0), predictors.std(axis=0)
-    if (spread == 0).any() or y.std() == 0:
-        return None
-    scaled = (predictors - centre) / spread
-    fit = _exact_fit(y, np.column_stack([np.ones(len(rows)), scaled]))
-    if fit is None:
-        return None
-    slopes = fit[1:] / spread
-    constant = float(fit[0] - slopes @ centre)
-    scale = abs(float(fit[0])) + float(np.abs(slopes * centre).sum()) + float(y.std())
-    terms = [
-        _term(float(slope), _r_name(x.name), float(y.std() / s))
-        for slope, x, s in zip(slopes, others, spread, strict=True)
-    ]
-    text = ("" if abs(constant) < 1e-9 * scale else f"{constant:.10g}") + "".join(terms)
-    return text.removeprefix(" + "), len(rows)
+    terms = {_r_name(x.name): x.values[rows] for x in others}
+    expression = _polynomial(target.values[rows], terms, least_values=2)
+    return None if expression is None else (expression, len(rows))
 
 
 def _finite(column: Column) -> Doubles:
     finite: Doubles = np.where(np.isfinite(column.values), column.values, np.nan)
     return finite if np.isfinite(finite).any() else np.zeros(1)
-
-
-def _sum(constant: float, slope: float, name: str) -> str:
-    term = name if abs(slope - 1) < 1e-9 else f"{slope:.10g} * {name}"
-    return term if constant == 0 else f"{constant:.10g} + {term}"
-
-
-def _term(slope: float, name: str, scale: float) -> str:
-    """Write a term of a sum, unless it is nothing but rounding."""
-    if abs(slope) < 1e-9 * scale:
-        return ""
-    sign, size = ("-" if slope < 0 else "+"), abs(slope)
-    return f" {sign} {name}" if abs(size - 1) < 1e-9 else f" {sign} {size:.10g} * {name}"
 
 
 def _r_name(name: str) -> str:
@@ -302,19 +283,21 @@ def group_means(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> lis
         if column.level is None:
             continue
         group = numbers[column.level]
+        of_column = []
         for other in numeric:
             if other is column or not (column.missing or other.missing):
                 continue
             if is_constant_within(other.values, group):
                 continue
-            complete = _is_mean(column, other, group)
-            if complete is not None:
-                means.append(GroupMean(column.name, other.name, column.level, complete))
+            mean = _group_mean(column, other, column.level, group)
+            if mean is not None:
+                of_column.append(mean)
+        themselves = [x for x in of_column if not x.is_scaled]
+        means += themselves or of_column
     return means
 
 
-def _is_mean(column: Column, other: Column, group: Groups) -> bool | None:
-    """Tell whether it is the mean in groups without holes, or (False) of what is observed."""
+def _group_mean(column: Column, other: Column, level: str, group: Groups) -> GroupMean | None:
     n = int(group.max()) + 1
     observed = np.isfinite(other.values)
     count = np.bincount(group, observed, minlength=n)
@@ -322,10 +305,12 @@ def _is_mean(column: Column, other: Column, group: Groups) -> bool | None:
     values = np.full(n, np.nan)
     values[group] = column.values
     size = np.bincount(group, minlength=n)
-    for complete in (True, False):
-        usable = np.isfinite(values) & (count == size if complete else count > 0)
-        if usable.sum() >= 5:
-            a, b = values[usable], total[usable] / count[usable]
-            if a.std() > 0 and b.std() > 0 and 1 - np.corrcoef(a, b)[0, 1] ** 2 < _MEAN:
-                return complete
+    for complete_groups in (True, False):
+        usable = np.isfinite(values) & (count == size if complete_groups else count > 0)
+        if usable.sum() < _LEAST_MEANS:
+            continue
+        a, b = values[usable], total[usable] / count[usable]
+        if a.std() > 0 and b.std() > 0 and 1 - np.corrcoef(a, b)[0, 1] ** 2 < _MEAN:
+            is_scaled = bool(np.abs(a - b).max() > _SHIFT * b.std())
+            return GroupMean(column.name, other.name, level, complete_groups, is_scaled)
     return None
