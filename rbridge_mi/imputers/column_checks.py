@@ -73,13 +73,12 @@ def refusals(
     ]
     refused = {x.column for x in of_columns}
     sound = [x for x in used if x.is_understood and x.name not in refused]
-    dependent = [
-        Refusal(x.column, _dependency(x, columns[x.column].role))
-        for x in dependencies(sound, numbers)
-    ]
+    functions = dependencies(sound, numbers)
+    dependent = [Refusal(x.column, _dependency(x, columns[x.column].role)) for x in functions]
+    refused |= {x.column for x in functions}
     means = [
         Refusal(x.column, _mean(x))
-        for x in group_means(sound, numbers)
+        for x in group_means([x for x in sound if x.name not in refused], numbers)
         if columns[x.column].missing
     ]
     return [*factors, *of_columns, *dependent, *means]
@@ -220,7 +219,8 @@ def _differs_within_groups(
     return (
         f"column {column.name!r} is to have one value in each group of {column.level!r}, but "
         f"group {_group_name(data, column.level, group == first)} has {_shown(column, one)} and "
-        f"{_shown(column, two)}{more}: make them the same, or leave levels={{{column.name!r}: {column.level!r}}} out."
+        f"{_shown(column, two)}{more}: make them the same, or leave "
+        f"levels={{{column.name!r}: {column.level!r}}} out."
     )
 
 
@@ -272,21 +272,29 @@ def _dependency(dependency: Dependency, role: str) -> str:
 
 
 def _mean(mean: GroupMean) -> str:
+    give = "give the mean itself and declare" if mean.is_scaled else "declare"
     return (
-        f"column {mean.column!r} has holes and is the mean of {mean.other!r} in each group of "
-        f"{mean.factor!r}: declare "
-        f"derived={{{mean.column!r}: ('mean', {mean.other!r}, {mean.factor!r})}}, so that it is "
-        f"computed, or leave {mean.column!r} out."
+        f"column {mean.column!r} has holes and is {_of_mean(mean)} {mean.other!r} in each group of "
+        f"{mean.factor!r}: {give} {_declaration(mean)}, so that it is computed, or leave "
+        f"{mean.column!r} out."
     )
 
 
 def _mean_as_given(mean: GroupMean) -> str:
-    where = "in the groups without holes" if mean.complete_groups else "of its observed values"
+    where = "in the groups without holes" if mean.complete_groups else "of what is observed"
+    give = "give the mean itself and declare" if mean.is_scaled else "declare"
     return (
-        f"{mean.column} is the mean of {mean.other} in {mean.factor} ({where}): it is taken as "
-        f"given; declare derived={{{mean.column!r}: ('mean', {mean.other!r}, {mean.factor!r})}} to "
-        "have it recomputed."
+        f"{mean.column} is {_of_mean(mean)} {mean.other} in {mean.factor} ({where}): it is taken "
+        f"as given; {give} {_declaration(mean)} to have it recomputed."
     )
+
+
+def _of_mean(mean: GroupMean) -> str:
+    return "a linear function of the mean of" if mean.is_scaled else "the mean of"
+
+
+def _declaration(mean: GroupMean) -> str:
+    return f"derived={{{mean.column!r}: ('mean', {mean.other!r}, {mean.factor!r})}}"
 
 
 def _about_factors(numbers: Mapping[str, Groups]) -> Iterator[str]:
@@ -321,8 +329,10 @@ def _about(column: Column, data: pd.DataFrame, numbers: Mapping[str, Groups]) ->
         skewness = _skewness(observed)
         if abs(skewness) > _SKEWED:
             remedy = f"transforms={{{column.name!r}: 'log'}}"
-            if skewness < 0 or (len(observed) and observed.min() <= 0):
-                remedy = f"bounds={{{column.name!r}: (least, greatest)}} with a log or a logit"
+            if skewness < 0:
+                remedy = f"transforms={{{column.name!r}: 'logit'}} with bounds"
+            elif observed.min() <= 0:
+                remedy += f" with bounds={{{column.name!r}: (least, None)}}"
             yield (
                 f"{column.name} is skewed (skewness {skewness:.1f}) and is imputed by a normal "
                 f"distribution: consider {remedy}."

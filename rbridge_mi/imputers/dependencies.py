@@ -185,7 +185,9 @@ def _polynomial(y: Doubles, terms: Mapping[str, Doubles], least_values: int = 3)
     for name, slope, width in zip(terms, slopes, spread, strict=True):
         if abs(slope) * width >= _ROUNDING * float(y.std()):
             text += _term(float(slope), name)
-    return text.removeprefix(" + ").replace(" - ", "-", 1) if text.startswith(" ") else text
+    if text.startswith(" - "):
+        return "-" + text.removeprefix(" - ")
+    return text.removeprefix(" + ")
 
 
 def _term(slope: float, name: str) -> str:
@@ -222,7 +224,7 @@ def _linear(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> Iterato
         if x.kind in ("continuous", "binary", "count") and np.nanstd(_finite(x)) > 0
     ]
     seen: set[frozenset[str]] = set()
-    for target in sorted(reversed(numeric), key=_last_to_be_derived):
+    for target in sorted(numeric[::-1], key=_last_to_be_derived):
         others = [x for x in numeric if x is not target]
         if target.level is not None:
             group = numbers[target.level]
