@@ -78,3 +78,13 @@ refuse_loose <- function(variable, bar) {
 find_bars <- function(formula) {
   if (has_package("reformulas")) reformulas::findbars(formula) else lme4::findbars(formula)
 }
+
+# The right side of a formula without its random terms; 1 if there is nothing else.
+without_bars <- function(expr) {
+  if (has_package("reformulas")) reformulas::nobars(expr) else lme4::nobars(expr)
+}
+
+# The formula with each bar replaced by a sum, so that it names all variables.
+subbars_of <- function(formula) {
+  if (has_package("reformulas")) reformulas::subbars(formula) else lme4::subbars(formula)
+}
