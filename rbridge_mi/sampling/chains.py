@@ -24,6 +24,7 @@ from .nodes import (
 )
 from .problem import Grouping, Problem, Variable
 from .random_effects import RandomEffects
+from .scales import CountScale
 from .targets import Batch, Target
 
 __all__ = ["Chains", "prepared"]
@@ -79,9 +80,10 @@ class Chains:
         if variable.kind == "continuous":
             return ContinuousNode(name, models, missing, values, scale)
         if variable.kind == "count":
-            # Begin in the middle of each count's interval, on the log scale.
-            begin = (np.log(values + 0.5) - scale.centre) / scale.spread
-            return CountNode(name, models, missing, begin, scale, variable.values)
+            assert isinstance(scale, CountScale)
+            return CountNode(
+                name, models, missing, scale.forward(values), scale, variable.values
+            )
         codes = values.astype(np.int64)
         if variable.kind == "ordered":
             return OrderedNode(name, models, missing, codes, variable.codes)

@@ -20,7 +20,7 @@ from scipy.special import expit, log_expit, log_ndtr, ndtr
 
 from .draws import Streams, polya_gamma, truncated_normal, truncated_normal_between
 from .mixed_model import MixedModel
-from .scales import Scale
+from .scales import CountScale, Scale
 
 __all__ = [
     "CategoriesNode",
@@ -181,7 +181,7 @@ class CountNode(ContinuousNode):
         models: Sequence[MixedModel],
         missing: Array,
         values: Array,
-        scale: Scale,
+        scale: CountScale,
         counts: Array,
     ) -> None:
         super().__init__(name, models, missing, values, scale)
