@@ -86,9 +86,9 @@ class Chains:
             )
         codes = values.astype(np.int64)
         if variable.kind == "ordered":
-            return OrderedNode(name, models, missing, codes, variable.codes)
+            return OrderedNode(name, models, missing, codes, variable.shown)
         if variable.kind == "categories":
-            return CategoriesNode(name, models, missing, codes)
+            return CategoriesNode(name, models, missing, codes, variable.shown)
         observed = variable.values[~np.isnan(variable.values)]
         kind = LogitNode if variable.kind == "logit" else ProbitNode
         spread = float(observed.std()) or 1.0
@@ -185,8 +185,8 @@ class Chains:
         first = {name: values[0] for name, values in columns.items()}
         for block in spec.blocks:
             k = 0 if block.effects is None else block.effects + 1
-            matrix = block.part.matrix({name: first[name] for name in block.part.columns})
-            shared[k][:, block.start : block.stop] = (matrix - block.centre) / block.spread
+            values = {name: first[name] for name in block.part.columns}
+            shared[k][:, block.start : block.stop] = block.matrix(values, (n,))
         designs = [Design(x, rows, self.chains) for x in shared]
         effects = [
             self._effects(grouping, design, [len(b) for b in blocks], response)
