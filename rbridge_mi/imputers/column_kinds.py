@@ -72,6 +72,8 @@ def read(column: Any, kind: Any, units: Callable[[Doubles], Doubles]) -> Reading
         The column can't have that kind.
     """
     column = settable(column)
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "boolean":
+        column = column.where(column.notna(), None).astype("boolean")
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return _categories(column, kind)

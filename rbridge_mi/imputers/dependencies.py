@@ -224,7 +224,8 @@ def _linear(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> Iterato
         if x.kind in ("continuous", "binary", "count") and np.nanstd(_finite(x)) > 0
     ]
     seen: set[frozenset[str]] = set()
-    for target in sorted(numeric[::-1], key=_last_to_be_derived):
+    last_first = list(reversed(numeric))
+    for target in sorted(last_first, key=_last_to_be_derived):
         others = [x for x in numeric if x is not target]
         if target.level is not None:
             group = numbers[target.level]
