@@ -242,8 +242,13 @@ def level_of(
     numbers: Mapping[str, Groups],
     factors: Sequence[str],
 ) -> str | None:
-    """Return the first of the factors that a column is of the level of; None for rows."""
+    """Return the first of the factors that a column is of the level of; None for rows.
+
+    A column with one value in all rows is of the level of rows.
+    """
     observed = ~np.isnan(values)
+    if len(np.unique(values[observed])) < 2:
+        return None
     for factor in factors:
         group = numbers[factor][observed]
         repeated = len(np.unique(group)) < len(group)

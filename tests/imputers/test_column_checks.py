@@ -90,15 +90,27 @@ INFINITE = np.where(np.isin(np.arange(N), [4, 9]), np.inf, X)
             "missing.",
         ),
         (
+            {"x": np.where(np.arange(N) == 2, -np.inf, 1.0)},
+            {},
+            "x",
+            "column 'x' is infinite in 1 row (2): give finite values there, or make them missing.",
+        ),
+        (
+            {"x": pd.Series([None] * N, dtype=object)},
+            {},
+            "x",
+            "column 'x' has no observed value: nothing tells what it could be; leave it out.",
+        ),
+        (
             {"x": holed(np.full(N, 2.5))},
-            {"levels": {"x": None}},
+            {},
             "x",
             "column 'x' has 20 rows without a value, and all observed ones are 2.5: nothing tells "
             "how it varies; leave it out, or fill it with that value.",
         ),
         (
             {"x": holed(["a"] * N, object, GROUPS == 1)},
-            {},
+            {"levels": {"x": "g"}},
             "x",
             "column 'x' has 1 group of 'g' without a value, and all observed ones are 'a': nothing "
             "tells how it varies; leave it out, or fill it with that value.",
@@ -170,6 +182,13 @@ INFINITE = np.where(np.isin(np.arange(N), [4, 9]), np.inf, X)
 )
 def test_single_columns(columns: Any, arguments: Any, column: str, text: str) -> None:
     assert refused(columns, **arguments) == [Refusal(column, text)]
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e9, 1e300])
+def test_large_and_small_numbers(scale: float) -> None:
+    columns = {"x": holed(X * scale), "w": holed(POSITIVE * scale), "z": Z * scale}
+    assert refused(columns) == []
+    assert [x for x in told(columns) if "mean of" in x] == []
 
 
 def test_one_group() -> None:
