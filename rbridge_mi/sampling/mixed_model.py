@@ -96,6 +96,7 @@ class MixedModel:
             sums = effects.cross(e if w is None else e * w)
             gram = effects.gram(w)
             effects.draw(sums, gram, self.s2, streams)
+            effects.rescale(sums, gram, self.s2, streams)
             e -= effects.times(effects.u)
             if self.within[k]:
                 self._recentre(effects, self.within[k], streams)

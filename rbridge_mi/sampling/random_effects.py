@@ -185,6 +185,45 @@ class RandomEffects:
         for i in range(q):
             self.u[:, i] = drawn[i]
 
+    def rescale(
+        self, sums: list[Array], gram: Entries, variance: Array, streams: Streams
+    ) -> None:
+        """Draw the standard deviation of each effect, with u / sd and the correlations held fixed.
+
+        Drawing Psi given u alone takes small steps where a standard deviation is near 0; drawing
+        it given u / sd does not (Yu and Meng 2011, Journal of Computational and Graphical
+        Statistics 20: interweaving). The response is linear in the standard deviation, so that
+        its likelihood is normal; a draw from that is accepted by the ratio of the priors.
+
+        Parameters
+        ----------
+        sums, gram, variance, streams
+            As in `draw`.
+        """
+        nu, scale = self.prior.covariance_df, self.prior.sd_scale
+        normal = streams.normal(self.design.p)
+        uniform = streams.uniform(self.design.p)
+        for block in self.blocks:
+            q = block.stop - block.start
+            for i in range(block.start, block.stop):
+                sd = np.sqrt(self.psi[:, i, i])
+                unit = self.u[:, i] / sd[:, None]
+                rest = sums[i]
+                for j in range(self.design.p):
+                    if j != i:
+                        rest = rest - gram[max(i, j)][min(i, j)] * self.u[:, j]
+                squares = np.sum(unit**2 * gram[i][i], axis=1)
+                proposed = np.sum(unit * rest, axis=1) / squares
+                proposed += np.sqrt(variance / squares) * normal[:, i]
+                # What the prior of Psi says of one standard deviation given all else.
+                floor = nu * self.precision()[:, i, i] * sd**2
+                ratio = (floor + (sd / scale) ** 2) / (floor + (proposed / scale) ** 2)
+                accepted = np.log(uniform[:, i]) < 0.5 * (nu + q) * np.log(ratio)
+                factor = np.where(accepted, proposed / sd, 1.0)
+                self.u[:, i] *= factor[:, None]
+                self.psi[:, i, :] *= factor[:, None]
+                self.psi[:, :, i] *= factor[:, None]
+
     def draw_covariance(self, streams: Streams) -> None:
         """Draw Psi given u, under the prior of Huang and Wand (2013, equation 2)."""
         nu = self.prior.covariance_df
