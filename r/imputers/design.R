@@ -8,6 +8,8 @@ compile_design <- function(model, data) {
   plan <- plan_model(model, names(data))
   env <- design_environment(plan$bases)
   formula <- structure(plan$call$formula, class = "formula", .Environment = env)
+  wanted <- formula_variables(formula)
+  refuse_holes(if ("." %in% wanted) data else data[intersect(wanted, names(data))])
   frame <- design_frame(formula, data)
   variables <- design_variables(frame, data, env)
   used <- intersect(formula_variables(attr(stats::terms(frame), "variables")), names(data))
@@ -48,13 +50,20 @@ design_frame <- function(formula, data) {
   frame <- stats::model.frame(
     subbars_of(formula), data, drop.unused.levels = TRUE, na.action = stats::na.pass
   )
-  holed <- names(frame)[vapply(frame, anyNA, NA)]
-  if (length(holed) > 0L) {
-    stop(quoted(holed), " of the formula has missing values in the completed data", call. = FALSE)
-  }
+  refuse_holes(frame)
   texts <- vapply(frame, is.character, NA)
   frame[texts] <- lapply(frame[texts], factor)
   frame
+}
+
+refuse_holes <- function(frame) {
+  holed <- vapply(unclass(frame), function(values) {
+    anyNA(values) || (is.numeric(values) && !all(is.finite(values)))
+  }, NA)
+  if (any(holed)) {
+    stop("missing or infinite values in ", quoted(names(frame)[holed]), ": the design is made for ",
+      "completed data", call. = FALSE)
+  }
 }
 
 # The expression of each variable of the frame, by its name there, with the bases of `data`.
@@ -115,7 +124,7 @@ describe_part <- function(terms, frame, variables, data, contrasts = NULL) {
       codes <- factors[match(used, names), j]
       list(variables = which(codes > 0L) - 1L, codes = unname(codes[codes > 0L]))
     }),
-    matrix = unname(matrix), calls = described_calls(described)
+    matrix = unname(matrix), calls = described_calls(described), is_sum = FALSE
   )
 }
 
@@ -134,8 +143,8 @@ with_first_indicators <- function(factors, coded, response) {
   factors
 }
 
-# A variable of a part: `column` where it is one, `calls` (the columns that it depends on) where R
-# evaluates it; the contrasts of its levels, NULL for numbers; how many columns it has.
+# A variable of a part: `column` if it is one; the columns that it needs; the contrasts of its levels,
+# NULL for numbers; how many columns it has; and, for a call, what numpy and what R evaluate it from.
 describe_variable <- function(expr, name, values, data, coding) {
   plain <- is.name(expr) && as.character(expr) %in% names(data)
   if (plain && is.factor(values) && is.numeric(data[[as.character(expr)]])) {
@@ -147,9 +156,40 @@ describe_variable <- function(expr, name, values, data, coding) {
     name = name, column = if (plain) as.character(expr),
     needs = intersect(formula_variables(expr), names(data)),
     contrasts = if (is_coded(values)) contrast_rows(values, coding),
-    width = NCOL(values),
+    width = NCOL(values), arithmetic = if (!plain) arithmetic_tree(expr, data),
     call = if (!plain) list(expr = expr, levels = if (is_coded(values)) levels(as_coded(values)))
   )
+}
+
+# A call of plain arithmetic on columns of numbers, as arithmetic.py reads it; NULL for any other.
+arithmetic_tree <- function(expr, data) {
+  if (is.numeric(expr) && length(expr) == 1L) return(as.double(expr))
+  if (is.name(expr)) {
+    column <- data[[as.character(expr)]]
+    return(if (is.numeric(column) && !is.object(column)) as.character(expr))
+  }
+  if (is.call(expr) && identical(expr[[1L]], quote(scale))) return(scale_tree(expr, data))
+  if (!is.call(expr) || !is.name(expr[[1L]]) || !is.null(names(expr))) return(NULL)
+  arguments <- lapply(as.list(expr)[-1L], arithmetic_tree, data)
+  if (any(vapply(arguments, is.null, NA))) return(NULL)
+  name <- as.character(expr[[1L]])
+  if (length(arguments) == 2L && name %in% c("+", "-", "*", "/", "^")) return(c(name, arguments))
+  if (length(arguments) != 1L) return(NULL)
+  if (name %in% c("I", "(", "+", "offset")) return(arguments[[1L]])
+  if (name == "-") return(c("negative", arguments))
+  if (name %in% c("log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs")) {
+    c(name, arguments)
+  }
+}
+
+# scale(x, center = 0.2, scale = 1.5), its numbers being those of a basis, as (x - 0.2) / 1.5.
+scale_tree <- function(expr, data) {
+  parts <- as.list(match.call(base::scale.default, expr))[-1L]
+  column <- arithmetic_tree(parts$x, data)
+  if (is.null(column) || !is.numeric(parts$center) || length(parts$center) != 1L) return(NULL)
+  centered <- list("-", column, as.double(parts$center))
+  if (identical(parts$scale, FALSE)) return(centered)
+  if (is.numeric(parts$scale)) list("/", centered, as.double(parts$scale))
 }
 
 as_coded <- function(values) {
@@ -191,9 +231,10 @@ describe_offset <- function(frame, variables, data) {
     describe_variable(variables[[name]], name, as.numeric(frame[[name]]), data, NULL)
   })
   list(
-    names = paste(names, collapse = " + "),
+    names = paste(names, collapse = " + "), intercept = FALSE,
     variables = lapply(described, function(variable) variable[names(variable) != "call"]),
-    matrix = unname(as.matrix(stats::model.offset(frame))), calls = described_calls(described)
+    terms = list(), matrix = unname(as.matrix(stats::model.offset(frame))),
+    calls = described_calls(described), is_sum = TRUE
   )
 }
 
