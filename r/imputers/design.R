@@ -1,6 +1,6 @@
 # The design of a model, as arrays that Python computes R's model matrices from: the terms of each
-# part, the contrasts of its factors, and the calls that only R can evaluate, their bases being those
-# of one completed data set.
+# part, the contrasts of its factors, and the calls that only R can evaluate, with the bases of one
+# completed data set.
 
 # `model` as for plan_model, `data` a completed frame. Returns the response, the parts, and `calls`,
 # which stays in R for evaluate_design and design_values.
@@ -12,6 +12,7 @@ compile_design <- function(model, data) {
   refuse_holes(if ("." %in% wanted) data else data[intersect(wanted, names(data))])
   frame <- design_frame(formula, data)
   variables <- design_variables(frame, data, env)
+  frame <- with_fixed_bases(frame, variables, data, env)
   used <- intersect(formula_variables(attr(stats::terms(frame), "variables")), names(data))
   fixed <- formula
   fixed[[3L]] <- without_bars(formula[[3L]])
@@ -45,7 +46,7 @@ design_environment <- function(bases) {
   env
 }
 
-# The model frame that lme4 makes: of all variables, without the levels that no row has, text as factors.
+# The model frame that lme4 makes: all variables, text as factors, and no level that no row has.
 design_frame <- function(formula, data) {
   frame <- stats::model.frame(
     subbars_of(formula), data, drop.unused.levels = TRUE, na.action = stats::na.pass
@@ -87,9 +88,8 @@ variable_names <- function(terms) {
 with_inner_bases <- function(expr, data, env) {
   if (!is.call(expr)) return(expr)
   for (i in seq_along(expr)[-1L]) {
-    inner <- expr[[i]]
-    if (!is.call(inner)) next
-    inner <- with_inner_bases(inner, data, env)
+    if (!is.call(expr[[i]])) next
+    inner <- with_inner_bases(expr[[i]], data, env)
     if (is_basis(inner)) inner <- stats::makepredictcall(eval(inner, data, env), inner)
     expr[[i]] <- inner
   }
@@ -102,11 +102,32 @@ is_basis <- function(expr) {
   is.name(head) && as.character(head) %in% c("poly", "ns", "bs", "scale")
 }
 
+# The frame with the values that the variables have by their fixed bases. Those of poly() differ, by
+# rounding, from those that R first computed, the more the more rows there are.
+with_fixed_bases <- function(frame, variables, data, env) {
+  terms <- stats::terms(frame)
+  written <- as.list(attr(terms, "variables"))[-1L]
+  for (i in setdiff(seq_along(written), attr(terms, "response"))) {
+    if (is_coded(frame[[i]]) || identical(written[[i]], variables[[i]])) next
+    values <- as.double(eval(variables[[i]], data, env))
+    if (!isTRUE(all.equal(values, as.double(frame[[i]]), tolerance = 1e-6))) {
+      stop("R computes other values of '", names(variables)[i], "' where it keeps its basis",
+        call. = FALSE)
+    }
+    frame[[i]][] <- values
+  }
+  frame
+}
+
 # A part: the names of its columns; the variables of its terms; for each term the variables (from 0)
 # and how each is coded, by its contrasts (1) or by indicators of all its levels (2).
 describe_part <- function(terms, frame, variables, data, contrasts = NULL) {
-  matrix <- stats::model.matrix(terms, frame, contrasts)
   names <- variable_names(terms)
+  if (anyDuplicated(names)) {
+    stop("lme4 takes '.' of the formula for ", quoted(names[duplicated(names)]), ", too: name the ",
+      "columns in its place", call. = FALSE)
+  }
+  matrix <- stats::model.matrix(terms, frame, contrasts)
   factors <- attr(terms, "factors")
   intercept <- attr(terms, "intercept") == 1L
   coded <- vapply(names, function(name) is_coded(frame[[name]]), NA)
@@ -143,8 +164,8 @@ with_first_indicators <- function(factors, coded, response) {
   factors
 }
 
-# A variable of a part: `column` if it is one; the columns that it needs; the contrasts of its levels,
-# NULL for numbers; how many columns it has; and, for a call, what numpy and what R evaluate it from.
+# A variable of a part: `column` if it is one; the columns that it needs; the contrasts of its
+# levels, NULL for numbers; how many columns it has; and what numpy and R evaluate a call from.
 describe_variable <- function(expr, name, values, data, coding) {
   plain <- is.name(expr) && as.character(expr) %in% names(data)
   if (plain && is.factor(values) && is.numeric(data[[as.character(expr)]])) {
@@ -215,7 +236,11 @@ describe_bar <- function(bar, group, frame, variables, data) {
   for (name in intersect(all.vars(bar[[3L]]), names(frame))) {
     if (!is.factor(frame[[name]])) frame[[name]] <- factor(frame[[name]])
   }
-  terms <- stats::terms(structure(call("~", bar[[2L]]), class = "formula", .Environment = baseenv()))
+  if ("." %in% formula_variables(bar[[2L]])) {
+    stop("(", deparse1(bar), ") has '.' among its random terms: name the columns", call. = FALSE)
+  }
+  left <- structure(call("~", bar[[2L]]), class = "formula", .Environment = baseenv())
+  terms <- stats::terms(left)
   list(
     design = describe_part(terms, frame, variables, data), group = deparse1(bar[[3L]]),
     columns = intersect(formula_variables(bar[[3L]]), names(data)),
@@ -301,8 +326,8 @@ restore_column <- function(values, column) {
   )
 }
 
-# The variables `names` of the design for columns of numbers and codes: a matrix of numbers, or codes
-# from 0 (-1 where R has NA).
+# The variables `names` of the design for columns of numbers and codes: each a matrix of numbers, or
+# codes from 0 (-1 where R has NA).
 evaluate_design <- function(calls, names, values) {
   columns <- Map(restore_column, values, calls$columns[names(values)])
   env <- design_environment(calls$bases)
@@ -336,8 +361,8 @@ refuse_row_dependence <- function(calls, data) {
       # relevel() stops where no row has the level.
       part <- tryCatch(value_of(rows), error = function(condition) NULL)
       if (is.null(part) || isTRUE(all.equal(part, same, tolerance = 1e-9))) next
-      stop("'", name, "' gives a row another value when other rows change: give what it takes from ",
-        "the data as numbers, as in cut(x, c(0, 1, 2))", call. = FALSE)
+      stop("'", name, "' gives a row another value when other rows change: give what it takes ",
+        "from the data as numbers, as in cut(x, c(0, 1, 2))", call. = FALSE)
     }
   }
 }

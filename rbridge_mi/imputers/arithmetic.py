@@ -43,6 +43,7 @@ def read_expression(tree: Any) -> Expression:
     Returns
     -------
     float or tuple
+        A number, a column's name as ``(name,)``, or a function's name with its arguments.
     """
     if isinstance(tree, list):
         return (str(tree[0][0]), *map(read_expression, tree[1:]))
@@ -62,6 +63,7 @@ def evaluate(expression: Expression, values: Mapping[str, NDArray[Any]]) -> Any:
     Returns
     -------
     array
+        Of the columns' shape.
     """
     with np.errstate(all="ignore"):
         return _value(expression, values)

@@ -396,6 +396,10 @@ def test_the_rules_of_formulas_hold(data: pd.DataFrame) -> None:
         compile_model(rb.Lmer("y ~ system('touch canary') + (1 | g)"), data)
     with pytest.raises(rb.FormulaError, match=r"no random term"):
         compile_model(rb.Lmer("y ~ x"), data)
+    with pytest.raises(rb.ImputationError, match=r"'\.' of the formula for 'log\(y\)', too"):
+        compile_model(rb.Lmer("log(y) ~ . + (1 | g)"), data)
+    with pytest.raises(rb.ImputationError, match=r"name the columns"):
+        compile_model(rb.Lmer("y ~ x + (. | g)"), data)
 
 
 NAMES = [
