@@ -318,12 +318,24 @@ restore_column <- function(values, column) {
     } else {
       values
     },
-    text = column$levels[values + 1L],
-    factor = structure(match(column$levels, column$labels)[values + 1L],
-      levels = column$labels, class = column$class),
+    text = column$levels[code_positions(values, column$levels)],
+    factor = structure(
+      match(column$levels, column$labels)[code_positions(values, column$levels)],
+      levels = column$labels, class = column$class
+    ),
     classed = `attributes<-`(values, column$attributes),
     values
   )
+}
+
+# Codes from 0 as R's positions, NA for -1.
+code_positions <- function(codes, levels) {
+  odd <- codes < -1 | codes >= length(levels)
+  if (any(odd)) {
+    stop("the code ", codes[odd][1L], " is none of the levels ", quoted(levels), call. = FALSE)
+  }
+  codes[codes < 0] <- NA
+  codes + 1
 }
 
 # The variables `names` of the design for columns of numbers and codes: each a matrix of numbers, or

@@ -353,16 +353,23 @@ def test_levels_are_those_that_rows_have_in_the_order_of_r(data: pd.DataFrame) -
 
 
 def test_no_value_is_nan(data: pd.DataFrame) -> None:
-    formula = "y ~ log(z) * f + cut(x, c(-9, 0, 9)) + poly(z, 2) + (1 | g)"
+    formula = "y ~ log(z) * f + cut(x, c(-9, 0, 9)) + poly(z, 2) + as.integer(f) + (1 | g)"
     design = compile_model(rb.Lmer(formula), data)
     values = design.values(data)
     values["z"] = np.where(np.arange(len(data)) == 3, -1.0, values["z"])
     values["x"] = np.where(np.arange(len(data)) == 5, 99.0, values["x"])
     values["f"] = np.where(np.arange(len(data)) == 7, -1, values["f"])
     matrix = design.fixed.matrix(values)
-    for name, row in (("log(z)", 3), ("cut(x, c(-9, 0, 9))(0,9]", 5), ("fa", 7), ("log(z):fa", 7)):
+    for name, row in (
+        ("log(z)", 3),
+        ("cut(x, c(-9, 0, 9))(0,9]", 5),
+        ("fa", 7),
+        ("as.integer(f)", 7),
+    ):
         column = matrix[:, design.fixed.names.index(name)]
-        assert np.flatnonzero(np.isnan(column)).tolist() == ([3, 7] if ":" in name else [row])
+        assert np.flatnonzero(np.isnan(column)).tolist() == [row]
+    product = matrix[:, design.fixed.names.index("log(z):fa")]
+    assert np.flatnonzero(np.isnan(product)).tolist() == [3, 7]
 
 
 def test_a_new_level_is_refused_by_name(data: pd.DataFrame) -> None:
