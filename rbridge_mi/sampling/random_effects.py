@@ -69,6 +69,9 @@ class RandomEffects:
         self.spread = np.ones((chains, q))  # of Huang and Wand's prior
         kept = np.ones(design.n, bool)
         kept[design.rows] = False
+        # Rows in the order of their groups, and where each group begins there.
+        self.order = np.argsort(codes, kind="stable")
+        self.starts = np.searchsorted(codes[self.order], np.arange(groups))
         self._ones = [bool((design.shared[kept, i] == 1.0).all()) for i in range(q)]
         self._column_sums: dict[int, list[Array]] = {}  # of a design's shared rows, by column
         self._shared_sums = [
@@ -78,6 +81,23 @@ class RandomEffects:
             ]
             for i in range(q)
         ]
+
+    @property
+    def intercept(self) -> int | None:
+        """The effect whose column is 1 throughout; None if there is none."""
+        return self._ones.index(True) if True in self._ones else None
+
+    def log_prior_of_scale(self, factor: Array) -> Array:
+        """Return the log prior density of Psi times factor squared, without powers of factor."""
+        nu, scale = self.prior.covariance_df, self.prior.sd_scale
+        inverse = self.precision()
+        total = np.zeros(len(factor))
+        for block in self.blocks:
+            q = block.stop - block.start
+            for i in range(block.start, block.stop):
+                spread = nu * inverse[:, i, i] + (factor / scale) ** 2
+                total -= 0.5 * (nu + q) * np.log(spread)
+        return total
 
     def times(self, u: Array) -> Array:
         """Return Z u, (C, n)."""
@@ -148,6 +168,14 @@ class RandomEffects:
                 for j, total in enumerate(line)
             ]
             for i, line in enumerate(self._shared_sums)
+        ]
+
+    def product(self, gram: Entries, u: Array) -> list[Array]:
+        """Return Z'WZ u by group, for Z'WZ as `gram` returns it: per effect an array (C, G)."""
+        q = self.design.p
+        return [
+            sum((gram[max(i, j)][min(i, j)] * u[:, j] for j in range(1, q)), gram[i][0] * u[:, 0])
+            for i in range(q)
         ]
 
     def precision(self) -> Array:
