@@ -28,7 +28,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from coverage_designs import DESIGNS, STUDIED, Design
-from coverage_engines import ENGINES, EngineFailed, Given, impute
+from coverage_engines import ENGINES, EngineError, Given, impute
 from coverage_tables import page
 from tqdm import tqdm
 
@@ -78,7 +78,7 @@ def _rows(engine: str, given: Given) -> list[Row]:
         data, seconds = impute(engine, given)
         fitted = model.fit(data)
         rows = [*(_of_one(fitted) if isinstance(fitted, rb.MerMod) else _of_many(fitted))]
-    except (EngineFailed, RBridgeError) as error:
+    except (EngineError, RBridgeError) as error:
         seconds = float("nan")
         rows = [{"part": "failed", "parameter": str(error).splitlines()[0][:200]}]
     for row in rows:
@@ -213,6 +213,8 @@ def run(
         for (design, engine), rows in result.items():
             with path_of(folder, design, engine).open("a") as handle:
                 handle.write(as_csv(rows))
+            if rows[0]["part"] == "failed":
+                tqdm.write(f"{design}, {engine}: {rows[0]['parameter']}")
 
 
 def collected(folder: Path) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,10 @@ from coverage_designs import Design
 import rbridge_mi as rb
 from rbridge_mi.testing.rscript import find_rscript
 
-__all__ = ["ENGINES", "Engine", "EngineFailed", "Given", "impute"]
+__all__ = ["ENGINES", "Engine", "EngineError", "Given", "impute"]
 
 
-class EngineFailed(Exception):
+class EngineError(Exception):
     """R's message about an imputation that failed."""
 
 
@@ -36,7 +37,7 @@ class Given:
     seed: int
 
 
-Answer = pd.DataFrame | rb.ImputedData
+Answer: TypeAlias = pd.DataFrame | rb.ImputedData
 
 
 def impute(engine: str, given: Given) -> tuple[Answer, float]:
@@ -60,8 +61,8 @@ def _amelia_means(given: Given) -> Answer:
 
 
 def _by_amelia(given: Given, data: pd.DataFrame) -> Answer:
-    nominal = {"noms": "x"} if given.design.binary else {}
-    return rb.AmeliaImputer(m=given.m, idvars="g", **nominal).impute(data, seed=given.seed)
+    nominal = "x" if given.design.binary else None
+    return rb.AmeliaImputer(m=given.m, idvars="g", noms=nominal).impute(data, seed=given.seed)
 
 
 def _compatible(given: Given) -> Answer:
@@ -103,7 +104,7 @@ class _RServer:
         if not outcome:
             raise RuntimeError("R ended; its message is above.")
         if outcome != "ok":
-            raise EngineFailed(value)
+            raise EngineError(value)
         names = [name for name in given.holes if given.holes[name].isna().any()]
         values = np.fromfile(answer).reshape(given.m, len(names), len(given.holes))
         frames = [
