@@ -5,6 +5,7 @@
 # "error" and the message. Each runs in a fork: pan keeps a number from one call to the next, and jomo
 # may end its process.
 
+# Loaded here, once, and not in every fork.
 library(mice, warn.conflicts = FALSE)
 library(jomo)
 

@@ -117,8 +117,9 @@ def _introduction(seed: int, m: int) -> list[str]:
         "(a binary x is nominal to it). *mice, 2l.pan* imputes a binary x by 2l.bin, and z by "
         "2lonly.norm; random intercepts, no random slope of y (with one, the coefficients of x are "
         "more biased); where the model has x:z, the product y:z is among x's predictors and y:x "
-        "among z's (passive). *jomo.lmer* has the analysis model, its own burn-in of 1000 and 1000 "
-        "iterations between imputations, and standardised columns. *compatible* is "
+        "among z's (passive); one iteration where one column is incomplete, else 10. *jomo.lmer* "
+        "has the analysis model, its own burn-in of 1000 and 1000 iterations between imputations, "
+        "and standardised columns. *compatible* is "
         "`rb.CompatibleImputer` of the analysis model, with its defaults.",
         "",
         "Bias is in percent of the true coefficient; *against complete* is the difference from the "
