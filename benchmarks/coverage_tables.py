@@ -145,7 +145,7 @@ def _in_short(rows: pd.DataFrame, studied: list[str]) -> Iterator[str]:
         "| residual variance |",
         "|---|---|---|---|---|---|",
     ]
-    for engine in fixed.index.unique("engine"):
+    for engine in fixed.loc["residual"].index.unique("engine"):
         of_rule = fixed.xs(engine, level="engine")
         coefficients, small_sample = of_rule.loc["residual"], of_rule.loc["satterthwaite"]
         own = of_variances.xs(engine, level="engine")["against_complete"]

@@ -213,6 +213,7 @@ def test_page(rows: pd.DataFrame) -> None:
     assert "(seed 1, m = 2)" in page
     assert "## A random slope" in page
     assert "## A quadratic term" not in page  # nothing of it is stored
+    assert page.index("| none: complete data |") < page.index("| Amelia |")
     # In short, two coefficients, variances, two rules in other units, the SD's interval.
     assert page.count("| Amelia |") == 1 + 2 + 1 + 2 + 1
     assert page.count("nan") == page.count("(nan)")  # Monte Carlo errors of one replication
