@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .imputers.amelia import AmeliaImputer
     from .imputers.bootstrap import BootstrapImputer
     from .imputers.choose import impute
+    from .imputers.compatible import CompatibleImputer
     from .models.fitting import start_workers
     from .models.lmer import Lmer
     from .pooled.listwise import compare_estimates
@@ -85,6 +86,7 @@ _HOMES = {
     "imputers.amelia": ("AmeliaImputer",),
     "imputers.bootstrap": ("BootstrapImputer",),
     "imputers.choose": ("impute",),
+    "imputers.compatible": ("CompatibleImputer",),
     "fits.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
     "models.fitting": ("start_workers",),
@@ -99,6 +101,7 @@ __all__ = [
     "AmeliaImputer",
     "ArgumentError",
     "BootstrapImputer",
+    "CompatibleImputer",
     "EncodingError",
     "FitError",
     "FormulaError",

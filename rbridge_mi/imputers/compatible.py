@@ -21,7 +21,7 @@ from ..base.arguments import (
     column_list,
 )
 from ..data.imputed_data import ImputedData
-from ..data.provenance import ColumnModel
+from ..data.provenance import ColumnModel, trace_of_chains
 from ..data.stores import Cells, CellStore, own_copy
 from ..errors import ArgumentError, RBridgeWarning
 from ..sampling.chains import prepared
@@ -145,7 +145,7 @@ class CompatibleImputer:
             seed=seed,
             settings=self._settings(),
             notes=(*notes, *changed),
-            trace=_trace(run),
+            trace=trace_of_chains(run.parameters, run.trace),
             saw=_saw(read, chosen),
         )
 
@@ -299,19 +299,6 @@ def _numbers(column: Column, values: Array) -> Array:
 
 
 # -- where they came from -------------------------------------------------------------------------
-
-
-def _trace(run: Run) -> pd.DataFrame:
-    m, iterations, parameters = run.trace.shape
-    each = iterations * parameters
-    return pd.DataFrame(
-        {
-            "imputation": np.repeat(np.arange(1, m + 1), each),
-            "iteration": np.tile(np.repeat(np.arange(1, iterations + 1), parameters), m),
-            "parameter": np.tile(np.array(run.parameters, object), m * iterations),
-            "value": run.trace.reshape(-1),
-        }
-    )
 
 
 def _saw(read: ModelData, chosen: Sequence[Regression]) -> dict[str, ColumnModel]:

@@ -104,12 +104,13 @@ class MixedModel:
             sums = effects.cross(e if w is None else e * w)
             gram = effects.gram(w)
             moved = np.zeros_like(effects.u)
+            h = spanned(self.design, effects, columns) if columns else []
             for _ in range(self.SWEEPS):
                 effects.draw(sums, gram, self.s2, streams)
                 effects.rescale(sums, gram, self.s2, streams)
                 if columns:
                     before = effects.u.copy()
-                    self._recentre(effects, columns, streams)
+                    self._recentre(effects, columns, h, streams)
                     change = effects.u - before
                     moved += change
                     sums = [a + b for a, b in zip(sums, effects.product(gram, change), strict=True)]
@@ -146,7 +147,13 @@ class MixedModel:
         total = squares + prior.variance_df * prior.variance_scale
         self.s2 = total / streams.chi2([prior.variance_df + e.shape[1]])[:, 0]
 
-    def _recentre(self, effects: RandomEffects, columns: Sequence[int], streams: Streams) -> None:
+    def _recentre(
+        self,
+        effects: RandomEffects,
+        columns: Sequence[int],
+        h: list[list[Array]],
+        streams: Streams,
+    ) -> None:
         """Draw the coefficients of columns that Z spans, with X b + Z u held fixed.
 
         Where column j of X is Z h_j in every group, the effects g = u + h b_j have the prior mean
@@ -154,7 +161,6 @@ class MixedModel:
         and Carlin (1995, Biometrika 82); both draws together mix well whatever the groups' sizes
         (interweaving; Yu and Meng 2011, Journal of Computational and Graphical Statistics 20).
         """
-        h = spanned(self.design, effects, columns)
         inverse = effects.precision()
         q, k = effects.design.p, len(columns)
         chains = len(self.b)
