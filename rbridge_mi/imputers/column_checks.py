@@ -320,7 +320,7 @@ def _about(column: Column, data: pd.DataFrame, numbers: Mapping[str, Groups]) ->
         for factor, group in numbers.items():
             n = int(group.max()) + 1
             empty = int((np.bincount(group[~np.isnan(column.values)], minlength=n) == 0).sum())
-            if empty:
+            if 0 < empty < n:
                 yield (
                     f"{column.name} has no observed value in {empty} of {n} groups of {factor}: "
                     "they get it from the other columns and groups."
@@ -349,8 +349,10 @@ def _about(column: Column, data: pd.DataFrame, numbers: Mapping[str, Groups]) ->
 
 
 def _skewness(values: Doubles) -> float:
-    if len(values) < 3 or (spread := float(values.std())) == 0:
+    if len(values) < 3 or values.min() == values.max():
         return 0.0
+    values = values / np.abs(values).max()
+    spread = float(values.std())
     return float((((values - values.mean()) / spread) ** 3).mean())
 
 

@@ -72,6 +72,8 @@ def read(column: Any, kind: Any, units: Callable[[Doubles], Doubles]) -> Reading
         The column can't have that kind.
     """
     column = settable(column)
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "boolean":
+        column = column.where(column.notna(), None).astype("boolean")
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return _categories(column, kind)
@@ -94,6 +96,8 @@ def read_group(column: Any) -> Reading:
 
 
 def _unknown(column: Any, what: str | None = None) -> Reading:
+    if column.isna().all():
+        return Reading("categories", np.full(len(column), np.nan), (), "it holds nothing")
     if what is None:
         what = str(column.dtype)
         if column.dtype == object:
@@ -110,7 +114,9 @@ def _numbers(column: Any, kind: Any, units: Callable[[Doubles], Doubles]) -> Rea
     values = np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
     observed = values[~np.isnan(values)]
     distinct = np.unique(observed)
-    is_whole = bool((np.isfinite(distinct) & (distinct == np.rint(distinct))).all())
+    if not np.isfinite(distinct).all():
+        return Reading("continuous", values, None, "it holds numbers, and infinite ones")
+    is_whole = bool(((distinct == np.rint(distinct)) & (np.abs(distinct) <= _LARGEST)).all())
     given = "its kind is as `types` gives it"
     if kind == "continuous":
         return Reading("continuous", values, None, given)

@@ -79,7 +79,7 @@ class Column:
         """Whether the column has values that can be imputed, or that others are imputed from."""
         return self.labels is not None or self.kind in ("continuous", "count")
 
-    def decode(self, codes_or_values: Any) -> Doubles | list[str | None]:
+    def decode(self, codes_or_values: Any) -> Doubles | list[Any]:
         """Turn imputed codes or numbers into what `imputers.restoring.restore` takes.
 
         Parameters
@@ -89,15 +89,16 @@ class Column:
 
         Returns
         -------
-        array of float or list of str
-            Texts for categories and text, with None in holes; doubles for numbers and truth values.
+        array of float or list
+            Doubles for numbers. Texts for categories and text, and truth values, with None in
+            holes.
         """
         values = np.asarray(codes_or_values, dtype=np.float64)
         if self.labels is None:
             return values
         hole = np.isnan(values)
         codes = np.where(hole, 0, values).astype(np.intp)
-        if self.labels and isinstance(self.labels[0], str):
+        if self.labels and isinstance(self.labels[0], str | bool):
             pairs = zip(codes, hole, strict=True)
             return [None if gone else self.labels[code] for code, gone in pairs]
         numbers = np.array([*self.labels, np.nan], dtype=np.float64)
@@ -241,8 +242,13 @@ def level_of(
     numbers: Mapping[str, Groups],
     factors: Sequence[str],
 ) -> str | None:
-    """Return the first of the factors that a column is of the level of; None for rows."""
+    """Return the first of the factors that a column is of the level of; None for rows.
+
+    A column with one value in all rows is of the level of rows.
+    """
     observed = ~np.isnan(values)
+    if len(np.unique(values[observed])) < 2:
+        return None
     for factor in factors:
         group = numbers[factor][observed]
         repeated = len(np.unique(group)) < len(group)

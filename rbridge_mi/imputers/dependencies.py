@@ -70,6 +70,7 @@ class GroupMean:
     is_scaled: bool
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of squares of large values
 def dependencies(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> list[Dependency]:
     """Find the columns that are exact functions of others, where one of them has holes.
 
@@ -171,7 +172,7 @@ def _polynomial(y: Doubles, terms: Mapping[str, Doubles], least_values: int = 3)
     """
     predictors = np.column_stack(list(terms.values()))
     centre, spread = predictors.mean(axis=0), predictors.std(axis=0)
-    if (spread == 0).any():
+    if (spread == 0).any() or not np.isfinite(spread).all():
         return None
     scaled = (predictors - centre) / spread
     fit = _exact_fit(y, np.column_stack([np.ones(len(y)), scaled]))
@@ -198,7 +199,7 @@ def _term(slope: float, name: str) -> str:
 def _exact_fit(y: Doubles, design: Doubles) -> Doubles | None:
     """Return the coefficients of a regression without residuals; None where it has some."""
     centre, spread = y.mean(), y.std()
-    if spread == 0 or len(y) <= design.shape[1] + 1:
+    if spread == 0 or not np.isfinite(spread) or len(y) <= design.shape[1] + 1:
         return None
     few = min(len(y), 10 * design.shape[1] + 50)
     if few < len(y) and _residual((y[:few] - centre) / spread, design[:few])[1] > _EXACT:
@@ -224,7 +225,8 @@ def _linear(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> Iterato
         if x.kind in ("continuous", "binary", "count") and np.nanstd(_finite(x)) > 0
     ]
     seen: set[frozenset[str]] = set()
-    for target in sorted(numeric[::-1], key=_last_to_be_derived):
+    last_first = list(reversed(numeric))
+    for target in sorted(last_first, key=_last_to_be_derived):
         others = [x for x in numeric if x is not target]
         if target.level is not None:
             group = numbers[target.level]
@@ -264,6 +266,7 @@ def _r_name(name: str) -> str:
     return name if name.replace(".", "_").isidentifier() else f"`{name}`"
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def group_means(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> list[GroupMean]:
     """Find the columns that are means of another column in each group, perhaps rounded.
 

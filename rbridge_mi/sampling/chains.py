@@ -24,6 +24,7 @@ from .nodes import (
 )
 from .problem import Grouping, Problem, Variable
 from .random_effects import RandomEffects
+from .scales import CountScale
 from .targets import Batch, Target
 
 __all__ = ["Chains", "prepared"]
@@ -79,14 +80,15 @@ class Chains:
         if variable.kind == "continuous":
             return ContinuousNode(name, models, missing, values, scale)
         if variable.kind == "count":
-            # Begin in the middle of each count's interval, on the log scale.
-            begin = (np.log(values + 0.5) - scale.centre) / scale.spread
-            return CountNode(name, models, missing, begin, scale, variable.values)
+            assert isinstance(scale, CountScale)
+            return CountNode(
+                name, models, missing, scale.forward(values), scale, variable.values
+            )
         codes = values.astype(np.int64)
         if variable.kind == "ordered":
-            return OrderedNode(name, models, missing, codes, variable.codes)
+            return OrderedNode(name, models, missing, codes, variable.shown)
         if variable.kind == "categories":
-            return CategoriesNode(name, models, missing, codes)
+            return CategoriesNode(name, models, missing, codes, variable.shown)
         observed = variable.values[~np.isnan(variable.values)]
         kind = LogitNode if variable.kind == "logit" else ProbitNode
         spread = float(observed.std()) or 1.0
@@ -183,8 +185,8 @@ class Chains:
         first = {name: values[0] for name, values in columns.items()}
         for block in spec.blocks:
             k = 0 if block.effects is None else block.effects + 1
-            matrix = block.part.matrix({name: first[name] for name in block.part.columns})
-            shared[k][:, block.start : block.stop] = (matrix - block.centre) / block.spread
+            values = {name: first[name] for name in block.part.columns}
+            shared[k][:, block.start : block.stop] = block.matrix(values, (n,))
         designs = [Design(x, rows, self.chains) for x in shared]
         effects = [
             self._effects(grouping, design, [len(b) for b in blocks], response)

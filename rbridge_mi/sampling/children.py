@@ -184,6 +184,13 @@ class Block:
         """Behind the last of its columns."""
         return self.start + len(self.centre)
 
+    def matrix(self, values: Mapping[str, Array], shape: tuple[int, ...]) -> Array:
+        """Return the standardised columns for the part's columns, all of one shape."""
+        # A part of an intercept alone has no columns, but must be told its shape.
+        matrix = self.part.matrix(values or {"": np.zeros(shape)})
+        standardised: Array = (matrix - self.centre) / self.spread
+        return standardised
+
 
 @dataclass(frozen=True)
 class GroupMean:
@@ -242,20 +249,16 @@ class Analysis:
             return self.model.design.varying
         return self.model.effects[block.effects].design.varying
 
-    def evaluate(self, block: Block, values: Mapping[str, Array]) -> Array:
-        """Return a block's standardised columns, S + (p,)."""
-        matrix = block.part.matrix({name: values[name] for name in block.part.columns})
-        standardised: Array = (matrix - block.centre) / block.spread
-        return standardised
-
     def fill(self) -> None:
         """Evaluate the varying rows of all blocks."""
-        chains = len(self.model.y)
+        shape = (len(self.model.y), len(self.model.design.rows))
         for block in self.blocks:
             columns = {
-                name: np.broadcast_to(x, (chains, x.shape[1])) for name, x in self.values.items()
+                name: np.broadcast_to(x, shape)
+                for name, x in self.values.items()
+                if name in block.part.columns
             }
-            self.design_of(block)[..., block.start : block.stop] = self.evaluate(block, columns)
+            self.design_of(block)[..., block.start : block.stop] = block.matrix(columns, shape)
 
 
 class AnalysisChild(Child):
@@ -316,7 +319,7 @@ class AnalysisChild(Child):
                 )
                 for name in block.part.columns
             }
-            yield block, self._analysis.evaluate(block, columns)
+            yield block, block.matrix(columns, shape)
 
     def shift(self, candidate: Array) -> list[Array]:
         """See `Child.shift`."""

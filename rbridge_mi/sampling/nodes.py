@@ -20,7 +20,7 @@ from scipy.special import expit, log_expit, log_ndtr, ndtr
 
 from .draws import Streams, polya_gamma, truncated_normal, truncated_normal_between
 from .mixed_model import MixedModel
-from .scales import Scale
+from .scales import CountScale, Scale
 
 __all__ = [
     "CategoriesNode",
@@ -181,7 +181,7 @@ class CountNode(ContinuousNode):
         models: Sequence[MixedModel],
         missing: Array,
         values: Array,
-        scale: Scale,
+        scale: CountScale,
         counts: Array,
     ) -> None:
         super().__init__(name, models, missing, values, scale)
@@ -204,7 +204,43 @@ class CountNode(ContinuousNode):
         )
 
 
-class ProbitNode(Node):
+class DiscreteNode(Node):
+    """A variable that has one of a few values.
+
+    Parameters
+    ----------
+    name, models, missing
+        As in `Node`.
+    values : array of int, shape (C, n)
+        Codes from 0.
+    shown : sequence of float
+        What the analysis model's design takes for each code.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        models: Sequence[MixedModel],
+        missing: Array,
+        values: Array,
+        shown: Sequence[float],
+    ) -> None:
+        super().__init__(name, models, missing)
+        self.values = values
+        self.shown = np.asarray(shown, np.float64)
+        self.codes = len(self.shown)
+
+    def predictor(self, candidate: Array) -> list[Array]:
+        """Return an indicator of each code but the first."""
+        return [(candidate == code).astype(np.float64) for code in range(1, self.codes)]
+
+    def raw(self, candidate: Array) -> Array:
+        """Return what the analysis model's design takes."""
+        shown: Array = self.shown[candidate]
+        return shown
+
+
+class ProbitNode(DiscreteNode):
     """A binary variable: 1 where a latent normal of variance 1 is positive.
 
     Parameters
@@ -219,8 +255,6 @@ class ProbitNode(Node):
         Mean and standard deviation of the observed codes, for others' regressions.
     """
 
-    codes = 2
-
     def __init__(
         self,
         name: str,
@@ -231,9 +265,7 @@ class ProbitNode(Node):
         centre: float,
         spread: float,
     ) -> None:
-        super().__init__(name, models, missing)
-        self.values = values
-        self.shown = np.asarray(shown, np.float64)
+        super().__init__(name, models, missing, values, shown)
         self.centre = centre
         self.spread = spread
 
@@ -256,11 +288,6 @@ class ProbitNode(Node):
     def predictor(self, candidate: Array) -> list[Array]:
         """Return the standardised code."""
         return [(candidate - self.centre) / self.spread]
-
-    def raw(self, candidate: Array) -> Array:
-        """Return the number that is shown for each code."""
-        shown: Array = self.shown[candidate]
-        return shown
 
 
 class LogitNode(ProbitNode):
@@ -297,7 +324,7 @@ class LogitNode(ProbitNode):
         return p
 
 
-class OrderedNode(Node):
+class OrderedNode(DiscreteNode):
     """An ordered variable: it says between which cutpoints a latent normal of variance 1 lies.
 
     The first cutpoint is 0, since the regression has an intercept. The logarithms of the steps
@@ -310,20 +337,23 @@ class OrderedNode(Node):
         As in `Node`.
     values : array of int, shape (C, n)
         Codes from 0.
-    codes : int
-        Number of categories.
+    shown : sequence of float
+        As in `DiscreteNode`.
     """
 
     STEP_SD = 1.5
 
     def __init__(
-        self, name: str, models: Sequence[MixedModel], missing: Array, values: Array, codes: int
+        self,
+        name: str,
+        models: Sequence[MixedModel],
+        missing: Array,
+        values: Array,
+        shown: Sequence[float],
     ) -> None:
-        super().__init__(name, models, missing)
-        self.values = values
-        self.codes = codes
+        super().__init__(name, models, missing, values, shown)
         chains = len(values)
-        self.log_steps = np.full((chains, codes - 2), np.log(0.7))
+        self.log_steps = np.full((chains, self.codes - 2), np.log(0.7))
         self.proposal = np.full(chains, 0.1)
 
     def cutpoints(self, log_steps: Array) -> Array:
@@ -380,13 +410,6 @@ class OrderedNode(Node):
             streams, model.eta[:, units], 1.0, lower, upper
         )
 
-    def predictor(self, candidate: Array) -> list[Array]:
-        """Return an indicator of each category but the first."""
-        return [(candidate == code).astype(np.float64) for code in range(1, self.codes)]
-
-    def raw(self, candidate: Array) -> Array:
-        """Return the codes."""
-        return candidate
 
     def parameters(self) -> dict[str, Array]:
         """Return the cutpoints but the first, which is 0."""
@@ -394,7 +417,7 @@ class OrderedNode(Node):
         return {f"cutpoint {j + 2}": column for j, column in enumerate(inner.T)}
 
 
-class CategoriesNode(Node):
+class CategoriesNode(DiscreteNode):
     """Unordered categories: a binary choice for each but the last, made one after the other.
 
     Model j sees the units that are none of the categories before j; its latent normal is positive
@@ -406,14 +429,19 @@ class CategoriesNode(Node):
         As in `Node`.
     values : array of int, shape (C, n)
         Codes from 0.
+    shown : sequence of float
+        As in `DiscreteNode`.
     """
 
     def __init__(
-        self, name: str, models: Sequence[MixedModel], missing: Array, values: Array
+        self,
+        name: str,
+        models: Sequence[MixedModel],
+        missing: Array,
+        values: Array,
+        shown: Sequence[float],
     ) -> None:
-        super().__init__(name, models, missing)
-        self.values = values
-        self.codes = len(models) + 1
+        super().__init__(name, models, missing, values, shown)
         self.weigh()
 
     def weigh(self) -> None:
@@ -443,13 +471,6 @@ class CategoriesNode(Node):
             model.weights[:, units] = candidate >= j
             model.y[:, units] = truncated_normal(streams, model.eta[:, units], candidate == j)
 
-    def predictor(self, candidate: Array) -> list[Array]:
-        """Return an indicator of each category but the first."""
-        return [(candidate == code).astype(np.float64) for code in range(1, self.codes)]
-
-    def raw(self, candidate: Array) -> Array:
-        """Return the codes."""
-        return candidate
 
 
 def log_interval(lower: Array, upper: Array) -> Array:

@@ -68,11 +68,9 @@ class Variable:
     level : str or None
     values : array, shape (units,)
         On the sampled scale, codes from 0, or counts; NaN in holes.
-    codes : int
-        Number of codes of a discrete variable.
     scale : Scale
     shown : tuple of float
-        The numbers that the analysis model sees for the codes of a binary variable.
+        What the analysis model's design takes for each code of a discrete variable.
     complete : array, shape (units, d)
         The complete, standardised columns that it is regressed on; the first is 1. Of no use for
         the response.
@@ -88,14 +86,18 @@ class Variable:
     kind: Kind
     level: str | None
     values: Array
-    codes: int = 0
     scale: Scale = field(default_factory=Scale)
-    shown: tuple[float, ...] = (0.0, 1.0)
+    shown: tuple[float, ...] = ()
     complete: Array = field(default_factory=lambda: np.ones((0, 1)))
     complete_names: tuple[str, ...] = ("(Intercept)",)
     parents: tuple[str, ...] = ()
     groupings: tuple[Grouping, ...] = ()
     prior: Prior = field(default_factory=Prior)
+
+    @property
+    def codes(self) -> int:
+        """Number of codes of a discrete variable; 0 for others."""
+        return len(self.shown)
 
     @property
     def missing(self) -> Array:

@@ -1,16 +1,17 @@
-"""From a variable's values to those that are sampled, and back."""
+"""From a variable's sampled values back to its own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Scale"]
+__all__ = ["CountScale", "Scale"]
 
-Array = NDArray[Any]
+Array: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -19,43 +20,49 @@ class Scale:
 
     Parameters
     ----------
-    function : {"identity", "log", "logit", "count"}
-        "log" is log(value - low); "logit" is that of (value - low) / (high - low). "count" takes
-        the sampled value for the logarithm of a number of which the count is the whole part:
-        value k stands for the interval from log(k) to log(k + 1), 0 for all below 0.
     centre, spread : float
         Mean and standard deviation of the observed values on that scale.
-    low, high : float
-        The limits of "log" and "logit".
+    back : callable, optional
+        From the scale before standardising to the variable's own values; they are the same if not
+        given.
     lower, upper : float
         Bounds of imputed values, on the sampled scale.
     """
 
-    function: Literal["identity", "log", "logit", "count"] = "identity"
     centre: float = 0.0
     spread: float = 1.0
-    low: float = 0.0
-    high: float = 1.0
+    back: Callable[[Array], Array] | None = None
     lower: float = -np.inf
     upper: float = np.inf
 
     def backward(self, sampled: Array) -> Array:
         """Return the variable's own values."""
         value: Array = sampled * self.spread + self.centre
-        if self.function == "log":
-            value = np.exp(value) + self.low
-        elif self.function == "logit":
-            value = self.low + (self.high - self.low) / (1.0 + np.exp(-value))
-        elif self.function == "count":
-            value = np.floor(np.exp(np.minimum(value, 700.0)))
+        return value if self.back is None else self.back(value)
+
+    def predictor(self, sampled: Array) -> Array:
+        """Return the values by which other variables are regressed on this one."""
+        return sampled
+
+
+@dataclass(frozen=True)
+class CountScale(Scale):
+    """The scale of a count: the logarithm of a number of which the count is the whole part.
+
+    A count k stands for the interval from log(k) to log(k + 1), 0 for all below 0; others are
+    regressed on the standardised log(count + 1/2).
+    """
+
+    def backward(self, sampled: Array) -> Array:
+        """Return the counts."""
+        count: Array = np.floor(np.exp(np.minimum(sampled * self.spread + self.centre, 700.0)))
+        return count
+
+    def forward(self, count: Array) -> Array:
+        """Return a value inside of each count's interval."""
+        value: Array = (np.log(count + 0.5) - self.centre) / self.spread
         return value
 
     def predictor(self, sampled: Array) -> Array:
-        """Return the values by which other variables are regressed on this one.
-
-        These are the sampled ones, but of a count the standardised log(count + 1).
-        """
-        if self.function != "count":
-            return sampled
-        predictor: Array = (np.log1p(self.backward(sampled)) - self.centre) / self.spread
-        return predictor
+        """Return the values by which other variables are regressed on this one."""
+        return self.forward(self.backward(sampled))

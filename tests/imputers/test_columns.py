@@ -87,6 +87,7 @@ def test_kind_and_values(values: Any, dtype: Any, kind: str, labels: Any, reason
         (BINARY + 1.5, float),
         (BINARY == 1, "boolean"),
         (BINARY == 1, "bool"),
+        (BINARY == 1, object),
         (TEXTS, "category"),
         (TEXTS, ORDERED),
         (THREE * 1.5, "category"),
