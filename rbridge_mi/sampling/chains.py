@@ -52,9 +52,13 @@ class Chains:
         self.chains = len(streams)
         self.iteration = 0
         self._filled = {x.name: self._begin(x, state is None) for x in problem.variables}
-        self.nodes = {x.name: self._regression(x) for x in problem.covariates}
+        # One after the other, since a regression asks for the nodes of its predictors.
+        self.nodes: dict[str, Node] = {}
+        for variable in problem.covariates:
+            self.nodes[variable.name] = self._regression(variable)
         self.analysis, self.nodes[problem.response.name] = self._analysis()
-        self.nodes |= {x.name: self._regression(x) for x in problem.auxiliary}
+        for variable in problem.auxiliary:
+            self.nodes[variable.name] = self._regression(variable)
         self.targets = [self._target(x) for x in problem.variables if x.missing.size]
         if state is not None:
             self._restore(state)
