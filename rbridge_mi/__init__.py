@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .imputers.amelia import AmeliaImputer
     from .imputers.bootstrap import BootstrapImputer
     from .imputers.choose import impute
+    from .imputers.compatible import CompatibleImputer
+    from .imputers.imputation_plan import imputation_plan
     from .models.fitting import start_workers
     from .models.lmer import Lmer
     from .pooled.listwise import compare_estimates
@@ -85,6 +87,8 @@ _HOMES = {
     "imputers.amelia": ("AmeliaImputer",),
     "imputers.bootstrap": ("BootstrapImputer",),
     "imputers.choose": ("impute",),
+    "imputers.compatible": ("CompatibleImputer",),
+    "imputers.imputation_plan": ("imputation_plan",),
     "fits.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
     "models.fitting": ("start_workers",),
@@ -99,6 +103,7 @@ __all__ = [
     "AmeliaImputer",
     "ArgumentError",
     "BootstrapImputer",
+    "CompatibleImputer",
     "EncodingError",
     "FitError",
     "FormulaError",
@@ -123,6 +128,7 @@ __all__ = [
     "ampute",
     "compare",
     "compare_estimates",
+    "imputation_plan",
     "impute",
     "load",
     "load_hsb",

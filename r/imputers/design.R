@@ -1,6 +1,6 @@
 # The design of a model, as arrays that Python computes R's model matrices from: the terms of each
-# part, the contrasts of its factors, and the calls that only R can evaluate, their bases being those
-# of one completed data set.
+# part, the contrasts of its factors, and the calls that only R can evaluate, with the bases of one
+# completed data set.
 
 # `model` as for plan_model, `data` a completed frame. Returns the response, the parts, and `calls`,
 # which stays in R for evaluate_design and design_values.
@@ -8,8 +8,11 @@ compile_design <- function(model, data) {
   plan <- plan_model(model, names(data))
   env <- design_environment(plan$bases)
   formula <- structure(plan$call$formula, class = "formula", .Environment = env)
+  wanted <- formula_variables(formula)
+  refuse_holes(if ("." %in% wanted) data else data[intersect(wanted, names(data))])
   frame <- design_frame(formula, data)
   variables <- design_variables(frame, data, env)
+  frame <- with_fixed_bases(frame, variables, data, env)
   used <- intersect(formula_variables(attr(stats::terms(frame), "variables")), names(data))
   fixed <- formula
   fixed[[3L]] <- without_bars(formula[[3L]])
@@ -43,18 +46,25 @@ design_environment <- function(bases) {
   env
 }
 
-# The model frame that lme4 makes: of all variables, without the levels that no row has, text as factors.
+# The model frame that lme4 makes: all variables, text as factors, and no level that no row has.
 design_frame <- function(formula, data) {
   frame <- stats::model.frame(
     subbars_of(formula), data, drop.unused.levels = TRUE, na.action = stats::na.pass
   )
-  holed <- names(frame)[vapply(frame, anyNA, NA)]
-  if (length(holed) > 0L) {
-    stop(quoted(holed), " of the formula has missing values in the completed data", call. = FALSE)
-  }
+  refuse_holes(frame)
   texts <- vapply(frame, is.character, NA)
   frame[texts] <- lapply(frame[texts], factor)
   frame
+}
+
+refuse_holes <- function(frame) {
+  holed <- vapply(unclass(frame), function(values) {
+    anyNA(values) || (is.numeric(values) && !all(is.finite(values)))
+  }, NA)
+  if (any(holed)) {
+    stop("missing or infinite values in ", quoted(names(frame)[holed]), ": the design is made for ",
+      "completed data", call. = FALSE)
+  }
 }
 
 # The expression of each variable of the frame, by its name there, with the bases of `data`.
@@ -78,9 +88,8 @@ variable_names <- function(terms) {
 with_inner_bases <- function(expr, data, env) {
   if (!is.call(expr)) return(expr)
   for (i in seq_along(expr)[-1L]) {
-    inner <- expr[[i]]
-    if (!is.call(inner)) next
-    inner <- with_inner_bases(inner, data, env)
+    if (!is.call(expr[[i]])) next
+    inner <- with_inner_bases(expr[[i]], data, env)
     if (is_basis(inner)) inner <- stats::makepredictcall(eval(inner, data, env), inner)
     expr[[i]] <- inner
   }
@@ -93,11 +102,32 @@ is_basis <- function(expr) {
   is.name(head) && as.character(head) %in% c("poly", "ns", "bs", "scale")
 }
 
+# The frame with the values that the variables have by their fixed bases. Those of poly() differ, by
+# rounding, from those that R first computed, the more the more rows there are.
+with_fixed_bases <- function(frame, variables, data, env) {
+  terms <- stats::terms(frame)
+  written <- as.list(attr(terms, "variables"))[-1L]
+  for (i in setdiff(seq_along(written), attr(terms, "response"))) {
+    if (is_coded(frame[[i]]) || identical(written[[i]], variables[[i]])) next
+    values <- as.double(eval(variables[[i]], data, env))
+    if (!isTRUE(all.equal(values, as.double(frame[[i]]), tolerance = 1e-6))) {
+      stop("R computes other values of '", names(variables)[i], "' where it keeps its basis",
+        call. = FALSE)
+    }
+    frame[[i]][] <- values
+  }
+  frame
+}
+
 # A part: the names of its columns; the variables of its terms; for each term the variables (from 0)
 # and how each is coded, by its contrasts (1) or by indicators of all its levels (2).
 describe_part <- function(terms, frame, variables, data, contrasts = NULL) {
-  matrix <- stats::model.matrix(terms, frame, contrasts)
   names <- variable_names(terms)
+  if (anyDuplicated(names)) {
+    stop("lme4 takes '.' of the formula for ", quoted(names[duplicated(names)]), ", too: name the ",
+      "columns in its place", call. = FALSE)
+  }
+  matrix <- stats::model.matrix(terms, frame, contrasts)
   factors <- attr(terms, "factors")
   intercept <- attr(terms, "intercept") == 1L
   coded <- vapply(names, function(name) is_coded(frame[[name]]), NA)
@@ -115,7 +145,7 @@ describe_part <- function(terms, frame, variables, data, contrasts = NULL) {
       codes <- factors[match(used, names), j]
       list(variables = which(codes > 0L) - 1L, codes = unname(codes[codes > 0L]))
     }),
-    matrix = unname(matrix), calls = described_calls(described)
+    matrix = unname(matrix), calls = described_calls(described), is_sum = FALSE
   )
 }
 
@@ -134,8 +164,8 @@ with_first_indicators <- function(factors, coded, response) {
   factors
 }
 
-# A variable of a part: `column` where it is one, `calls` (the columns that it depends on) where R
-# evaluates it; the contrasts of its levels, NULL for numbers; how many columns it has.
+# A variable of a part: `column` if it is one; the columns that it needs; the contrasts of its
+# levels, NULL for numbers; how many columns it has; and what numpy and R evaluate a call from.
 describe_variable <- function(expr, name, values, data, coding) {
   plain <- is.name(expr) && as.character(expr) %in% names(data)
   if (plain && is.factor(values) && is.numeric(data[[as.character(expr)]])) {
@@ -147,9 +177,40 @@ describe_variable <- function(expr, name, values, data, coding) {
     name = name, column = if (plain) as.character(expr),
     needs = intersect(formula_variables(expr), names(data)),
     contrasts = if (is_coded(values)) contrast_rows(values, coding),
-    width = NCOL(values),
+    width = NCOL(values), arithmetic = if (!plain) arithmetic_tree(expr, data),
     call = if (!plain) list(expr = expr, levels = if (is_coded(values)) levels(as_coded(values)))
   )
+}
+
+# A call of plain arithmetic on columns of numbers, as arithmetic.py reads it; NULL for any other.
+arithmetic_tree <- function(expr, data) {
+  if (is.numeric(expr) && length(expr) == 1L) return(as.double(expr))
+  if (is.name(expr)) {
+    column <- data[[as.character(expr)]]
+    return(if (is.numeric(column) && !is.object(column)) as.character(expr))
+  }
+  if (is.call(expr) && identical(expr[[1L]], quote(scale))) return(scale_tree(expr, data))
+  if (!is.call(expr) || !is.name(expr[[1L]]) || !is.null(names(expr))) return(NULL)
+  arguments <- lapply(as.list(expr)[-1L], arithmetic_tree, data)
+  if (any(vapply(arguments, is.null, NA))) return(NULL)
+  name <- as.character(expr[[1L]])
+  if (length(arguments) == 2L && name %in% c("+", "-", "*", "/", "^")) return(c(name, arguments))
+  if (length(arguments) != 1L) return(NULL)
+  if (name %in% c("I", "(", "+", "offset")) return(arguments[[1L]])
+  if (name == "-") return(c("negative", arguments))
+  if (name %in% c("log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs")) {
+    c(name, arguments)
+  }
+}
+
+# scale(x, center = 0.2, scale = 1.5), its numbers being those of a basis, as (x - 0.2) / 1.5.
+scale_tree <- function(expr, data) {
+  parts <- as.list(match.call(base::scale.default, expr))[-1L]
+  column <- arithmetic_tree(parts$x, data)
+  if (is.null(column) || !is.numeric(parts$center) || length(parts$center) != 1L) return(NULL)
+  centered <- list("-", column, as.double(parts$center))
+  if (identical(parts$scale, FALSE)) return(centered)
+  if (is.numeric(parts$scale)) list("/", centered, as.double(parts$scale))
 }
 
 as_coded <- function(values) {
@@ -175,7 +236,11 @@ describe_bar <- function(bar, group, frame, variables, data) {
   for (name in intersect(all.vars(bar[[3L]]), names(frame))) {
     if (!is.factor(frame[[name]])) frame[[name]] <- factor(frame[[name]])
   }
-  terms <- stats::terms(structure(call("~", bar[[2L]]), class = "formula", .Environment = baseenv()))
+  if ("." %in% formula_variables(bar[[2L]])) {
+    stop("(", deparse1(bar), ") has '.' among its random terms: name the columns", call. = FALSE)
+  }
+  left <- structure(call("~", bar[[2L]]), class = "formula", .Environment = baseenv())
+  terms <- stats::terms(left)
   list(
     design = describe_part(terms, frame, variables, data), group = deparse1(bar[[3L]]),
     columns = intersect(formula_variables(bar[[3L]]), names(data)),
@@ -191,9 +256,10 @@ describe_offset <- function(frame, variables, data) {
     describe_variable(variables[[name]], name, as.numeric(frame[[name]]), data, NULL)
   })
   list(
-    names = paste(names, collapse = " + "),
+    names = paste(names, collapse = " + "), intercept = FALSE,
     variables = lapply(described, function(variable) variable[names(variable) != "call"]),
-    matrix = unname(as.matrix(stats::model.offset(frame))), calls = described_calls(described)
+    terms = list(), matrix = unname(as.matrix(stats::model.offset(frame))),
+    calls = described_calls(described), is_sum = TRUE
   )
 }
 
@@ -252,16 +318,28 @@ restore_column <- function(values, column) {
     } else {
       values
     },
-    text = column$levels[values + 1L],
-    factor = structure(match(column$levels, column$labels)[values + 1L],
-      levels = column$labels, class = column$class),
+    text = column$levels[code_positions(values, column$levels)],
+    factor = structure(
+      match(column$levels, column$labels)[code_positions(values, column$levels)],
+      levels = column$labels, class = column$class
+    ),
     classed = `attributes<-`(values, column$attributes),
     values
   )
 }
 
-# The variables `names` of the design for columns of numbers and codes: a matrix of numbers, or codes
-# from 0 (-1 where R has NA).
+# Codes from 0 as R's positions, NA for -1.
+code_positions <- function(codes, levels) {
+  odd <- codes < -1 | codes >= length(levels)
+  if (any(odd)) {
+    stop("the code ", codes[odd][1L], " is none of the levels ", quoted(levels), call. = FALSE)
+  }
+  codes[codes < 0] <- NA
+  codes + 1
+}
+
+# The variables `names` of the design for columns of numbers and codes: each a matrix of numbers, or
+# codes from 0 (-1 where R has NA).
 evaluate_design <- function(calls, names, values) {
   columns <- Map(restore_column, values, calls$columns[names(values)])
   env <- design_environment(calls$bases)
@@ -295,8 +373,8 @@ refuse_row_dependence <- function(calls, data) {
       # relevel() stops where no row has the level.
       part <- tryCatch(value_of(rows), error = function(condition) NULL)
       if (is.null(part) || isTRUE(all.equal(part, same, tolerance = 1e-9))) next
-      stop("'", name, "' gives a row another value when other rows change: give what it takes from ",
-        "the data as numbers, as in cut(x, c(0, 1, 2))", call. = FALSE)
+      stop("'", name, "' gives a row another value when other rows change: give what it takes ",
+        "from the data as numbers, as in cut(x, c(0, 1, 2))", call. = FALSE)
     }
   }
 }

@@ -20,6 +20,17 @@ __all__ = ["GLOSSARY", "TABLES", "beside", "checked", "name_beside"]
 
 GLOSSARY: dict[str, str] = {
     "imputation": "number of the data set that the row is about, from 1",
+    "parameter": "name of a number that an imputation engine follows in its chains",
+    "rhat": "how far the chains are from having mixed: near 1 if they have, at least 1.05 if not",
+    "ess_bulk": "number of independent draws that the chains are worth, for the mean or the median",
+    "column": "a column of the data",
+    "role": "what a column is to the model: response, covariate, auxiliary, group, derived, unused",
+    "level": "grouping factor whose groups have one value each; missing where rows have",
+    "type": "kind of a column's values: continuous, binary, ordered, categories, count",
+    "missing": "fraction of a column's units (rows, or groups) without a value",
+    "imputed_by": "the model that draws a column's missing values; missing where none are drawn",
+    "predictors": "what a column is imputed from",
+    "reason": "why a column has this type and level",
     "term": "name of a coefficient, as R writes it",
     "effect": "'fixed', or 'ran_pars' for standard deviations and correlations",
     "group": "grouping factor of a random term; 'Residual' for the residual",
@@ -106,6 +117,10 @@ TABLES: dict[str, tuple[str, ...]] = {
     "confint": ("term", "conf_low", "conf_high"),
     "anova": ("npar", "aic", "bic", "log_lik", "deviance", "statistic", "df", "p_value"),
     "convergence": ("is_singular", "messages"),
+    "convergence_chains": ("parameter", "rhat", "ess_bulk"),
+    "imputation_plan": (
+        "column", "role", "level", "type", "missing", "imputed_by", "predictors", "reason",
+    ),
     "test": ("method", "statistic", "df1", "df2", "p_value", "riv"),
     "random": (
         "group", "term", "estimate", "std_error", "df", "conf_low", "conf_high", "fmi",

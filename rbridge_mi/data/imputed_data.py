@@ -13,6 +13,7 @@ import pandas as pd
 from ..base.arguments import check_frame
 from ..base.text import Printed
 from ..errors import ArgumentError, RBridgeError
+from .convergence import convergence_table
 from .long_form import split_long, stacked
 from .merging import Kind, merged
 from .provenance import ColumnModel, chain_lengths, empty_trace
@@ -62,7 +63,8 @@ class ImputedData(Sequence[pd.DataFrame]):
     log : tuple of str
         What the engine reported, such as "Normal EM convergence."
     trace : DataFrame
-        The iterations of the engine's chains: imputation and iteration (from 1), parameter, value.
+        The iterations of the engine's chains: imputation and iteration (from 1), parameter (a
+        categorical column), value; see `convergence`.
         Each engine has other parameters, see `AmeliaImputer`. It has no rows where there is no
         chain, or where the data sets were imputed elsewhere.
     saw : mapping
@@ -421,6 +423,56 @@ class ImputedData(Sequence[pd.DataFrame]):
         frame = counts.index.to_frame(index=False)
         frame.index = pd.Index(counts.to_numpy(), name="n_rows")
         return frame
+
+    def convergence(self, warmup: int | None = None) -> pd.DataFrame:
+        """Say whether the imputation's chains have converged, by parameter.
+
+        R-hat is that of Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), rank-normalised, of
+        chains split into halves; the larger of two, for location and for spread. Imputations of
+        chains with an R-hat of 1.05 or above are not draws from the distribution that was meant.
+
+        Parameters
+        ----------
+        warmup : int, optional
+            Number of iterations dropped at the beginning of every chain; without it, half of them.
+            At least 10 must be left.
+
+        Returns
+        -------
+        DataFrame
+            parameter, rhat, ess_bulk: in the order of `trace`. A parameter that never changes has
+            nan.
+
+        Raises
+        ------
+        ArgumentError
+            There are no values of Markov chains (data that were imputed elsewhere; Amelia, which
+            has an optimizer instead, that tells of its end in `log`), the chains are of several
+            lengths, or too short.
+
+        See Also
+        --------
+        ImputedData.trace : The values.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"x": [1.0, None]})
+        >>> imp = ImputedData.from_frames([frame.fillna(5.0), frame.fillna(6.0)], original=frame)
+        >>> import dataclasses
+        >>> import numpy as np
+        >>> trace = pd.DataFrame(
+        ...     {
+        ...         "imputation": np.repeat([1, 2], 400),
+        ...         "iteration": np.tile(np.arange(1, 401), 2),
+        ...         "parameter": "mean of x",
+        ...         "value": np.random.default_rng(1).normal(size=800),
+        ...     }
+        ... )
+        >>> dataclasses.replace(imp, trace=trace).convergence().round(2)
+           parameter  rhat  ess_bulk
+        0  mean of x  1.01    456.22
+        """
+        return convergence_table(self.trace, self.method, warmup)
 
     def summary(self) -> Printed:
         """Summarise as ``summary(amelia)`` does, with any column whose dtype changed."""

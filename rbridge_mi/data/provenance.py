@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import union_categoricals
 
 __all__ = [
     "TRACE",
@@ -14,6 +16,8 @@ __all__ = [
     "chain_lengths",
     "empty_trace",
     "joined_traces",
+    "parameters",
+    "trace_of_chains",
     "trace_of_lengths",
 ]
 
@@ -43,13 +47,19 @@ class ColumnModel:
     level: str | None = None
 
 
+def parameters(names: Iterable[str]) -> pd.Categorical:
+    """Make the column ``parameter`` of a trace, which repeats few names many times."""
+    codes, unique = pd.factorize(np.array([*names], object))
+    return pd.Categorical.from_codes(codes, pd.Index(unique, dtype=object))
+
+
 def empty_trace() -> pd.DataFrame:
     """Return a trace without rows, for data sets whose chains are not known."""
     return pd.DataFrame(
         {
             "imputation": np.array([], np.int64),
             "iteration": np.array([], np.int64),
-            "parameter": np.array([], object),
+            "parameter": parameters([]),
             "value": np.array([], np.float64),
         }
     )
@@ -64,8 +74,22 @@ def trace_of_lengths(lengths: Sequence[int], parameter: str) -> pd.DataFrame:
         {
             "imputation": np.repeat(np.arange(1, len(lengths) + 1), lengths),
             "iteration": np.concatenate([np.arange(1, n + 1) for n in lengths]),
-            "parameter": np.full(rows, parameter, dtype=object),
+            "parameter": parameters([parameter] * rows),
             "value": np.full(rows, np.nan),
+        }
+    )
+
+
+def trace_of_chains(names: Sequence[str], draws: NDArray[np.float64]) -> pd.DataFrame:
+    """Return the trace of the parameters' values, (chains, iterations, parameters)."""
+    chains, iterations, width = draws.shape
+    codes = np.tile(np.arange(width), chains * iterations)
+    return pd.DataFrame(
+        {
+            "imputation": np.repeat(np.arange(1, chains + 1), iterations * width),
+            "iteration": np.tile(np.repeat(np.arange(1, iterations + 1), width), chains),
+            "parameter": pd.Categorical.from_codes(codes, pd.Index([*names], dtype=object)),
+            "value": draws.ravel(),
         }
     )
 
@@ -81,4 +105,8 @@ def joined_traces(traces: Sequence[pd.DataFrame]) -> pd.DataFrame:
     for trace in traces:
         parts.append(trace.assign(imputation=trace["imputation"] + before))
         before += int(trace["imputation"].max()) if len(trace) else 0
-    return pd.concat(parts, ignore_index=True) if parts else empty_trace()
+    if not parts:
+        return empty_trace()
+    names = union_categoricals([x["parameter"] for x in parts])
+    columns = [x.drop(columns="parameter") for x in parts]
+    return pd.concat(columns, ignore_index=True).assign(parameter=names)[list(TRACE)]

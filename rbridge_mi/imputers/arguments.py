@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,22 +14,34 @@ from ..errors import ArgumentError
 __all__ = ["Argument", "check_kinds", "columns_named", "under_r_names"]
 
 Kind = Literal[
-    "columns", "column", "table", "number", "whole", "wholes", "start", "truth", "choice", "object"
+    "columns",
+    "column",
+    "table",
+    "number",
+    "whole",
+    "wholes",
+    "start",
+    "truth",
+    "choice",
+    "object",
+    "by column",
 ]
+Each = Literal["", "choice", "level", "bounds", "derivation"]
 
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of an R function that makes imputations.
+    """An argument of an engine that makes imputations.
 
     Parameters
     ----------
     name : str
-        R's name.
+        R's name, or Python's where the engine is no R function.
     kind : str
         "columns" (names of columns), "column", "table" (rows of numbers), "number", "whole" (a
         whole number), "wholes" (`count` of them), "start" (a whole number or a matrix), "truth",
-        "choice" (one of `choices`) or "object" (an R object).
+        "choice" (one of `choices`), "object" (an R object) or "by column" (a mapping from names of
+        columns to something of each).
     least, most : float, optional
         Limits of a number in a job file; R itself says what it thinks of others.
     above : bool
@@ -42,6 +54,9 @@ class Argument:
         How many numbers a row of a table may have.
     column_at : int
         Which of them, counted from 1, stands for a column and may be its name.
+    each : str
+        What a mapping gives a column: "choice" (one of `choices`), "level" (a grouping factor, or
+        none), "bounds" (the least and the greatest value) or "derivation" (how it is computed).
     hidden : str
         Why a job file doesn't take the argument, and a signature doesn't show it; empty for others.
     """
@@ -55,6 +70,7 @@ class Argument:
     choices: tuple[str, ...] = ()
     widths: tuple[int, ...] = ()
     column_at: int = 0
+    each: Each = ""
     hidden: str = ""
 
     @property
@@ -139,6 +155,8 @@ def _checked(argument: Argument, value: Any) -> Any:
         raise ArgumentError(f"{name} must be an R object, not {type(value).__name__}.")
     if kind == "truth" and not isinstance(value, bool | np.bool_):
         raise ArgumentError(f"{name} must be True or False, not {value!r}.")
+    if kind == "by column" and not isinstance(value, Mapping):
+        raise ArgumentError(f"{name} must be a mapping from names of columns, not {value!r}.")
     return value
 
 
@@ -161,4 +179,6 @@ def columns_named(argument: Argument, value: Any) -> list[str]:
         return [row[at] for row in value if isinstance(row[at], str)]
     if argument.kind == "column":
         return [value]
+    if argument.kind == "by column":
+        return list(value)
     return list(column_list(value, argument.name)) if argument.kind == "columns" else []

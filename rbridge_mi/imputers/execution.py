@@ -19,7 +19,7 @@ import pandas as pd
 
 from .. import rdoor
 from ..data.imputed_data import ImputedData
-from ..data.provenance import ColumnModel, joined_traces
+from ..data.provenance import ColumnModel, joined_traces, parameters
 from ..data.stores import Cells, CellStore, own_copy
 from ..errors import ArgumentError, ImputationError, RBridgeWarning, RWarning
 from ..processes.running import Number, OutputProgress, run_all, run_one
@@ -264,7 +264,7 @@ def _trace(answer: Mapping[str, Any]) -> pd.DataFrame:
         {
             "imputation": np.asarray(answer["imputation"], np.int64),
             "iteration": np.asarray(answer["iteration"], np.int64),
-            "parameter": np.asarray(answer["parameter"], object),
+            "parameter": parameters(map(str, answer["parameter"])),
             "value": np.asarray(answer["value"], np.float64),
         }
     )

@@ -1,13 +1,14 @@
 """The design of a mixed model as numpy computes it: R's model matrices, for many chains at once.
 
 R parses the formula and says which terms each part has, how their factors are coded, and which
-variables are calls that only R can evaluate (see ``r/imputers/design.R``). Here the columns are
-computed as products, in R's order; a part that has such calls asks R once for all of them.
+variables are calls (see ``r/imputers/design.R``). Here the columns are computed as products, in
+R's order. Calls of plain arithmetic are computed here, too; for the others R is asked, once for
+all that a part has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Protocol
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 
 from .. import rdoor
 from ..errors import FormulaError, ImputationError
+from .arithmetic import Expression, evaluate, read_expression
 
 __all__ = ["DesignPart", "ModelDesign", "RandomPart", "compile_model"]
 
-_TOLERANCE = 1e-12  # of a column, relative to its largest value: between numpy's matrix and R's
+_TOLERANCE = 1e-12  # between numpy's matrix and R's, relative to a column's largest value
+_SAME = 1e-15  # between numpy's and R's value of a call, relative; else R evaluates the call
 
 
 class Model(Protocol):
@@ -34,7 +37,7 @@ class Model(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Variable:
-    """A variable of a formula: a column, or a call that R evaluates.
+    """A variable of a formula: a column of the data, or a call.
 
     Attributes
     ----------
@@ -42,51 +45,57 @@ class Variable:
         R's text of it.
     column : str or None
         The column that it is; None for a call.
-    needs : tuple of str
+    expression : Expression or None
+        A call that numpy evaluates; None for one that R evaluates.
+    columns : tuple of str
         The columns that it depends on.
     width : int
         Columns that it has in R's model frame, more than one for ``poly(x, 2)``.
     contrasts : array or None
-        For a factor, a row of contrasts for each level, and one of NaN for a missing one.
-    indicators : array or None
-        The same with a column of 0 and 1 for each level.
+        For a factor, the row of each level.
     """
 
     name: str
     column: str | None
-    needs: tuple[str, ...]
+    expression: Expression | None
+    columns: tuple[str, ...]
     width: int
     contrasts: NDArray[np.float64] | None
-    indicators: NDArray[np.float64] | None
 
-    def columns(self, values: NDArray[Any], by_indicators: bool) -> NDArray[np.float64]:
-        """Return the columns of the design that these numbers or codes stand for: (..., k)."""
-        if self.contrasts is None:
-            return values
-        rows = self.indicators if by_indicators else self.contrasts
-        assert rows is not None
+    @property
+    def by_r(self) -> bool:
+        """Whether R has to evaluate it."""
+        return self.column is None and self.expression is None
+
+    def design_columns(self, values: NDArray[Any], rows: NDArray[Any] | None) -> NDArray[Any]:
+        """Return the columns that numbers stand for, or codes of which `rows` has the rows."""
+        if rows is None:
+            return values if self.width > 1 else values[..., None]
         codes = values.astype(np.intp)
-        if codes.size and not (codes.min() >= -1 and codes.max() < len(rows) - 1):
-            raise ImputationError(
-                f"{self.name} has the code {int(codes.max())}: the codes of its {len(rows) - 1} "
-                f"levels are 0 to {len(rows) - 2}."
-            )
-        return rows[codes]
+        levels = len(rows) - 1
+        for extreme in (codes.min(), codes.max()) if codes.size else ():
+            if not -1 <= extreme < levels:
+                raise ImputationError(
+                    f"{self.name} has the code {extreme}: the codes of its {levels} levels are 0 "
+                    f"to {levels - 1}, and -1 is a missing one."
+                )
+        return np.take(rows, codes, axis=0, mode="wrap")  # -1 is the last row
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """A product of variables; each counts by its place among the part's variables.
+    """A product of variables.
 
     Attributes
     ----------
-    factors : tuple of (int, bool)
-        The variables, and whether a factor is coded by indicators rather than by contrasts.
+    factors : tuple of (int, array or None)
+        The places of the variables in the part, each with the rows that a factor's codes pick:
+        its contrasts, or indicators of its levels, and a row of NaN at the end.
     columns : slice
         The columns of the part that the term fills.
     """
 
-    factors: tuple[tuple[int, bool], ...]
+    factors: tuple[tuple[int, NDArray[np.float64] | None], ...]
     columns: slice
 
 
@@ -116,15 +125,17 @@ class DesignPart:
         Parameters
         ----------
         values : mapping of str to array
-            For each name in `columns` an array, all of one shape, such as (chains, rows): numbers,
-            0 and 1 for a logical column, and for a factor or text the codes from 0 into the
-            `levels` of the `ModelDesign`. If there are no columns, any array gives the shape.
+            For each name in `columns` an array, such as one of shape (chains, rows): numbers, 0 and
+            1 for a logical column, and for a factor or text the codes from 0 into the `levels` of
+            the `ModelDesign`, or -1 for a missing one. Arrays of different shapes are broadcast to
+            one, so that a complete column may have the shape (rows,). Other names may be there;
+            their arrays count for the shape only.
 
         Returns
         -------
         array
             Of that shape, with one more axis for the columns of the design. A row for which a call
-            in R has no value, as ``log(x)`` of a negative x, is NaN there.
+            has no value, as ``log(x)`` of a negative x, is NaN there.
 
         Raises
         ------
@@ -132,7 +143,7 @@ class DesignPart:
             A code that no level has; a value that a factor made in the formula did not have in the
             data that the design was made for; what R could not evaluate.
         """
-        shape = np.shape(next(iter(values.values())))
+        shape = np.broadcast_shapes(*(np.shape(x) for x in values.values()))
         design = np.empty((*shape, len(self.names)))
         variables = self._evaluated(values, shape)
         if self._is_sum:
@@ -141,57 +152,39 @@ class DesignPart:
         if self._intercept:
             design[..., 0] = 1.0
         for term in self._terms:
-            self._fill(design[..., term.columns], term, variables)
+            design[..., term.columns] = self._product(term, variables)
         return design
 
-    def _fill(self, block: NDArray[Any], term: Term, variables: Sequence[NDArray[Any]]) -> None:
-        """Write a term's columns; those of its first variable vary fastest."""
+    def _product(self, term: Term, variables: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """Return a term's columns; those of its first variable vary fastest."""
         product: NDArray[Any] | None = None
-        for i, by_indicators in term.factors:
-            columns = self._variables[i].columns(variables[i], by_indicators)
-            if columns.ndim < block.ndim:
-                columns = columns[..., None]
+        for i, rows in term.factors:
+            columns = self._variables[i].design_columns(variables[i], rows)
             if product is None:
                 product = columns
-            elif product.shape[-1] == columns.shape[-1] == 1:
+            elif product.shape[-1] == 1 or columns.shape[-1] == 1:
                 product = product * columns
             else:
-                product = columns[..., :, None] * product[..., None, :]
-                product = product.reshape(*block.shape[:-1], -1)
-        block[...] = product
+                pairs = columns[..., :, None] * product[..., None, :]
+                product = pairs.reshape(*pairs.shape[:-2], prod(pairs.shape[-2:]))
+        assert product is not None
+        return product
 
     def _evaluated(
         self, values: Mapping[str, NDArray[Any]], shape: tuple[int, ...]
     ) -> list[NDArray[Any]]:
-        """Return the variables' numbers or codes; R is called once, for all that it evaluates."""
-        answers = iter(self._asked([x for x in self._variables if x.column is None], values, shape))
-        return [
-            next(answers) if x.column is None else np.asarray(values[x.column])
-            for x in self._variables
-        ]
-
-    def _asked(
-        self,
-        variables: Sequence[Variable],
-        values: Mapping[str, NDArray[Any]],
-        shape: tuple[int, ...],
-    ) -> list[NDArray[Any]]:
-        if not variables:
-            return []
-        if prod(shape) == 0:
-            return [np.empty((*shape, x.width) if x.width > 1 else shape) for x in variables]
-        needed = {name: np.ravel(values[name]) for x in variables for name in x.needs}
-        answers = rdoor.call(
-            "evaluate_design",
-            self._calls,
-            [x.name for x in variables],
-            needed,
-            error=ImputationError,
-        ).value
-        return [
-            answer.reshape((*shape, x.width) if x.width > 1 else shape)
-            for x, answer in zip(variables, answers, strict=True)
-        ]
+        """Return the numbers or codes of the variables."""
+        by_r = [x for x in self._variables if x.by_r]
+        answers = iter(_evaluated_by_r(by_r, self._calls, values, shape))
+        evaluated = []
+        for variable in self._variables:
+            if variable.column is not None:
+                evaluated.append(np.asarray(values[variable.column]))
+            elif variable.expression is not None:
+                evaluated.append(evaluate(variable.expression, values))
+            else:
+                evaluated.append(next(answers))
+        return evaluated
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,10 +226,12 @@ class ModelDesign:
         "log", "log2", "log10", "log1p", "exp", "expm1" or "sqrt", where the response is that of
         `response_column`.
     fixed : DesignPart
+        The fixed part.
     offset : DesignPart or None
         The sum of the terms ``offset(...)`` of the formula, in one column.
     random : tuple of RandomPart
-        One for each bar, in the order of the formula, with ``||`` and ``a/b`` expanded.
+        One for each bar, in the order in which lme4 reads the formula, with ``||`` and ``a/b``
+        expanded.
     levels : mapping of str to tuple of str
         For the factors and texts of the formula, the levels that codes count, in R's order.
         Levels that no row has are left out, as lme4 leaves them out.
@@ -254,29 +249,31 @@ class ModelDesign:
     variables: frozenset[str]
     _calls: rdoor.RObject = field(repr=False)
 
-    def values(self, data: pd.DataFrame) -> dict[str, NDArray[Any]]:
-        """Return the columns of a frame as `DesignPart.matrix` takes them, each of shape (rows,).
+    def values(
+        self, data: pd.DataFrame, columns: Collection[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return columns of a frame as `DesignPart.matrix` takes them, each of shape (rows,).
 
         Parameters
         ----------
         data : DataFrame
-            With the columns `variables`.
+            A frame that has these columns.
+        columns : collection of str, optional
+            All `variables` unless given.
 
         Returns
         -------
         dict of str to array
-            Numbers, and codes for factors and texts.
+            Numbers, NaN where they are missing, and for factors and texts codes, -1 where they
+            are missing.
 
         Raises
         ------
         ImputationError
             A factor or text that is not among the `levels`.
         """
-        columns = data[[x for x in data.columns if x in self.variables]]
-        values: dict[str, NDArray[Any]] = rdoor.call(
-            "design_values", self._calls, columns, error=ImputationError
-        ).value
-        return values
+        wanted = self.variables if columns is None else frozenset(columns)
+        return _values(data[[x for x in data.columns if x in wanted]], self._calls)
 
 
 def compile_model(model: Model, data: pd.DataFrame) -> ModelDesign:
@@ -287,6 +284,7 @@ def compile_model(model: Model, data: pd.DataFrame) -> ModelDesign:
     Parameters
     ----------
     model : Lmer or another model
+        What its ``fit`` takes: formula, contrasts, allow.
     data : DataFrame
         Without holes in the columns of the formula. The bases of ``poly``, ``ns``, ``bs`` and
         ``scale``, and the levels of factors, are those that it has.
@@ -294,26 +292,30 @@ def compile_model(model: Model, data: pd.DataFrame) -> ModelDesign:
     Returns
     -------
     ModelDesign
+        An object that pickles, and works in another process.
 
     Raises
     ------
     FormulaError
         A formula that R can't parse, or that names something it may not.
     ImputationError
-        What has no design of its own rows: a hole, a call whose value in a row depends on other
-        rows, such as ``cut(x, 3)``; or a matrix that numpy computes otherwise than R.
+        What can't be computed row by row from complete values: a hole, a call whose value in a row
+        depends on other rows, such as ``cut(x, 3)``; and a matrix that numpy would compute
+        otherwise than R.
     """
     specification = model.specification(data)
     names = rdoor.names_for_r(data.columns)
-    columns = rdoor.call("check_model", specification, names, error=FormulaError).value["columns"]
-    needed = data if columns is None else data[list(columns)]
-    facts = rdoor.call("compile_design", specification, needed, error=ImputationError).value
-    calls = facts["calls"]
-    parts = [facts["fixed"], *(x["design"] for x in facts["random"])]
-    fixed, *left_sides = (_part(x, calls) for x in parts)
-    offset = None if facts["offset"] is None else _offset(facts["offset"], calls)
+    needed = rdoor.call("check_model", specification, names, error=FormulaError).value["columns"]
+    data = data if needed is None else data[list(needed)]
+    facts = rdoor.call("compile_design", specification, data, error=ImputationError).value
+    calls: rdoor.RObject = facts["calls"]
+    variables = frozenset(map(str, facts["variables"]))
+    values = _values(data[[x for x in data.columns if x in variables]], calls)
+    described = [facts["fixed"], *(x["design"] for x in facts["random"])]
+    fixed, *left_sides = (_part(x, calls, values) for x in described)
+    offset = None if facts["offset"] is None else _part(facts["offset"], calls, values)
     response = facts["response"]
-    design = ModelDesign(
+    return ModelDesign(
         response=str(response["text"][0]),
         response_column=_text(response["column"]),
         response_function=_text(response["transformation"]),
@@ -324,75 +326,107 @@ def compile_model(model: Model, data: pd.DataFrame) -> ModelDesign:
                 design=left_side,
                 group=str(x["group"][0]),
                 group_columns=tuple(map(str, x["columns"])),
-                codes=x["codes"].astype(np.int64),
+                codes=np.asarray(x["codes"], dtype=np.int64),
                 levels=tuple(map(str, x["levels"])),
             )
             for left_side, x in zip(left_sides, facts["random"], strict=True)
         ),
         levels={name: tuple(map(str, x)) for name, x in dict(facts["levels"]).items()},
-        variables=frozenset(map(str, facts["variables"])),
+        variables=variables,
         _calls=calls,
     )
-    values = design.values(needed)
-    for part, x in zip([fixed, *left_sides], parts, strict=True):
-        _compare(part, values, x["matrix"])
-    if offset is not None:
-        _compare(offset, values, facts["offset"]["matrix"])
-    return design
 
 
-def _part(facts: Mapping[str, Any], calls: rdoor.RObject) -> DesignPart:
-    variables = tuple(map(_variable, facts["variables"]))
+# -- what R is asked -------------------------------------------------------------------------
+
+
+def _values(data: pd.DataFrame, calls: rdoor.RObject) -> dict[str, NDArray[Any]]:
+    return dict(rdoor.call("design_values", calls, data, error=ImputationError).value)
+
+
+def _evaluated_by_r(
+    variables: Sequence[Variable],
+    calls: rdoor.RObject,
+    values: Mapping[str, NDArray[Any]],
+    shape: tuple[int, ...],
+) -> list[NDArray[Any]]:
+    """Return R's numbers or codes of the variables, by one call."""
+    shapes = [(*shape, x.width) if x.width > 1 else shape for x in variables]
+    if not variables or prod(shape) == 0:
+        return list(map(np.empty, shapes))
+    needed = {
+        name: np.broadcast_to(values[name], shape).ravel() for x in variables for name in x.columns
+    }
+    names = [x.name for x in variables]
+    answers = rdoor.call("evaluate_design", calls, names, needed, error=ImputationError).value
+    return [x.reshape(shape) for x, shape in zip(answers, shapes, strict=True)]
+
+
+# -- what R has said of a part ---------------------------------------------------------------
+
+
+def _part(
+    facts: Mapping[str, Any], calls: rdoor.RObject, values: Mapping[str, NDArray[Any]]
+) -> DesignPart:
+    """Return a part, compared with R's matrix for `values`."""
+    variables = tuple(_variable(x, calls, values) for x in facts["variables"])
     intercept = bool(facts["intercept"][0])
     terms = []
     start = int(intercept)
     for term in facts["terms"]:
         factors = tuple(
-            (int(i), bool(code == 2))
+            (int(i), _rows(variables[i].contrasts, by_indicators=code == 2))
             for i, code in zip(term["variables"], term["codes"], strict=True)
         )
-        stop = start + prod(_width(variables[i], by) for i, by in factors)
+        widths = (variables[i].width if rows is None else rows.shape[1] for i, rows in factors)
+        stop = start + prod(widths)
         terms.append(Term(factors, slice(start, stop)))
         start = stop
-    names = () if facts["names"] is None else tuple(map(str, facts["names"]))
-    if start != len(names):
-        raise ImputationError(f"R's model matrix has the columns {names}, and not {start}.")
-    return DesignPart(names, _needs(variables), intercept, variables, tuple(terms), calls)
-
-
-def _offset(facts: Mapping[str, Any], calls: rdoor.RObject) -> DesignPart:
-    variables = tuple(map(_variable, facts["variables"]))
-    names = (str(facts["names"][0]),)
-    return DesignPart(names, _needs(variables), False, variables, (), calls, True)
-
-
-def _variable(facts: Mapping[str, Any]) -> Variable:
-    contrasts = indicators = None
-    if facts["contrasts"] is not None:
-        contrasts = _with_missing(np.asarray(facts["contrasts"], dtype=np.float64))
-        indicators = _with_missing(np.eye(len(contrasts) - 1))
-    return Variable(
-        name=str(facts["name"][0]),
-        column=_text(facts["column"]),
-        needs=tuple(map(str, facts["needs"])),
-        width=int(facts["width"][0]),
-        contrasts=contrasts,
-        indicators=indicators,
+    part = DesignPart(
+        names=() if facts["names"] is None else tuple(map(str, facts["names"])),
+        columns=frozenset(name for x in variables for name in x.columns),
+        _intercept=intercept,
+        _variables=variables,
+        _terms=tuple(terms),
+        _calls=calls,
+        _is_sum=bool(facts["is_sum"][0]),
     )
+    if not part._is_sum and start != len(part.names):
+        raise ImputationError(f"numpy has {start} columns for {len(part.names)}: {part.names}.")
+    _compare(part, values, facts["matrix"])
+    return part
 
 
-def _with_missing(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Append the row that the code -1 picks."""
+def _variable(
+    facts: Mapping[str, Any], calls: rdoor.RObject, values: Mapping[str, NDArray[Any]]
+) -> Variable:
+    def variable(expression: Expression | None) -> Variable:
+        contrasts = facts["contrasts"]
+        return Variable(
+            name=str(facts["name"][0]),
+            column=_text(facts["column"]),
+            expression=expression,
+            columns=tuple(map(str, facts["needs"])),
+            width=int(facts["width"][0]),
+            contrasts=None if contrasts is None else np.asarray(contrasts, dtype=np.float64),
+        )
+
+    by_r = variable(None)
+    if facts["arithmetic"] is None:
+        return by_r
+    expression = read_expression(facts["arithmetic"])
+    shape = np.shape(values[by_r.columns[0]])
+    [expected] = _evaluated_by_r([by_r], calls, values, shape)
+    is_same = np.allclose(evaluate(expression, values), expected, rtol=_SAME, atol=0)
+    return variable(expression) if is_same else by_r
+
+
+def _rows(contrasts: NDArray[np.float64] | None, *, by_indicators: bool) -> Any:
+    """Return the rows that a factor's codes pick, with one of NaN at the end."""
+    if contrasts is None:
+        return None
+    rows = np.eye(len(contrasts)) if by_indicators else contrasts
     return np.vstack([rows, np.full((1, rows.shape[1]), np.nan)])
-
-
-def _width(variable: Variable, by_indicators: bool) -> int:
-    rows = variable.indicators if by_indicators else variable.contrasts
-    return variable.width if rows is None else rows.shape[1]
-
-
-def _needs(variables: Sequence[Variable]) -> frozenset[str]:
-    return frozenset(name for x in variables for name in x.needs)
 
 
 def _text(value: Any) -> str | None:
@@ -400,7 +434,7 @@ def _text(value: Any) -> str | None:
 
 
 def _compare(part: DesignPart, values: Mapping[str, Any], matrix: NDArray[np.float64]) -> None:
-    """Stop if numpy's matrix for the compiled data isn't R's."""
+    """Stop if numpy's matrix isn't R's."""
     if not part.names:
         return
     difference = np.abs(part.matrix(values) - matrix).max(axis=0)

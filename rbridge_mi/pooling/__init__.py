@@ -5,6 +5,7 @@
 `joint`        tests several coefficients at once, or nested models
 `components`   pools SDs, correlations and ICCs, on the scales of `scales`
 `diagnostics`  says how much the results depend on the m imputations drawn
+`convergence`  says whether chains have converged, and how many draws they are worth
 `rules`        Rubin's rules or the spread: chosen once, by the kind of the data sets
 `tails`        tail probabilities and quantiles of t and F
 =============  ==============================================================================
@@ -15,6 +16,7 @@ None of these uses R or pandas, and scipy is imported at the first call that nee
 from __future__ import annotations
 
 from .components import PooledComponents, pool_cor, pool_icc, pool_sd
+from .convergence import ChainConvergence, chain_convergence
 from .diagnostics import MonteCarloErrors, fmi_interval, imputations_needed, monte_carlo_errors
 from .joint import JointTest, d1, d2, d3, d4, linear_hypothesis, wald_chi2
 from .rubin import (
@@ -37,6 +39,7 @@ from .rules import PoolingRule, rule_for
 
 __all__ = [
     "COLUMNS",
+    "ChainConvergence",
     "JointTest",
     "MonteCarloErrors",
     "PooledBlups",
@@ -47,6 +50,7 @@ __all__ = [
     "PoolingRule",
     "barnard_rubin_df",
     "bootstrap_vcov",
+    "chain_convergence",
     "d1",
     "d2",
     "d3",

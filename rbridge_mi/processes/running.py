@@ -111,6 +111,7 @@ def run_each_of(
     n_jobs: int | None = None,
     isolate: bool = False,
     timeout: float | None = None,
+    bar: bool = True,
 ) -> Iterator[tuple[int, Any]]:
     """Run a task for each of several data sets.
 
@@ -125,6 +126,8 @@ def run_each_of(
         Run each data set's task in a process that may be lost.
     timeout : float, optional
         Seconds that each may take there; implies `isolate`.
+    bar : bool
+        Draw a progress bar, if there is a terminal and no process is isolated.
 
     Yields
     ------
@@ -158,6 +161,7 @@ def run_each_of(
         part=task.part,
         n_jobs=n_jobs,
         what=task.label,
+        bar=bar,
     ):
         sent = isinstance(value, _Sent)
         yield number, task.received(value.value, number) if sent else value
@@ -170,6 +174,7 @@ def run_all(
     n_jobs: int | None = None,
     isolate: bool = False,
     timeout: float | None = None,
+    bar: bool = True,
 ) -> list[Any]:
     """Run a task for each of several data sets, all of which are needed.
 
@@ -180,6 +185,7 @@ def run_all(
     n_jobs : int, optional
     isolate : bool
     timeout : float, optional
+    bar : bool
         As in `run_each_of`.
 
     Returns
@@ -192,7 +198,9 @@ def run_all(
     RTimeout, RWorkerLost
         Of the first data set that was lost; the message names the others.
     """
-    results = dict(run_each_of(task, numbers, n_jobs=n_jobs, isolate=isolate, timeout=timeout))
+    results = dict(
+        run_each_of(task, numbers, n_jobs=n_jobs, isolate=isolate, timeout=timeout, bar=bar)
+    )
     lost = [i for i in numbers if isinstance(results[i], RWorkerLost)]
     if lost:
         error: RWorkerLost = results[lost[0]]

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from ..errors import RBridgeError, RWorkerLost
 
-__all__ = ["Begun", "Later", "Packed", "check_main_thread", "run_each", "wake"]
+__all__ = ["Begun", "Later", "Packed", "check_main_thread", "effective_jobs", "run_each", "wake"]
 
 T = TypeVar("T")
 
@@ -106,6 +106,7 @@ def run_each(
     part: Callable[[int], Any],
     n_jobs: int | None,
     what: str,
+    bar: bool = True,
 ) -> Iterator[tuple[int, Any]]:
     """Yield (number, result) for each number, as the results come.
 
@@ -124,6 +125,8 @@ def run_each(
         As joblib has it; None is joblib's setting.
     what : str
         For the progress bar and for messages.
+    bar : bool
+        Draw a progress bar, if there is a terminal.
 
     Yields
     ------
@@ -139,11 +142,12 @@ def run_each(
     if not _one_process(n_jobs):
         check_main_thread(what)
     left = dict.fromkeys(numbers)
-    with tqdm(desc=what, total=len(left), disable=None, leave=False) as bar:
+    disable = None if bar else True
+    with tqdm(desc=what, total=len(left), disable=disable, leave=False) as progress:
         if _one_process(n_jobs):
             for number, result in _one_turn_ahead(left, here):
                 yield number, result
-                bar.update()
+                progress.update()
             return
         from joblib import delayed
 
@@ -155,7 +159,7 @@ def run_each(
             try:
                 for number, result in pool(tasks):
                     del left[number]
-                    bar.update()
+                    progress.update()
                     yield number, result
             except _death() as error:
                 lost = error
@@ -240,6 +244,15 @@ def _parallel(n_jobs: int | None, **settings: Any) -> Any:
     import joblib
 
     return joblib.Parallel(n_jobs=n_jobs, max_nbytes=_MAPPED_FROM, batch_size=1, **settings)
+
+
+def effective_jobs(n_jobs: int | None) -> int:
+    """Return how many processes work at once, as joblib counts them."""
+    if _one_process(n_jobs):
+        return 1
+    import joblib
+
+    return int(joblib.effective_n_jobs(n_jobs))
 
 
 def _one_process(n_jobs: int | None) -> bool:

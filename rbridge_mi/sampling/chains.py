@@ -52,7 +52,6 @@ class Chains:
         self.chains = len(streams)
         self.iteration = 0
         self._filled = {x.name: self._begin(x, state is None) for x in problem.variables}
-        # One after the other, since a regression asks for the nodes of its predictors.
         self.nodes: dict[str, Node] = {}
         for variable in problem.covariates:
             self.nodes[variable.name] = self._regression(variable)

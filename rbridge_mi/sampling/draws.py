@@ -346,7 +346,8 @@ def inverse_wishart(streams: Streams, df: float, scale: Floats) -> Floats:
     bartlett[:, range(q), range(q)] = np.sqrt(streams.chi2(df - np.arange(q)))
     root = np.linalg.solve(bartlett, np.swapaxes(np.linalg.cholesky(scale), 1, 2))
     draws = np.swapaxes(root, 1, 2) @ root
-    return (draws + np.swapaxes(draws, 1, 2)) / 2
+    symmetric: Floats = (draws + np.swapaxes(draws, 1, 2)) / 2
+    return symmetric
 
 
 def _rows(array: Floats) -> Floats:

@@ -49,6 +49,8 @@ class MixedModel:
         Is part of the linear predictor.
     b : array, shape (C, p)
     s2 : array, shape (C,)
+    prior_precision : array, shape (p,)
+        Of the coefficients.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class MixedModel:
         sds = np.full(design.p, prior.coefficient_sd)
         if intercept is not None:
             sds[intercept] = prior.intercept_sd
-        self._prior_precision = sds**-2.0
+        self.prior_precision = sds**-2.0
 
     def linear_predictor(self) -> Array:
         """Return X b + Z u and the offset, (C, n)."""
@@ -87,23 +89,36 @@ class MixedModel:
             eta += effects.times(effects.u)
         return eta
 
+    SWEEPS = 4
+
     def step(self, streams: Streams) -> None:
-        """Draw random effects, coefficients, residual variance and covariances, in turn."""
+        """Draw random effects, their covariances, coefficients and residual variance, in turn.
+
+        Random effects and covariances are drawn a few times over: that takes sums over groups
+        only, and they are what mixes slowest.
+        """
         w = self.weights
         e = self.y - self.linear_predictor()
-        for k, effects in enumerate(self.effects):
+        for effects, columns in zip(self.effects, self.within, strict=True):
             e += effects.times(effects.u)
             sums = effects.cross(e if w is None else e * w)
             gram = effects.gram(w)
-            effects.draw(sums, gram, self.s2, streams)
-            e -= effects.times(effects.u)
-            if self.within[k]:
-                self._recentre(effects, self.within[k], streams)
+            moved = np.zeros_like(effects.u)
+            h = spanned(self.design, effects, columns) if columns else []
+            for _ in range(self.SWEEPS):
+                effects.draw(sums, gram, self.s2, streams)
+                effects.rescale(sums, gram, self.s2, streams)
+                if columns:
+                    before = effects.u.copy()
+                    self._recentre(effects, columns, h, streams)
+                    change = effects.u - before
+                    moved += change
+                    sums = [a + b for a, b in zip(sums, effects.product(gram, change), strict=True)]
+                effects.draw_covariance(streams)
+            e -= effects.times(effects.u - moved)
         self._draw_coefficients(e, streams)
         if self.free_variance:
             self._draw_variance(e, streams)
-        for effects in self.effects:
-            effects.draw_covariance(streams)
         np.subtract(self.y, e, out=self.eta)
 
     def _draw_coefficients(self, e: Array, streams: Streams) -> None:
@@ -113,7 +128,7 @@ class MixedModel:
         scale = 1.0 / self.s2
         cross = self.design.cross(e if w is None else e * w)
         cross = (cross + np.matmul(gram, self.b[:, :, None])[..., 0]) * scale[:, None]
-        precision = gram * scale[:, None, None] + np.diag(self._prior_precision)
+        precision = gram * scale[:, None, None] + np.diag(self.prior_precision)
         lower = np.linalg.cholesky(precision)
         entries: Entries = [
             [lower[:, i, j] for j in range(i + 1)] for i in range(self.design.p)
@@ -132,7 +147,13 @@ class MixedModel:
         total = squares + prior.variance_df * prior.variance_scale
         self.s2 = total / streams.chi2([prior.variance_df + e.shape[1]])[:, 0]
 
-    def _recentre(self, effects: RandomEffects, columns: Sequence[int], streams: Streams) -> None:
+    def _recentre(
+        self,
+        effects: RandomEffects,
+        columns: Sequence[int],
+        h: list[list[Array]],
+        streams: Streams,
+    ) -> None:
         """Draw the coefficients of columns that Z spans, with X b + Z u held fixed.
 
         Where column j of X is Z h_j in every group, the effects g = u + h b_j have the prior mean
@@ -140,7 +161,6 @@ class MixedModel:
         and Carlin (1995, Biometrika 82); both draws together mix well whatever the groups' sizes
         (interweaving; Yu and Meng 2011, Journal of Computational and Graphical Statistics 20).
         """
-        h = spanned(self.design, effects, columns)
         inverse = effects.precision()
         q, k = effects.design.p, len(columns)
         chains = len(self.b)
@@ -161,7 +181,7 @@ class MixedModel:
                 a[:, i, j] = a[:, j, i] = np.sum(dots, axis=0)
             right[:, j] = np.sum([np.sum(scaled[c][j] * centred[c], axis=-1) for c in range(q)], 0)
         index = np.arange(k)
-        a[:, index, index] += self._prior_precision[list(columns)]
+        a[:, index, index] += self.prior_precision[list(columns)]
         lower = np.linalg.cholesky(a)
         entries: Entries = [[lower[:, i, j] for j in range(i + 1)] for i in range(k)]
         z = streams.normal(k)

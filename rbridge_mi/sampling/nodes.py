@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_expit, log_ndtr, ndtr
 
 from .draws import Streams, polya_gamma, truncated_normal, truncated_normal_between
+from .latent_moves import move_groups, scale_all
 from .mixed_model import MixedModel
 from .scales import CountScale, Scale
 
@@ -240,7 +241,27 @@ class DiscreteNode(Node):
         return shown
 
 
-class ProbitNode(DiscreteNode):
+class LatentNode(DiscreteNode):
+    """A variable with latent normals of variance 1, each in an interval that its value tells."""
+
+    free_scale = True  # whether the intervals are the same on every scale
+
+    def step(self, streams: Streams, gain: float) -> None:
+        """Draw the latent normals, then the parameters, then move both together."""
+        super().step(streams, gain)
+        for j, model in enumerate(self.models):
+            lower, upper = self.intervals(j)
+            for effects in model.effects:
+                move_groups(model, effects, lower, upper, streams)
+            if self.free_scale and model.offset is None:
+                scale_all(model, streams)
+
+    @abstractmethod
+    def intervals(self, j: int) -> tuple[Array, Array]:
+        """Return the limits of the latent normals of model j, (C, n)."""
+
+
+class ProbitNode(LatentNode):
     """A binary variable: 1 where a latent normal of variance 1 is positive.
 
     Parameters
@@ -274,6 +295,12 @@ class ProbitNode(DiscreteNode):
         model = self.models[0]
         model.y = truncated_normal(streams, model.eta, self.values == 1)
 
+    def intervals(self, j: int) -> tuple[Array, Array]:
+        """Return the limits of the latent normals."""
+        del j
+        positive = self.values == 1
+        return np.where(positive, 0.0, -np.inf), np.where(positive, np.inf, 0.0)
+
     def log_density(self, candidate: Array, units: Array) -> Array:
         """Return the log probability."""
         density: Array = log_ndtr((2 * candidate - 1) * self.models[0].eta[:, units])
@@ -297,6 +324,10 @@ class LogitNode(ProbitNode):
     the variance 1 / w (Polson, Scott and Windle 2013, Journal of the American Statistical
     Association 108, theorem 1).
     """
+
+    def step(self, streams: Streams, gain: float) -> None:
+        """Draw the weights, then the parameters."""
+        Node.step(self, streams, gain)
 
     def refresh(self, streams: Streams) -> None:
         """Draw the weights."""
@@ -324,7 +355,7 @@ class LogitNode(ProbitNode):
         return p
 
 
-class OrderedNode(DiscreteNode):
+class OrderedNode(LatentNode):
     """An ordered variable: it says between which cutpoints a latent normal of variance 1 lies.
 
     The first cutpoint is 0, since the regression has an intercept. The logarithms of the steps
@@ -342,6 +373,7 @@ class OrderedNode(DiscreteNode):
     """
 
     STEP_SD = 1.5
+    free_scale = False
 
     def __init__(
         self,
@@ -397,6 +429,11 @@ class OrderedNode(DiscreteNode):
         lower, upper = self._limits(self.values, self.log_steps)
         model.y = truncated_normal_between(streams, model.eta, 1.0, lower, upper)
 
+    def intervals(self, j: int) -> tuple[Array, Array]:
+        """Return the limits of the latent normals."""
+        del j
+        return self._limits(self.values, self.log_steps)
+
     def log_density(self, candidate: Array, units: Array) -> Array:
         """Return the log probability."""
         return self._log_density(candidate, units, self.log_steps)
@@ -417,7 +454,7 @@ class OrderedNode(DiscreteNode):
         return {f"cutpoint {j + 2}": column for j, column in enumerate(inner.T)}
 
 
-class CategoriesNode(DiscreteNode):
+class CategoriesNode(LatentNode):
     """Unordered categories: a binary choice for each but the last, made one after the other.
 
     Model j sees the units that are none of the categories before j; its latent normal is positive
@@ -453,6 +490,11 @@ class CategoriesNode(DiscreteNode):
         """Draw all latent normals."""
         for j, model in enumerate(self.models):
             model.y = truncated_normal(streams, model.eta, self.values == j)
+
+    def intervals(self, j: int) -> tuple[Array, Array]:
+        """Return the limits of the latent normals of model j; units that it doesn't see have none."""
+        lower = np.where(self.values == j, 0.0, -np.inf)
+        return lower, np.where(self.values > j, 0.0, np.inf)
 
     def log_density(self, candidate: Array, units: Array) -> Array:
         """Return the log probability."""

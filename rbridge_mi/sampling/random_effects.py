@@ -69,6 +69,9 @@ class RandomEffects:
         self.spread = np.ones((chains, q))  # of Huang and Wand's prior
         kept = np.ones(design.n, bool)
         kept[design.rows] = False
+        # Rows in the order of their groups, and where each group begins there.
+        self.order = np.argsort(codes, kind="stable")
+        self.starts = np.searchsorted(codes[self.order], np.arange(groups))
         self._ones = [bool((design.shared[kept, i] == 1.0).all()) for i in range(q)]
         self._column_sums: dict[int, list[Array]] = {}  # of a design's shared rows, by column
         self._shared_sums = [
@@ -78,6 +81,23 @@ class RandomEffects:
             ]
             for i in range(q)
         ]
+
+    @property
+    def intercept(self) -> int | None:
+        """The effect whose column is 1 throughout; None if there is none."""
+        return self._ones.index(True) if True in self._ones else None
+
+    def log_prior_of_scale(self, factor: Array) -> Array:
+        """Return the log prior density of Psi times factor squared, without powers of factor."""
+        nu, scale = self.prior.covariance_df, self.prior.sd_scale
+        inverse = self.precision()
+        total = np.zeros(len(factor))
+        for block in self.blocks:
+            q = block.stop - block.start
+            for i in range(block.start, block.stop):
+                spread = nu * inverse[:, i, i] + (factor / scale) ** 2
+                total -= 0.5 * (nu + q) * np.log(spread)
+        return total
 
     def times(self, u: Array) -> Array:
         """Return Z u, (C, n)."""
@@ -150,6 +170,14 @@ class RandomEffects:
             for i, line in enumerate(self._shared_sums)
         ]
 
+    def product(self, gram: Entries, u: Array) -> list[Array]:
+        """Return Z'WZ u by group, for Z'WZ as `gram` returns it: per effect an array (C, G)."""
+        q = self.design.p
+        return [
+            sum((gram[max(i, j)][min(i, j)] * u[:, j] for j in range(1, q)), gram[i][0] * u[:, 0])
+            for i in range(q)
+        ]
+
     def precision(self) -> Array:
         """Return the inverse of Psi, (C, q, q)."""
         inverse = np.zeros_like(self.psi)
@@ -184,6 +212,45 @@ class RandomEffects:
         drawn = back_solve(lower, [half[i] + z[:, i] for i in range(q)])
         for i in range(q):
             self.u[:, i] = drawn[i]
+
+    def rescale(
+        self, sums: list[Array], gram: Entries, variance: Array, streams: Streams
+    ) -> None:
+        """Draw the standard deviation of each effect, with u / sd and the correlations held fixed.
+
+        Drawing Psi given u alone takes small steps where a standard deviation is near 0; drawing
+        it given u / sd does not (Yu and Meng 2011, Journal of Computational and Graphical
+        Statistics 20: interweaving). The response is linear in the standard deviation, so that
+        its likelihood is normal; a draw from that is accepted by the ratio of the priors.
+
+        Parameters
+        ----------
+        sums, gram, variance, streams
+            As in `draw`.
+        """
+        nu, scale = self.prior.covariance_df, self.prior.sd_scale
+        normal = streams.normal(self.design.p)
+        uniform = streams.uniform(self.design.p)
+        for block in self.blocks:
+            q = block.stop - block.start
+            for i in range(block.start, block.stop):
+                sd = np.sqrt(self.psi[:, i, i])
+                unit = self.u[:, i] / sd[:, None]
+                rest = sums[i]
+                for j in range(self.design.p):
+                    if j != i:
+                        rest = rest - gram[max(i, j)][min(i, j)] * self.u[:, j]
+                squares = np.sum(unit**2 * gram[i][i], axis=1)
+                proposed = np.sum(unit * rest, axis=1) / squares
+                proposed += np.sqrt(variance / squares) * normal[:, i]
+                # What the prior of Psi says of one standard deviation given all else.
+                floor = nu * self.precision()[:, i, i] * sd**2
+                ratio = (floor + (sd / scale) ** 2) / (floor + (proposed / scale) ** 2)
+                accepted = np.log(uniform[:, i]) < 0.5 * (nu + q) * np.log(ratio)
+                factor = np.where(accepted, proposed / sd, 1.0)
+                self.u[:, i] *= factor[:, None]
+                self.psi[:, i, :] *= factor[:, None]
+                self.psi[:, :, i] *= factor[:, None]
 
     def draw_covariance(self, streams: Streams) -> None:
         """Draw Psi given u, under the prior of Huang and Wand (2013, equation 2)."""

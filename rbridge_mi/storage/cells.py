@@ -54,7 +54,10 @@ def to_cells(column: Any, name: str) -> tuple[dict[str, Any], list[str]]:
         known["missing"] = np.flatnonzero(array._mask).tolist()
         return known, _blanked(map(_number, array._data), known["missing"])
     if isinstance(dtype, np.dtype) and _PLAIN.fullmatch(known["dtype"]):
-        return known, _blanked(map(_number, column.to_numpy()), missing)
+        values = column.to_numpy()
+        if dtype.kind in "biuf":
+            return known, _blanked(map(repr, values.tolist()), missing)
+        return known, _blanked(map(_number, values), missing)
     if isinstance(dtype, np.dtype) and dtype.kind == "O":
         known["marks"] = [_mark(x) for x in array if _is_gone(x)]
         return known, ["" if _is_gone(x) else _json_cell(x, name) for x in array]

@@ -325,7 +325,8 @@ def _check_data(data: ImputedData) -> None:
         numbers = data.trace[name]
         if numbers.dtype != np.int64 or (len(numbers) and numbers.min() < 1):
             raise ValueError(f"the trace's {name} holds other values than numbers from 1")
-    if data.trace["value"].dtype != np.float64 or not _are_texts(data.trace["parameter"], False):
+    names = data.trace["parameter"].unique()
+    if data.trace["value"].dtype != np.float64 or not _are_texts(names, False):
         raise ValueError("the trace's parameters or values hold other values than they should")
     if isinstance(store, CellStore):
         if len(data.original) != len(store.base):

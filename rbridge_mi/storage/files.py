@@ -398,11 +398,10 @@ class _Reader:
         cells = list(zip(*rows, strict=True)) if rows and known else [() for _ in known]
         if any(len(x) != len(labels) for x in cells):
             raise ValueError(f"{name} has not the rows that result.json says")
-        parts = {
-            i: from_cells(x, y).array for i, (x, y) in enumerate(zip(known, cells, strict=True))
-        }
-        frame = pd.DataFrame(parts, index=labels)
-        frame.columns = self.value(columns)
+        # As Series: of arrays of objects pandas 3 would make texts.
+        parts = {i: from_cells(x, y) for i, (x, y) in enumerate(zip(known, cells, strict=True))}
+        frame = pd.DataFrame(parts, index=pd.RangeIndex(len(labels)))
+        frame.index, frame.columns = labels, self.value(columns)
         return frame
 
     def _series(self, node: Any) -> pd.Series:

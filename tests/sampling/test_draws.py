@@ -182,6 +182,19 @@ def test_polya_gamma_is_a_sum_of_exponentials() -> None:
     assert stats.ks_2samp(x.ravel(), sums).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("x", [0.3, 0.5, 0.639, 0.641, 0.8, 1.2])
+def test_polya_gamma_accepts_in_the_proportion_of_the_densities(x: float) -> None:
+    """At most one proposal of 170 is rejected: too few to be noticed in moments of draws."""
+    n = np.arange(40)
+    c = 2 / x if x < 0.64 else np.pi**2 * x / 2
+    terms = (-1.0) ** n * (2 * n + 1) * np.exp(-n * (n + 1) * c)
+    share = terms.sum()  # of the density in its proposal's
+    assert 1 - 3 * np.exp(-2 * c) <= share < 1
+    v = share + np.array([-1e-3, -1e-9, 1e-9, 1e-3])
+    accepted = draws._series_accepts(np.full(4, x), v)
+    assert accepted.tolist() == [True, True, False, False]
+
+
 def test_polya_gamma_of_huge_z_is_its_mean() -> None:
     z = np.array([[1e3, 1e5, -1e8]])
     np.testing.assert_allclose(draws.polya_gamma(Streams.of(1, [0]), z), 1 / (2 * abs(z)), rtol=0.2)

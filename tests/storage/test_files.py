@@ -34,6 +34,16 @@ def identical(a: pd.DataFrame | pd.Series, b: pd.DataFrame | pd.Series) -> None:
     check(a, b, check_exact=True)
 
 
+def test_texts_of_object_dtype_stay_objects(tmp_path: Path) -> None:
+    """Under pandas 3, where a frame made of such texts has them in its own text dtype."""
+    frame = pd.DataFrame({"x": [1.0, np.nan], "t": pd.Series(["a", "b"], dtype=object)})
+    data = rb.ImputedData.from_frames([frame.fillna({"x": 2.0}), frame.fillna({"x": 3.0})])
+    again = rb.load(rb.save(data, tmp_path / "data.zip"))
+    assert isinstance(again, rb.ImputedData)
+    assert again[0]["t"].dtype == object
+    identical(again[0], data[0])
+
+
 def test_a_fit(fit: rb.MerMod, holes: pd.DataFrame, tmp_path: Path) -> None:
     fit.r2()
     path = rb.save(fit, tmp_path / "fit.zip")

@@ -1,0 +1,318 @@
+"""Multiple imputation that agrees with the analysis model: ours, in numpy."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..base.arguments import (
+    check_columns,
+    check_count,
+    check_frame_for_r,
+    check_known,
+    check_memory,
+    check_seed,
+    column_list,
+)
+from ..data.imputed_data import ImputedData
+from ..data.provenance import ColumnModel, trace_of_chains
+from ..data.stores import Cells, CellStore, own_copy
+from ..errors import ArgumentError, RBridgeWarning
+from ..sampling.chains import prepared
+from .chain_runs import Run, run_chains
+from .column_checks import check_columns_can_be_imputed
+from .columns import Column
+from .imputation_problem import Family, Regression, imputation_problem, observed_codes, regressions
+from .model_data import AnalysisModel, Formula, ModelData, Options, evaluated, read_model_data
+from .restoring import restore
+
+__all__ = ["CompatibleImputer"]
+
+Array: TypeAlias = NDArray[Any]
+_EACH = 1000  # bytes, at least, that a data set takes beside its values
+_LINKS = {"gaussian": ("identity",), "binomial": ("probit", "logit")}
+
+
+class CompatibleImputer:
+    """Multiple imputation from the analysis model itself.
+
+    (docstring below)
+    """
+
+    def __init__(
+        self,
+        model: AnalysisModel | str,
+        m: int = 20,
+        *,
+        family: str | None = None,
+        link: str | None = None,
+        auxiliary: str | Sequence[str] = (),
+        types: Mapping[str, str] | None = None,
+        levels: Mapping[str, str | None] | None = None,
+        transforms: Mapping[str, str] | None = None,
+        bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+        derived: Mapping[str, Any] | None = None,
+        rhat: float = 1.05,
+        min_iter: int = 100,
+        max_iter: int = 3000,
+    ) -> None:
+        self.model: AnalysisModel = Formula(model) if isinstance(model, str) else model
+        if not hasattr(self.model, "specification"):
+            raise ArgumentError(
+                f"model must be a model such as rb.Lmer(...), or a formula, not "
+                f"{type(model).__name__}."
+            )
+        self.m = check_count(m, "m (the number of imputations)", 2)
+        self.family = _family(self.model, family, link)
+        self.options = Options(
+            tuple(column_list(auxiliary, "auxiliary")),
+            dict(types or {}),
+            dict(levels or {}),
+            dict(transforms or {}),
+            dict(bounds or {}),
+            dict(derived or {}),
+        )
+        if not isinstance(rhat, int | float) or not rhat > 1:
+            raise ArgumentError(f"rhat must be a number above 1, such as 1.05, not {rhat!r}.")
+        self.rhat = float(rhat)
+        self.min_iter = check_count(min_iter, "min_iter", 20)
+        self.max_iter = check_count(max_iter, "max_iter", 20)
+
+    def impute(
+        self, data: pd.DataFrame, seed: int | None = None, *, n_jobs: int | None = None
+    ) -> ImputedData:
+        """Make m completed data sets; see the class.
+
+        Parameters
+        ----------
+        data : DataFrame
+            With holes. Columns that are neither in the model nor auxiliary are carried along, with
+            theirs.
+        seed : int, optional
+            Of numpy's `SeedSequence`; each imputation has a stream of its own. Drawn, and kept in
+            the result, if not given.
+        n_jobs : int, optional
+            Processes over which the chains are split, as joblib counts them; the data sets are the
+            same to the last bit.
+
+        Returns
+        -------
+        ImputedData
+            The original and the m completed data sets.
+
+        Raises
+        ------
+        ArgumentError, FormulaError
+            An argument, a column name or the formula can't be right.
+        ImputationError
+            What keeps the data from being imputed, each with its column and a remedy.
+
+        Warns
+        -----
+        RBridgeWarning
+            The chains had not mixed after `max_iter` iterations, with the parameters' names; and
+            what should be known of the data.
+
+        See Also
+        --------
+        ImputedData : The completed data sets.
+        """
+        check_frame_for_r(data)
+        check_memory(self.m, 8 * int(data.isna().to_numpy().sum()) + _EACH, "imputations")
+        seed = check_seed(seed)
+        read = read_model_data(data, self.model, self.family, self.options, seed)
+        check_columns_can_be_imputed(read.refused)
+        chosen = regressions(read.columns, read.groups, read.response)
+        run = self._run(read, seed, n_jobs)
+        notes = list(read.notes)
+        if run.slow:
+            notes.append(_not_converged(run.slow, self.rhat, run.trace.shape[1]))
+        for text in notes:
+            warnings.warn(f"CompatibleImputer: {text}", RBridgeWarning, stacklevel=2)
+        cells, changed = _cells(data, read, run, self.m)
+        for text in changed:
+            warnings.warn(f"CompatibleImputer: {text}", RBridgeWarning, stacklevel=2)
+        return ImputedData(
+            original=own_copy(data),
+            store=CellStore(own_copy(data), cells, self.m),
+            method="compatible",
+            seed=seed,
+            settings=self._settings(),
+            notes=(*notes, *changed),
+            trace=trace_of_chains(run.parameters, run.trace),
+            saw=_saw(read, chosen),
+        )
+
+    def _run(self, read: ModelData, seed: int, n_jobs: int | None) -> Run:
+        problem = imputation_problem(
+            read.columns,
+            read.design,
+            read.values,
+            self.family,
+            groups=read.groups,
+            means=read.means,
+            wrap=read.with_derived,
+            offset=read.offset,
+            weights=read.weights,
+        )
+        return run_chains(
+            prepared(problem, seed),
+            self.m,
+            seed,
+            rhat=self.rhat,
+            min_iter=self.min_iter,
+            max_iter=self.max_iter,
+            n_jobs=n_jobs,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        options = self.options
+        formula = getattr(self.model, "formula", None) or getattr(self.model, "text", None)
+        given = {
+            "auxiliary": list(options.auxiliary),
+            "types": options.types,
+            "levels": options.levels,
+            "transforms": options.transforms,
+            "bounds": options.bounds,
+            "derived": options.derived,
+        }
+        return {
+            "m": self.m,
+            "formula": formula,
+            "family": self.family.name,
+            "link": self.family.link,
+            **{name: value for name, value in given.items() if value},
+            "rhat": self.rhat,
+            "min_iter": self.min_iter,
+            "max_iter": self.max_iter,
+        }
+
+    def __repr__(self) -> str:
+        return f"CompatibleImputer({self.model!r}, m={self.m})"
+
+
+def _family(model: AnalysisModel, family: str | None, link: str | None) -> Family:
+    name = family or getattr(model, "family", None) or "gaussian"
+    check_known([name], list(_LINKS), "family")
+    link = link or getattr(model, "link", None) or _LINKS[name][-1]
+    check_known([link], _LINKS[name], f"link of family={name!r}")
+    return Family(name, link)
+
+
+def _not_converged(slow: Mapping[str, float], limit: float, iterations: int) -> str:
+    shown = [f"{name} ({x:.2f})" for name, x in list(slow.items())[:5]]
+    more = f" and {len(slow) - 5} more" if len(slow) > 5 else ""
+    return (
+        f"after {iterations} iterations the chains differ in {', '.join(shown)}{more}: R-hat is "
+        f"above {limit:g}, so that the imputations may still depend on where the chains began. "
+        "Look at imp.convergence() and imp.trace; give a larger max_iter, or a simpler model."
+    )
+
+
+# -- the completed cells --------------------------------------------------------------------------
+
+
+def _cells(
+    data: pd.DataFrame, read: ModelData, run: Run, m: int
+) -> tuple[dict[Any, Cells], list[str]]:
+    """Return the cells that the imputations fill, and notes on dtypes that changed."""
+    values = {
+        name: _values_by_row(data, column, run, read, m)
+        for name, column in read.columns.items()
+        if column.role in ("response", "covariate", "auxiliary")
+    }
+    values |= _derived(data, read, values, m)
+    cells, changed = {}, []
+    for name, by_row in values.items():
+        hole = data[name].isna().to_numpy()
+        rows = np.flatnonzero(hole)
+        if read.columns[name].role == "derived":
+            before = data[name].to_numpy(dtype=np.float64, na_value=np.nan)
+            with np.errstate(invalid="ignore"):
+                rows = np.flatnonzero((by_row != before).any(axis=0))
+        if not rows.size:
+            continue
+        column = read.columns[name]
+        decoded = [
+            x[rows] if column.role == "derived" else column.decode(x[rows]) for x in by_row
+        ]
+        restored = restore(data[name], decoded)
+        cells[name] = Cells(rows.astype(np.int32), tuple(restored.values), restored.dtype)
+        if restored.note:
+            changed.append(restored.note)
+    return cells, changed
+
+
+def _values_by_row(
+    data: pd.DataFrame, column: Column, run: Run, read: ModelData, m: int
+) -> Array:
+    """Return a column's numbers or codes in all rows of the m data sets: (m, rows)."""
+    values = np.repeat(column.values[None], m, axis=0)
+    if column.name in run.imputed:
+        imputed = run.imputed[column.name]
+        if column.labels is not None:
+            imputed = observed_codes(column)[imputed].astype(np.float64)
+        hole = np.isnan(column.values)
+        if column.level is None:
+            values[:, hole] = imputed
+        else:
+            codes = read.groups[column.level]
+            units = np.unique(codes[hole])
+            values[:, hole] = imputed[:, np.searchsorted(units, codes[hole])]
+    return values
+
+
+def _derived(
+    data: pd.DataFrame, read: ModelData, values: Mapping[str, Array], m: int
+) -> dict[str, Array]:
+    """Compute derived columns from the completed ones: (m, rows)."""
+    derived = {}
+    for name, (of, group) in read.means.items():
+        codes = read.groups[group]
+        numbers = _numbers(read.columns[of], values[of])
+        sizes = np.bincount(codes)
+        derived[name] = np.stack([(np.bincount(codes, x) / sizes)[codes] for x in numbers])
+    for name, expression in read.expressions.items():
+        shape = (m, len(data))
+        columns = {
+            x: _numbers(read.columns[x], values[x])
+            if x in values
+            else np.broadcast_to(read.values[x], shape)
+            for x in expression.columns
+        }
+        derived[name] = evaluated(expression, columns)
+    return derived
+
+
+def _numbers(column: Column, values: Array) -> Array:
+    """Return a column as an expression takes it: numbers, where it has labels that are numbers."""
+    if column.labels is None or isinstance(column.labels[0], str):
+        return values
+    numbers: Array = np.array(column.labels, np.float64)[values.astype(np.int64)]
+    return numbers
+
+
+# -- where they came from -------------------------------------------------------------------------
+
+
+def _saw(read: ModelData, chosen: Sequence[Regression]) -> dict[str, ColumnModel]:
+    """Return what each imputed column's model saw: the analysis model saw all groups."""
+    groups = tuple(read.groups)
+    in_model = [x.name for x in read.columns.values() if x.role in ("response", "covariate")]
+    saw = {}
+    for regression in chosen:
+        column = regression.column
+        if column.missing:
+            others = (*regression.complete, *regression.means, *regression.parents, *in_model)
+            predictors = tuple(dict.fromkeys(x for x in others if x != column.name))
+            saw[column.name] = ColumnModel("compatible", predictors, groups, column.level)
+    if read.columns[read.response].missing:
+        predictors = tuple(x for x in in_model if x != read.response)
+        saw[read.response] = ColumnModel("compatible", predictors, groups, None)
+    return saw
