@@ -202,7 +202,11 @@ class Joint:
             else:
                 node.values = values
             if isinstance(node, CategoriesNode):
-                node.weigh()
+                for j, model in enumerate(node.models):
+                    weights = (node.values >= j) * 1.0
+                    if not everything:
+                        weights[:, node.missing] = model.weights[:, node.missing]
+                    model.weights = weights
             self.fill()
             for later in self.nodes[i:]:
                 for model in later.models:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import expit, ndtr
 
 from rbridge_mi.sampling.chains import ranks
 from rbridge_mi.sampling.children import (
@@ -137,6 +138,15 @@ def models_of(kind: str, x: Any, terms: Any, rows: Any = None) -> list[MixedMode
     return models
 
 
+@pytest.mark.parametrize("terms", ["intercept", "slope", "slope alone", "crossed"])
+@pytest.mark.parametrize("kind", KINDS[2:])
+def test_a_latent_node_with_other_effects(kind: str, terms: str) -> None:
+    """All rows differ between chains, so that no column is 1 in the rows that they share."""
+    x, _ = columns(np.random.default_rng(3), some=True)
+    models = models_of(kind, x, [(g, [x[..., z] for z in blocks]) for g, blocks in TERMS[terms]])
+    assert worst(z_scores(Joint([node_of("y", kind, models)]), seed=2, rounds=30)) == {}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_node_given_its_values(kind: str) -> None:
     x, rows = columns(np.random.default_rng(3), some=True)
@@ -144,6 +154,20 @@ def test_a_node_given_its_values(kind: str) -> None:
     for model in models:
         model.within = tuple(columns_within(model.design, e) for e in model.effects)
     assert worst(z_scores(Joint([node_of("y", kind, models)]), seed=2, rounds=100)) == {}
+
+
+def scores(node: Node) -> dict[str, Any]:
+    """Differences of imputed codes from their probabilities, times linear predictors."""
+    values = {}
+    codes = node.values[:, node.missing]
+    for j, model in enumerate(node.models if node.missing.size else ()):
+        eta = model.eta[:, node.missing]
+        p = expit(eta) if isinstance(node, LogitNode) else ndtr(eta)
+        categories = isinstance(node, CategoriesNode)
+        is_it = codes == j if categories else codes > 0
+        score = np.where(codes >= j, (is_it - p) * eta, 0.0)
+        values[f"{node.name}{j} score"] = score.mean(axis=1)
+    return values
 
 
 @dataclass(frozen=True)
@@ -330,9 +354,10 @@ class Scene:
         values = {}
         x = np.asarray(self.raw(), np.float64)
         for node in self.nodes:
-            if not isinstance(node, ContinuousNode):
-                continue
             model = node.models[0]
+            if not isinstance(node, ContinuousNode):
+                values |= scores(node)
+                continue
             scaled = (node.values - model.eta) / np.sqrt(model.s2)[:, None]
             if model.weights is not None:
                 scaled *= np.sqrt(model.weights)
