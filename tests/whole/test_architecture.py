@@ -26,7 +26,7 @@ RANKS = [
     {"pooled"},
     {"models", "storage", "doctor"},
     {"jobs", "testing"},
-    {"parity"},
+    {"parity", "demo"},
     {"cli"},
     {"__main__"},
 ]
