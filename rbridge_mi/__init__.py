@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .imputers.bootstrap import BootstrapImputer
     from .imputers.choose import impute
     from .imputers.compatible import CompatibleImputer
+    from .imputers.imputation_plan import imputation_plan
     from .models.fitting import start_workers
     from .models.lmer import Lmer
     from .pooled.listwise import compare_estimates
@@ -87,6 +88,7 @@ _HOMES = {
     "imputers.bootstrap": ("BootstrapImputer",),
     "imputers.choose": ("impute",),
     "imputers.compatible": ("CompatibleImputer",),
+    "imputers.imputation_plan": ("imputation_plan",),
     "fits.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
     "models.fitting": ("start_workers",),
@@ -126,6 +128,7 @@ __all__ = [
     "ampute",
     "compare",
     "compare_estimates",
+    "imputation_plan",
     "impute",
     "load",
     "load_hsb",

@@ -12,32 +12,48 @@ from ..base.arguments import check_columns, check_known
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeWarning
 from .engines import Engine, available, engine_named
+from .two_stages import from_model
 
 __all__ = ["impute"]
 
 
 def impute(
     data: pd.DataFrame,
-    m: int = 5,
-    engine: Literal["auto", "amelia", "bootstrap"] = "auto",
+    model: Any = None,
+    m: int | None = None,
+    engine: Literal["auto", "amelia", "compatible", "bootstrap"] = "auto",
     seed: int | None = None,
+    n_jobs: int | None = None,
     *,
+    max_m: int = 100,
     cluster: str | None = None,
     isolate: bool = False,
     timeout: float | None = None,
     keep_r: bool = False,
     **arguments: Any,
 ) -> ImputedData:
-    """Make m data sets by the engine that R has.
+    """Make m data sets: compatible with a model if one is given, else by the engine that R has.
 
     Parameters
     ----------
     data : DataFrame
-    m : int, at least 2
-    engine : {"auto", "amelia", "bootstrap"}
-        "auto" takes Amelia if R has it, else the bootstrap, with a warning that says what that
-        means for inference.
+    model : Lmer, optional
+        The model that will be fitted. The data are then imputed from it (`CompatibleImputer`), as
+        is right for multilevel models; all further arguments are that class'.
+    m : int, at least 2, optional
+        Number of data sets. With a model von Hippel's (2020) rule chooses it, if it is not given:
+        the model is fitted to 20 data sets, and as many are made as make its standard errors
+        replicable (`imputations_needed`; the largest fraction of missing information counts). A
+        warning says how many. Without a model it is 5.
+    engine : {"auto", "amelia", "compatible", "bootstrap"}
+        "auto" takes "compatible" if there is a model. Else it takes Amelia if R has it, or the
+        bootstrap, with a warning that says what that means for inference.
     seed : int, optional
+    n_jobs : int, optional
+        Processes, as joblib counts them; the data sets are the same to the last bit. Amelia takes
+        it with ``rng="streams"`` only.
+    max_m : int
+        The most data sets that the rule may choose.
     cluster : str, optional
         The column of the groups of the model to come, which the bootstrap then draws whole
         (`BootstrapImputer`). Amelia, where "auto" takes it, needs no such column.
@@ -47,7 +63,8 @@ def impute(
         Of `AmeliaImputer.impute`; the bootstrap has no need of `isolate` and `timeout`, and no R
         object to keep.
     **arguments : object
-        Of Amelia; they are left out where "auto" falls back on the bootstrap.
+        Of the engine's class; those of Amelia are left out where "auto" falls back on the
+        bootstrap.
 
     Returns
     -------
@@ -63,8 +80,15 @@ def impute(
 
     See Also
     --------
+    CompatibleImputer : Multiple imputation from the model.
     AmeliaImputer : Multiple imputation by Amelia.
     BootstrapImputer : Bootstrap samples.
+    imputation_plan : What will be imputed, and how.
+
+    References
+    ----------
+    von Hippel (2020), How many imputations do you need? A two-stage calculation using a quadratic
+    rule, Sociological Methods & Research 49, 699-718.
 
     Examples
     --------
@@ -73,9 +97,29 @@ def impute(
     >>> rb.impute(holes, m=2, seed=1, idvars=["schid", "meanses"]).method
     'amelia'
     """
+    if isinstance(model, int):
+        raise ArgumentError(f"the second argument is the model: write m={model!r}.")
+    if engine == "auto" and model is not None:
+        engine = "compatible"
     asked = engine_named(engine)
+    if asked.needs_model:
+        refused = {"cluster": cluster, "isolate": isolate, "timeout": timeout, "keep_r": keep_r}
+        for name, value in refused.items():
+            if value:
+                raise ArgumentError(
+                    f"{name} is of other engines: engine={engine!r} knows the groups by the model, "
+                    "and runs in numpy."
+                )
+        return from_model(model, m, data, seed, n_jobs, max_m, arguments)
+    if model is not None:
+        raise ArgumentError(
+            f"model: engine={engine!r} knows nothing of models. Leave the model out, or the engine."
+        )
+    m = 5 if m is None else m
     given = arguments if cluster is None else {"cluster": cluster, **arguments}
     how: dict[str, Any] = {"isolate": isolate, "timeout": timeout, "keep_r": keep_r}
+    if n_jobs is not None:
+        how["n_jobs"] = n_jobs
     if engine != "auto":
         for name in given:
             if name in asked.foreign:

@@ -10,10 +10,11 @@ import pandas as pd
 
 from .. import rdoor
 from ..errors import ArgumentError
-from . import amelia_arguments
+from . import amelia_arguments, compatible_arguments
 from .amelia import AmeliaImputer
 from .arguments import Argument
 from .bootstrap import BootstrapImputer
+from .compatible import CompatibleImputer
 
 __all__ = ["ENGINES", "Engine", "available", "engine_named"]
 
@@ -38,6 +39,8 @@ class Engine:
         What the class takes beside m.
     isolates : bool
         Whether its `impute` takes `isolate`, `timeout` and `keep_r`.
+    needs_model : bool
+        Whether its class takes the analysis model, before m.
     check : callable
         ``check(arguments, data)`` refuses what can't be right before R is asked.
     check_column : callable
@@ -51,6 +54,7 @@ class Engine:
     package: str | None
     arguments: tuple[Argument, ...]
     isolates: bool = True
+    needs_model: bool = False
     check: Callable[[Mapping[str, Any], pd.DataFrame], None] = _accept
     check_column: Callable[[pd.Series[Any], Mapping[str, Any]], None] = _accept
     foreign: Mapping[str, str] = field(default_factory=dict)
@@ -73,6 +77,14 @@ ENGINES = (
             "cluster": "cluster= is the bootstrap's: Amelia knows groups as a nominal column "
             "(noms), or as cross-sections with intercepts of their own (cs=, intercs=True)."
         },
+    ),
+    Engine(
+        "compatible",
+        CompatibleImputer,
+        None,
+        compatible_arguments.ARGUMENTS,
+        isolates=False,
+        needs_model=True,
     ),
     Engine(
         "bootstrap",
@@ -100,5 +112,5 @@ def engine_named(name: str) -> Engine:
 
 
 def available() -> Engine:
-    """Return the first engine that R has what it needs for; the last one needs nothing."""
-    return next(x for x in ENGINES if x.available)
+    """Return the first engine without a model that R has what it needs for; the last needs none."""
+    return next(x for x in ENGINES if x.available and not x.needs_model)
