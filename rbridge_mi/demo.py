@@ -54,19 +54,16 @@ def demo(m: int, seed: int, out: Path | None, *, compatible: bool = True) -> Non
     warnings.simplefilter("ignore", rb.RBridgeWarning)
     hsb = rb.load_hsb()
     holes = rb.ampute(hsb, prop=0.05, columns=_HOLED, seed=seed)
-    imp = rb.impute(
-        holes, m=m, seed=seed, idvars=["schid", "meanses"], noms=["minority", "female"]
-    )
+    imp = rb.impute(holes, m=m, seed=seed, idvars=["schid", "meanses"], noms=["minority", "female"])
     model = rb.Lmer(_FORMULA)
     fit, fits = model.fit(holes), model.fit(imp)
     print(f"Model: {_FORMULA}\nData:  hsb, {len(hsb)} pupils in {hsb['schid'].nunique()} schools\n")
     tables = _vignette(fit, imp, fits)
     if compatible:
-        # The vignette's pages are there to read meanwhile.
         print("\nImputing from the analysis model...\n", flush=True)
         gc.enable()
         start = time.perf_counter()
-        ours = rb.CompatibleImputer(model, m=m).impute(holes, seed=seed)
+        ours = rb.impute(holes, model=model, m=m, seed=seed)
         seconds = time.perf_counter() - start
         print(f"Imputation\n----------\n{ours.summary()}\n\nIt took {seconds:.1f} s.\n")
         estimates = _estimates(model.fit(hsb), fit, fits, model.fit(ours))
@@ -139,9 +136,13 @@ def _estimates(
             "compatible_se": second["pooled_std_error"],
         }
     )
-    of = {"complete": complete, "listwise": listwise, "vignette": vignette}
     variances = pd.DataFrame(
-        {name: _variances(x.varcorr()) for name, x in {**of, "compatible": compatible}.items()}
+        {
+            "complete": _variances(complete.varcorr()),
+            "listwise": _variances(listwise.varcorr()),
+            "vignette": _variances(vignette.varcorr()),
+            "compatible": _variances(compatible.varcorr()),
+        }
     )
     both = [coefficients, variances.rename_axis("parameter").reset_index()]
     return pd.concat(both, ignore_index=True)
