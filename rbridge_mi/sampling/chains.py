@@ -32,6 +32,11 @@ __all__ = ["Chains", "prepared"]
 Array: TypeAlias = NDArray[Any]
 State: TypeAlias = Mapping[str, Any]
 
+#: Iterations without random effects in the beginning. The first imputed values know nothing of the
+#: response; a group whose effects followed them could not leave that state, where the model is not
+#: linear in them and few of the group's values are observed.
+BEGINNING = 20
+
 
 class Chains:
     """Some chains of a problem, all in one array.
@@ -307,8 +312,9 @@ class Chains:
         self.iteration += 1
         # The adaptation fades, so that the chains keep their distribution in the end.
         gain = min(1.0, 3.0 * self.iteration**-0.6)
+        fixed_only = self.iteration <= BEGINNING
         for node in self.nodes.values():
-            node.step(self.streams, gain)
+            node.step(self.streams, gain, fixed_only=fixed_only)
         for target in self.targets:
             target.draw(self.streams, gain)
 

@@ -91,15 +91,23 @@ class MixedModel:
 
     SWEEPS = 4
 
-    def step(self, streams: Streams) -> None:
+    def step(self, streams: Streams, *, fixed_only: bool = False) -> None:
         """Draw random effects, their covariances, coefficients and residual variance, in turn.
 
         Random effects and covariances are drawn a few times over: that takes sums over groups
         only, and they are what mixes slowest.
+
+        Parameters
+        ----------
+        streams : Streams
+        fixed_only : bool
+            Leave random effects and covariances as they are.
         """
         w = self.weights
         e = self.y - self.linear_predictor()
         for effects, columns in zip(self.effects, self.within, strict=True):
+            if fixed_only:
+                break
             e += effects.times(effects.u)
             sums = effects.cross(e if w is None else e * w)
             gram = effects.gram(w)

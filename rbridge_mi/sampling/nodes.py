@@ -69,7 +69,7 @@ class Node(ABC):
         # `take` makes arrays of one layout, whatever C is; sums depend on it in the last bits.
         return self.values.take(self.missing, axis=1)
 
-    def step(self, streams: Streams, gain: float) -> None:
+    def step(self, streams: Streams, gain: float, *, fixed_only: bool = False) -> None:
         """Draw the latent responses, then the parameters.
 
         Parameters
@@ -77,11 +77,13 @@ class Node(ABC):
         streams : Streams
         gain : float
             By how much the widths of proposals are adapted.
+        fixed_only : bool
+            Leave random effects and their covariances as they are.
         """
         del gain
         self.refresh(streams)
         for model in self.models:
-            model.step(streams)
+            model.step(streams, fixed_only=fixed_only)
 
     @abstractmethod
     def refresh(self, streams: Streams) -> None:
@@ -246,9 +248,11 @@ class LatentNode(DiscreteNode):
 
     free_scale = True  # whether the intervals are the same on every scale
 
-    def step(self, streams: Streams, gain: float) -> None:
+    def step(self, streams: Streams, gain: float, *, fixed_only: bool = False) -> None:
         """Draw the latent normals, then the parameters, then move both together."""
-        super().step(streams, gain)
+        super().step(streams, gain, fixed_only=fixed_only)
+        if fixed_only:
+            return
         for j, model in enumerate(self.models):
             lower, upper = self.intervals(j)
             for effects in model.effects:
@@ -325,9 +329,9 @@ class LogitNode(ProbitNode):
     Association 108, theorem 1).
     """
 
-    def step(self, streams: Streams, gain: float) -> None:
+    def step(self, streams: Streams, gain: float, *, fixed_only: bool = False) -> None:
         """Draw the weights, then the parameters."""
-        Node.step(self, streams, gain)
+        Node.step(self, streams, gain, fixed_only=fixed_only)
 
     def refresh(self, streams: Streams) -> None:
         """Draw the weights."""
@@ -397,10 +401,10 @@ class OrderedNode(LatentNode):
         ends = np.full((chains, 1), np.inf)
         return np.concatenate([-ends, inner, ends], axis=1)
 
-    def step(self, streams: Streams, gain: float) -> None:
+    def step(self, streams: Streams, gain: float, *, fixed_only: bool = False) -> None:
         """Draw the cutpoints, the latent normals, and the parameters."""
         self._draw_cutpoints(streams, gain)
-        super().step(streams, gain)
+        super().step(streams, gain, fixed_only=fixed_only)
 
     def _draw_cutpoints(self, streams: Streams, gain: float) -> None:
         units = np.arange(self.values.shape[1])

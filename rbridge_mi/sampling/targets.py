@@ -38,8 +38,9 @@ class Target:
     """A variable's imputed values.
 
     They are drawn from the product of the variable's own model and all models that it is a
-    predictor in: exactly where that product is normal or discrete, else by a random walk of
-    Metropolis steps.
+    predictor in: exactly where that product is normal or discrete, else by two Metropolis steps,
+    a step of a random walk and a draw from the variable's own model. The product may have several
+    modes, as where a response hangs on a square, and the second step goes from one to the other.
 
     Parameters
     ----------
@@ -48,8 +49,6 @@ class Target:
     linear : bool
         Whether all models are linear in the variable as it is sampled.
     """
-
-    STEPS = 2  # of the random walk, in each iteration
 
     def __init__(self, node: Node, batches: Sequence[Batch], *, linear: bool) -> None:
         self.node = node
@@ -73,8 +72,8 @@ class Target:
             elif self.linear and not isinstance(self.node, CountNode):
                 self._draw_normal(batch, units, streams)
             else:
-                for _ in range(self.STEPS):
-                    self._walk(batch, units, streams, gain)
+                self._walk(batch, units, streams, gain)
+                self._jump(batch, units, streams)
 
     def _draw_code(self, batch: Batch, units: Array, streams: Streams) -> None:
         node = self.node
@@ -114,13 +113,28 @@ class Target:
         width = self.width[:, batch.at]
         candidate = value + width * streams.normal(len(units))
         ratio = node.log_density(candidate, units) - node.log_density(value, units)
-        possible = ratio > -np.inf
-        candidate = np.where(possible, candidate, value)
+        accepted = self._accept(candidate, ratio, batch, units, streams)
+        self.width[:, batch.at] = width * np.exp(gain * (accepted - 0.44))
+
+    def _jump(self, batch: Batch, units: Array, streams: Streams) -> None:
+        node = self.node
+        assert isinstance(node, ContinuousNode)
+        eta = node.models[0].eta[:, units]
+        candidate = eta + node.precision(units) ** -0.5 * streams.normal(len(units))
+        inside = (candidate >= node.scale.lower) & (candidate <= node.scale.upper)
+        self._accept(candidate, np.where(inside, 0.0, -np.inf), batch, units, streams)
+
+    def _accept(
+        self, candidate: Array, ratio: Array, batch: Batch, units: Array, streams: Streams
+    ) -> Array:
+        """Accept values by a log ratio, to which the children add; return where they were."""
+        value = self.node.values[:, units]
+        candidate = np.where(ratio > -np.inf, candidate, value)
         for child in batch.children:
-            ratio += child.log_likelihood(candidate)
+            ratio = ratio + child.log_likelihood(candidate)
         accepted = np.log(streams.uniform(len(units))) < ratio
         self._assign(np.where(accepted, candidate, value), batch, units, streams)
-        self.width[:, batch.at] = width * np.exp(gain * (accepted - 0.44))
+        return accepted
 
     def _assign(self, drawn: Array, batch: Batch, units: Array, streams: Streams) -> None:
         for child in batch.children:
