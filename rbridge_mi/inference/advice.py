@@ -153,7 +153,8 @@ def _row_by_row(data: ImputedData, columns: Sequence[str], groups: Sequence[str]
                 f"{name} is a {group}-level column, but was imputed row by row: its imputed values "
                 f"differ within a {group}. {_FROM_MODEL}, which gives each {group} one value. Or, "
                 f"where any row of the {group} has the value, fill it in before imputing "
-                f"(`data.groupby({group!r})[{name!r}].transform('first')`); for the others impute one row per {group}, or give each one value: "
+                f"(`data.groupby({group!r})[{name!r}].transform('first')`); for the others "
+                f"impute one row per {group}, or give each one value: "
                 f"`imp.assign(**{{{name!r}: lambda d: d.groupby({group!r})[{name!r}]"
                 ".transform('mean')})`."
             )

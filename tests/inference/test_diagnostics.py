@@ -251,8 +251,8 @@ def from_model(frame: pd.DataFrame, formula: str, **arguments: Any) -> rb.Impute
     """A few iterations: what the advice looks at is there after the first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rb.RBridgeWarning)
-        few = {"min_iter": 20, "max_iter": 20}
-        return rb.impute(frame, rb.Lmer(formula), 4, seed=1, **few, **arguments)
+        arguments |= {"min_iter": 20, "max_iter": 20}
+        return rb.impute(frame, rb.Lmer(formula), 4, seed=1, **arguments)
 
 
 def test_imputations_from_the_model_have_neither_fault(gaps: pd.DataFrame) -> None:
