@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.arguments import (
-    check_columns,
     check_count,
     check_frame_for_r,
     check_known,
@@ -348,7 +346,7 @@ def _cells(
 ) -> tuple[dict[Any, Cells], list[str]]:
     """Return the cells that the imputations fill, and notes on dtypes that changed."""
     values = {
-        name: _values_by_row(data, column, run, read, m)
+        name: _values_by_row(column, run, read, m)
         for name, column in read.columns.items()
         if column.role in ("response", "covariate", "auxiliary")
     }
@@ -364,9 +362,7 @@ def _cells(
         if not rows.size:
             continue
         column = read.columns[name]
-        decoded = [
-            x[rows] if column.role == "derived" else column.decode(x[rows]) for x in by_row
-        ]
+        decoded = [x[rows] if column.role == "derived" else column.decode(x[rows]) for x in by_row]
         restored = restore(data[name], decoded)
         cells[name] = Cells(rows.astype(np.int32), tuple(restored.values), restored.dtype)
         if restored.note:
@@ -374,9 +370,7 @@ def _cells(
     return cells, changed
 
 
-def _values_by_row(
-    data: pd.DataFrame, column: Column, run: Run, read: ModelData, m: int
-) -> Array:
+def _values_by_row(column: Column, run: Run, read: ModelData, m: int) -> Array:
     """Return a column's numbers or codes in all rows of the m data sets: (m, rows)."""
     values = np.repeat(column.values[None], m, axis=0)
     if column.name in run.imputed:

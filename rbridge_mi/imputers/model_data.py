@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .. import rdoor
 from ..base.arguments import check_columns
 from ..errors import ArgumentError, FormulaError
 from ..sampling.children import Columns
@@ -171,6 +170,7 @@ def read_model_data(
     Returns
     -------
     ModelData
+        With what it refuses.
 
     Raises
     ------
@@ -396,4 +396,3 @@ def _per_row(
         of_formula = evaluated(design.offset, values)
         total = of_formula if total is None else total + of_formula
     return total
-

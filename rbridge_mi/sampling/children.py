@@ -83,7 +83,9 @@ class Child(ABC):
         return total
 
     def normal_terms(self, step: Array) -> tuple[Array, Array]:
-        """Return what the models say of a change d of the values, as exp(linear d - precision d2/2).
+        """Return what the models say of a change of the values: a normal density's terms.
+
+        Of a change d the density is proportional to exp(linear d - precision d^2 / 2).
 
         Parameters
         ----------
@@ -109,7 +111,10 @@ class RegressionChild(Child):
 
     Parameters
     ----------
-    models, rows, owner, units
+    models : sequence of MixedModel
+    rows : array of int, shape (r,)
+    owner : array of int, shape (r,), or None
+    units : int
         As in `Child`.
     node : Node
         The variable that is the predictor.
@@ -285,7 +290,9 @@ class AnalysisChild(Child):
     Parameters
     ----------
     analysis : Analysis
-    rows, owner, units
+    rows : array of int, shape (r,)
+    owner : array of int, shape (r,), or None
+    units : int
         As in `Child`. With a group mean of the variable, all rows of a unit's group are touched.
     node : Node
         The variable.
