@@ -131,6 +131,8 @@ class MixedModel:
 
     def _draw_coefficients(self, e: Array, streams: Streams) -> None:
         """Draw b given u: normal with precision X'WX / s2 + prior; e is updated."""
+        if not self.design.p:
+            return
         w = self.weights
         gram = self.design.gram(w)
         scale = 1.0 / self.s2
