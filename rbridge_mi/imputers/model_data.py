@@ -85,6 +85,7 @@ class ModelData:
     order : array of int, shape (rows,)
         Where the rows stand in the frame. It hangs on what they hold, see `row_order`, so that
         they are imputed alike however they are shuffled.
+    family : Family
     design : ModelDesign
     values : mapping of str to array, shape (rows,)
         The design's columns in a first completed data set.
@@ -102,6 +103,7 @@ class ModelData:
     """
 
     order: Array
+    family: Family
     design: ModelDesign
     values: Mapping[str, Array]
     groups: Mapping[str, Array]
@@ -249,6 +251,7 @@ def read_model_data(
     of_formula = None if design.offset is None else evaluated(design.offset, values)
     return ModelData(
         order=order,
+        family=family,
         design=design,
         values=values,
         groups=ordered_groups,

@@ -241,7 +241,7 @@ class Chains:
             for batch in target.batches:
                 for child in batch.children:
                     if isinstance(child, RegressionChild):
-                        child.take(target.node.current()[:, batch.at])
+                        child.take(child.design_for(target.node.current()[:, batch.at]))
         self.analysis.fill()
         for node in self.nodes.values():
             for model in node.models:

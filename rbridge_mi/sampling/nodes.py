@@ -174,7 +174,7 @@ class CountNode(ContinuousNode):
     ----------
     name, models, missing, values, scale
         As in `ContinuousNode`; the values of observed units are where to begin.
-    counts : array, shape (n,)
+    counts : array, shape (n,) or (C, n)
         The observed counts; what stands in units with holes doesn't matter.
     """
 
@@ -188,10 +188,10 @@ class CountNode(ContinuousNode):
         counts: Array,
     ) -> None:
         super().__init__(name, models, missing, values, scale)
-        kept = np.ones(len(counts), bool)
+        kept = np.ones(counts.shape[-1], bool)
         kept[missing] = False
         self._observed = np.flatnonzero(kept)
-        count = counts[self._observed]
+        count = counts[..., self._observed]
         with np.errstate(divide="ignore"):
             lower = np.where(count > 0, np.log(count), -np.inf)
         self._lower = (lower - scale.centre) / scale.spread

@@ -84,7 +84,7 @@ class RandomEffects:
 
     @property
     def intercept(self) -> int | None:
-        """The effect whose column is 1 throughout; None if there is none."""
+        """The first effect whose column is 1 in the rows that all chains share; None if none is."""
         return self._ones.index(True) if True in self._ones else None
 
     def log_prior_of_scale(self, factor: Array) -> Array:
@@ -241,13 +241,16 @@ class RandomEffects:
                     if j != i:
                         rest = rest - gram[max(i, j)][min(i, j)] * self.u[:, j]
                 squares = np.sum(unit**2 * gram[i][i], axis=1)
+                # Where all weights are 0, or all of the column, the response tells nothing.
+                tells = squares > 0.0
+                squares = np.where(tells, squares, 1.0)
                 proposed = np.sum(unit * rest, axis=1) / squares
                 proposed += np.sqrt(variance / squares) * normal[:, i]
                 # What the prior of Psi says of one standard deviation given all else.
                 floor = nu * self.precision()[:, i, i] * sd**2
                 ratio = (floor + (sd / scale) ** 2) / (floor + (proposed / scale) ** 2)
                 accepted = np.log(uniform[:, i]) < 0.5 * (nu + q) * np.log(ratio)
-                factor = np.where(accepted, proposed / sd, 1.0)
+                factor = np.where(accepted & tells, proposed / sd, 1.0)
                 self.u[:, i] *= factor[:, None]
                 self.psi[:, i, :] *= factor[:, None]
                 self.psi[:, :, i] *= factor[:, None]
