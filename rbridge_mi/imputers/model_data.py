@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .. import rdoor
 from ..base.arguments import check_columns
 from ..data.common_dtype import settable
 from ..errors import ArgumentError, FormulaError
@@ -435,8 +434,8 @@ def _refused_offset(design: ModelDesign, columns: Mapping[str, Column]) -> list[
     return [
         Refusal(
             name,
-            f"column {name!r} is in offset(), and {columns[name].missing} of its values are missing: an offset "
-            "must be complete. Fill it, or take these rows out of the data.",
+            f"column {name!r} is in offset(), and {columns[name].missing} of its values are "
+            "missing: an offset must be complete. Fill it, or take these rows out of the data.",
         )
         for name in sorted(design.offset.columns)
         if columns[name].missing

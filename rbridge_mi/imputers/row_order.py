@@ -55,7 +55,7 @@ def _ranks(column: Any) -> Array:
 
 
 def by_first_row(codes: Array) -> Groups:
-    """Number groups from 0 in the order of their first rows, whatever their numbers were.
+    """Give groups numbers from 0 in the order of their first rows, whatever they had before.
 
     Parameters
     ----------

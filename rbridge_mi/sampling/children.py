@@ -376,6 +376,7 @@ class AnalysisChild(Child):
         designs = [self.design_for(x).blocks for x in points]
         for block in zip(*designs, strict=True):
             bend = np.abs(np.diff(np.stack(block), n=2, axis=0)).max(initial=0.0)
-            if bend > 1e-9 * max(np.abs(x).max(initial=0.0) for x in block):
+            # Where a function has no value, this is not so either.
+            if not bend <= 1e-9 * max(np.abs(x).max(initial=0.0) for x in block):
                 return True
         return False
