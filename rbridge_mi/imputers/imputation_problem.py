@@ -25,6 +25,7 @@ __all__ = [
     "imputation_problem",
     "observed_codes",
     "regressions",
+    "shown_values",
 ]
 
 Array: TypeAlias = NDArray[Any]
@@ -256,11 +257,12 @@ class _Builder:
 
 def _standardised(values: Array) -> tuple[Array, float, float]:
     """Return values standardised by those that are observed, with their mean and SD."""
-    centre = float(np.nanmean(values))
-    spread = float(np.nanstd(values))
-    if not spread > 1e-12 * max(abs(centre), 1e-300):
-        spread = max(abs(centre), 1.0)
-    return (values - centre) / spread, centre, spread
+    size = float(np.nanmax(np.abs(values))) or 1.0  # squares of values / size neither over- nor
+    scaled = values / size  # underflow
+    centre, spread = float(np.nanmean(scaled)), float(np.nanstd(scaled))
+    if not spread > 1e-14:
+        spread = 1.0
+    return (scaled - centre) / spread, centre * size, spread * size
 
 
 def observed_codes(column: Column) -> Array:
@@ -369,7 +371,9 @@ def _analysis(
         start = sum(map(len, effects[part.group]))
         blocks.append(_block(wrap(part.design), values, part.design.names, start, k))
         effects[part.group].append(part.design.names)
-    needed = sorted(frozenset().union(*(x.part.columns for x in blocks)))
+    needed = frozenset().union(*(x.part.columns for x in blocks))
+    means = {name: mean for name, mean in means.items() if name in needed}
+    needed |= {of for of, _ in means.values()}
     return AnalysisModel(
         tuple(blocks),
         names,
@@ -377,7 +381,7 @@ def _analysis(
         _constant(design.fixed.matrix(values), intercept),
         tuple(Grouping(name, codes, int(codes.max()) + 1) for name, codes in groups.items()),
         tuple(tuple(effects[name]) for name in groups),
-        {name: _raw(columns, design, name, values) for name in needed},
+        {name: _raw(columns, design, name, values) for name in sorted(needed)},
         tuple(
             GroupMean(name, of, groups[group], np.bincount(groups[group]))
             for name, (of, group) in means.items()
@@ -407,12 +411,30 @@ def _raw(
     column = columns.get(name)
     if column is None or column.role == "group":
         return np.asarray(values[name], np.float64)
+    return shown_values(column, design, column.values)
+
+
+def shown_values(column: Column, design: ModelDesign, values: Array) -> Array:
+    """Return a column as the design takes it.
+
+    Parameters
+    ----------
+    column : Column
+    design : ModelDesign
+    values : array
+        Numbers, or codes as the column has them; NaN in holes.
+
+    Returns
+    -------
+    array
+        Of the same shape.
+    """
     if column.labels is None:
-        return column.values
+        return values
     shown = np.append(_shown(column, design), np.nan)
-    places = np.searchsorted(observed_codes(column), column.values)
-    raw: Array = shown[np.where(np.isnan(column.values), -1, places)]
-    return raw
+    places = np.searchsorted(observed_codes(column), values)
+    of_values: Array = shown[np.where(np.isnan(values), -1, places)]
+    return of_values
 
 
 def _block(
@@ -426,7 +448,10 @@ def _block(
     matrix = part.matrix({name: values[name] for name in part.columns} or values)
     has_intercept = "(Intercept)" in names
     is_intercept = np.array([x == "(Intercept)" for x in names])
-    centre = np.where(is_intercept | (not has_intercept), 0.0, matrix.mean(axis=0))
-    spread = np.where(is_intercept, 1.0, np.sqrt(((matrix - centre) ** 2).mean(axis=0)))
     size = np.abs(matrix).max(axis=0)
-    return Block(part, start, centre, np.where(spread > 1e-12 * size, spread, 1.0), effects)
+    size[size == 0] = 1.0
+    scaled = matrix / size
+    centre = np.where(is_intercept | (not has_intercept), 0.0, scaled.mean(axis=0))
+    spread = np.where(is_intercept, 1.0, np.sqrt(((scaled - centre) ** 2).mean(axis=0)))
+    spread = np.where(spread > 1e-12, spread, 1.0)
+    return Block(part, start, centre * size, spread * size, effects)

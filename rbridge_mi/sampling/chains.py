@@ -32,6 +32,10 @@ __all__ = ["Chains", "prepared"]
 Array: TypeAlias = NDArray[Any]
 State: TypeAlias = Mapping[str, Any]
 
+# By this, values near an end of their range are moved towards the mean, which is 0: on the way
+# to the sampled scale and back, rounding could else bring them to where sqrt(x) has no value.
+INSIDE = 1.0 - 1e-9
+
 #: Iterations without random effects in the beginning. The first imputed values know nothing of the
 #: response; a group whose effects followed them could not leave that state, where the model is not
 #: linear in them and few of the group's values are observed.
@@ -81,6 +85,8 @@ class Chains:
         elif missing.size:
             draws = self.streams.uniform(len(missing))
             values[:, missing] = observed[(draws * len(observed)).astype(np.int64)]
+        if variable.kind == "continuous":
+            values[:, missing] *= INSIDE
         return values
 
     def _node(self, variable: Variable, models: Sequence[MixedModel]) -> Node:
@@ -374,6 +380,7 @@ class Chains:
             for target in self.targets
         }
 
+    @np.errstate(over="ignore", divide="ignore", invalid="ignore")  # of the largest numbers
     def parameters(self) -> dict[str, Array]:
         """Return all parameters, and the mean and variance of each variable's imputed values.
 
@@ -479,6 +486,15 @@ def ranks(codes: Array) -> Array:
     return rank
 
 
+def _points(node: ContinuousNode) -> Array:
+    """Return evenly spaced values, of which the first and the last were not observed."""
+    least, greatest = float(node.values.min()), float(node.values.max())
+    beyond = 0.5 * (greatest - least)
+    lower = max(least - beyond, node.scale.lower * INSIDE)
+    upper = min(greatest + beyond, node.scale.upper * INSIDE)
+    return np.linspace(lower, upper, 9)
+
+
 def prepared(problem: Problem, seed: int) -> Problem:
     """Find out by a few chains what holds in all: which columns Z spans, and what is linear.
 
@@ -504,8 +520,7 @@ def prepared(problem: Problem, seed: int) -> Problem:
         node = target.node
         if not isinstance(node, ContinuousNode) or isinstance(node, CountNode):
             continue
-        limits = np.nanmin(node.values), np.nanmax(node.values)
-        points = np.linspace(*limits, 7)
+        points = _points(node)
         children = [
             (child, len(batch.at))
             for batch in target.batches

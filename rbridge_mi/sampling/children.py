@@ -94,7 +94,8 @@ class Child(ABC):
 
         Returns
         -------
-        precision, linear : array, shape (C, k)
+        precision : array, shape (C, k)
+        linear : array, shape (C, k)
         """
         precision, linear = np.zeros(step.shape), np.zeros(step.shape)
         slopes = self.shift(self.design_for(step))
@@ -383,6 +384,7 @@ class AnalysisChild(Child):
         designs = [self.design_for(x).blocks for x in points]
         for block in zip(*designs, strict=True):
             bend = np.abs(np.diff(np.stack(block), n=2, axis=0)).max(initial=0.0)
-            if bend > 1e-9 * max(np.abs(x).max(initial=0.0) for x in block):
+            # Where a function has no value, this is not so either.
+            if not bend <= 1e-9 * max(np.abs(x).max(initial=0.0) for x in block):
                 return True
         return False

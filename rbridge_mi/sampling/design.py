@@ -61,8 +61,8 @@ class Design:
         if weights is None:
             if not self.rows.size:
                 return np.broadcast_to(self._gram, (len(self.varying), self.p, self.p))
-            shared: Array = self._gram
-            return shared + np.matmul(self.varying.transpose(0, 2, 1), self.varying)
+            rest = np.matmul(self.varying.transpose(0, 2, 1), self.varying)
+            return np.add(self._gram, rest)
         parts = [(self.shared.T * w) @ self.shared for w in weights]
         weighted = self.varying.transpose(0, 2, 1) * weights.take(self.rows, axis=1)[:, None, :]
         total: Array = np.stack(parts) + np.matmul(weighted, self.varying)
