@@ -23,7 +23,8 @@ def run(report: Report, rounds: int) -> None:
     rscript = shutil.which("Rscript") or "Rscript"
     demo = str(Path(sys.executable).parent / "rbridge-mi")
     report.race(
-        "the vignette, cold: rbridge-mi demo", lambda: process(demo, "demo"),
+        "the vignette, cold: rbridge-mi demo --vignette",
+        lambda: process(demo, "demo", "--vignette"),
         {
             "Rscript with merTools": lambda: process(rscript, str(HERE / "vignette_mertools.R")),
             "Rscript with lme4 and Amelia alone": lambda: process(

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import gc
-import os
 import signal
 import sys
 import threading
 import traceback
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from . import __version__
 from .errors import RBridgeError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = ["main"]
-
-# Columns of `compare_estimates` that the demo shows, and what they are called there.
-_SIDE_BY_SIDE = {
-    "term": "term",
-    "listwise_estimate": "listwise",
-    "listwise_std_error": "listwise_se",
-    "pooled_estimate": "pooled",
-    "pooled_std_error": "pooled_se",
-    "fmi": "fmi",
-}
-_FORMULA = "mathach ~ minority + female + ses + meanses + (1 + ses | schid)"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,13 +51,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rbridge-mi {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo = commands.add_parser(
-        "demo", help="the vignette on the hsb data, from holes to pooled tables"
+        "demo",
+        help="the vignette on the hsb data, from holes to pooled tables; beside it what imputing "
+        "from the analysis model gives",
     )
     demo.add_argument("--out", type=Path, metavar="DIR", help="write the tables there, as CSV")
     demo.add_argument("--m", type=_several, default=5, help="number of imputations (default: 5)")
     demo.add_argument(
         "--seed", type=int, default=1, help="seed of holes and imputations (default: 1)"
     )
+    demo.add_argument("--vignette", action="store_true", help="stop after the vignette")
     demo.set_defaults(run=_demo)
     run = commands.add_parser(
         "run",
@@ -206,75 +191,7 @@ def _terminated_cleanly() -> Iterator[None]:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from . import rdoor
+    from .demo import demo
 
-    # Compiling R functions that run a few times costs more than it gains; lme4's come compiled.
-    os.environ.setdefault("R_ENABLE_JIT", "0")
-    # Room for the cells that lme4 fills: without, R collects garbage some twenty times while it
-    # loads. Not for every process: R's heap would keep the 100 MB.
-    os.environ.setdefault("R_NSIZE", "3M")
-    gc.disable()  # likewise Python's search for cycles: this process lives for seconds
-    # R loads its packages while Python imports, and what pooling needs while R works.
-    rdoor.prepare("lme4", "Amelia")
-    threading.Thread(target=import_module, args=["scipy.special"], daemon=True).start()
-
-    import rbridge_mi as rb
-
-    # What R has to say is part of the printed results; shown once there, not on top of them.
-    warnings.simplefilter("ignore", rb.RBridgeWarning)
-    hsb = rb.load_hsb()
-    holes = rb.ampute(
-        hsb, prop=0.05, columns=["minority", "female", "ses", "size"], seed=arguments.seed
-    )
-    imp = rb.impute(
-        holes,
-        m=arguments.m,
-        seed=arguments.seed,
-        idvars=["schid", "meanses"],
-        noms=["minority", "female"],
-    )
-    model = rb.Lmer(_FORMULA)
-    fit, fits = model.fit(holes), model.fit(imp)
-    pooled = fits.pooled_by_default
-
-    missing = imp.missing().rename_axis("column").reset_index()
-    compared = rb.compare_estimates(fit, fits)
-    side_by_side = compared[list(_SIDE_BY_SIDE)].rename(columns=_SIDE_BY_SIDE)
-    sections: list[tuple[str, str, pd.DataFrame]] = [
-        ("Missing values, made completely at random", "missing", missing),
-        (
-            f"Listwise ({fit.nobs} rows) beside pooled ({fits[0].nobs} rows)",
-            "compare",
-            side_by_side,
-        ),
-        ("Pooled fixed effects (Rubin's rules)", "fixed", pooled.fixed),
-        ("Pooled variance components", "varcorr", pooled.varcorr),
-        ("Model info per imputation", "model_info", fits.model_info()),
-    ]
-    print(f"Model: {_FORMULA}\nData:  hsb, {len(hsb)} pupils in {hsb['schid'].nunique()} schools\n")
-    for title, name, table in sections:
-        _show(title, table)
-        if name == "missing":
-            print(f"Imputation\n----------\n{imp.summary()}\n")
-    print(f"Summary\n-------\n{fits.summary()}")
-    if arguments.out is not None:
-        tables = {name: table for _, name, table in sections}
-        tables |= {"ranef": pooled.ranef, "fixef_by_imputation": fits.fixef(by_imputation=True)}
-        tables |= {"varcorr_by_imputation": fits.varcorr(by_imputation=True)}
-        _write(arguments.out, tables)
-    gc.freeze()
+    demo(arguments.m, arguments.seed, arguments.out, compatible=not arguments.vignette)
     return 0
-
-
-def _show(title: str, table: pd.DataFrame) -> None:
-    import pandas as pd
-
-    with pd.option_context("display.width", 160, "display.max_columns", None):
-        print(f"{title}\n{'-' * len(title)}\n{table.to_string(index=False, na_rep='')}\n")
-
-
-def _write(out: Path, tables: dict[str, pd.DataFrame]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        table.to_csv(out / f"{name}.csv", index=False)
-    print(f"\nWrote {len(tables)} tables to {out}/: {', '.join(f'{x}.csv' for x in tables)}")

@@ -11,7 +11,7 @@ from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..pooling.convergence import LEAST_ITERATIONS, chain_convergence
 
-__all__ = ["chains_of", "convergence_table"]
+__all__ = ["chains_of", "convergence_table", "worst_mixing"]
 
 # Their chains are iterations of an optimizer, which end where it has converged.
 OPTIMIZERS = ("amelia",)
@@ -37,6 +37,20 @@ def convergence_table(trace: pd.DataFrame, method: str, warmup: int | None) -> p
     result = chain_convergence(draws[:, warmup:])
     columns = {"parameter": names, "rhat": result.rhat, "ess_bulk": result.ess_bulk}
     return checked(pd.DataFrame(columns), "convergence_chains")
+
+
+def worst_mixing(trace: pd.DataFrame, method: str) -> str | None:
+    """Say which parameter's chains have mixed worst; None where there are no values to tell by."""
+    if method in OPTIMIZERS or trace["value"].isna().all():
+        return None
+    try:
+        table = convergence_table(trace, method, None)
+    except ArgumentError:  # chains that are too short, or differ in length
+        return None
+    if table["rhat"].isna().all():
+        return None
+    worst = table.loc[table["rhat"].idxmax()]
+    return f"worst R-hat {worst['rhat']:.3f} ({worst['parameter']})"
 
 
 def chains_of(trace: pd.DataFrame) -> tuple[pd.Index, NDArray[np.float64]]:

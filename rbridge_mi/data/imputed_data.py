@@ -13,7 +13,7 @@ import pandas as pd
 from ..base.arguments import check_frame
 from ..base.text import Printed
 from ..errors import ArgumentError, RBridgeError
-from .convergence import convergence_table
+from .convergence import convergence_table, worst_mixing
 from .long_form import split_long, stacked
 from .merging import Kind, merged
 from .provenance import ColumnModel, chain_lengths, empty_trace
@@ -481,9 +481,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         kind = "imputed" if self.kind == "imputation" else "bootstrap"
         lines = [f"{self.method}: {self.m} {kind} data sets, seed {self.seed}"]
         lines += [f"Message: {text}" for text in self.log]
-        if self.chain_lengths:
-            lines += ["", "Chain lengths:"]
-            lines += [f"  Imputation {i}: {n}" for i, n in enumerate(self.chain_lengths, start=1)]
+        lines += self._chains()
         lines += ["", f"Rows: {len(self.original)}", f"Rows after listwise deletion: {complete}"]
         if self.kind == "imputation":
             lines += [f"Rows after imputation: {int((~self[0].isna().any(axis=1)).sum())}"]
@@ -500,6 +498,16 @@ class ImputedData(Sequence[pd.DataFrame]):
             if texts:
                 lines += ["", f"{title}:", *(f"  {x}" for x in texts)]
         return Printed.of(lines)
+
+    def _chains(self) -> list[str]:
+        """Return lines on the chains: how long, and the worst R-hat where they have one."""
+        lengths, mixing = self.chain_lengths, worst_mixing(self.trace, self.method)
+        if mixing is not None and len(set(lengths)) == 1:
+            return ["", f"Chains: {len(lengths)}, of {lengths[0]} iterations; {mixing}"]
+        if not lengths:
+            return []
+        chains = [f"  Imputation {i}: {n}" for i, n in enumerate(lengths, start=1)]
+        return ["", "Chain lengths:", *chains]
 
     def __repr__(self) -> str:
         rows, columns = self.original.shape

@@ -40,9 +40,134 @@ _LINKS = {"gaussian": ("identity",), "binomial": ("probit", "logit")}
 
 
 class CompatibleImputer:
-    """Multiple imputation from the analysis model itself.
+    """Multiple imputation from the analysis model itself, by a Gibbs sampler in numpy.
 
-    (docstring below)
+    An imputation must know what the analysis will ask of it. Imputers that know nothing of the
+    model (Amelia, or chained regressions without its random slopes and products) draw values that
+    weaken what it looks for: slopes and the variance of slopes come out too small, the residual
+    variance too large. Here the values are drawn from one joint distribution, of which the model
+    that will be fitted is a part ("compatible", "substantive-model-compatible"):
+
+        p(response | covariates, random effects; the analysis model) x p(covariates)
+        x p(auxiliary variables | response, covariates)
+
+    The covariates' part is a sequence of regressions, each on the columns before it, with random
+    intercepts for every grouping factor. Each of the m imputations is the last state of a chain of
+    its own; the chains run until they have mixed.
+
+    Parameters
+    ----------
+    model : Lmer or str
+        The model that will be fitted, or its formula. Fixed effects may be anything that R can
+        evaluate (``I(x^2)``, ``log(x)``, ``poly(x, 2)``, ``ns(x, 3)``, products, factors), random
+        effects anything that lme4 takes.
+    m : int, at least 2
+        Number of imputations, and of chains. `impute` chooses it if it isn't given there.
+    family : {"gaussian", "binomial"}, optional
+        Of the response; by default the model's, or "gaussian".
+    link : {"identity", "probit", "logit"}, optional
+        By default the model's; else "identity", or "logit" of a binomial response.
+    auxiliary : str or sequence of str
+        Columns that are in no model of yours, but tell something of what is missing, or of why.
+        They may have holes, which are imputed too. Without these, columns outside of the model
+        keep their holes.
+    types : mapping of str to str, optional
+        By column, its type in place of the one that its dtype and values suggest: "continuous",
+        "binary", "ordered", "categories" or "count".
+    levels : mapping of str to str or None, optional
+        By column, the grouping factor whose groups have one value each; None stands for rows. By
+        default a column is of the level of a group if it is constant in every group, as observed.
+    transforms : mapping of str to {"log", "logit"}, optional
+        By column, the scale on which a continuous column is imputed: its imputed values are then
+        above 0 (or above the lower bound), or between 0 and 1 (or between both bounds).
+    bounds : mapping of str to (float or None, float or None), optional
+        By column, the least and the greatest value that may be imputed.
+    derived : mapping of str to str or tuple, optional
+        Columns that follow from others and are recomputed with each imputed value:
+        ``{"ses_mean": ("mean", "ses", "schid")}`` for group means, or an R expression,
+        ``{"bmi": "weight / height^2"}``.
+    rhat : float, above 1
+        The chains have mixed when R-hat of every parameter is at most this.
+    min_iter, max_iter : int, at least 20
+        Iterations that are made at least and at most.
+
+    Raises
+    ------
+    ArgumentError
+        An argument can't be right.
+
+    Warns
+    -----
+    RBridgeWarning
+        By `impute`: the chains had not mixed after `max_iter` iterations, with the parameters'
+        names; and what should be known of the data, such as groups without an observed value, few
+        groups, skewed columns, and group means that are taken as given.
+
+    See Also
+    --------
+    impute : ``impute(data, model=model)``, which can choose m.
+    imputation_plan : What will be imputed, from what, and what is refused, before anything runs.
+    AmeliaImputer : Faster, for models without groups.
+    ImputedData.convergence : R-hat and effective sample sizes of the chains.
+
+    Notes
+    -----
+    *Columns of several kinds.* Continuous columns are normal (on the scale that `transforms`
+    gives), binary ones follow a probit regression, ordered ones an ordered probit, unordered
+    categories a sequence of probits (is it the first; if not, the second; ...), and counts are the
+    whole part of the exponential of a normal. A column of a higher level has one value per group,
+    and is regressed on columns of its level and above, and on group means of complete ones below.
+    Columns of higher levels come first, of each level those with the fewest holes.
+
+    *How values are drawn.* Exactly, where the models are linear in a continuous column, and for
+    discrete columns by the probability of each category; else by Metropolis steps with widths that
+    adapt themselves. The design of the analysis model is R's own ``model.matrix``. Bases that hang
+    on the data, such as those of ``poly`` and ``ns``, stay as they are in a first completed data
+    set.
+
+    *Priors.* Weak, and of no unit, since everything is standardised inside and put back. In
+    standard deviations: coefficients and intercepts are normal with SD 10; residual variances
+    scaled inverse chi-squared (1 degree of freedom, scale 0.1); each SD of random effects is half-t
+    (2 degrees of freedom, scale 1), each correlation uniform (Huang and Wand 2013). On the scale of
+    probits coefficients of covariates have SD 2.5 (intercepts 5), those of a binary response SD 5
+    (by logit 8, intercepts 10), and the log distances of cutpoints are normal with SD 1.5.
+
+    *Convergence.* R-hat is the larger of the rank-normalised split R-hat of the values and of
+    their distances from the median (Vehtari et al. 2021), over the second half of the iterations,
+    of all parameters and of means and variances of imputed values. It is looked at after 100
+    iterations, and whenever these have become 1.4 times as many.
+
+    *Seeds.* Each chain has a random stream of its own, so that the data sets are the same to the
+    last bit however many processes share the chains.
+
+    References
+    ----------
+    Bartlett, Seaman, White and Carpenter (2015), Multiple imputation of covariates by fully
+    conditional specification: accommodating the substantive model, Statistical Methods in Medical
+    Research 24, 462-487. Enders, Du and Keller (2020), A model-based imputation procedure for
+    multilevel regression models with random coefficients, interaction effects, and nonlinear
+    terms, Psychological Methods 25, 88-112. Huang and Wand (2013), Simple marginally noninformative
+    prior distributions for covariance matrices, Bayesian Analysis 8, 439-452. Luedtke, Robitzsch
+    and West (2020), Regression models involving nonlinear effects with missing data: a sequential
+    modeling approach using Bayesian estimation, Psychological Methods 25, 157-181. Vehtari,
+    Gelman, Simpson, Carpenter and Buerkner (2021), Rank-normalization, folding, and localization:
+    an improved R-hat for assessing convergence of MCMC, Bayesian Analysis 16, 667-718.
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> hsb = rb.load_hsb()
+    >>> few = hsb[hsb["schid"].isin(hsb["schid"].unique()[:40])]
+    >>> holes = rb.ampute(few, prop=0.1, columns=["female", "ses"], seed=1)
+    >>> model = rb.Lmer("mathach ~ female + ses + (1 | schid)")
+    >>> imp = rb.CompatibleImputer(model, m=4).impute(holes, seed=1)
+    >>> imp
+    <ImputedData: compatible, m=4, 1785 rows x 8 columns, seed=1>
+    >>> imp.saw["ses"].predictors, imp.saw["ses"].groups
+    (('female', 'mathach'), ('schid',))
+    >>> bool((imp.convergence()["rhat"] <= 1.05).all())
+    True
+    >>> model.fit(imp).pool().fixed[["term", "estimate", "std_error", "fmi"]].round(2)
     """
 
     def __init__(

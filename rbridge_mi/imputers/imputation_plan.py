@@ -90,12 +90,12 @@ class ImputationPlan:
 
     def _lines(self) -> Iterator[str]:
         used = self.table[self.table["role"] != "unused"].copy()
-        used["missing"] = [f"{x:.1%}" if x else "" for x in used["missing"]]
+        used["missing"] = [_percent(x) if x else "" for x in used["missing"]]
         used["level"] = used["level"].fillna("row")
         shown = used[["column", "role", "level", "type", "missing", "imputed_by"]].fillna("")
         yield from shown.to_string(index=False, justify="left").splitlines()
         unused = [
-            f"{x.column} ({x.missing:.1%} missing)" if x.missing else str(x.column)
+            f"{x.column} ({_percent(x.missing)} missing)" if x.missing else str(x.column)
             for x in self.table.itertuples()
             if x.role == "unused"
         ]
@@ -103,7 +103,7 @@ class ImputationPlan:
             yield from _wrapped("Not used, and left as they are: ", ", ".join(unused) + ".")
         for x in self.table.itertuples():
             if isinstance(x.predictors, str):
-                yield from _wrapped(f"{x.column}: ", f"from {x.predictors}. {x.reason}")
+                yield from _wrapped(f"{x.column}: ", f"from {x.predictors}. {_capital(x.reason)}")
         for text in self.notes:
             yield from _wrapped("Note: ", text)
         for text in self.refused:
@@ -191,9 +191,11 @@ def _row(
         if column.kind == "continuous" and column.transform.name != "identity":
             imputed_by = f"normal of the {column.transform.name}"
         predictors = _predictors(regression, read)
+    reason = column.reason
+    if column.name == read.response:
+        reason = f"it is the response of a {read.family.name} model."
     return (
-        column.name, column.role, column.level, column.kind, missing, imputed_by, predictors,
-        column.reason,
+        column.name, column.role, column.level, column.kind, missing, imputed_by, predictors, reason,
     )  # fmt: skip
 
 
@@ -208,6 +210,14 @@ def _predictors(regression: Regression, read: ModelData) -> str:
     if column.role == "covariate":
         text += f"; and the analysis model of {read.response}"
     return text
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction:.1%}" if fraction >= 0.001 else "<0.1%"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _wrapped(label: str, text: str) -> Sequence[str]:

@@ -192,12 +192,13 @@ def imputation_problem(
     chosen = regressions(columns, groups, response_name)
     covariates = [x for x in chosen if x.column.level is not None or x.column.role == "covariate"]
     auxiliary = [x for x in chosen if x not in covariates]
+    analysis = _analysis(columns, design, values, groups, means, wrap, offset, weights)
     return Problem(
         builder.levels,
         tuple(builder.variable(x) for x in covariates),
-        _response(columns[response_name], design, family),
+        _response(columns[response_name], design, family, analysis),
         tuple(builder.variable(x) for x in auxiliary),
-        _analysis(columns, design, values, groups, means, wrap, offset, weights),
+        analysis,
     )
 
 
@@ -280,17 +281,8 @@ def _sampled(column: Column, values: Array) -> tuple[Array, Scale]:
         return values, CountScale(centre, spread)
     transform = column.transform
     back = None if transform.name == "identity" else transform.backward
-    return _on_scale(transform.forward(values), back, transform.lower, transform.upper)
-
-
-def _on_scale(
-    values: Array,
-    back: Callable[[Array], Array] | None,
-    lower: float = -np.inf,
-    upper: float = np.inf,
-) -> tuple[Array, Scale]:
-    sampled, centre, spread = _standardised(values)
-    limits = (lower - centre) / spread, (upper - centre) / spread
+    sampled, centre, spread = _standardised(transform.forward(values))
+    limits = (transform.lower - centre) / spread, (transform.upper - centre) / spread
     return sampled, Scale(centre, spread, back, *limits)
 
 
@@ -331,17 +323,26 @@ FUNCTIONS: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], Array]
 }
 
 
-def _response(column: Column, design: ModelDesign, family: Family) -> Variable:
+def _response(
+    column: Column, design: ModelDesign, family: Family, analysis: AnalysisModel
+) -> Variable:
     if family.name == "gaussian":
         forward, back = FUNCTIONS.get(design.response_function or "", (np.array, None))
-        sampled, scale = _on_scale(forward(column.values), back)
-        return Variable(column.name, "continuous", None, sampled, scale=scale)
+        values = forward(column.values)
+        rest = values if analysis.offset is None else values - analysis.offset
+        _, centre, spread = _standardised(rest)
+        if analysis.constant is None:
+            centre = 0.0  # nothing in the model could take it up
+        sampled = (values - centre) / spread
+        return Variable(
+            column.name, "continuous", None, sampled, scale=Scale(centre, spread, back)
+        )
     return Variable(
         column.name,
         "logit" if family.link == "logit" else "binary",
         None,
         column.values,
-        codes=2,
+        shown=(0.0, 1.0),
         prior=_RESPONSE[family.link],
     )
 
@@ -373,6 +374,7 @@ def _analysis(
         tuple(blocks),
         names,
         intercept,
+        _constant(design.fixed.matrix(values), intercept),
         tuple(Grouping(name, codes, int(codes.max()) + 1) for name, codes in groups.items()),
         tuple(tuple(effects[name]) for name in groups),
         {name: _raw(columns, design, name, values) for name in needed},
@@ -383,6 +385,18 @@ def _analysis(
         offset,
         weights,
     )
+
+
+def _constant(matrix: Array, intercept: int | None) -> Array | None:
+    """Return the combination of the columns of X that is 1 in every row; None without one."""
+    if intercept is not None:
+        return np.eye(matrix.shape[1])[intercept]
+    spread = np.sqrt((matrix**2).mean(axis=0))
+    spread[spread == 0] = 1.0
+    scaled = matrix / spread
+    solved = np.linalg.lstsq(scaled, np.ones(len(matrix)), rcond=1e-10)[0]
+    is_one = np.abs(scaled @ solved - 1.0).max() < 1e-9
+    return solved / spread if is_one else None
 
 
 def _raw(

@@ -80,6 +80,7 @@ class ModelData:
 
     Parameters
     ----------
+    family : Family
     design : ModelDesign
     values : mapping of str to array, shape (rows,)
         The design's columns in a first completed data set.
@@ -96,6 +97,7 @@ class ModelData:
     notes : tuple of str
     """
 
+    family: Family
     design: ModelDesign
     values: Mapping[str, Array]
     groups: Mapping[str, Array]
@@ -223,6 +225,7 @@ def read_model_data(
         *_refused_offset(design, columns),
     ]
     return ModelData(
+        family=family,
         design=design,
         values=design.values(filled),
         groups=groups,

@@ -78,6 +78,9 @@ def from_model(
     if chosen == PILOT:
         return replace(pilot, notes=(*pilot.notes, text))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RBridgeWarning)  # the pilot's notes, again
+        warnings.simplefilter("ignore", RBridgeWarning)
         final = CompatibleImputer(model, chosen, **arguments).impute(data, seed, n_jobs=n_jobs)
+    for note in final.notes:
+        if note not in pilot.notes:  # which were told of the pilot
+            warnings.warn(f"CompatibleImputer: {note}", RBridgeWarning, stacklevel=3)
     return replace(final, notes=(*final.notes, text))

@@ -19,6 +19,7 @@ __all__ = ["advise"]
 
 _NAME = re.compile(r"`([^`]+)`|([^\W\d][\w.]*|\.[\w.]*)")
 Floats: TypeAlias = npt.NDArray[np.float64]
+_FROM_MODEL = "Impute from the model itself: `rb.impute(data, model=model, m=20)`"
 _SAME = 2e-2  # of a standard deviation: derived columns are often stored rounded
 
 
@@ -36,7 +37,7 @@ def advise(
     - *A derived column not recomputed*: where the data are complete it is a group mean (or the
       deviation from one), a centred or rescaled copy, a square or quadratic, a logarithm, a
       product, a sum or a mean of other columns, up to a constant and a factor; in the imputed rows
-      it isn't.
+      it isn't. A complete group mean that the model of the imputations took as known is left.
     - *Bootstrap samples of rows, or of other groups than the model's* (Davison and Hinkley 1997,
       section 3.8).
     """
@@ -113,10 +114,10 @@ def _blind_slopes(
         yield (
             f"random slopes of {', '.join(slopes)} over {group}, but {', '.join(sorted(blind))} "
             f"imputed without knowing {group}: imputed values follow one slope for all groups, so "
-            "that the variance of the slopes, and their mean, come out too small. Before imputing, "
-            "add the group means of incomplete and slope variables as columns "
-            f"(`data.groupby({group!r})[...].transform('mean')`), or impute with a multilevel "
-            "method (mice's 2l.pan, jomo) and bring the data sets in by `ImputedData.from_frames`."
+            f"that the variance of the slopes, and their mean, come out too small. {_FROM_MODEL}. "
+            "Or, before imputing, add the group means of incomplete and slope variables as columns "
+            f"(`data.groupby({group!r})[...].transform('mean')`), or bring in data sets of a "
+            "multilevel method (mice's 2l.pan, jomo) by `ImputedData.from_frames`."
         )
 
 
@@ -150,9 +151,10 @@ def _row_by_row(data: ImputedData, columns: Sequence[str], groups: Sequence[str]
                 continue
             yield (
                 f"{name} is a {group}-level column, but was imputed row by row: its imputed values "
-                f"differ within a {group}. Where any row of the {group} has the value, fill it in "
-                f"before imputing (`data.groupby({group!r})[{name!r}].transform('first')`); for "
-                f"the others impute one row per {group}, or give each one value: "
+                f"differ within a {group}. {_FROM_MODEL}, which gives each {group} one value. Or, "
+                f"where any row of the {group} has the value, fill it in before imputing "
+                f"(`data.groupby({group!r})[{name!r}].transform('first')`); for the others "
+                f"impute one row per {group}, or give each one value: "
                 f"`imp.assign(**{{{name!r}: lambda d: d.groupby({group!r})[{name!r}]"
                 ".transform('mean')})`."
             )
@@ -172,6 +174,7 @@ class _Recipe:
     group: str | None
     make: Callable[[pd.DataFrame], Floats]
     powers: tuple[str, ...] = ()  # of several columns: each one's code
+    is_mean: bool = False  # a group mean, and nothing else
 
 
 def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -> Iterator[str]:
@@ -188,6 +191,8 @@ def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -
         values = recipe.make(original)
         for name, target in targets.items():
             if name in recipe.sources or name in told or not spreads[name] > 0:
+                continue
+            if recipe.is_mean and _is_given(data, name, recipe.sources[0]):
                 continue
             if len(recipe.sources) == 1 and not _may_come_from(name, recipe, original):
                 continue
@@ -207,6 +212,16 @@ def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -
                 f"it: `imp.assign(**{{{name!r}: lambda d: {code}}})`; if it was known apart "
                 "from these data, leave it as it is."
             )
+
+
+def _is_given(data: ImputedData, name: str, source: str) -> bool:
+    """Tell whether the data were imputed from a model that takes a complete group mean as known.
+
+    Such imputations go with the mean as it is, and their notes say so.
+    """
+    is_complete = not data.original[name].isna().any()
+    seen = data.saw[source].predictors if source in data.saw else ()
+    return is_complete and "formula" in data.settings and name in seen
 
 
 def _line(values: Floats, target: Floats, spread: float, units: int) -> Floats | None:
@@ -274,7 +289,8 @@ def _recipes(
         column = _column(x)
         for g in groups:
             mean = f"d.groupby({g!r})[{x!r}].transform('mean')"
-            yield _Recipe(f"the {g} mean of {x}", mean, (x,), g, partial(_group_mean, x=x, g=g))
+            make = partial(_group_mean, x=x, g=g)
+            yield _Recipe(f"the {g} mean of {x}", mean, (x,), g, make, is_mean=True)
             yield _Recipe(
                 f"{x} minus its {g} mean",
                 f"{column} - {mean}",

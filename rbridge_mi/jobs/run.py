@@ -31,6 +31,7 @@ from ..fits.mermod import MerMod
 from ..imputers.arguments import columns_named
 from ..imputers.choose import impute
 from ..imputers.engines import engine_named
+from ..imputers.imputation_plan import imputation_plan
 from ..models.fitting import check_model, start_workers
 from ..models.lmer import Lmer
 from ..pooled.mermod_list import MerModList
@@ -252,7 +253,7 @@ def _run(
                 isolated = job.model.isolate or job.model.timeout is not None
                 if n_jobs is not None and not isolated:  # isolated fits start their workers
                     start_workers(n_jobs)
-                imp = _impute(checked, tell)
+                imp = _impute(checked, n_jobs, tell)
         tell(f"fitting: {'1 model' if imp is None else f'{imp.m} models'}, {job.model.formula}")
         with clock.stage("fit"):
             fitted = _fit(checked, imp, n_jobs)
@@ -307,7 +308,8 @@ def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) 
     """Check the columns that are named, the formula (by R), and what the engine can't take."""
     frame = data.frame
     _check_names(job, frame, mistakes)
-    if job.imputation.engine != "none":
+    engine = job.imputation.engine
+    if engine != "none" and not engine_named(engine).needs_model:
         _check_engine(job, frame, data.broken, mistakes)
     try:
         check_model(Lmer(job.model.formula), frame)
@@ -326,6 +328,8 @@ def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) 
             raise
         # Without R the formula can't be checked; the other mistakes are listed all the same.
         return
+    if not mistakes and engine != "none" and engine_named(engine).needs_model:
+        _check_plan(job, model, frame, mistakes)
     dfcom = job.pooling.dfcom
     if isinstance(dfcom, str) and dfcom in _DFCOM_NEEDS:
         try:
@@ -378,6 +382,17 @@ def _check_engine(
             mistakes.add("imputation", str(error))
 
 
+def _check_plan(job: Job, model: Lmer, frame: pd.DataFrame, mistakes: Mistakes) -> None:
+    """Check what an engine that imputes from the model says of the data."""
+    try:
+        plan = imputation_plan(frame, model, **job.imputation.arguments)
+    except (ArgumentError, FormulaError) as error:
+        mistakes.add("imputation", str(error))
+        return
+    for text in plan.refused:
+        mistakes.add("imputation", text)
+
+
 def _stack() -> Diagnosis:
     """Return what the numbers will come from, without which they could not be repeated."""
     stack = diagnose()
@@ -406,18 +421,22 @@ def _collect_warnings(conditions: list[str], tell: Say) -> Iterator[None]:
         yield
 
 
-def _impute(checked: Checked, tell: Say) -> ImputedData:
+def _impute(checked: Checked, n_jobs: int | None, tell: Say) -> ImputedData:
     spec = checked.job.imputation
-    tell(f"imputing: {spec.engine}, m = {spec.m}, seed {spec.seed}")
+    m = "chosen by a pilot" if spec.m is None else f"= {spec.m}"
+    tell(f"imputing: {spec.engine}, m {m}, seed {spec.seed}")
     frame = checked.data.frame.copy()
     frame.index = pd.RangeIndex(1, len(frame) + 1)  # rows are numbered as R numbers them
+    engine: Any = spec.engine
+    from_model = engine_named(engine).needs_model
     try:
-        engine: Any = spec.engine
         return impute(
             frame,
+            checked.model if from_model else None,
             spec.m,
             engine,
             spec.seed,
+            n_jobs if from_model else None,
             isolate=spec.isolate,
             timeout=spec.timeout,
             **spec.arguments,

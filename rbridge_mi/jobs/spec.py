@@ -2,7 +2,8 @@
 
 ========== ==============================================================================
 [data]     path, format, columns (name = type), missing, delimiter, decimal, encoding
-[imputation] engine, m, seed, isolate, timeout, and the engine's arguments under R's names
+[imputation] engine, m, seed, isolate, timeout, and the engine's arguments under R's names;
+           engine = "compatible" imputes from [model]
 [model]    formula, reml, control, start, weights, offset, subset, na_action, contrasts,
            isolate, timeout
 [pooling]  dfcom, conf_level
@@ -29,6 +30,7 @@ from ..base.checks import (
     Check,
     Wrong,
     any_of,
+    any_text,
     boolean,
     list_of,
     number,
@@ -38,8 +40,8 @@ from ..base.checks import (
 )
 from ..imputers.arguments import Argument
 from ..imputers.engines import ENGINES, engine_named
-from .tables import JOB_TABLES, TABLES_OF_LIST, TABLES_OF_ONE
-from .values import Mistakes, Table, encoding, matrix, shown, text_list
+from .tables import JOB_TABLES, TABLES_OF_CHAINS, TABLES_OF_LIST, TABLES_OF_ONE
+from .values import Mistakes, Table, by_column, encoding, matrix, shown, text_list
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -97,10 +99,13 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class ImputationSpec:
-    """The engine, its arguments under R's names, and whether it runs in a separate process."""
+    """The engine, its arguments under R's names, and whether it runs in a separate process.
+
+    Without m an engine that imputes from the model chooses it.
+    """
 
     engine: str
-    m: int = 5
+    m: int | None = 5
     seed: int = 0
     arguments: Mapping[str, Any] = field(default_factory=dict)
     isolate: bool = False
@@ -201,7 +206,8 @@ def parse_data(given: Mapping[str, Any]) -> DataSpec | None:
 
 _STARTS = {
     "data": 'begin with [data] and path = "file.csv"',
-    "imputation": '[imputation] with engine = "amelia" (or "bootstrap", "auto", "none")',
+    "imputation": '[imputation] with engine = "compatible" (or "amelia", "bootstrap", "auto", '
+    '"none")',
     "model": '[model] with formula = "y ~ x + (1 | group)"',
 }
 
@@ -348,8 +354,38 @@ def _argument_check(argument: Argument) -> Check:
         "start": lambda: any_of(_MATRIX, whole(least, most)),
         "truth": lambda: boolean,
         "choice": lambda: one_of(*argument.choices),
+        "by column": lambda: by_column(_EACH[argument.each](argument)),
     }
     return checks[argument.kind]()
+
+
+def _bounds(value: Any) -> tuple[float, float]:
+    """Check a least and a greatest value; -inf and inf stand for none."""
+    check = list_of(number("a number", lambda x: x == x), "two numbers", 2, 2, unique=False)
+    least, greatest = check(value)
+    return least, greatest
+
+
+def _level(value: Any) -> str | None:
+    """Check the name of a grouping factor; an empty text stands for rows."""
+    return any_text(value) or None
+
+
+def _derivation(value: Any) -> str | tuple[str, ...]:
+    """Check an R expression, or ["mean", column, group]."""
+    if isinstance(value, str):
+        return str(text(value))
+    if not isinstance(value, list) or len(value) != 3 or value[0] != "mean":
+        raise Wrong('must be ["mean", column, group] or an R expression of columns, not {}', value)
+    return ("mean", *map(text, value[1:]))
+
+
+_EACH: dict[str, Callable[[Argument], Check]] = {
+    "choice": lambda argument: one_of(*argument.choices),
+    "level": lambda _: _level,
+    "bounds": lambda _: _bounds,
+    "derivation": lambda _: _derivation,
+}
 
 
 def _number_within(argument: Argument) -> Check:
@@ -371,7 +407,8 @@ def engine_arguments(engine: str) -> dict[str, Argument]:
     "auto" takes those of the engine that is tried first, and those of the last one, on which it
     may fall back.
     """
-    engines = (engine_named("auto"), ENGINES[-1]) if engine == "auto" else (engine_named(engine),)
+    last = next(x for x in reversed(ENGINES) if not x.needs_model)
+    engines = (engine_named("auto"), last) if engine == "auto" else (engine_named(engine),)
     return {x.name: x for y in engines for x in y.arguments if not x.hidden}
 
 
@@ -402,7 +439,14 @@ def _imputation(table: Table | None) -> ImputationSpec:
                 )
         table.done()
         return ImputationSpec(engine)
-    m = table.take("m", whole(2), 5)
+    from_model = engine_named(engine).needs_model
+    needs_m = from_model and table.given.get("family", "gaussian") != "gaussian"
+    m = table.take(
+        "m",
+        whole(2),
+        None if from_model else 5,
+        required="a whole number: only a linear model is fitted to choose it" if needs_m else "",
+    )
     seed = table.take(
         "seed",
         SEED,
@@ -417,8 +461,13 @@ def _imputation(table: Table | None) -> ImputationSpec:
         for name, why in _refused_arguments(engine).items():
             table.refuse(name, why)
     else:
+        does = "runs no R" if from_model else "only draws rows"
         for name in ("isolate", "timeout"):
-            table.refuse(name, f'has no meaning with engine = "{engine}", which only draws rows')
+            table.refuse(name, f'has no meaning with engine = "{engine}", which {does}')
+        for name, why in _DATA_ARGUMENTS.items():
+            table.refuse(name, why)
+        if from_model:
+            table.refuse("model", "is what [model] has: the data are imputed from it")
     arguments = {}
     for name, check in checks.items():
         value = table.take(name, check)
@@ -584,6 +633,9 @@ def _output(table: Table, engine: str) -> OutputSpec:
     tables = TABLES_OF_ONE if engine == "none" else TABLES_OF_LIST
     if not engine:  # which tables there are depends on it
         tables = tuple(table.name for table in JOB_TABLES)
+    elif engine != "none" and engine_named(engine).needs_model:
+        tables += TABLES_OF_CHAINS
+    by_default = [x.name for x in JOB_TABLES if x.default and x.name in tables]
     imputed = table.take("imputed", boolean, False)
     if engine == "none" and imputed:
         table.mistakes.add(
@@ -599,7 +651,7 @@ def _output(table: Table, engine: str) -> OutputSpec:
     spec = OutputSpec(
         table.take("folder", text),
         tuple(formats),
-        tuple(table.take("tables", list_of(one_of(*tables), "tables", 0), list(tables))),
+        tuple(table.take("tables", list_of(one_of(*tables), "tables", 0), by_default)),
         imputed,
     )
     table.done()

@@ -18,6 +18,7 @@ from ..pooled.pooled_mermod import PooledMerMod
 
 __all__ = [
     "JOB_TABLES",
+    "TABLES_OF_CHAINS",
     "TABLES_OF_LIST",
     "TABLES_OF_ONE",
     "FitResults",
@@ -52,12 +53,15 @@ Results = ListResults | FitResults
 class JobTable:
     """A table by its name in job files, and how it is computed from either kind of results.
 
-    A table that has a meaning for one kind only has no maker for the other.
+    A table that has a meaning for one kind only has no maker for the other; `of_chains` is a maker
+    for imputations by Markov chains alone. A job that names no tables gets those of `default`.
     """
 
     name: str
     of_list: Callable[[ListResults], pd.DataFrame] | None = None
     of_one: Callable[[FitResults], pd.DataFrame] | None = None
+    of_chains: Callable[[ListResults], pd.DataFrame] | None = None
+    default: bool = True
 
 
 def _with_terms(matrix: pd.DataFrame) -> pd.DataFrame:
@@ -99,9 +103,12 @@ JOB_TABLES = (
     JobTable("ranef_by_imputation", lambda r: r.fits.ranef(by_imputation=True)),
     JobTable("missing", _missing, _missing),
     JobTable("patterns", _patterns),
+    JobTable("convergence_chains", of_chains=lambda r: r.imputed.convergence()),
+    JobTable("trace", of_chains=lambda r: r.imputed.trace, default=False),  # may be large
 )
 
 TABLES_OF_LIST = tuple(x.name for x in JOB_TABLES if x.of_list is not None)
+TABLES_OF_CHAINS = tuple(x.name for x in JOB_TABLES if x.of_chains is not None)
 TABLES_OF_ONE = tuple(x.name for x in JOB_TABLES if x.of_one is not None)
 
 
@@ -112,8 +119,9 @@ def make_tables(results: Results, names: tuple[str, ...]) -> dict[str, pd.DataFr
     for name in names:
         table = by_name[name]
         if isinstance(results, ListResults):
-            assert table.of_list is not None, name
-            tables[name] = table.of_list(results)
+            make = table.of_list or table.of_chains
+            assert make is not None, name
+            tables[name] = make(results)
         else:
             assert table.of_one is not None, name
             tables[name] = table.of_one(results)

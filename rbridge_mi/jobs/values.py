@@ -11,7 +11,16 @@ from typing import Any
 from ..base.checks import Check, Wrong, any_text, is_number, list_of, nearest, text
 from ..errors import RBridgeError
 
-__all__ = ["JobError", "Mistakes", "Table", "encoding", "matrix", "shown", "text_list"]
+__all__ = [
+    "JobError",
+    "Mistakes",
+    "Table",
+    "by_column",
+    "encoding",
+    "matrix",
+    "shown",
+    "text_list",
+]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN = 60
@@ -176,6 +185,24 @@ def matrix(widths: Iterable[int] = (), name_at: int | None = None) -> Check:
         return [list(row) for row in value]
 
     return check
+
+
+def by_column(check: Check) -> Check:
+    """Make the check of a table that has, by names of columns, values that each pass."""
+
+    def check_all(value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping) or not value:
+            raise Wrong("must be a table of columns, such as {x = ...}, not {}", value)
+        checked = {}
+        for name, item in value.items():
+            try:
+                checked[name] = check(item)
+            except Wrong as wrong:
+                told = f"has {{}}, whose value {wrong.text}"
+                raise Wrong(told, name, *wrong.values) from None
+        return checked
+
+    return check_all
 
 
 def encoding(value: Any) -> str:

@@ -210,9 +210,11 @@ class Chains:
             free_variance=response.kind in ("continuous", "count"),
             within=problem.within.get(response.name, [()] * len(effects)),
         )
-        model.offset = spec.offset
+        if spec.offset is not None:
+            model.offset = spec.offset / response.scale.spread
         if spec.weights is not None:
-            model.weights = np.repeat(spec.weights[None], self.chains, axis=0)
+            weights = spec.weights / spec.weights.mean()
+            model.weights = np.repeat(weights[None], self.chains, axis=0)
         return Analysis(model, spec.blocks, columns, spec.means), self._node(response, [model])
 
     def _column(self, name: str) -> Array:
@@ -239,7 +241,7 @@ class Chains:
             for batch in target.batches:
                 for child in batch.children:
                     if isinstance(child, RegressionChild):
-                        child.take(target.node.current()[:, batch.at])
+                        child.take(child.design_for(target.node.current()[:, batch.at]))
         self.analysis.fill()
         for node in self.nodes.values():
             for model in node.models:
@@ -424,8 +426,7 @@ def imputed_parameters(node: Node) -> dict[str, Array]:
 def analysis_parameters(problem: Problem, model: MixedModel) -> dict[str, Array]:
     """Return coefficients, standard deviations and correlations in the units of the data."""
     spec, response = problem.analysis, problem.response
-    unit = response.scale.spread if response.kind == "continuous" else 1.0
-    base = response.scale.centre if response.kind == "continuous" else 0.0
+    unit = response.scale.spread  # 1 of a binary response
     centre, spread = np.zeros(len(spec.names)), np.ones(len(spec.names))
     for block in spec.blocks:
         if block.effects is None:
@@ -433,7 +434,9 @@ def analysis_parameters(problem: Problem, model: MixedModel) -> dict[str, Array]
             spread[block.start : block.stop] = block.spread
     b = model.b / spread * unit
     if spec.intercept is not None:
-        b[:, spec.intercept] += base - (b * centre).sum(axis=1)
+        b[:, spec.intercept] -= (b * centre).sum(axis=1)
+    if spec.constant is not None:
+        b += response.scale.centre * spec.constant
     values = {name: b[:, j] for j, name in enumerate(spec.names)}
     for k, effects in enumerate(model.effects):
         q = effects.design.p
@@ -457,7 +460,8 @@ def analysis_parameters(problem: Problem, model: MixedModel) -> dict[str, Array]
                     correlation = psi[:, i, j] / (sd[:, i] * sd[:, j])
                     values[f"cor({effects.name}: {names[j]}, {names[i]})"] = correlation
     if model.free_variance:
-        values["sigma"] = np.sqrt(model.s2) * unit
+        mean_weight = 1.0 if spec.weights is None else spec.weights.mean()
+        values["sigma"] = np.sqrt(model.s2 * mean_weight) * unit
     return values
 
 

@@ -140,6 +140,12 @@ class Streams:
             Independent draws.
         """
         parameters = np.asarray(shape, np.float64)
+        if parameters.ndim < 2 and parameters.size and (parameters == parameters.flat[0]).all():
+            # One parameter: numpy is several times as fast as with an array of them.
+            draws = np.empty((len(self), *parameters.shape))
+            for stream, row in zip(self, _rows(draws), strict=True):
+                stream.standard_gamma(parameters.flat[0], out=row)
+            return draws
         if parameters.ndim < 2:
             parameters = np.broadcast_to(parameters, (len(self), *parameters.shape))
         parameters = np.ascontiguousarray(parameters)

@@ -89,8 +89,6 @@ class MixedModel:
             eta += effects.times(effects.u)
         return eta
 
-    SWEEPS = 4
-
     def step(self, streams: Streams, *, fixed_only: bool = False) -> None:
         """Draw random effects, their covariances, coefficients and residual variance, in turn.
 
@@ -113,7 +111,7 @@ class MixedModel:
             gram = effects.gram(w)
             moved = np.zeros_like(effects.u)
             h = spanned(self.design, effects, columns) if columns else []
-            for _ in range(self.SWEEPS):
+            for _ in range(2 if effects.design.p == 1 else 4):
                 effects.draw(sums, gram, self.s2, streams)
                 effects.rescale(sums, gram, self.s2, streams)
                 if columns:

@@ -214,6 +214,7 @@ def test_slopes_that_amelia_does_not_know(gaps: pd.DataFrame) -> None:
     assert "too small" in text
     assert "transform('mean')" in text
     assert "2l.pan" in text
+    assert text.index("`rb.impute(data, model=model, m=20)`") < text.index("2l.pan")
     # No slopes; groups that it knows; the remedy taken; complete data: nothing to say.
     quiet = [
         ("y ~ x1 + (1 | g)", amelia(gaps, idvars="g")),
@@ -236,6 +237,7 @@ def test_group_level_columns_imputed_row_by_row(gaps: pd.DataFrame) -> None:
     _, said = diagnosed(fitted(formula, imp))
     text = next(x for x in said if "size is a g-level column" in x)
     assert "imp.assign" in text
+    assert "`rb.impute(data, model=model, m=20)`, which gives each g one value" in text
     # The remedy, as the text spells it, silences it.
     filled = imp.assign(size=lambda d: d.groupby("g")["size"].transform("mean"))
     _, said = diagnosed(fitted(formula, filled))
@@ -243,6 +245,45 @@ def test_group_level_columns_imputed_row_by_row(gaps: pd.DataFrame) -> None:
     # A column that isn't in the model doesn't matter to it.
     _, said = diagnosed(fitted("y ~ x1 + (1 | g)", imp))
     assert not any("g-level" in x for x in said)
+
+
+def from_model(frame: pd.DataFrame, formula: str, **arguments: Any) -> rb.ImputedData:
+    """A few iterations: what the advice looks at is there after the first."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rb.RBridgeWarning)
+        arguments |= {"min_iter": 20, "max_iter": 20}
+        return rb.impute(frame, rb.Lmer(formula), 4, seed=1, **arguments)
+
+
+def test_imputations_from_the_model_have_neither_fault(gaps: pd.DataFrame) -> None:
+    """The remedy that the two texts name first silences them."""
+    rng = np.random.default_rng(6)
+    size = dict(zip(gaps["g"].unique(), rng.normal(size=30), strict=True))
+    frame = gaps.assign(size=gaps["g"].map(size))
+    frame["size"] = frame["size"].mask(frame["g"].isin(["g03", "g11"]))
+    formula = "y ~ x1 + size + (1 + x1 | g)"
+    _, said = diagnosed(fitted(formula, amelia(frame, idvars="g")))
+    assert sum("`rb.impute(data, model=model, m=20)`" in x for x in said) == 2
+    _, said = diagnosed(fitted(formula, from_model(frame, formula)))
+    assert not [x for x in said if not x.startswith("too few")]
+
+
+@pytest.mark.parametrize("is_derived", [True, False], ids=["recomputed", "as given"])
+def test_group_means_in_imputations_from_the_model(is_derived: bool) -> None:
+    """Recomputed ones fit, and of those that are taken as given the notes tell already."""
+    frame = complete(groups=30, size=10)[["y", "x1", "x2", "g"]]
+    frame["mean"] = frame.groupby("g")["x1"].transform("mean")
+    rng = np.random.default_rng(5)
+    gone = (rng.uniform(size=len(frame)) < 0.3) & (frame["g"] < "g20")
+    frame["x1"] = frame["x1"].mask(gone)
+    formula = "y ~ x1 + mean + (1 + x1 | g)"
+    arguments = {"derived": {"mean": ("mean", "x1", "g")}} if is_derived else {}
+    imp = from_model(frame, formula, **arguments)
+    assert any("mean is the mean of x1 in g" in x for x in imp.notes) == (not is_derived)
+    _, said = diagnosed(fitted(formula, imp))
+    assert not any("looks like" in x for x in said)
+    _, said = diagnosed(fitted(formula, amelia(frame, idvars="g")))
+    assert any("mean looks like the g mean of x1" in x for x in said)
 
 
 RECIPES: dict[str, tuple[str, Any]] = {

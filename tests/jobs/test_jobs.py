@@ -28,7 +28,7 @@ from rbridge_mi.jobs import JobError, check_job, parse_job, run_job
 from rbridge_mi.jobs import outputs as job_outputs
 from rbridge_mi.jobs.data import read_data
 from rbridge_mi.jobs.spec import ColumnSpec, DataSpec, parse_toml
-from rbridge_mi.jobs.tables import JOB_TABLES, TABLES_OF_LIST, TABLES_OF_ONE
+from rbridge_mi.jobs.tables import JOB_TABLES, TABLES_OF_CHAINS, TABLES_OF_LIST, TABLES_OF_ONE
 from rbridge_mi.jobs.values import Mistakes
 from rbridge_mi.processes import isolation
 
@@ -189,7 +189,8 @@ def test_sections_that_are_no_tables_and_a_wrong_engine() -> None:
     )
     assert set(found) >= {"data", "model", "output", "imputation.engine", "imputation.m",
                           "imputation.q"}  # fmt: skip
-    assert 'one of "amelia", "bootstrap", "auto", "none", not "mice"' in found["imputation.engine"]
+    names = '"amelia", "compatible", "bootstrap", "auto", "none"'
+    assert f'one of {names}, not "mice"' in found["imputation.engine"]
 
 
 def test_what_is_no_toml_is_told_with_its_line(place: Path) -> None:
@@ -704,7 +705,8 @@ def test_every_table_of_the_registry_is_written(place: Path) -> None:
         record = json.loads((done.folder / "run.json").read_text())
         assert record["job"]["output"]["tables"] == list(names)
         assert {f"{x}.csv" for x in names} == {x for x in done.files if x.endswith(".csv")}
-    assert {*TABLES_OF_LIST, *TABLES_OF_ONE} == {x.name for x in JOB_TABLES}
+    every = {*TABLES_OF_LIST, *TABLES_OF_ONE, *TABLES_OF_CHAINS}
+    assert every == {x.name for x in JOB_TABLES}
     assert len({x.name for x in JOB_TABLES}) == len(JOB_TABLES)
 
 
@@ -779,6 +781,133 @@ def test_other_engines(place: Path, keys: dict[str, Any], tables: str) -> None:
         assert record["imputation"]["kind"] == (
             "bootstrap" if keys["engine"] == "bootstrap" else "imputation"
         )
+
+
+COMPATIBLE: dict[str, Any] = {"engine": "compatible", "idvars": None, "max_iter": 60}
+
+
+def test_a_job_may_impute_from_its_model(place: Path) -> None:
+    """The data sets of a call, the convergence table and, where it is named, the trace."""
+    keys = {
+        **COMPATIBLE,
+        "rhat": 5.0,
+        "min_iter": 60,
+        "transforms": {"x": "identity"},
+        "types": {"z": "continuous"},
+        "levels": {"x": ""},
+        "bounds": {"z": [0, float("inf")]},
+    }
+    text = toml(changed(imputation=keys, output={"imputed": True})).replace("Infinity", "inf")
+    done = run_job(write(place, text))
+    frame = data_frame()
+    frame.index = pd.RangeIndex(1, len(frame) + 1)
+    model = rb.Lmer(JOB["model"]["formula"])
+    with pytest.warns(rb.RBridgeWarning):
+        imp = rb.impute(
+            frame,
+            model,
+            2,
+            seed=1,
+            rhat=5.0,
+            min_iter=60,
+            max_iter=60,
+            transforms={"x": "identity"},
+            types={"z": "continuous"},
+            levels={"x": None},
+            bounds={"z": (0, None)},
+        )
+    long = pd.read_csv(done.folder / "imputed.csv", dtype=str)
+    assert doubles(long["x"]).tolist() == imp.to_long()["x"].tolist()
+    assert doubles(long["z"]).min() >= 0
+    table = pd.read_csv(done.folder / "convergence_chains.csv", dtype=str)
+    assert table["parameter"].tolist() == imp.convergence()["parameter"].tolist()
+    assert doubles(table["rhat"]).tolist() == imp.convergence()["rhat"].tolist()
+    assert "trace.csv" not in done.files
+    summary = (done.folder / "summary.txt").read_text()
+    assert "compatible: 2 imputed data sets, seed 1" in summary
+    assert "Chains: 2, of 60 iterations; worst R-hat" in summary
+    record = json.loads((done.folder / "run.json").read_text())
+    assert record["imputation"]["chain_lengths"] == [60, 60]
+    job = write(place, changed(imputation=COMPATIBLE, output={"tables": ["trace"]}))
+    done = run_job(job)
+    trace = pd.read_csv(done.folder / "trace.csv")
+    assert list(trace.columns) == ["imputation", "iteration", "parameter", "value"]
+    assert trace["iteration"].max() == 60
+
+
+def test_without_m_the_model_chooses_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = changed(imputation={**COMPATIBLE, "m": None}, output={"tables": ["fixed"]})
+    assert main(["run", str(write(place, job))]) == 0
+    said = capsys.readouterr().err
+    assert "imputing: compatible, m chosen by a pilot, seed 1" in said
+    assert "was chosen after a pilot of 20" in said
+    record = json.loads((place / "out" / "run.json").read_text())
+    assert record["imputation"]["m"] >= 20
+    assert len(record["fits"]) == record["imputation"]["m"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "where", "said"),
+    [
+        ({"idvars": ["g"]}, "idvars", "no key that is known here"),
+        ({"isolate": True}, "isolate", "runs no R"),
+        ({"model": "y ~ x"}, "model", "is what [model] has"),
+        ({"rhat": 1}, "rhat", "must be a number above 1"),
+        ({"max_iter": 5}, "max_iter", "a whole number of at least 20"),
+        ({"types": "count"}, "types", "must be a table of columns"),
+        ({"types": {"z": "poisson"}}, "types", 'has "z", whose value must be one of'),
+        ({"bounds": {"z": [0]}}, "bounds", "must be a list of two numbers"),
+        ({"levels": {"z": 1}}, "levels", "must be a text"),
+        ({"derived": {"z": ["sum", "x", "g"]}}, "derived", 'must be ["mean", column, group]'),
+        ({"transforms": {"q": "log"}}, "transforms", 'names "q", which is no column'),
+        ({"auxiliary": ["q"]}, "auxiliary", 'names "q", which is no column'),
+        ({"family": "binomial", "m": None}, "m", "is missing: a whole number"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_mistakes_in_the_arguments_of_the_compatible_engine(
+    place: Path, keys: dict[str, Any], where: str, said: str
+) -> None:
+    job = write(place, changed(imputation={**COMPATIBLE, **keys}))
+    found = mistakes_of(job)
+    assert said in found[f"imputation.{where}"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"levels": {"x": "g"}}, "column 'x' is to have one value in each group of 'g'"),
+        ({"levels": {"x": "school"}}, "levels gives 'x' 'school'"),
+        ({"derived": {"z": "system('false')"}}, "system"),
+        ({"derived": {"z": ["mean", "w", "g"]}}, "no column 'w'"),
+    ],
+    ids=["refused", "no factor", "code", "no column"],
+)
+def test_what_the_plan_refuses_is_told_before_any_work(
+    place: Path, keys: dict[str, Any], said: str
+) -> None:
+    found = mistakes_of(write(place, changed(imputation={**COMPATIBLE, **keys})))
+    assert said in found["imputation"]
+
+
+def test_a_job_may_derive_columns(place: Path) -> None:
+    """As R expressions and group means; their values are those of the completed columns."""
+    frame = data_frame()
+    mean = frame.groupby("g")["x"].transform("mean")
+    frame.assign(square=frame["x"] ** 2, mean=mean).to_csv(place / "d.csv", index=False)
+    columns = {**JOB["data"]["columns"], "square": "float", "mean": "float"}
+    derived = {"square": "x^2", "mean": ["mean", "x", "g"]}
+    job = changed(
+        data={"columns": columns},
+        imputation={**COMPATIBLE, "derived": derived},
+        model={"formula": "y ~ x + square + mean + (1 | g)"},
+        output={"imputed": True},
+    )
+    done = run_job(write(place, job))
+    long = pd.read_csv(done.folder / "imputed.csv")
+    np.testing.assert_allclose(long["square"], long["x"] ** 2)
+    means = long.groupby([long.columns[0], "g"])["x"].transform("mean")
+    np.testing.assert_allclose(long["mean"], means)
 
 
 def test_a_job_may_ask_for_processes_that_may_be_lost(place: Path) -> None:

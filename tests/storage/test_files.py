@@ -101,6 +101,51 @@ def test_bootstrap_samples(cluster: str | None, hsb: pd.DataFrame, tmp_path: Pat
     assert again.kind == "bootstrap"
 
 
+def test_imputations_from_a_model(tmp_path: Path) -> None:
+    """Settings with their nested tables, the trace, what the models saw, notes: all come back."""
+    random = np.random.default_rng(4)
+    group = np.repeat(np.arange(20), 5)
+    x, z = random.normal(size=100), random.normal(size=20)[group]
+    frame = pd.DataFrame(
+        {
+            "g": [f"g{i:02}" for i in group],
+            "x": np.where(random.random(100) < 0.2, np.nan, np.exp(x)),
+            "z": np.where(group < 2, np.nan, z),
+            "k": random.poisson(2, 100),
+            "y": x + z + random.normal(size=100),
+        }
+    )
+    frame["mean"] = frame.groupby("g")["x"].transform("mean")
+    options: dict[str, Any] = {
+        "auxiliary": ["k"],
+        "types": {"k": "continuous"},
+        "levels": {"z": "g", "k": None},
+        "transforms": {"x": "log"},
+        "bounds": {"x": (0, None), "z": (-9.5, 9.5)},
+        "derived": {"mean": ("mean", "x", "g")},
+    }
+    with pytest.warns(rb.RBridgeWarning, match="R-hat"):
+        imp = rb.CompatibleImputer(
+            "y ~ x + mean + z + (1 | g)", m=3, min_iter=20, max_iter=20, **options
+        ).impute(frame, seed=1)
+    again = rb.load(rb.save(imp, tmp_path / "imp.zip"))
+    assert isinstance(again, rb.ImputedData)
+    assert again == imp
+    for i in range(3):
+        identical(again[i], imp[i])
+    settings_of = dict(again.settings)
+    assert settings_of == dict(imp.settings)
+    assert {name: settings_of[name] for name in options} == options
+    assert type(settings_of["derived"]["mean"]) is tuple
+    identical(again.trace, imp.trace)
+    identical(again.convergence(warmup=0), imp.convergence(warmup=0))
+    assert dict(again.saw) == dict(imp.saw)
+    assert (again.saw["z"].level, again.saw["x"].groups) == ("g", ("g",))
+    assert any("R-hat" in text for text in again.notes)
+    assert again.notes == imp.notes
+    assert str(again.summary()) == str(imp.summary())
+
+
 def test_frames_and_failures(imp: rb.ImputedData, tmp_path: Path) -> None:
     part = rb.ImputedData.from_frames([imp[0].head(700), imp[1].head(600)], kind="bootstrap")
     assert rb.load(rb.save(part, tmp_path / "a.zip")) == part
