@@ -94,8 +94,8 @@ class Child(ABC):
 
         Returns
         -------
-        precision : array, shape (C, k)
-        linear : array, shape (C, k)
+        tuple of (array, array)
+            precision and linear, each of shape (C, k).
         """
         precision, linear = np.zeros(step.shape), np.zeros(step.shape)
         slopes = self.shift(self.design_for(step))
