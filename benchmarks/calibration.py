@@ -245,15 +245,15 @@ def draw_values(
     """Values of a variable given its linear predictors: normal, or codes."""
     eta = etas[0]
     if simulated.kind == "logit":
-        return 1.0 * (rng.random(eta.shape) < expit(eta))
+        return np.where(rng.random(eta.shape) < expit(eta), 1.0, 0.0)
     if simulated.kind == "categories":
         first, second = (rng.normal(size=eta.shape) < x for x in etas)
         return np.where(first, 0.0, np.where(second, 1.0, 2.0))
     latent = eta + np.sqrt(variance) * rng.normal(size=eta.shape)
     if simulated.kind == "binary":
-        return 1.0 * (latent > 0)
+        return np.where(latent > 0, 1.0, 0.0)
     if simulated.kind == "ordered":
-        return 1.0 * (latent > 0) + (latent > np.exp(steps[0]))
+        return np.digitize(latent, [0.0, float(np.exp(steps[0]))]).astype(np.float64)
     return latent
 
 
@@ -276,7 +276,7 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
         "school": Grouping("school", g // 2, GROUPS // 2),
     }
     levels = {None: Level(None, np.arange(n), n), "g": Level("g", g, GROUPS)}
-    complete = {None: np.stack([np.ones(n), rng.normal(size=n)], axis=1)}
+    complete: dict[str | None, Array] = {None: np.stack([np.ones(n), rng.normal(size=n)], axis=1)}
     complete["g"] = np.stack([np.ones(GROUPS), rng.normal(size=GROUPS)], axis=1)
     columns = {"w": complete[None][:, 1]}
     means: list[GroupMean] = []
@@ -336,6 +336,8 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
         z = design(terms, columns, n)
         effects.append((factors[factor], z, [len(x) for x in of_factor]))
     weights = rng.uniform(0.5, 2.0, n) if study.weights else None
+    if weights is not None:
+        weights /= weights.mean()  # as the sampler takes them
     drawn, eta = draw_model(design(names, columns, n), effects, study.response == "continuous", rng)
     variance = drawn.s2 / (np.ones(n) if weights is None else weights)
     y = draw_values(every["y"], [eta], variance, np.zeros(1), rng)
@@ -366,6 +368,7 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
         blocks,
         tuple(names),
         0,
+        None,
         tuple(factors[f] for f in study.random),
         tuple(study.random.values()),
         {name: columns[name] for term in names for name in TERMS.get(term, ((),))[0]},
