@@ -8,11 +8,11 @@ holes. The sampler then runs on the data. If it is right, the rank of each true 
 independent draws of the sampler is uniform from 0 to 99 (Talts, Betancourt, Simpson, Vehtari and
 Gelman 2018, arXiv:1804.06788). So is the rank of a true value behind a hole.
 
-The sampler's draws are correlated. They come from the second halves of 33 chains, 3 from each at
-equal distances; a run is made twice as long until the rank-normalised effective size (Vehtari et
-al. 2021) of every quantity is 200 or more in the second halves, twice as many as are taken. A
-quantity whose correlation fades exponentially has then a correlation of at most .02 between
-successive ones. Runs end at 6400 iterations; the report says how many did.
+The sampler's draws are correlated. They come from the second halves of 33 independent chains, 3
+from each at equal distances; a run is made twice as long until the rank-normalised effective size
+(Vehtari et al. 2021) of every quantity is 200 or more in the second halves, twice as many as are
+taken. A quantity whose correlation fades exponentially has then a correlation of at most .02
+between successive ones. Runs end at 1600 iterations; the report says how many were too short.
 
 Nothing is standardised, so that the sampler's priors are those of the simulation. Results are kept
 in a folder, one file for each model. The program can be stopped at any time, and goes on where it
@@ -57,7 +57,7 @@ PRIOR = Prior(
 )
 GROUPS = 12
 CHAINS, KEPT = 33, 3  # 99 draws
-SHORTEST, LONGEST, EFFECTIVE = 100, 6400, 200
+SHORTEST, LONGEST, EFFECTIVE = 100, 1600, 200
 BINS = 20
 CHUNK = 50
 SEED = 1
@@ -260,7 +260,8 @@ def draw_values(
 def predictors(simulated: Simulated, values: Array) -> Array:
     """The columns of a variable in others' regressions."""
     if simulated.codes > 2:
-        return np.stack([values == code for code in range(1, simulated.codes)], axis=1) * 1.0
+        codes = range(1, simulated.codes)
+        return np.stack([values == code for code in codes], axis=1).astype(np.float64)
     if simulated.kind in ("binary", "logit", "count"):
         raise ValueError("these are scaled by the data, and can't be a predictor here")
     return values[:, None]
