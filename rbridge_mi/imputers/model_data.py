@@ -445,15 +445,14 @@ def _refused_offset(design: ModelDesign, columns: Mapping[str, Column]) -> list[
 def _refused_factors(design: ModelDesign, columns: Mapping[str, Column]) -> list[Refusal]:
     """Refuse numbers that the formula makes a factor: a new number would be no level of it."""
     parts = (design.fixed, *(x.design for x in design.random))
-    made = {call: names for part in parts for call, names in part.made_factors.items()}
+    factors = {call: name for part in parts for call, name in part.made_factors.items()}
     return [
         Refusal(
             name,
             f"column {name!r} is imputed as numbers, and {call} makes a factor of it, which has "
             f"the observed numbers only: give types={{{name!r}: 'categories'}}.",
         )
-        for call, names in made.items()
-        for name in names
+        for call, name in factors.items()
         if columns[name].missing and columns[name].labels is None
     ]
 
