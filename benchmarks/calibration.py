@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
+from rbridge_mi.pooling.convergence import chain_convergence
 from rbridge_mi.sampling.chains import Chains, prepared
 from rbridge_mi.sampling.children import Block, GroupMean
 from rbridge_mi.sampling.draws import Streams
@@ -56,7 +57,7 @@ PRIOR = Prior(
 )
 GROUPS = 12
 CHAINS, KEPT = 33, 3  # 99 draws
-SHORTEST, LONGEST, EFFECTIVE = 200, 6400, 200
+SHORTEST, LONGEST, EFFECTIVE = 100, 6400, 200
 BINS = 20
 CHUNK = 50
 SEED = 1
@@ -418,23 +419,10 @@ def true_quantities(problem: Problem, truth: Truth) -> dict[str, float]:
     return {name: float(value[0]) for name, value in quantities(chains).items()}
 
 
-def effective_size(draws: Array) -> float:
-    """Bulk effective size of draws (chains, iterations), without splitting."""
-    if np.ptp(draws) == 0.0:
-        return np.inf
-    m, n = draws.shape
-    z = stats.norm.ppf((stats.rankdata(draws).reshape(m, n) - 0.375) / (m * n + 0.25))
-    centred = z - z.mean(axis=1, keepdims=True)
-    spectrum = np.abs(np.fft.rfft(centred, 2 * n, axis=1)) ** 2
-    covariance = np.fft.irfft(spectrum, axis=1)[:, :n].mean(axis=0) / n
-    within = covariance[0] * n / (n - 1)
-    total = covariance[0] + z.mean(axis=1).var(ddof=1)
-    rho = 1.0 - (within - covariance) / total
-    rho[0] = 1.0
-    pairs = rho[: n // 2 * 2].reshape(-1, 2).sum(axis=1)
-    first_negative = np.argmax(pairs < 0) if (pairs < 0).any() else len(pairs)
-    pairs = np.minimum.accumulate(pairs[:first_negative])
-    return float(m * n / max(2.0 * pairs.sum() - 1.0, 1e-3))
+def effective_sizes(draws: Array) -> Array:
+    """Bulk effective sizes of draws (quantities, chains, iterations); inf of constants."""
+    sizes = chain_convergence(draws.transpose(1, 2, 0)).ess_bulk
+    return np.where(np.isnan(sizes), np.inf, sizes)
 
 
 def calibrate(name: str, draw: int, seed: int = SEED) -> dict[str, Any]:
@@ -444,17 +432,19 @@ def calibrate(name: str, draw: int, seed: int = SEED) -> dict[str, Any]:
     stream = int(rng.integers(2**31))
     chains = Chains(prepared(problem, stream), Streams.of(stream, range(3, 3 + CHAINS)))
     true = true_quantities(chains.problem, truth)
-    trace: list[Array] = []
     iterations = SHORTEST
+    trace: list[Array] = []
     while True:
-        while len(trace) < iterations:
+        while chains.iteration < iterations:
             chains.step()
-            trace.append(np.stack(list(quantities(chains).values())))
-        half = np.stack(trace[iterations // 2 :], axis=2)  # quantities, chains, iterations
-        sizes = [effective_size(x) for x in half]
-        if min(sizes) >= EFFECTIVE or iterations >= LONGEST:
+            if chains.iteration > iterations // 2:
+                trace.append(np.stack(list(quantities(chains).values())))
+        half = np.stack(trace, axis=2)  # quantities, chains, iterations
+        sizes = effective_sizes(half)
+        if sizes.min() >= EFFECTIVE or iterations >= LONGEST:
             break
         iterations *= 2
+        trace = []
     at = np.linspace(half.shape[2] / KEPT, half.shape[2], KEPT).round().astype(int) - 1
     kept = half[:, :, at].reshape(len(half), -1)
     ranks = {}
@@ -463,7 +453,7 @@ def calibrate(name: str, draw: int, seed: int = SEED) -> dict[str, Any]:
         equals = int(np.count_nonzero(draws == value))
         ranks[label] = int(np.count_nonzero(draws < value) + rng.integers(0, equals + 1))
     worst = list(true)[int(np.argmin(sizes))]
-    size = round(min(min(sizes), 1e6), 1)
+    size = round(min(float(sizes.min()), 1e6), 1)
     return {"draw": draw, "ranks": ranks, "iterations": iterations, "size": size, "worst": worst}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.arguments import (
-    check_columns,
     check_count,
     check_frame_for_r,
     check_memory,
@@ -392,9 +390,7 @@ def _cells(
         if not rows.size:
             continue
         column = read.columns[name]
-        decoded = [
-            x[rows] if column.role == "derived" else column.decode(x[rows]) for x in by_row
-        ]
+        decoded = [x[rows] if column.role == "derived" else column.decode(x[rows]) for x in by_row]
         restored = restore(data[name], decoded)
         cells[name] = Cells(rows.astype(np.int32), tuple(restored.values), restored.dtype)
         if restored.note:

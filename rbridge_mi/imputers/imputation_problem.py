@@ -93,6 +93,7 @@ def regressions(
     Returns
     -------
     tuple of Regression
+        In the order in which they are drawn.
     """
     covariates = [x for x in columns.values() if x.role == "covariate"]
     auxiliary = [x for x in columns.values() if x.role == "auxiliary"]
@@ -186,6 +187,7 @@ def imputation_problem(
     Returns
     -------
     Problem
+        Without `within` and `linear`, which `sampling.chains.prepared` adds.
     """
     builder = _Builder(columns, groups, design)
     response_name = design.response_column
@@ -336,9 +338,7 @@ def _response(
         if analysis.constant is None:
             centre = 0.0  # nothing in the model could take it up
         sampled = (values - centre) / spread
-        return Variable(
-            column.name, "continuous", None, sampled, scale=Scale(centre, spread, back)
-        )
+        return Variable(column.name, "continuous", None, sampled, scale=Scale(centre, spread, back))
     return Variable(
         column.name,
         "logit" if family.link == "logit" else "binary",
@@ -394,7 +394,8 @@ def _analysis(
 def _constant(matrix: Array, intercept: int | None) -> Array | None:
     """Return the combination of the columns of X that is 1 in every row; None without one."""
     if intercept is not None:
-        return np.eye(matrix.shape[1])[intercept]
+        unit: Array = np.eye(matrix.shape[1])[intercept]
+        return unit
     spread = np.sqrt((matrix**2).mean(axis=0))
     spread[spread == 0] = 1.0
     scaled = matrix / spread
@@ -437,7 +438,11 @@ def shown_values(column: Column, design: ModelDesign, values: Array) -> Array:
 
 
 def _block(
-    part: Columns, values: Mapping[str, Array], names: Sequence[str], start: int, effects: int | None
+    part: Columns,
+    values: Mapping[str, Array],
+    names: Sequence[str],
+    start: int,
+    effects: int | None,
 ) -> Block:
     """Standardise the columns of a part; they are centred where there is an intercept."""
     matrix = part.matrix({name: values[name] for name in part.columns} or values)

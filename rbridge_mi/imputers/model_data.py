@@ -176,6 +176,7 @@ def read_model_data(
     Returns
     -------
     ModelData
+        With what it refuses.
 
     Raises
     ------

@@ -40,6 +40,7 @@ INSIDE = 1.0 - 1e-9
 #: response; a group whose effects followed them could not leave that state, where the model is not
 #: linear in them and few of the group's values are observed.
 BEGINNING = 20
+INTERCEPT = "(Intercept)"  # as R names it
 
 
 class Chains:
@@ -95,9 +96,7 @@ class Chains:
             return ContinuousNode(name, models, missing, values, scale)
         if variable.kind == "count":
             assert isinstance(scale, CountScale)
-            return CountNode(
-                name, models, missing, scale.forward(values), scale, variable.values
-            )
+            return CountNode(name, models, missing, scale.forward(values), scale, variable.values)
         codes = values.astype(np.int64)
         if variable.kind == "ordered":
             return OrderedNode(name, models, missing, codes, variable.shown)
@@ -135,13 +134,13 @@ class Chains:
             columns.append(np.stack(self._predictors(parent, variable.level), axis=1))
         shared = np.concatenate(columns, axis=1)
         rows = np.flatnonzero(touched)
-        models = []
+        models: list[MixedModel] = []
         for _ in range(variable.codes - 1 if variable.kind == "categories" else 1):
             design = models[0].design if models else Design(shared, rows, self.chains)
             design.varying[:] = shared[rows]
             effects = [
                 self._effects(
-                    x, Design(np.ones((units, 1)), rows, self.chains), [1], variable
+                    x, Design(np.ones((units, 1)), rows, self.chains), [[INTERCEPT]], variable
                 )
                 for x in variable.groupings
             ]
@@ -160,14 +159,20 @@ class Chains:
         return self._node(variable, models)
 
     def _effects(
-        self, grouping: Grouping, design: Design, blocks: Sequence[int], variable: Variable
+        self,
+        grouping: Grouping,
+        design: Design,
+        blocks: Sequence[Sequence[str]],
+        variable: Variable,
     ) -> RandomEffects:
+        names = [name for block in blocks for name in block]
         return RandomEffects(
             grouping.name,
             grouping.codes,
             grouping.groups,
             design,
-            blocks,
+            [len(block) for block in blocks],
+            names.index(INTERCEPT) if INTERCEPT in names else None,
             variable.prior,
             self.chains,
         )
@@ -203,7 +208,7 @@ class Chains:
             shared[k][:, block.start : block.stop] = block.matrix(values, (n,))
         designs = [Design(x, rows, self.chains) for x in shared]
         effects = [
-            self._effects(grouping, design, [len(b) for b in blocks], response)
+            self._effects(grouping, design, blocks, response)
             for grouping, design, blocks in zip(
                 spec.groupings, designs[1:], spec.effects, strict=True
             )
@@ -228,9 +233,7 @@ class Chains:
         spec = self.problem.analysis
         for mean in spec.means:
             if mean.name == name:
-                values = np.broadcast_to(
-                    self._column(mean.of), (self.chains, len(mean.codes))
-                )
+                values = np.broadcast_to(self._column(mean.of), (self.chains, len(mean.codes)))
                 sums = np.stack([np.bincount(mean.codes, x, len(mean.sizes)) for x in values])
                 means: Array = (sums / mean.sizes)[:, mean.codes]
                 return means
@@ -461,9 +464,9 @@ def analysis_parameters(problem: Problem, model: MixedModel) -> dict[str, Array]
         sd = np.sqrt(np.einsum("cii->ci", psi))
         for i in range(q):
             values[f"sd({effects.name}: {names[i]})"] = sd[:, i]
-        for block in effects.blocks:
-            for i in range(block.start, block.stop):
-                for j in range(block.start, i):
+        for term in effects.blocks:
+            for i in range(term.start, term.stop):
+                for j in range(term.start, i):
                     correlation = psi[:, i, j] / (sd[:, i] * sd[:, j])
                     values[f"cor({effects.name}: {names[j]}, {names[i]})"] = correlation
     if model.free_variance:

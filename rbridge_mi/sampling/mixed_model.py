@@ -138,9 +138,7 @@ class MixedModel:
         cross = (cross + np.matmul(gram, self.b[:, :, None])[..., 0]) * scale[:, None]
         precision = gram * scale[:, None, None] + np.diag(self.prior_precision)
         lower = np.linalg.cholesky(precision)
-        entries: Entries = [
-            [lower[:, i, j] for j in range(i + 1)] for i in range(self.design.p)
-        ]
+        entries: Entries = [[lower[:, i, j] for j in range(i + 1)] for i in range(self.design.p)]
         z = streams.normal(self.design.p)
         half = forward_solve(entries, list(cross.T))
         drawn = back_solve(entries, [half[i] + z[:, i] for i in range(self.design.p)])
