@@ -245,6 +245,7 @@ def read_model_data(
         *refusals(data, columns, groups),
         *_refused_response(columns[response], design, family, options, "weights" in given),
         *_refused_means(columns, options.derived),
+        *_refused_predictors(response, in_design, options.derived),
         *_refused_offset(design, columns),
         *_refused_factors(design, columns),
     ]
@@ -427,6 +428,23 @@ def _refused_means(columns: Mapping[str, Column], derived: Mapping[str, Any]) ->
         text = f"column {name!r} is derived as the mean of {formula[1]!r}, which {why}."
         refused.append(Refusal(name, text))
     return refused
+
+
+def _refused_predictors(
+    response: str, in_design: frozenset[str], derived: Mapping[str, Any]
+) -> list[Refusal]:
+    """Refuse the response among what it is predicted by."""
+    names = [x for x, formula in derived.items() if x in in_design and response in sources(formula)]
+    if response in in_design:
+        names.append(response)
+    return [
+        Refusal(
+            name,
+            f"column {name!r} {'is' if name == response else 'is derived from'} the response, and "
+            "the formula has it among the predictors: leave it out there.",
+        )
+        for name in names
+    ]
 
 
 def _refused_offset(design: ModelDesign, columns: Mapping[str, Column]) -> list[Refusal]:

@@ -117,6 +117,14 @@ def test_bounds_are_kept() -> None:
             assert frame["x"].between(least - 0.01, greatest + 0.01).all()
 
 
+def test_bounds_of_counts_are_kept() -> None:
+    counts = holed(RANDOM.poisson(3, 120).clip(2, 6).astype(float), 4, 0.4)
+    data = small().assign(n=counts)
+    imp = impute(data, "y ~ x + n + (1 | g)", bounds={"n": (2, 6)}, iterations=60, m=4)
+    assert imp.original["n"].nunique() == 5
+    assert {x for frame in imp for x in frame["n"]} == {2.0, 3.0, 4.0, 5.0, 6.0}
+
+
 def test_index_and_names_are_the_users() -> None:
     data = small()
     data.index = pd.Index([0] * len(data))
@@ -174,6 +182,7 @@ REFUSED: dict[str, tuple[pd.DataFrame, Any, str]] = {
         r"factor\(f\) makes a factor of it.*types={'f': 'categories'}",
     ),
     "a logarithm of what is negative": (small(), "log(y) ~ x + (1 | g)", r"values in 'log\(y\)'"),
+    "the response as a slope": (small(), "y ~ x + (1 + y | g)", "column 'y' is the response"),
     "cut": (small(), "y ~ cut(x, 3) + (1 | g)", r"'cut\(x, 3\)' gives a row another value"),
 }
 
@@ -183,6 +192,12 @@ def test_refused_by_name(name: str) -> None:
     data, model, text = REFUSED[name]
     with pytest.raises(rb.ImputationError, match=text):
         impute(data, model)
+
+
+def test_what_follows_from_the_response_is_no_predictor() -> None:
+    data = small().assign(twice=lambda d: 2 * d["y"])
+    with pytest.raises(rb.ImputationError, match="column 'twice' is derived from the response"):
+        impute(data, "y ~ x + twice + (1 | g)", derived={"twice": "2 * y"})
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
