@@ -282,7 +282,12 @@ def _sampled(column: Column, values: Array) -> tuple[Array, Scale]:
         return np.where(np.isnan(values), np.nan, places), Scale()
     if column.kind == "count":
         _, centre, spread = _standardised(np.log(values + 0.5))
-        return values, CountScale(centre, spread)
+        least, greatest = column.transform.least, column.transform.greatest
+        # A count is the whole part of a number, which is kept clear of where it would be another.
+        lower = np.log(np.ceil(least) + 1e-9) if least > 0 else -np.inf
+        upper = np.log(np.floor(greatest) + 1.0 - 1e-9) if np.isfinite(greatest) else np.inf
+        limits = float((lower - centre) / spread), float((upper - centre) / spread)
+        return values, CountScale(centre, spread, None, *limits)
     transform = column.transform
     back = None if transform.name == "identity" else transform.backward
     sampled, centre, spread = _standardised(transform.forward(values))

@@ -245,6 +245,7 @@ def read_model_data(
         *refusals(data, columns, groups),
         *_refused_response(columns[response], design, family, options, "weights" in given),
         *_refused_means(columns, options.derived),
+        *_refused_predictors(response, in_design, options.derived),
         *_refused_offset(design, columns),
         *_refused_factors(design, columns),
     ]
@@ -429,6 +430,23 @@ def _refused_means(columns: Mapping[str, Column], derived: Mapping[str, Any]) ->
     return refused
 
 
+def _refused_predictors(
+    response: str, in_design: frozenset[str], derived: Mapping[str, Any]
+) -> list[Refusal]:
+    """Refuse the response among what it is predicted by."""
+    names = [x for x, formula in derived.items() if x in in_design and response in sources(formula)]
+    if response in in_design:
+        names.append(response)
+    return [
+        Refusal(
+            name,
+            f"column {name!r} {'is' if name == response else 'is derived from'} the response, and "
+            "the formula has it among the predictors: leave it out there.",
+        )
+        for name in names
+    ]
+
+
 def _refused_offset(design: ModelDesign, columns: Mapping[str, Column]) -> list[Refusal]:
     if design.offset is None:
         return []
@@ -446,15 +464,14 @@ def _refused_offset(design: ModelDesign, columns: Mapping[str, Column]) -> list[
 def _refused_factors(design: ModelDesign, columns: Mapping[str, Column]) -> list[Refusal]:
     """Refuse numbers that the formula makes a factor: a new number would be no level of it."""
     parts = (design.fixed, *(x.design for x in design.random))
-    made = {call: names for part in parts for call, names in part.made_factors.items()}
+    factors = {call: name for part in parts for call, name in part.made_factors.items()}
     return [
         Refusal(
             name,
             f"column {name!r} is imputed as numbers, and {call} makes a factor of it, which has "
             f"the observed numbers only: give types={{{name!r}: 'categories'}}.",
         )
-        for call, names in made.items()
-        for name in names
+        for call, name in factors.items()
         if columns[name].missing and columns[name].labels is None
     ]
 
