@@ -75,6 +75,7 @@ class ImputationPlan:
         Returns
         -------
         ImputedData
+            As `impute` returns it.
 
         Raises
         ------
@@ -163,7 +164,7 @@ def imputation_plan(data: pd.DataFrame, model: Any, **arguments: Any) -> Imputat
     names = (
         "column", "role", "level", "type", "missing", "imputed_by", "predictors", "reason",
     )  # fmt: skip
-    table = pd.DataFrame(rows, columns=list(names)).astype({x: object for x in names[2:3]})
+    table = pd.DataFrame(rows, columns=list(names)).astype(dict.fromkeys(names[2:3], object))
     return ImputationPlan(
         checked(table, "imputation_plan"),
         tuple(x.text for x in read.refused),
@@ -195,7 +196,8 @@ def _row(
     if column.name == read.response:
         reason = f"it is the response of a {read.family.name} model."
     return (
-        column.name, column.role, column.level, column.kind, missing, imputed_by, predictors, reason,
+        column.name, column.role, column.level, column.kind, missing, imputed_by, predictors,
+        reason,
     )  # fmt: skip
 
 

@@ -119,6 +119,12 @@ class DesignPart:
     _calls: rdoor.RObject = field(repr=False)
     _is_sum: bool = field(default=False, repr=False)
 
+    @property
+    def made_factors(self) -> dict[str, tuple[str, ...]]:
+        """The calls that are factors, such as ``factor(k)``, with the columns they are made of."""
+        calls = (x for x in self._variables if x.column is None and x.contrasts is not None)
+        return {x.name: x.columns for x in calls}
+
     def matrix(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return R's model matrix for these values of the columns.
 

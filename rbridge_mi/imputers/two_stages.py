@@ -45,6 +45,7 @@ def from_model(
     Returns
     -------
     ImputedData
+        With as many data sets as were asked for, or as the rule chose.
     """
     if model is None:
         raise ArgumentError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -44,18 +44,23 @@ class Child(ABC):
         self.at = np.searchsorted(varying, rows)
 
     @abstractmethod
-    def shift(self, candidate: Array) -> list[Array]:
-        """Return by how much each model's X b + Z u changes with other values, (C, r)."""
+    def design_for(self, candidate: Array) -> Any:
+        """Return what the design would be with other values, for `shift` and `take`."""
 
     @abstractmethod
-    def take(self, candidate: Array) -> None:
-        """Put values into the design."""
+    def shift(self, design: Any) -> list[Array]:
+        """Return by how much each model's X b + Z u would change, (C, r)."""
+
+    @abstractmethod
+    def take(self, design: Any) -> None:
+        """Make the design what `design_for` returned."""
 
     def assign(self, candidate: Array) -> None:
         """Put values into the design, and what follows from them into each model's `eta`."""
-        for model, shift in zip(self.models, self.shift(candidate), strict=True):
+        design = self.design_for(candidate)
+        for model, shift in zip(self.models, self.shift(design), strict=True):
             model.eta[:, self.rows] += shift
-        self.take(candidate)
+        self.take(design)
 
     def by_unit(self, values: Array) -> Array:
         """Sum over the rows of each unit."""
@@ -68,7 +73,8 @@ class Child(ABC):
     def log_likelihood(self, candidate: Array) -> Array:
         """Return, per unit, by how much other values change the models' log likelihood, (C, k)."""
         total = np.zeros(candidate.shape)
-        for model, shift in zip(self.models, self.shift(candidate), strict=True):
+        shifts = self.shift(self.design_for(candidate))
+        for model, shift in zip(self.models, shifts, strict=True):
             e = model.y[:, self.rows] - model.eta[:, self.rows]
             change = shift * (e - 0.5 * shift)
             if model.weights is not None:
@@ -77,7 +83,9 @@ class Child(ABC):
         return total
 
     def normal_terms(self, step: Array) -> tuple[Array, Array]:
-        """Return what the models say of a change d of the values, as exp(linear d - precision d2/2).
+        """Return what the models say of a change of the values: a normal density's terms.
+
+        Of a change d the density is proportional to exp(linear d - precision d^2 / 2).
 
         Parameters
         ----------
@@ -86,10 +94,12 @@ class Child(ABC):
 
         Returns
         -------
-        precision, linear : array, shape (C, k)
+        tuple of (array, array)
+            precision and linear, each of shape (C, k).
         """
         precision, linear = np.zeros(step.shape), np.zeros(step.shape)
-        for model, slope in zip(self.models, self.shift(step), strict=True):
+        slopes = self.shift(self.design_for(step))
+        for model, slope in zip(self.models, slopes, strict=True):
             e = model.y[:, self.rows] - model.eta[:, self.rows]
             weighted = slope if model.weights is None else slope * model.weights[:, self.rows]
             precision += self.by_unit(weighted * slope) / model.s2[:, None]
@@ -102,7 +112,10 @@ class RegressionChild(Child):
 
     Parameters
     ----------
-    models, rows, owner, units
+    models : sequence of MixedModel
+    rows : array of int, shape (r,)
+    owner : array of int, shape (r,), or None
+    units : int
         As in `Child`.
     node : Node
         The variable that is the predictor.
@@ -123,26 +136,29 @@ class RegressionChild(Child):
         self._node = node
         self._columns = tuple(columns)
 
-    def shift(self, candidate: Array) -> list[Array]:
+    def design_for(self, candidate: Array) -> list[Array]:
+        """See `Child.design_for`."""
+        return [self.by_row(x) for x in self._node.predictor(candidate)]
+
+    def shift(self, design: list[Array]) -> list[Array]:
         """See `Child.shift`."""
         varying = self.models[0].design.varying
-        new = [self.by_row(x) for x in self._node.predictor(candidate)]
-        changes = [
-            x - varying[:, self.at, j] for x, j in zip(new, self._columns, strict=True)
-        ]
+        columns = list(zip(design, self._columns, strict=True))
+        changes = [(new - varying[:, self.at, j], j) for new, j in columns]
         shifts = []
         for model in self.models:
-            total: Array = np.zeros((len(candidate), len(self.rows)))
-            for change, j in zip(changes, self._columns, strict=True):
+            first, j = changes[0]
+            total = first * model.b[:, j, None]
+            for change, j in changes[1:]:
                 total += change * model.b[:, j, None]
             shifts.append(total)
         return shifts
 
-    def take(self, candidate: Array) -> None:
+    def take(self, design: list[Array]) -> None:
         """See `Child.take`."""
         varying = self.models[0].design.varying
-        for x, j in zip(self._node.predictor(candidate), self._columns, strict=True):
-            varying[:, self.at, j] = self.by_row(x)
+        for new, j in zip(design, self._columns, strict=True):
+            varying[:, self.at, j] = new
 
 
 class Columns(Protocol):
@@ -261,13 +277,23 @@ class Analysis:
             self.design_of(block)[..., block.start : block.stop] = block.matrix(columns, shape)
 
 
+@dataclass(frozen=True)
+class _Changed:
+    """The analysis model's columns and designs with other values of a variable."""
+
+    columns: Mapping[str, Array]
+    blocks: Sequence[Array]
+
+
 class AnalysisChild(Child):
     """The analysis model, in which some units of a variable are predictors.
 
     Parameters
     ----------
     analysis : Analysis
-    rows, owner, units
+    rows : array of int, shape (r,)
+    owner : array of int, shape (r,), or None
+    units : int
         As in `Child`. With a group mean of the variable, all rows of a unit's group are touched.
     node : Node
         The variable.
@@ -308,9 +334,11 @@ class AnalysisChild(Child):
             columns[mean.name] = before + self.by_row(difference) / sizes
         return columns
 
-    def _designs(self, changed: Mapping[str, Array]) -> Iterator[tuple[Block, Array]]:
-        """Yield the blocks that hang on the variable, with their columns in the child's rows."""
+    def design_for(self, candidate: Array) -> _Changed:
+        """See `Child.design_for`."""
+        changed = self._changed(candidate)
         shape = (len(self.models[0].b), len(self.rows))
+        designs = []
         for block in self._blocks:
             columns = {
                 name: np.broadcast_to(
@@ -319,30 +347,30 @@ class AnalysisChild(Child):
                 )
                 for name in block.part.columns
             }
-            yield block, block.matrix(columns, shape)
+            designs.append(block.matrix(columns, shape))
+        return _Changed(changed, designs)
 
-    def shift(self, candidate: Array) -> list[Array]:
+    def shift(self, design: _Changed) -> list[Array]:
         """See `Child.shift`."""
         model = self.models[0]
-        total: Array = np.zeros((len(candidate), len(self.rows)))
-        for block, new in self._designs(self._changed(candidate)):
-            columns = range(block.start, block.stop)
-            change = new - self._analysis.design_of(block)[:, self.at, block.start : block.stop]
-            if block.effects is None:
-                total += np.matmul(change, model.b[:, block.start : block.stop, None])[..., 0]
-                continue
-            effects = model.effects[block.effects]
-            codes = effects.codes[self.rows]
-            for i in columns:
-                total += change[..., i - block.start] * effects.u[:, i][:, codes]
+        total: Array = np.zeros(design.blocks[0].shape[:2])
+        for block, new in zip(self._blocks, design.blocks, strict=True):
+            before = self._analysis.design_of(block)
+            effects = None if block.effects is None else model.effects[block.effects]
+            for i in range(block.start, block.stop):
+                change = new[..., i - block.start] - before[:, self.at, i]
+                if effects is None:
+                    change *= model.b[:, i, None]
+                else:
+                    change *= effects.u[:, i].take(effects.codes[self.rows], axis=1)
+                total += change
         return [total]
 
-    def take(self, candidate: Array) -> None:
+    def take(self, design: _Changed) -> None:
         """See `Child.take`."""
-        changed = self._changed(candidate)
-        for block, new in self._designs(changed):
+        for block, new in zip(self._blocks, design.blocks, strict=True):
             self._analysis.design_of(block)[:, self.at, block.start : block.stop] = new
-        for name, value in changed.items():
+        for name, value in design.columns.items():
             self._analysis.values[name][:, self.at] = value
 
     def bends(self, points: Sequence[Array]) -> bool:
@@ -353,9 +381,10 @@ class AnalysisChild(Child):
         points : sequence of array, shape (C, k)
             Evenly spaced values of the variable.
         """
-        designs = [[new for _, new in self._designs(self._changed(x))] for x in points]
+        designs = [self.design_for(x).blocks for x in points]
         for block in zip(*designs, strict=True):
             bend = np.abs(np.diff(np.stack(block), n=2, axis=0)).max(initial=0.0)
-            if bend > 1e-9 * max(np.abs(x).max(initial=0.0) for x in block):
+            # Where a function has no value, this is not so either.
+            if not bend <= 1e-9 * max(np.abs(x).max(initial=0.0) for x in block):
                 return True
         return False

@@ -36,7 +36,7 @@ def move_groups(
     model : MixedModel
         Of the latent normals.
     effects : RandomEffects
-        One of the model's, with an intercept.
+        One of the model's; without a random intercept nothing moves.
     lower, upper : array, shape (C, n)
         The interval of each latent normal.
     streams : Streams

@@ -89,8 +89,6 @@ class MixedModel:
             eta += effects.times(effects.u)
         return eta
 
-    SWEEPS = 4
-
     def step(self, streams: Streams, *, fixed_only: bool = False) -> None:
         """Draw random effects, their covariances, coefficients and residual variance, in turn.
 
@@ -113,7 +111,7 @@ class MixedModel:
             gram = effects.gram(w)
             moved = np.zeros_like(effects.u)
             h = spanned(self.design, effects, columns) if columns else []
-            for _ in range(self.SWEEPS):
+            for _ in range(2 if effects.design.p == 1 else 4):
                 effects.draw(sums, gram, self.s2, streams)
                 effects.rescale(sums, gram, self.s2, streams)
                 if columns:
@@ -131,6 +129,8 @@ class MixedModel:
 
     def _draw_coefficients(self, e: Array, streams: Streams) -> None:
         """Draw b given u: normal with precision X'WX / s2 + prior; e is updated."""
+        if not self.design.p:
+            return
         w = self.weights
         gram = self.design.gram(w)
         scale = 1.0 / self.s2
@@ -138,9 +138,7 @@ class MixedModel:
         cross = (cross + np.matmul(gram, self.b[:, :, None])[..., 0]) * scale[:, None]
         precision = gram * scale[:, None, None] + np.diag(self.prior_precision)
         lower = np.linalg.cholesky(precision)
-        entries: Entries = [
-            [lower[:, i, j] for j in range(i + 1)] for i in range(self.design.p)
-        ]
+        entries: Entries = [[lower[:, i, j] for j in range(i + 1)] for i in range(self.design.p)]
         z = streams.normal(self.design.p)
         half = forward_solve(entries, list(cross.T))
         drawn = back_solve(entries, [half[i] + z[:, i] for i in range(self.design.p)])
@@ -205,9 +203,10 @@ def spanned(design: Design, effects: RandomEffects, columns: Sequence[int]) -> l
     """Return h with X_j = Z h_j in every group, for columns j of X: entries (C, G) by effect."""
     gram = effects.gram()
     q = effects.design.p
-    total = sum(gram[i][i] for i in range(q))
+    total = np.sum([gram[i][i] for i in range(q)], axis=0)
+    ridge = np.where(total > 0.0, 1e-12 * total, 1.0)
     ridged: Entries = [
-        [gram[i][j] + (1e-12 * total if i == j else 0.0) for j in range(i + 1)] for i in range(q)
+        [gram[i][j] + (ridge if i == j else 0.0) for j in range(i + 1)] for i in range(q)
     ]
     lower = cholesky(ridged)
     h: list[list[Array]] = [[] for _ in range(q)]

@@ -116,6 +116,9 @@ class AnalysisModel:
     names : tuple of str
         The columns of X.
     intercept : int or None
+    constant : array, shape (p,), or None
+        The combination of the columns of X, in the units of the data, that is 1 in every row;
+        None where there is no such combination, and the response is not centred then.
     groupings : tuple of Grouping
     effects : tuple of tuple of (str, ...) per grouping
         The names of its random effects, in blocks.
@@ -123,11 +126,14 @@ class AnalysisModel:
         The data's columns that the design hangs on, NaN in holes.
     means : tuple of GroupMean
     offset, weights : array, shape (rows,), or None
+        The offset in the units of the response, or of its function; the unit of the weights
+        makes no difference, but for that of the residual variance.
     """
 
     blocks: Sequence[Block]
     names: tuple[str, ...]
     intercept: int | None
+    constant: Array | None
     groupings: tuple[Grouping, ...]
     effects: tuple[tuple[tuple[str, ...], ...], ...]
     columns: Mapping[str, Array]

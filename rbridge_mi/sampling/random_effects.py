@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -36,6 +37,8 @@ class RandomEffects:
         Z, with a column per effect.
     blocks : sequence of int
         Number of effects of each block.
+    intercept : int or None
+        The effect that is a random intercept.
     prior : Prior
     chains : int
         C.
@@ -53,16 +56,18 @@ class RandomEffects:
         groups: int,
         design: Design,
         blocks: Sequence[int],
+        intercept: int | None,
         prior: Prior,
         chains: int,
     ) -> None:
         self.name = name
         self.codes = codes
         self.groups = groups
+        self.intercept = intercept
         self.design = design
         self.prior = prior
         edges = np.cumsum([0, *blocks])
-        self.blocks = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self.blocks = [slice(a, b) for a, b in itertools.pairwise(edges)]
         q = design.p
         self.u = np.zeros((chains, q, groups))
         self.psi = np.tile(0.25 * np.eye(q), (chains, 1, 1))
@@ -81,11 +86,6 @@ class RandomEffects:
             ]
             for i in range(q)
         ]
-
-    @property
-    def intercept(self) -> int | None:
-        """The effect whose column is 1 throughout; None if there is none."""
-        return self._ones.index(True) if True in self._ones else None
 
     def log_prior_of_scale(self, factor: Array) -> Array:
         """Return the log prior density of Psi times factor squared, without powers of factor."""
@@ -163,8 +163,7 @@ class RandomEffects:
             return self._shared_sums
         return [
             [
-                total
-                + group_sums(self.codes[rows], varying[..., i] * varying[..., j], self.groups)
+                total + group_sums(self.codes[rows], varying[..., i] * varying[..., j], self.groups)
                 for j, total in enumerate(line)
             ]
             for i, line in enumerate(self._shared_sums)
@@ -213,9 +212,7 @@ class RandomEffects:
         for i in range(q):
             self.u[:, i] = drawn[i]
 
-    def rescale(
-        self, sums: list[Array], gram: Entries, variance: Array, streams: Streams
-    ) -> None:
+    def rescale(self, sums: list[Array], gram: Entries, variance: Array, streams: Streams) -> None:
         """Draw the standard deviation of each effect, with u / sd and the correlations held fixed.
 
         Drawing Psi given u alone takes small steps where a standard deviation is near 0; drawing
@@ -225,7 +222,10 @@ class RandomEffects:
 
         Parameters
         ----------
-        sums, gram, variance, streams
+        sums : list of array
+        gram : list of list of array
+        variance : array, shape (C,)
+        streams : Streams
             As in `draw`.
         """
         nu, scale = self.prior.covariance_df, self.prior.sd_scale
@@ -241,13 +241,16 @@ class RandomEffects:
                     if j != i:
                         rest = rest - gram[max(i, j)][min(i, j)] * self.u[:, j]
                 squares = np.sum(unit**2 * gram[i][i], axis=1)
+                # Where all weights are 0, or all of the column, the response tells nothing.
+                tells = squares > 0.0
+                squares = np.where(tells, squares, 1.0)
                 proposed = np.sum(unit * rest, axis=1) / squares
                 proposed += np.sqrt(variance / squares) * normal[:, i]
                 # What the prior of Psi says of one standard deviation given all else.
                 floor = nu * self.precision()[:, i, i] * sd**2
                 ratio = (floor + (sd / scale) ** 2) / (floor + (proposed / scale) ** 2)
                 accepted = np.log(uniform[:, i]) < 0.5 * (nu + q) * np.log(ratio)
-                factor = np.where(accepted, proposed / sd, 1.0)
+                factor = np.where(accepted & tells, proposed / sd, 1.0)
                 self.u[:, i] *= factor[:, None]
                 self.psi[:, i, :] *= factor[:, None]
                 self.psi[:, :, i] *= factor[:, None]
