@@ -244,6 +244,7 @@ def page(tables: dict[str, tuple[str, str]], lengths: Lengths, seed: int) -> str
     for name, (parameters, pooled) in tables.items():
         case = CASES[name]
         lines += ["", f"## {case.title}: `{case.model}`", "", parameters, "", pooled]
+        lines += ["", case.note] if case.note else []
     return "\n".join(lines) + "\n"
 
 

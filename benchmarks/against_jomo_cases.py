@@ -45,6 +45,7 @@ class Case:
     covariates_log_ratio: Callable[[Draws], Array]
     binary: tuple[str, ...] = ()
     of_groups: tuple[str, ...] = ()
+    note: str = ""
 
     def from_jomo(self, draws: Draws) -> dict[str, Array]:
         """jomo's draws under our names."""
@@ -248,6 +249,10 @@ CASES = {
         _two_data,
         _two_from_jomo,
         _two_log_ratio,
+        note="The models of x differ here: jomo lets x have another slope on z between groups, "
+        "and its `x ~ z` is the slope within them; ours has one slope for both. On the complete "
+        "records lmer gives 0.531 for the slope within groups and 0.526 for the common one (seed "
+        "1).",
     ),
     "levels": Case(
         "A random slope, incomplete covariates of rows and of groups",
@@ -258,6 +263,12 @@ CASES = {
         _levels_from_jomo,
         _levels_log_ratio,
         of_groups=("z",),
+        note="`x ~ (Intercept)` is made of jomo's means of x and of z. jomo draws the mean of z "
+        "given z alone, though the random intercepts of x tell something of it too (its code, "
+        "version 2.7-4, 'Updating level 2 beta'), so that the two means come out as "
+        "uncorrelated, and the intercept's SD as too large. On other data of this kind, with x and "
+        "z complete but for one row and one group, the intercept's standard error is 0.065 by "
+        "lmer, 0.066 by ours, and 0.077 by jomo.",
     ),
     "binary": Case(
         "Random intercepts, a binary incomplete covariate",
