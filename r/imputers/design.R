@@ -62,8 +62,8 @@ refuse_holes <- function(frame) {
     anyNA(values) || (is.numeric(values) && !all(is.finite(values)))
   }, NA)
   if (any(holed)) {
-    stop("missing or infinite values in ", quoted(names(frame)[holed]), ": the design is made for ",
-      "completed data", call. = FALSE)
+    stop("missing or infinite values in ", quoted(names(frame)[holed]), ": the model needs finite ",
+      "values in all rows", call. = FALSE)
   }
 }
 

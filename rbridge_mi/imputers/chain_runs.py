@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -74,6 +75,7 @@ def run_chains(
     Returns
     -------
     Run
+        The imputed values of the last iteration, and the trace of all.
     """
     blocks = _blocks(problem, m, effective_jobs(n_jobs))
     states: list[Any] = [None] * len(blocks)
@@ -97,9 +99,7 @@ def run_chains(
             if not slow or done >= max_iter:
                 break
             target = min(int(np.ceil(_GROWTH * done)), max_iter)
-    imputed = {
-        name: np.concatenate([x.imputed[name] for x in parts]) for name in parts[0].imputed
-    }
+    imputed = {name: np.concatenate([x.imputed[name] for x in parts]) for name in parts[0].imputed}
     return Run(imputed, names, trace, slow)
 
 
@@ -109,7 +109,7 @@ def _blocks(problem: Problem, m: int, processes: int) -> list[range]:
     number = min(m, max(processes, -(-m * rows // _ELEMENTS)))
     number = min(m, -(-number // processes) * processes)
     edges = np.linspace(0, m, number + 1).round().astype(int)
-    return [range(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [range(int(a), int(b)) for a, b in itertools.pairwise(edges)]
 
 
 def _slow(trace: Array, names: Sequence[str], limit: float) -> dict[str, float]:

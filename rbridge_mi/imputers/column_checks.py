@@ -184,7 +184,14 @@ def _infinite(column: Column, data: pd.DataFrame, _: Any) -> str | None:
 
 def _constant(column: Column, *_: Any) -> str | None:
     observed = column.values[~np.isnan(column.values)]
-    if not column.missing or len(observed) == 0 or (observed != observed[0]).any():
+    if len(observed) == 0 or (observed != observed[0]).any():
+        return None
+    if column.role == "response":
+        return (
+            f"column {column.name!r}, the response, is {_shown(column, observed[0])} wherever it "
+            "is observed: there is nothing that the model could tell."
+        )
+    if not column.missing:
         return None
     return (
         f"column {column.name!r} has {_missing(column)} without a value, and all observed ones "
@@ -325,7 +332,8 @@ def _about(column: Column, data: pd.DataFrame, numbers: Mapping[str, Groups]) ->
                     f"{column.name} has no observed value in {empty} of {n} groups of {factor}: "
                     "they get it from the other columns and groups."
                 )
-    if column.kind == "continuous" and column.transform.name == "identity":
+    is_plain = column.kind == "continuous" and column.transform.name == "identity"
+    if is_plain and column.role != "response":
         skewness = _skewness(observed)
         if abs(skewness) > _SKEWED:
             remedy = f"transforms={{{column.name!r}: 'log'}}"

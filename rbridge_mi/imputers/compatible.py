@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,10 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.arguments import (
-    check_columns,
     check_count,
     check_frame_for_r,
-    check_known,
     check_memory,
     check_seed,
     column_list,
@@ -28,7 +25,14 @@ from ..sampling.chains import prepared
 from .chain_runs import Run, run_chains
 from .column_checks import check_columns_can_be_imputed
 from .columns import Column
-from .imputation_problem import Family, Regression, imputation_problem, observed_codes, regressions
+from .imputation_problem import (
+    Family,
+    Regression,
+    imputation_problem,
+    observed_codes,
+    regressions,
+    shown_values,
+)
 from .model_data import AnalysisModel, Formula, ModelData, Options, evaluated, read_model_data
 from .restoring import restore
 
@@ -147,10 +151,10 @@ class CompatibleImputer:
     Research 24, 462-487. Enders, Du and Keller (2020), A model-based imputation procedure for
     multilevel regression models with random coefficients, interaction effects, and nonlinear
     terms, Psychological Methods 25, 88-112. Huang and Wand (2013), Simple marginally noninformative
-    prior distributions for covariance matrices, Bayesian Analysis 8, 439-452. Luedtke, Robitzsch
+    prior distributions for covariance matrices, Bayesian Analysis 8, 439-452. Lüdtke, Robitzsch
     and West (2020), Regression models involving nonlinear effects with missing data: a sequential
     modeling approach using Bayesian estimation, Psychological Methods 25, 157-181. Vehtari,
-    Gelman, Simpson, Carpenter and Buerkner (2021), Rank-normalization, folding, and localization:
+    Gelman, Simpson, Carpenter and Bürkner (2021), Rank-normalization, folding, and localization:
     an improved R-hat for assessing convergence of MCMC, Bayesian Analysis 16, 667-718.
 
     Examples
@@ -167,7 +171,11 @@ class CompatibleImputer:
     (('female', 'mathach'), ('schid',))
     >>> bool((imp.convergence()["rhat"] <= 1.05).all())
     True
-    >>> model.fit(imp).pool().fixed[["term", "estimate", "std_error", "fmi"]].round(2)
+    >>> model.fit(imp).pool().fixed[["term", "estimate", "std_error"]].round(1)
+              term  estimate  std_error
+    0  (Intercept)      13.5        0.4
+    1       female      -1.3        0.4
+    2          ses       2.4        0.2
     """
 
     def __init__(
@@ -255,7 +263,9 @@ class CompatibleImputer:
         check_columns_can_be_imputed(read.refused)
         chosen = regressions(read.columns, read.groups, read.response)
         run = self._run(read, seed, n_jobs)
-        notes = list(read.notes)
+        notes = [*read.notes, *_unfilled(data, read)]
+        if not run.imputed:
+            notes.append("no column of the model has a hole: the data sets are all the same.")
         if run.slow:
             notes.append(_not_converged(run.slow, self.rhat, run.trace.shape[1]))
         for text in notes:
@@ -286,6 +296,8 @@ class CompatibleImputer:
             offset=read.offset,
             weights=read.weights,
         )
+        if not any(x.missing.size for x in problem.variables):
+            return Run({}, (), np.empty((self.m, 0, 0)), {})
         return run_chains(
             prepared(problem, seed),
             self.m,
@@ -324,10 +336,26 @@ class CompatibleImputer:
 
 def _family(model: AnalysisModel, family: str | None, link: str | None) -> Family:
     name = family or getattr(model, "family", None) or "gaussian"
-    check_known([name], list(_LINKS), "family")
+    if name not in _LINKS:
+        raise ArgumentError(f"family must be one of {', '.join(_LINKS)}, not {name!r}.")
     link = link or getattr(model, "link", None) or _LINKS[name][-1]
-    check_known([link], _LINKS[name], f"link of family={name!r}")
+    if link not in _LINKS[name]:
+        choices = " or ".join(_LINKS[name])
+        raise ArgumentError(f"link must be {choices} with family={name!r}, not {link!r}.")
     return Family(name, link)
+
+
+def _unfilled(data: pd.DataFrame, read: ModelData) -> list[str]:
+    """Tell of holes that stay, since their columns have no part in the model."""
+    unused = [x.name for x in read.columns.values() if x.role == "unused"]
+    holed = [str(name) for name in unused if data[name].isna().any()]
+    if not holed:
+        return []
+    shown = ", ".join(holed[:5]) + (f" and {len(holed) - 5} more" if len(holed) > 5 else "")
+    return [
+        f"{shown}: holes stay, since neither the model nor `auxiliary` names "
+        f"{'these columns' if len(holed) > 1 else 'this column'}."
+    ]
 
 
 def _not_converged(slow: Mapping[str, float], limit: float, iterations: int) -> str:
@@ -348,13 +376,15 @@ def _cells(
 ) -> tuple[dict[Any, Cells], list[str]]:
     """Return the cells that the imputations fill, and notes on dtypes that changed."""
     values = {
-        name: _values_by_row(data, column, run, read, m)
+        name: _values_by_row(column, run, read, m)
         for name, column in read.columns.items()
         if column.role in ("response", "covariate", "auxiliary")
     }
-    values |= _derived(data, read, values, m)
+    values |= _derived(read, values, m)
     cells, changed = {}, []
-    for name, by_row in values.items():
+    place = np.argsort(read.order)
+    for name, ordered in values.items():
+        by_row = ordered[:, place]
         hole = data[name].isna().to_numpy()
         rows = np.flatnonzero(hole)
         if read.columns[name].role == "derived":
@@ -364,9 +394,7 @@ def _cells(
         if not rows.size:
             continue
         column = read.columns[name]
-        decoded = [
-            x[rows] if column.role == "derived" else column.decode(x[rows]) for x in by_row
-        ]
+        decoded = [x[rows] if column.role == "derived" else column.decode(x[rows]) for x in by_row]
         restored = restore(data[name], decoded)
         cells[name] = Cells(rows.astype(np.int32), tuple(restored.values), restored.dtype)
         if restored.note:
@@ -374,10 +402,8 @@ def _cells(
     return cells, changed
 
 
-def _values_by_row(
-    data: pd.DataFrame, column: Column, run: Run, read: ModelData, m: int
-) -> Array:
-    """Return a column's numbers or codes in all rows of the m data sets: (m, rows)."""
+def _values_by_row(column: Column, run: Run, read: ModelData, m: int) -> Array:
+    """Return a column's numbers or codes in the ordered rows of the m data sets: (m, rows)."""
     values = np.repeat(column.values[None], m, axis=0)
     if column.name in run.imputed:
         imputed = run.imputed[column.name]
@@ -393,34 +419,24 @@ def _values_by_row(
     return values
 
 
-def _derived(
-    data: pd.DataFrame, read: ModelData, values: Mapping[str, Array], m: int
-) -> dict[str, Array]:
-    """Compute derived columns from the completed ones: (m, rows)."""
+def _derived(read: ModelData, values: Mapping[str, Array], m: int) -> dict[str, Array]:
+    """Compute derived columns from the completed ones, in the ordered rows: (m, rows)."""
     derived = {}
     for name, (of, group) in read.means.items():
         codes = read.groups[group]
-        numbers = _numbers(read.columns[of], values[of])
+        numbers = shown_values(read.columns[of], read.design, values[of])
         sizes = np.bincount(codes)
         derived[name] = np.stack([(np.bincount(codes, x) / sizes)[codes] for x in numbers])
     for name, expression in read.expressions.items():
-        shape = (m, len(data))
+        shape = (m, len(read.order))
         columns = {
-            x: _numbers(read.columns[x], values[x])
+            x: shown_values(read.columns[x], read.design, values[x])
             if x in values
             else np.broadcast_to(read.values[x], shape)
             for x in expression.columns
         }
         derived[name] = evaluated(expression, columns)
     return derived
-
-
-def _numbers(column: Column, values: Array) -> Array:
-    """Return a column as an expression takes it: numbers, where it has labels that are numbers."""
-    if column.labels is None or isinstance(column.labels[0], str):
-        return values
-    numbers: Array = np.array(column.labels, np.float64)[values.astype(np.int64)]
-    return numbers
 
 
 # -- where they came from -------------------------------------------------------------------------

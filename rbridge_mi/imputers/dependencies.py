@@ -24,6 +24,7 @@ _LEAST_MEANS = 5
 _LEAST_UNITS = 10  # fewer may agree by chance
 _MOST_CODES = 20
 _ROUNDING = 1e-9
+_CONSTANT = 1e-14  # the SD, relative to the mean, that rounding gives to a constant
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,8 @@ def _term(slope: float, name: str) -> str:
 def _exact_fit(y: Doubles, design: Doubles) -> Doubles | None:
     """Return the coefficients of a regression without residuals; None where it has some."""
     centre, spread = y.mean(), y.std()
-    if spread == 0 or not np.isfinite(spread) or len(y) <= design.shape[1] + 1:
+    is_constant = spread <= _CONSTANT * abs(centre)
+    if is_constant or not np.isfinite(spread) or len(y) <= design.shape[1] + 1:
         return None
     few = min(len(y), 10 * design.shape[1] + 50)
     if few < len(y) and _residual((y[:few] - centre) / spread, design[:few])[1] > _EXACT:

@@ -25,6 +25,7 @@ __all__ = [
     "imputation_problem",
     "observed_codes",
     "regressions",
+    "shown_values",
 ]
 
 Array: TypeAlias = NDArray[Any]
@@ -92,6 +93,7 @@ def regressions(
     Returns
     -------
     tuple of Regression
+        In the order in which they are drawn.
     """
     covariates = [x for x in columns.values() if x.role == "covariate"]
     auxiliary = [x for x in columns.values() if x.role == "auxiliary"]
@@ -185,6 +187,7 @@ def imputation_problem(
     Returns
     -------
     Problem
+        Without `within` and `linear`, which `sampling.chains.prepared` adds.
     """
     builder = _Builder(columns, groups, design)
     response_name = design.response_column
@@ -254,11 +257,12 @@ class _Builder:
 
 def _standardised(values: Array) -> tuple[Array, float, float]:
     """Return values standardised by those that are observed, with their mean and SD."""
-    centre = float(np.nanmean(values))
-    spread = float(np.nanstd(values))
-    if not spread > 1e-12 * max(abs(centre), 1e-300):
-        spread = max(abs(centre), 1.0)
-    return (values - centre) / spread, centre, spread
+    size = float(np.nanmax(np.abs(values))) or 1.0  # squares of values / size neither over- nor
+    scaled = values / size  # underflow
+    centre, spread = float(np.nanmean(scaled)), float(np.nanstd(scaled))
+    if not spread > 1e-14:
+        spread = 1.0
+    return (scaled - centre) / spread, centre * size, spread * size
 
 
 def observed_codes(column: Column) -> Array:
@@ -278,7 +282,12 @@ def _sampled(column: Column, values: Array) -> tuple[Array, Scale]:
         return np.where(np.isnan(values), np.nan, places), Scale()
     if column.kind == "count":
         _, centre, spread = _standardised(np.log(values + 0.5))
-        return values, CountScale(centre, spread)
+        least, greatest = column.transform.least, column.transform.greatest
+        # A count is the whole part of a number, which is kept clear of where it would be another.
+        lower = np.log(np.ceil(least) + 1e-9) if least > 0 else -np.inf
+        upper = np.log(np.floor(greatest) + 1.0 - 1e-9) if np.isfinite(greatest) else np.inf
+        limits = float((lower - centre) / spread), float((upper - centre) / spread)
+        return values, CountScale(centre, spread, None, *limits)
     transform = column.transform
     back = None if transform.name == "identity" else transform.backward
     sampled, centre, spread = _standardised(transform.forward(values))
@@ -334,9 +343,7 @@ def _response(
         if analysis.constant is None:
             centre = 0.0  # nothing in the model could take it up
         sampled = (values - centre) / spread
-        return Variable(
-            column.name, "continuous", None, sampled, scale=Scale(centre, spread, back)
-        )
+        return Variable(column.name, "continuous", None, sampled, scale=Scale(centre, spread, back))
     return Variable(
         column.name,
         "logit" if family.link == "logit" else "binary",
@@ -369,7 +376,9 @@ def _analysis(
         start = sum(map(len, effects[part.group]))
         blocks.append(_block(wrap(part.design), values, part.design.names, start, k))
         effects[part.group].append(part.design.names)
-    needed = sorted(frozenset().union(*(x.part.columns for x in blocks)))
+    needed = frozenset().union(*(x.part.columns for x in blocks))
+    means = {name: mean for name, mean in means.items() if name in needed}
+    needed |= {of for of, _ in means.values()}
     return AnalysisModel(
         tuple(blocks),
         names,
@@ -377,7 +386,7 @@ def _analysis(
         _constant(design.fixed.matrix(values), intercept),
         tuple(Grouping(name, codes, int(codes.max()) + 1) for name, codes in groups.items()),
         tuple(tuple(effects[name]) for name in groups),
-        {name: _raw(columns, design, name, values) for name in needed},
+        {name: _raw(columns, design, name, values) for name in sorted(needed)},
         tuple(
             GroupMean(name, of, groups[group], np.bincount(groups[group]))
             for name, (of, group) in means.items()
@@ -390,7 +399,8 @@ def _analysis(
 def _constant(matrix: Array, intercept: int | None) -> Array | None:
     """Return the combination of the columns of X that is 1 in every row; None without one."""
     if intercept is not None:
-        return np.eye(matrix.shape[1])[intercept]
+        unit: Array = np.eye(matrix.shape[1])[intercept]
+        return unit
     spread = np.sqrt((matrix**2).mean(axis=0))
     spread[spread == 0] = 1.0
     scaled = matrix / spread
@@ -406,22 +416,47 @@ def _raw(
     column = columns.get(name)
     if column is None or column.role == "group":
         return np.asarray(values[name], np.float64)
+    return shown_values(column, design, column.values)
+
+
+def shown_values(column: Column, design: ModelDesign, values: Array) -> Array:
+    """Return a column as the design takes it.
+
+    Parameters
+    ----------
+    column : Column
+    design : ModelDesign
+    values : array
+        Numbers, or codes as the column has them; NaN in holes.
+
+    Returns
+    -------
+    array
+        Of the same shape.
+    """
     if column.labels is None:
-        return column.values
+        return values
     shown = np.append(_shown(column, design), np.nan)
-    places = np.searchsorted(observed_codes(column), column.values)
-    raw: Array = shown[np.where(np.isnan(column.values), -1, places)]
-    return raw
+    places = np.searchsorted(observed_codes(column), values)
+    of_values: Array = shown[np.where(np.isnan(values), -1, places)]
+    return of_values
 
 
 def _block(
-    part: Columns, values: Mapping[str, Array], names: Sequence[str], start: int, effects: int | None
+    part: Columns,
+    values: Mapping[str, Array],
+    names: Sequence[str],
+    start: int,
+    effects: int | None,
 ) -> Block:
     """Standardise the columns of a part; they are centred where there is an intercept."""
     matrix = part.matrix({name: values[name] for name in part.columns} or values)
     has_intercept = "(Intercept)" in names
     is_intercept = np.array([x == "(Intercept)" for x in names])
-    centre = np.where(is_intercept | (not has_intercept), 0.0, matrix.mean(axis=0))
-    spread = np.where(is_intercept, 1.0, np.sqrt(((matrix - centre) ** 2).mean(axis=0)))
     size = np.abs(matrix).max(axis=0)
-    return Block(part, start, centre, np.where(spread > 1e-12 * size, spread, 1.0), effects)
+    size[size == 0] = 1.0
+    scaled = matrix / size
+    centre = np.where(is_intercept | (not has_intercept), 0.0, scaled.mean(axis=0))
+    spread = np.where(is_intercept, 1.0, np.sqrt(((scaled - centre) ** 2).mean(axis=0)))
+    spread = np.where(spread > 1e-12, spread, 1.0)
+    return Block(part, start, centre * size, spread * size, effects)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .. import rdoor
 from ..base.arguments import check_columns
+from ..data.common_dtype import settable
 from ..errors import ArgumentError, FormulaError
 from ..sampling.children import Columns
 from .column_checks import Refusal, notes, refusals
-from .columns import Column, understand
+from .columns import Column, group_columns, understand
 from .derived_columns import sources
 from .imputation_problem import FUNCTIONS, Family
 from .model_design import DesignPart, ModelDesign, compile_model
+from .row_order import by_first_row, order_of_rows
 
 __all__ = ["AnalysisModel", "Formula", "ModelData", "Options", "WithDerived", "read_model_data"]
 
@@ -76,10 +77,13 @@ class Options:
 
 @dataclass(frozen=True)
 class ModelData:
-    """A frame as an analysis model sees it.
+    """A frame as an analysis model sees it; all arrays have the rows in the order of `order`.
 
     Parameters
     ----------
+    order : array of int, shape (rows,)
+        Where the rows stand in the frame. It hangs on what they hold, see `row_order`, so that
+        they are imputed alike however they are shuffled.
     family : Family
     design : ModelDesign
     values : mapping of str to array, shape (rows,)
@@ -97,6 +101,7 @@ class ModelData:
     notes : tuple of str
     """
 
+    order: Array
     family: Family
     design: ModelDesign
     values: Mapping[str, Array]
@@ -171,6 +176,7 @@ def read_model_data(
     Returns
     -------
     ModelData
+        With what it refuses.
 
     Raises
     ------
@@ -178,7 +184,9 @@ def read_model_data(
         What can't be right whatever the data's holes are.
     """
     specification = model.specification(data)
-    filled = _filled(data, seed)
+    order = order_of_rows(data)
+    place = np.argsort(order)
+    filled = _filled(data.iloc[order], seed)
     design = compile_model(model, filled)
     if specification["names"].get("subset") or "subset" in specification["vectors"]:
         raise ArgumentError(
@@ -186,10 +194,12 @@ def read_model_data(
             "impute them. Take the rows out of the data before imputing."
         )
     response = _response_column(design, family)
-    groups = {part.group: part.codes for part in design.random}
+    ordered_groups = {part.group: by_first_row(part.codes) for part in design.random}
+    groups = {name: codes[place] for name, codes in ordered_groups.items()}
     in_design = design.fixed.columns.union(*(x.design.columns for x in design.random))
     if design.offset is not None:
         in_design |= design.offset.columns
+    in_design |= {specification["names"].get("offset")} - {None}
     known_by_derived = [
         x for name in options.derived for x in sources(options.derived[name]) if name in in_design
     ]
@@ -199,7 +209,15 @@ def read_model_data(
         for x in data.columns
         if (x in in_design or x in known_by_derived) and x != response and x not in derived
     ]
+    _check_auxiliary(options.auxiliary, response, groups, data)
     gaussian = {response: "continuous"} if family.name == "gaussian" else {}
+    dtype = settable(data[response]).dtype
+    is_number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+    if gaussian and not is_number:
+        raise ArgumentError(
+            f"the response {response!r} has the dtype {data[response].dtype}, and a gaussian one "
+            "has numbers: make it numbers, or give family='binomial' if it has two values."
+        )
     columns = understand(
         data,
         response=response,
@@ -213,45 +231,81 @@ def read_model_data(
         derived=options.derived,
     )
     means = {k: (v[1], v[2]) for k, v in options.derived.items() if not isinstance(v, str)}
-    expressions = {
+    designs = {
         name: _expression(text, name, design, model, filled)
         for name, text in options.derived.items()
         if isinstance(text, str)
     }
+    values = design.values(filled)
+    for one in designs.values():  # whose columns the formula need not name
+        values = {**one.values(filled), **values}
+        design = replace(design, levels={**one.levels, **design.levels})
+    given = {*specification["names"], *specification["vectors"]}
     refused = [
         *refusals(data, columns, groups),
-        *_refused_response(columns[response], design, family, options),
+        *_refused_response(columns[response], design, family, options, "weights" in given),
         *_refused_means(columns, options.derived),
+        *_refused_predictors(response, in_design, options.derived),
         *_refused_offset(design, columns),
+        *_refused_factors(design, columns),
     ]
+    of_formula = None if design.offset is None else evaluated(design.offset, values)
     return ModelData(
+        order=order,
         family=family,
         design=design,
-        values=design.values(filled),
-        groups=groups,
-        columns=columns,
+        values=values,
+        groups=ordered_groups,
+        columns={name: _reordered(x, order) for name, x in columns.items()},
         means=means,
-        expressions=expressions,
-        offset=_per_row(specification, "offset", data, refused, design, filled),
-        weights=_per_row(specification, "weights", data, refused),
+        expressions={name: x.fixed for name, x in designs.items()},
+        offset=_sum(_per_row(specification, "offset", data, refused, order), of_formula),
+        weights=_per_row(specification, "weights", data, refused, order),
         refused=tuple(refused),
         notes=tuple(notes(data, columns, groups)),
     )
 
 
+def _reordered(column: Column, order: Array) -> Column:
+    values = column.values[order]
+    values.flags.writeable = False
+    return replace(column, values=values)
+
+
 def _filled(data: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Fill each column's holes by its observed values, drawn at random."""
+    """Fill each column's holes, and what is infinite, by its observed values drawn at random.
+
+    A column without any gets some values, so that the design can be made: it is refused later.
+    """
     random = np.random.default_rng([seed, 0])
     filled = data.copy(deep=False)
     for name in data.columns:
-        hole = data[name].isna().to_numpy()
+        column = data[name]
+        hole = column.isna().to_numpy()
+        if pd.api.types.is_float_dtype(column.dtype):
+            hole = hole | np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan))
         draws = random.random(int(hole.sum()))  # the same number whatever the values are
         observed = np.flatnonzero(~hole)
         if hole.any() and observed.size:
             rows = np.arange(len(data))
             rows[hole] = observed[(draws * len(observed)).astype(np.int64)]
-            filled[name] = data[name].array.take(rows)
+            filled[name] = column.array.take(rows)
+        elif hole.any():
+            filled[name] = _stand_in(column, draws)
     return filled
+
+
+def _stand_in(column: Any, draws: Array) -> Any:
+    """Return values for a column that has none."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        categories = len(column.cat.categories)
+        codes = np.arange(len(draws)) % categories if categories else np.full(len(draws), -1)
+        return pd.Categorical.from_codes(codes, dtype=column.dtype)
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return pd.array(draws < 0.5, dtype=column.dtype)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return 1.0 + draws
+    return np.where(np.arange(len(draws)) % 2, "a", "b").astype(object)
 
 
 def _response_column(design: ModelDesign, family: Family) -> str:
@@ -267,26 +321,43 @@ def _response_column(design: ModelDesign, family: Family) -> str:
     return column
 
 
+def _check_auxiliary(
+    auxiliary: Sequence[str], response: str, groups: Mapping[str, Array], data: pd.DataFrame
+) -> None:
+    for factor in groups:
+        for name in auxiliary:
+            if name in group_columns(factor, data):
+                raise ArgumentError(
+                    f"auxiliary names {name!r}, a grouping factor of the model, by which all "
+                    "columns are imputed anyway: leave it out there."
+                )
+    if response in auxiliary:
+        raise ArgumentError(
+            f"auxiliary names {response!r}, the response of the model: leave it out there."
+        )
+
+
 def _expression(
     text: str, name: str, design: ModelDesign, model: AnalysisModel, filled: pd.DataFrame
-) -> DesignPart:
+) -> ModelDesign:
     """Compile a derived column's expression, which is checked as a formula's calls are."""
     allow = tuple(model.specification(filled)["allow"])
     formula = Formula(f"{design.response} ~ 0 + I({text}) + (1 | {design.random[0].group})", allow)
     try:
-        part = compile_model(formula, filled).fixed
+        compiled = compile_model(formula, filled)
     except FormulaError as error:
         raise ArgumentError(f"derived gives {name!r} {text!r}: {error}") from error
-    if len(part.names) != 1:
+    width = len(compiled.fixed.names)
+    if width != 1:
         raise ArgumentError(
-            f"derived gives {name!r} {text!r}, which has {len(part.names)} columns: it must have "
-            "one number for each row."
+            f"derived gives {name!r} {text!r}, which has {width} columns: it must have one number "
+            "for each row."
         )
-    return part
+    return compiled
 
 
 def _refused_response(
-    column: Column, design: ModelDesign, family: Family, options: Options
+    column: Column, design: ModelDesign, family: Family, options: Options, weighted: bool
 ) -> list[Refusal]:
     name = column.name
     if family.name == "gaussian":
@@ -298,7 +369,7 @@ def _refused_response(
                 )
         forward = FUNCTIONS.get(design.response_function or "", (np.array, None))[0]
         with np.errstate(divide="ignore", invalid="ignore"):
-            wrong = ~np.isfinite(forward(column.values)) & ~np.isnan(column.values)
+            wrong = ~np.isfinite(forward(column.values)) & np.isfinite(column.values)
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             return [
@@ -310,6 +381,14 @@ def _refused_response(
                 )
             ]
         return []
+    if weighted:
+        return [
+            Refusal(
+                "weights",
+                "weights of a binomial response are numbers of trials, and the response must be "
+                "0 or 1 in each row here: give a row to each trial.",
+            )
+        ]
     if column.kind != "binary":
         return [
             Refusal(
@@ -351,18 +430,56 @@ def _refused_means(columns: Mapping[str, Column], derived: Mapping[str, Any]) ->
     return refused
 
 
+def _refused_predictors(
+    response: str, in_design: frozenset[str], derived: Mapping[str, Any]
+) -> list[Refusal]:
+    """Refuse the response among what it is predicted by."""
+    names = [x for x, formula in derived.items() if x in in_design and response in sources(formula)]
+    if response in in_design:
+        names.append(response)
+    return [
+        Refusal(
+            name,
+            f"column {name!r} {'is' if name == response else 'is derived from'} the response, and "
+            "the formula has it among the predictors: leave it out there.",
+        )
+        for name in names
+    ]
+
+
 def _refused_offset(design: ModelDesign, columns: Mapping[str, Column]) -> list[Refusal]:
     if design.offset is None:
         return []
     return [
         Refusal(
             name,
-            f"column {name!r} is in offset(), and has {columns[name].missing} holes: an offset "
-            "must be complete. Fill it, or take these rows out of the data.",
+            f"column {name!r} is in offset(), and {columns[name].missing} of its values are "
+            "missing: an offset must be complete. Fill it, or take these rows out of the data.",
         )
         for name in sorted(design.offset.columns)
         if columns[name].missing
     ]
+
+
+def _refused_factors(design: ModelDesign, columns: Mapping[str, Column]) -> list[Refusal]:
+    """Refuse numbers that the formula makes a factor: a new number would be no level of it."""
+    parts = (design.fixed, *(x.design for x in design.random))
+    factors = {call: name for part in parts for call, name in part.made_factors.items()}
+    return [
+        Refusal(
+            name,
+            f"column {name!r} is imputed as numbers, and {call} makes a factor of it, which has "
+            f"the observed numbers only: give types={{{name!r}: 'categories'}}.",
+        )
+        for call, name in factors.items()
+        if columns[name].missing and columns[name].labels is None
+    ]
+
+
+def _sum(one: Array | None, two: Array | None) -> Array | None:
+    if one is None or two is None:
+        return two if one is None else one
+    return one + two
 
 
 def _per_row(
@@ -370,30 +487,24 @@ def _per_row(
     argument: str,
     data: pd.DataFrame,
     refused: list[Refusal],
-    design: ModelDesign | None = None,
-    filled: pd.DataFrame | None = None,
+    order: Array,
 ) -> Array | None:
-    """Return weights or offset, one number per row; those of the formula are added."""
+    """Return the argument `weights` or `offset`, one number per row, or None; refuse others."""
     column = specification["names"].get(argument)
     given = data[column] if column else specification["vectors"].get(argument)
-    total: Array | None = None
-    if given is not None:
-        check_columns([column] if column else [], data, argument)
-        total = pd.to_numeric(pd.Series(given)).to_numpy(dtype=np.float64, na_value=np.nan)
-        wrong = ~np.isfinite(total) | ((total <= 0) if argument == "weights" else False)
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0]) + 1
-            must = "finite and positive" if argument == "weights" else "finite"
-            refused.append(
-                Refusal(
-                    column or argument,
-                    f"{argument} must be {must}, and {int(wrong.sum())} rows are not (the first "
-                    f"is row {row}): fill them, or take these rows out of the data.",
-                )
-            )
-    if design is not None and design.offset is not None and filled is not None:
-        values = design.values(filled)
-        of_formula = evaluated(design.offset, values)
-        total = of_formula if total is None else total + of_formula
-    return total
-
+    if given is None:
+        return None
+    check_columns([column] if column else [], data, argument)
+    values = pd.to_numeric(pd.Series(given)).to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = ~np.isfinite(values) | ((values <= 0) if argument == "weights" else False)
+    if wrong.any():
+        rows = int(wrong.sum())
+        first = data.index[int(np.flatnonzero(wrong)[0])]
+        must = "finite and positive" if argument == "weights" else "finite"
+        text = (
+            f"{argument} must be {must}, and {rows} row{'s are' if rows > 1 else ' is'} not (the "
+            f"first is {first!s}): fill them, or take these rows out of the data."
+        )
+        refused.append(Refusal(column or argument, text))
+    ordered: Array = values[order]
+    return ordered

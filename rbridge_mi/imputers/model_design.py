@@ -8,6 +8,7 @@ all that a part has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -24,6 +25,7 @@ from .arithmetic import Expression, evaluate, read_expression
 __all__ = ["DesignPart", "ModelDesign", "RandomPart", "compile_model"]
 
 _TOLERANCE = 1e-12  # between numpy's matrix and R's, relative to a column's largest value
+_MADE_FACTOR = re.compile(r"(as\.)?(factor|ordered)\((`[^`]+`|[\w.]+)[,)]")
 _SAME = 1e-15  # between numpy's and R's value of a call, relative; else R evaluates the call
 
 
@@ -118,6 +120,13 @@ class DesignPart:
     _terms: tuple[Term, ...] = field(repr=False)
     _calls: rdoor.RObject = field(repr=False)
     _is_sum: bool = field(default=False, repr=False)
+
+    @property
+    def made_factors(self) -> dict[str, str]:
+        """The calls that make a factor of a column, such as ``factor(k)``, with the column."""
+        calls = (x for x in self._variables if x.column is None and x.contrasts is not None)
+        pairs = ((x.name, _MADE_FACTOR.match(x.name), x.columns) for x in calls)
+        return {name: columns[0] for name, is_factor, columns in pairs if is_factor}
 
     def matrix(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return R's model matrix for these values of the columns.

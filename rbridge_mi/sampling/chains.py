@@ -32,10 +32,15 @@ __all__ = ["Chains", "prepared"]
 Array: TypeAlias = NDArray[Any]
 State: TypeAlias = Mapping[str, Any]
 
+# By this, values near an end of their range are moved towards the mean, which is 0: on the way
+# to the sampled scale and back, rounding could else bring them to where sqrt(x) has no value.
+INSIDE = 1.0 - 1e-9
+
 #: Iterations without random effects in the beginning. The first imputed values know nothing of the
 #: response; a group whose effects followed them could not leave that state, where the model is not
 #: linear in them and few of the group's values are observed.
 BEGINNING = 20
+INTERCEPT = "(Intercept)"  # as R names it
 
 
 class Chains:
@@ -80,6 +85,8 @@ class Chains:
         elif missing.size:
             draws = self.streams.uniform(len(missing))
             values[:, missing] = observed[(draws * len(observed)).astype(np.int64)]
+        if variable.kind == "continuous":
+            values[:, missing] *= INSIDE
         return values
 
     def _node(self, variable: Variable, models: Sequence[MixedModel]) -> Node:
@@ -89,9 +96,7 @@ class Chains:
             return ContinuousNode(name, models, missing, values, scale)
         if variable.kind == "count":
             assert isinstance(scale, CountScale)
-            return CountNode(
-                name, models, missing, scale.forward(values), scale, variable.values
-            )
+            return CountNode(name, models, missing, scale.forward(values), scale, variable.values)
         codes = values.astype(np.int64)
         if variable.kind == "ordered":
             return OrderedNode(name, models, missing, codes, variable.shown)
@@ -129,13 +134,13 @@ class Chains:
             columns.append(np.stack(self._predictors(parent, variable.level), axis=1))
         shared = np.concatenate(columns, axis=1)
         rows = np.flatnonzero(touched)
-        models = []
+        models: list[MixedModel] = []
         for _ in range(variable.codes - 1 if variable.kind == "categories" else 1):
             design = models[0].design if models else Design(shared, rows, self.chains)
             design.varying[:] = shared[rows]
             effects = [
                 self._effects(
-                    x, Design(np.ones((units, 1)), rows, self.chains), [1], variable
+                    x, Design(np.ones((units, 1)), rows, self.chains), [[INTERCEPT]], variable
                 )
                 for x in variable.groupings
             ]
@@ -154,14 +159,20 @@ class Chains:
         return self._node(variable, models)
 
     def _effects(
-        self, grouping: Grouping, design: Design, blocks: Sequence[int], variable: Variable
+        self,
+        grouping: Grouping,
+        design: Design,
+        blocks: Sequence[Sequence[str]],
+        variable: Variable,
     ) -> RandomEffects:
+        names = [name for block in blocks for name in block]
         return RandomEffects(
             grouping.name,
             grouping.codes,
             grouping.groups,
             design,
-            blocks,
+            [len(block) for block in blocks],
+            names.index(INTERCEPT) if INTERCEPT in names else None,
             variable.prior,
             self.chains,
         )
@@ -197,7 +208,7 @@ class Chains:
             shared[k][:, block.start : block.stop] = block.matrix(values, (n,))
         designs = [Design(x, rows, self.chains) for x in shared]
         effects = [
-            self._effects(grouping, design, [len(b) for b in blocks], response)
+            self._effects(grouping, design, blocks, response)
             for grouping, design, blocks in zip(
                 spec.groupings, designs[1:], spec.effects, strict=True
             )
@@ -222,9 +233,7 @@ class Chains:
         spec = self.problem.analysis
         for mean in spec.means:
             if mean.name == name:
-                values = np.broadcast_to(
-                    self._column(mean.of), (self.chains, len(mean.codes))
-                )
+                values = np.broadcast_to(self._column(mean.of), (self.chains, len(mean.codes)))
                 sums = np.stack([np.bincount(mean.codes, x, len(mean.sizes)) for x in values])
                 means: Array = (sums / mean.sizes)[:, mean.codes]
                 return means
@@ -371,6 +380,7 @@ class Chains:
             for target in self.targets
         }
 
+    @np.errstate(over="ignore", divide="ignore", invalid="ignore")  # of the largest numbers
     def parameters(self) -> dict[str, Array]:
         """Return all parameters, and the mean and variance of each variable's imputed values.
 
@@ -454,9 +464,9 @@ def analysis_parameters(problem: Problem, model: MixedModel) -> dict[str, Array]
         sd = np.sqrt(np.einsum("cii->ci", psi))
         for i in range(q):
             values[f"sd({effects.name}: {names[i]})"] = sd[:, i]
-        for block in effects.blocks:
-            for i in range(block.start, block.stop):
-                for j in range(block.start, i):
+        for term in effects.blocks:
+            for i in range(term.start, term.stop):
+                for j in range(term.start, i):
                     correlation = psi[:, i, j] / (sd[:, i] * sd[:, j])
                     values[f"cor({effects.name}: {names[j]}, {names[i]})"] = correlation
     if model.free_variance:
@@ -474,6 +484,15 @@ def ranks(codes: Array) -> Array:
     rank = np.empty(len(codes), np.int64)
     rank[order] = np.arange(len(codes)) - np.repeat(starts, sizes)
     return rank
+
+
+def _points(node: ContinuousNode) -> Array:
+    """Return evenly spaced values, of which the first and the last were not observed."""
+    least, greatest = float(node.values.min()), float(node.values.max())
+    beyond = 0.5 * (greatest - least)
+    lower = max(least - beyond, node.scale.lower * INSIDE)
+    upper = min(greatest + beyond, node.scale.upper * INSIDE)
+    return np.linspace(lower, upper, 9)
 
 
 def prepared(problem: Problem, seed: int) -> Problem:
@@ -501,8 +520,7 @@ def prepared(problem: Problem, seed: int) -> Problem:
         node = target.node
         if not isinstance(node, ContinuousNode) or isinstance(node, CountNode):
             continue
-        limits = np.nanmin(node.values), np.nanmax(node.values)
-        points = np.linspace(*limits, 7)
+        points = _points(node)
         children = [
             (child, len(batch.at))
             for batch in target.batches

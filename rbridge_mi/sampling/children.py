@@ -83,7 +83,9 @@ class Child(ABC):
         return total
 
     def normal_terms(self, step: Array) -> tuple[Array, Array]:
-        """Return what the models say of a change d of the values, as exp(linear d - precision d2/2).
+        """Return what the models say of a change of the values: a normal density's terms.
+
+        Of a change d the density is proportional to exp(linear d - precision d^2 / 2).
 
         Parameters
         ----------
@@ -92,7 +94,8 @@ class Child(ABC):
 
         Returns
         -------
-        precision, linear : array, shape (C, k)
+        tuple of (array, array)
+            precision and linear, each of shape (C, k).
         """
         precision, linear = np.zeros(step.shape), np.zeros(step.shape)
         slopes = self.shift(self.design_for(step))
@@ -109,7 +112,10 @@ class RegressionChild(Child):
 
     Parameters
     ----------
-    models, rows, owner, units
+    models : sequence of MixedModel
+    rows : array of int, shape (r,)
+    owner : array of int, shape (r,), or None
+    units : int
         As in `Child`.
     node : Node
         The variable that is the predictor.
@@ -285,7 +291,9 @@ class AnalysisChild(Child):
     Parameters
     ----------
     analysis : Analysis
-    rows, owner, units
+    rows : array of int, shape (r,)
+    owner : array of int, shape (r,), or None
+    units : int
         As in `Child`. With a group mean of the variable, all rows of a unit's group are touched.
     node : Node
         The variable.
@@ -376,6 +384,7 @@ class AnalysisChild(Child):
         designs = [self.design_for(x).blocks for x in points]
         for block in zip(*designs, strict=True):
             bend = np.abs(np.diff(np.stack(block), n=2, axis=0)).max(initial=0.0)
-            if bend > 1e-9 * max(np.abs(x).max(initial=0.0) for x in block):
+            # Where a function has no value, this is not so either.
+            if not bend <= 1e-9 * max(np.abs(x).max(initial=0.0) for x in block):
                 return True
         return False

@@ -61,11 +61,12 @@ class Design:
         if weights is None:
             if not self.rows.size:
                 return np.broadcast_to(self._gram, (len(self.varying), self.p, self.p))
-            total: Array = self._gram + np.matmul(self.varying.transpose(0, 2, 1), self.varying)
-            return total
+            rest = np.matmul(self.varying.transpose(0, 2, 1), self.varying)
+            return np.add(self._gram, rest)
         parts = [(self.shared.T * w) @ self.shared for w in weights]
         weighted = self.varying.transpose(0, 2, 1) * weights.take(self.rows, axis=1)[:, None, :]
-        return np.stack(parts) + np.matmul(weighted, self.varying)
+        total: Array = np.stack(parts) + np.matmul(weighted, self.varying)
+        return total
 
     def cross(self, values: Array) -> Array:
         """Return X'v per chain, (C, p), for v of shape (C, n)."""
@@ -97,6 +98,7 @@ def group_sums(codes: Array, values: Array, groups: int) -> Array:
     Returns
     -------
     array, shape (C, G)
+        A row per chain.
     """
     sums: Array = np.empty((len(values), groups))
     for total, row in zip(sums, values, strict=True):

@@ -36,7 +36,7 @@ def move_groups(
     model : MixedModel
         Of the latent normals.
     effects : RandomEffects
-        One of the model's; in chains where it has no intercept nothing moves.
+        One of the model's; without a random intercept nothing moves.
     lower, upper : array, shape (C, n)
         The interval of each latent normal.
     streams : Streams
@@ -53,8 +53,6 @@ def move_groups(
     amount = truncated_normal_between(
         streams, mean, sd, np.minimum(least, 0.0), np.maximum(most, 0.0)
     )
-    # A covariate's column isn't an intercept, though it is 1 in all rows that the chains share.
-    amount[~(effects.design.varying[..., i] == 1.0).all(axis=1)] = 0.0
     effects.u[:, i] += amount
     by_row = amount.take(effects.codes, axis=1)
     model.y += by_row

@@ -129,6 +129,8 @@ class MixedModel:
 
     def _draw_coefficients(self, e: Array, streams: Streams) -> None:
         """Draw b given u: normal with precision X'WX / s2 + prior; e is updated."""
+        if not self.design.p:
+            return
         w = self.weights
         gram = self.design.gram(w)
         scale = 1.0 / self.s2
@@ -136,9 +138,7 @@ class MixedModel:
         cross = (cross + np.matmul(gram, self.b[:, :, None])[..., 0]) * scale[:, None]
         precision = gram * scale[:, None, None] + np.diag(self.prior_precision)
         lower = np.linalg.cholesky(precision)
-        entries: Entries = [
-            [lower[:, i, j] for j in range(i + 1)] for i in range(self.design.p)
-        ]
+        entries: Entries = [[lower[:, i, j] for j in range(i + 1)] for i in range(self.design.p)]
         z = streams.normal(self.design.p)
         half = forward_solve(entries, list(cross.T))
         drawn = back_solve(entries, [half[i] + z[:, i] for i in range(self.design.p)])
@@ -203,9 +203,10 @@ def spanned(design: Design, effects: RandomEffects, columns: Sequence[int]) -> l
     """Return h with X_j = Z h_j in every group, for columns j of X: entries (C, G) by effect."""
     gram = effects.gram()
     q = effects.design.p
-    total = sum(gram[i][i] for i in range(q))
+    total = np.sum([gram[i][i] for i in range(q)], axis=0)
+    ridge = np.where(total > 0.0, 1e-12 * total, 1.0)
     ridged: Entries = [
-        [gram[i][j] + (1e-12 * total if i == j else 0.0) for j in range(i + 1)] for i in range(q)
+        [gram[i][j] + (ridge if i == j else 0.0) for j in range(i + 1)] for i in range(q)
     ]
     lower = cholesky(ridged)
     h: list[list[Array]] = [[] for _ in range(q)]

@@ -118,7 +118,9 @@ class ContinuousNode(Node):
 
     Parameters
     ----------
-    name, models, missing
+    name : str
+    models : sequence of MixedModel
+    missing : array of int, shape (k,)
         As in `Node`.
     values : array, shape (C, n)
     scale : Scale
@@ -156,6 +158,7 @@ class ContinuousNode(Node):
 
     def assign(self, candidate: Array, units: Array, streams: Streams) -> None:
         """Take over values."""
+        del streams  # nothing is latent
         self.models[0].y[:, units] = candidate
 
     def predictor(self, candidate: Array) -> list[Array]:
@@ -172,7 +175,11 @@ class CountNode(ContinuousNode):
 
     Parameters
     ----------
-    name, models, missing, values, scale
+    name : str
+    models : sequence of MixedModel
+    missing : array of int, shape (k,)
+    values : array, shape (C, n)
+    scale : CountScale
         As in `ContinuousNode`; the values of observed units are where to begin.
     counts : array, shape (n,) or (C, n)
         The observed counts; what stands in units with holes doesn't matter.
@@ -212,7 +219,9 @@ class DiscreteNode(Node):
 
     Parameters
     ----------
-    name, models, missing
+    name : str
+    models : sequence of MixedModel
+    missing : array of int, shape (k,)
         As in `Node`.
     values : array of int, shape (C, n)
         Codes from 0.
@@ -270,7 +279,9 @@ class ProbitNode(LatentNode):
 
     Parameters
     ----------
-    name, models, missing
+    name : str
+    models : sequence of MixedModel
+    missing : array of int, shape (k,)
         As in `Node`.
     values : array of int, shape (C, n)
         0 or 1.
@@ -368,7 +379,9 @@ class OrderedNode(LatentNode):
 
     Parameters
     ----------
-    name, models, missing
+    name : str
+    models : sequence of MixedModel
+    missing : array of int, shape (k,)
         As in `Node`.
     values : array of int, shape (C, n)
         Codes from 0.
@@ -451,7 +464,6 @@ class OrderedNode(LatentNode):
             streams, model.eta[:, units], 1.0, lower, upper
         )
 
-
     def parameters(self) -> dict[str, Array]:
         """Return the cutpoints but the first, which is 0."""
         inner = self.cutpoints(self.log_steps)[:, 2:-1]
@@ -466,7 +478,9 @@ class CategoriesNode(LatentNode):
 
     Parameters
     ----------
-    name, models, missing
+    name : str
+    models : sequence of MixedModel
+    missing : array of int, shape (k,)
         As in `Node`.
     values : array of int, shape (C, n)
         Codes from 0.
@@ -496,7 +510,7 @@ class CategoriesNode(LatentNode):
             model.y = truncated_normal(streams, model.eta, self.values == j)
 
     def intervals(self, j: int) -> tuple[Array, Array]:
-        """Return the limits of the latent normals of model j; units that it doesn't see have none."""
+        """Return the limits of model j's latent normals; units that it doesn't see have none."""
         lower = np.where(self.values == j, 0.0, -np.inf)
         return lower, np.where(self.values > j, 0.0, np.inf)
 
@@ -518,7 +532,6 @@ class CategoriesNode(LatentNode):
             model.y[:, units] = truncated_normal(streams, model.eta[:, units], candidate == j)
 
 
-
 def log_interval(lower: Array, upper: Array) -> Array:
     """Return the log probability that a standard normal lies between two limits."""
     # In the upper tail the differences of the lower tail's mirror image are exact.
@@ -526,7 +539,7 @@ def log_interval(lower: Array, upper: Array) -> Array:
     a = np.where(flip, -upper, lower)
     b = np.where(flip, -lower, upper)
     with np.errstate(divide="ignore"):
-        plain = np.log(ndtr(b) - ndtr(a))
+        plain: Array = np.log(ndtr(b) - ndtr(a))
     tail = ~(plain > -200.0)
     if tail.any():
         high, low = log_ndtr(b[tail]), log_ndtr(a[tail])

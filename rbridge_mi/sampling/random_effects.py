@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -36,6 +37,8 @@ class RandomEffects:
         Z, with a column per effect.
     blocks : sequence of int
         Number of effects of each block.
+    intercept : int or None
+        The effect that is a random intercept.
     prior : Prior
     chains : int
         C.
@@ -53,16 +56,18 @@ class RandomEffects:
         groups: int,
         design: Design,
         blocks: Sequence[int],
+        intercept: int | None,
         prior: Prior,
         chains: int,
     ) -> None:
         self.name = name
         self.codes = codes
         self.groups = groups
+        self.intercept = intercept
         self.design = design
         self.prior = prior
         edges = np.cumsum([0, *blocks])
-        self.blocks = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self.blocks = [slice(a, b) for a, b in itertools.pairwise(edges)]
         q = design.p
         self.u = np.zeros((chains, q, groups))
         self.psi = np.tile(0.25 * np.eye(q), (chains, 1, 1))
@@ -81,11 +86,6 @@ class RandomEffects:
             ]
             for i in range(q)
         ]
-
-    @property
-    def intercept(self) -> int | None:
-        """The first effect whose column is 1 in the rows that all chains share; None if none is."""
-        return self._ones.index(True) if True in self._ones else None
 
     def log_prior_of_scale(self, factor: Array) -> Array:
         """Return the log prior density of Psi times factor squared, without powers of factor."""
@@ -163,8 +163,7 @@ class RandomEffects:
             return self._shared_sums
         return [
             [
-                total
-                + group_sums(self.codes[rows], varying[..., i] * varying[..., j], self.groups)
+                total + group_sums(self.codes[rows], varying[..., i] * varying[..., j], self.groups)
                 for j, total in enumerate(line)
             ]
             for i, line in enumerate(self._shared_sums)
@@ -213,9 +212,7 @@ class RandomEffects:
         for i in range(q):
             self.u[:, i] = drawn[i]
 
-    def rescale(
-        self, sums: list[Array], gram: Entries, variance: Array, streams: Streams
-    ) -> None:
+    def rescale(self, sums: list[Array], gram: Entries, variance: Array, streams: Streams) -> None:
         """Draw the standard deviation of each effect, with u / sd and the correlations held fixed.
 
         Drawing Psi given u alone takes small steps where a standard deviation is near 0; drawing
@@ -225,7 +222,10 @@ class RandomEffects:
 
         Parameters
         ----------
-        sums, gram, variance, streams
+        sums : list of array
+        gram : list of list of array
+        variance : array, shape (C,)
+        streams : Streams
             As in `draw`.
         """
         nu, scale = self.prior.covariance_df, self.prior.sd_scale

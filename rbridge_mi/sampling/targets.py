@@ -124,6 +124,7 @@ class Target:
         inside = (candidate >= node.scale.lower) & (candidate <= node.scale.upper)
         self._accept(candidate, np.where(inside, 0.0, -np.inf), batch, units, streams)
 
+    @np.errstate(over="ignore", invalid="ignore")  # what overflows is not accepted
     def _accept(
         self, candidate: Array, ratio: Array, batch: Batch, units: Array, streams: Streams
     ) -> Array:

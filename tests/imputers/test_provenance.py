@@ -138,7 +138,7 @@ def test_one_object_cannot_hold_streams() -> None:
             frame(), seed=1, keep_r=True
         )
     with pytest.raises(rb.ArgumentError, match=r"keep_r: engine='bootstrap'"):
-        rb.impute(frame(), 2, "bootstrap", 1, keep_r=True)
+        rb.impute(frame(), m=2, engine="bootstrap", seed=1, keep_r=True)
 
 
 def test_a_saved_object_is_withheld_unless_it_is_allowed(

@@ -77,6 +77,7 @@ def mixed_model(
             int(codes.max()) + 1,
             design(np.concatenate(blocks, axis=2)),
             [z.shape[2] for z in blocks],
+            0 if (blocks[0][..., 0] == 1.0).all() else None,
             PRIOR,
             CHAINS,
         )

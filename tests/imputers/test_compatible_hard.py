@@ -1,0 +1,320 @@
+"""CompatibleImputer on data and models that could break it: an answer, or a refusal by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rbridge_mi as rb
+
+from .hostile import assert_sound, holed, impute, small
+
+pytestmark = pytest.mark.timeout(60)
+
+SLOPE = "y ~ x + z + (1 + x | g)"
+PLAIN = "y ~ x + f + (1 | g)"
+TEXT = np.array(["lo", "Mid", "hi"])
+RANDOM = np.random.default_rng(7)
+CODES = RANDOM.integers(0, 3, 120)
+NORMAL = RANDOM.normal(size=120)
+
+
+def with_f(values: Any, **columns: Any) -> pd.DataFrame:
+    return small().assign(f=values, **columns)
+
+
+# -- hard data ------------------------------------------------------------------------------------
+
+
+def groups_of_one(some: int) -> pd.DataFrame:
+    data = small()
+    data.loc[: some - 1, "g"] = [f"single {i}" for i in range(some)]
+    return data
+
+
+HARD: dict[str, tuple[pd.DataFrame, str]] = {
+    "a group with every x missing": (
+        small().assign(x=lambda d: d["x"].mask(d["g"] == "g3")),
+        SLOPE,
+    ),
+    "groups of one": (groups_of_one(5).assign(z=NORMAL), SLOPE),
+    "all groups of one": (groups_of_one(120), "y ~ x + (1 + x | g)"),
+    "90% missing": (small().assign(x=lambda d: holed(d["w"], 1, 0.9)), SLOPE),
+    "two groups": (small().assign(g=lambda d: np.where(d.index % 2, "a", "b")), "y ~ x + (1|g)"),
+    "complete columns that are collinear": (
+        small().assign(z2=lambda d: 2 * d["z"]),
+        "y ~ x + z + z2 + (1 + x | g)",
+    ),
+    "columns that are nearly collinear": (
+        small().assign(x2=lambda d: holed(d["x"] + 1e-7 * NORMAL, 5)),
+        "y ~ x + x2 + (1 | g)",
+    ),
+    "more columns than rows": (
+        small().iloc[:45].assign(**{f"u{i}": NORMAL[i : i + 45] for i in range(50)}),
+        "y ~ x + " + " + ".join(f"u{i}" for i in range(50)) + " + (1 | g)",
+    ),
+    "a constant column without holes": (small().assign(k=3.0), "y ~ x + k + (1 | g)"),
+    "a random slope of zeros": (small().assign(k=0.0), "y ~ x + (1 | g) + (0 + k | g)"),
+    "an infinite value elsewhere": (small().assign(k=np.inf), SLOPE),
+    "a large mean": (
+        small().assign(x=lambda d: 1e9 + 1e-2 * d["x"]),
+        "y ~ x + (1 + x | g)",
+    ),
+    "the smallest numbers": (small().assign(x=lambda d: d["x"] * 1e-200), SLOPE),
+    "the largest numbers": (small().assign(x=lambda d: d["x"] * 1e200), SLOPE),
+    "zeros under a root": (
+        small().assign(x=lambda d: holed(np.maximum(d["w"], 0), 3)),
+        "y ~ sqrt(x) + (1 | g)",
+    ),
+    "a slope where only one row is observed": (
+        small().assign(x=lambda d: d["x"].where(d.index.isin([0, 16, 32, 48]))),
+        SLOPE,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_hard_data_are_imputed(name: str) -> None:
+    data, model = HARD[name]
+    incomplete = [x for x in ("x", "x2") if x in data and data[x].isna().any()]
+    assert_sound(data, impute(data, model), incomplete)
+
+
+def test_separation() -> None:
+    data = small()
+    data["b"] = holed((data["y"] > data["y"].median()).astype(float), 3)
+    assert_sound(data, impute(data, "y ~ b + (1 | g)"), ["b"])
+    data["above"] = data["z"] > 0
+    for link in ("probit", "logit"):
+        imp = impute(data, "above ~ x + z + (1 | g)", family="binomial", link=link, iterations=100)
+        assert_sound(data, imp, ["x"])
+
+
+def test_a_category_of_one_row() -> None:
+    data = with_f(holed(pd.Series(np.where(CODES > 0, "a", "b")), 3, 0.2))
+    data.loc[0, "f"] = "only"
+    imp = impute(data, PLAIN)
+    assert_sound(data, imp, ["x", "f"])
+    assert any("f has one row with 'only'" in note for note in imp.notes)
+
+
+def test_response_and_covariates_missing_in_the_same_rows() -> None:
+    data = small()
+    data["y"] = data["y"].mask(data["x"].isna())
+    assert_sound(data, impute(data, SLOPE), ["x", "y"])
+
+
+def test_bounds_are_kept() -> None:
+    data = small()
+    least, greatest = data["x"].min(), data["x"].max()
+    for transforms in ({}, {"x": "logit"}):
+        bounds = {"x": (least - 0.01, greatest + 0.01)}
+        imp = impute(data, SLOPE, bounds=bounds, transforms=transforms)
+        for frame in imp:
+            assert frame["x"].between(least - 0.01, greatest + 0.01).all()
+
+
+def test_bounds_of_counts_are_kept() -> None:
+    counts = holed(RANDOM.poisson(3, 120).clip(2, 6).astype(float), 4, 0.4)
+    data = small().assign(n=counts)
+    imp = impute(data, "y ~ x + n + (1 | g)", bounds={"n": (2, 6)}, iterations=60, m=4)
+    assert imp.original["n"].nunique() == 5
+    assert {x for frame in imp for x in frame["n"]} == {2.0, 3.0, 4.0, 5.0, 6.0}
+
+
+def test_index_and_names_are_the_users() -> None:
+    data = small()
+    data.index = pd.Index([0] * len(data))
+    assert_sound(data, impute(data, SLOPE), ["x"])
+    names = {"y": 'the "answer"', "x": "my x", "z": "zé·", "g": "gr'p", "w": "mean"}
+    odd = small().rename(columns=names)
+    formula = '`the "answer"` ~ `my x` + `zé·` + (1 + `my x` | `gr\'p`)'
+    assert_sound(odd, impute(odd, formula, auxiliary="mean"), ["my x"])
+    r = small().rename(columns={"y": "mean", "x": "c", "z": "I", "g": "T", "w": "(Intercept)"})
+    imp = impute(r, "mean ~ c + I + `(Intercept)` + (1 + c | T)")
+    assert_sound(r, imp, ["c"])
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+def cell(column: str, value: Any) -> pd.DataFrame:
+    data = small().assign(v=1.0)
+    data.loc[7, column] = value
+    return data
+
+
+REFUSED: dict[str, tuple[pd.DataFrame, Any, str]] = {
+    "one group": (small().assign(g="a"), SLOPE, "'g' has one group"),
+    "a function of another": (
+        small().assign(x2=lambda d: d["x"] ** 2),
+        "y ~ x + x2 + (1 | g)",
+        r"column 'x2' is a function of 'x' \(x\^2\)",
+    ),
+    "a constant with holes": (cell("v", None), "y ~ x + v + (1 | g)", "column 'v' has 1 row"),
+    "a constant response": (small().assign(y=3.0), SLOPE, "'y', the response, is 3"),
+    "an infinite covariate": (cell("x", np.inf), SLOPE, r"column 'x' is infinite in 1 row \(7\)"),
+    "an infinite response": (cell("y", -np.inf), SLOPE, r"column 'y' is infinite in 1 row \(7\)"),
+    "a hole in the group": (cell("g", None), SLOPE, r"'g' is a grouping factor and has 1 row"),
+    "a hole in the weights": (
+        cell("v", None),
+        rb.Lmer(SLOPE, weights="v"),
+        r"weights must be finite and positive, and 1 row is not \(the first is 7\)",
+    ),
+    "a negative weight": (cell("v", -1), rb.Lmer(SLOPE, weights="v"), "weights must be finite"),
+    "a hole in the argument offset": (cell("v", None), rb.Lmer(SLOPE, offset="v"), "offset must"),
+    "a hole in offset()": (cell("w", None), SLOPE + " + offset(w)", "column 'w' is in offset"),
+    "an incomplete offset": (small(), "y ~ z + offset(x) + (1 | g)", "column 'x' is in offset"),
+    "no x at all": (small().assign(x=np.nan), SLOPE, "column 'x' has no observed value"),
+    "no y at all": (small().assign(y=np.nan), SLOPE, "column 'y' has no observed value"),
+    "no text at all": (
+        with_f(pd.Series([None] * 120, dtype=object)),
+        PLAIN,
+        "column 'f' has no observed value",
+    ),
+    "times": (with_f(pd.date_range("2020", periods=120)), PLAIN, "column 'f' holds datetime64"),
+    "numbers made a factor": (
+        with_f(holed(CODES.astype(float), 4)),
+        "y ~ x + factor(f) + (1 | g)",
+        r"factor\(f\) makes a factor of it.*types={'f': 'categories'}",
+    ),
+    "a logarithm of what is negative": (small(), "log(y) ~ x + (1 | g)", r"values in 'log\(y\)'"),
+    "the response as a slope": (small(), "y ~ x + (1 + y | g)", "column 'y' is the response"),
+    "cut": (small(), "y ~ cut(x, 3) + (1 | g)", r"'cut\(x, 3\)' gives a row another value"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_by_name(name: str) -> None:
+    data, model, text = REFUSED[name]
+    with pytest.raises(rb.ImputationError, match=text):
+        impute(data, model)
+
+
+def test_what_follows_from_the_response_is_no_predictor() -> None:
+    data = small().assign(twice=lambda d: 2 * d["y"])
+    with pytest.raises(rb.ImputationError, match="column 'twice' is derived from the response"):
+        impute(data, "y ~ x + twice + (1 | g)", derived={"twice": "2 * y"})
+
+
+WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
+    "empty": (SLOPE, {}, "data is empty"),
+    "family": (SLOPE, {"family": "poisson"}, "family must be one of gaussian, binomial"),
+    "link": (SLOPE, {"link": "logit"}, "link must be identity with family='gaussian'"),
+    "auxiliary response": (SLOPE, {"auxiliary": "y"}, "'y', the response of the model"),
+    "auxiliary group": (SLOPE, {"auxiliary": "g"}, "'g', a grouping factor of the model"),
+    "auxiliary unknown": (SLOPE, {"auxiliary": "who"}, "auxiliary names 'who'"),
+    "text as response": ("a ~ x + (1 | g)", {}, "the response 'a' has the dtype"),
+    "two responses": ("cbind(y, w) ~ x + (1 | g)", {}, r"the response is cbind\(y, w\)"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_arguments_are_refused_by_name(name: str) -> None:
+    model, arguments, text = WRONG[name]
+    data = small() if name != "empty" else small().iloc[:0]
+    with pytest.raises(rb.ArgumentError, match=text):
+        impute(data, model, **arguments)
+
+
+def test_binomial_refusals() -> None:
+    data = small().assign(v=2.0, b=lambda d: (d["y"] > 0).astype(int))
+    with pytest.raises(rb.ImputationError, match="give a row to each trial"):
+        impute(data, rb.Lmer("b ~ x + (1 | g)", weights="v"), family="binomial")
+    with pytest.raises(rb.ImputationError, match="a binomial response has two values"):
+        impute(data, SLOPE, family="binomial")
+
+
+# -- dtypes ---------------------------------------------------------------------------------------
+
+ORDERED = pd.CategoricalDtype(["never", "lo", "Mid", "zz", "hi"], ordered=True)
+DTYPES: dict[str, Any] = {
+    "Int64": pd.Series(CODES * 7).astype("Int64"),
+    "counts": pd.Series(RANDOM.poisson(2, 120)).astype(float),
+    "boolean": pd.Series(NORMAL > 0).astype("boolean"),
+    "bool and None": pd.Series(NORMAL > 0).astype(object),
+    "text": pd.Series(TEXT[CODES], dtype=object),
+    "string": pd.Series(TEXT[CODES], dtype="string"),
+    "category": pd.Series(pd.Categorical(TEXT[CODES], ["hi", "never", "lo", "Mid"])),
+    "ordered": pd.Series(TEXT[CODES]).astype(ORDERED),
+    "category of numbers": pd.Series(pd.Categorical(CODES)),
+    "two of three categories": pd.Series(
+        pd.Categorical(np.where(NORMAL > 0, "b", "a"), list("zba"))
+    ),
+    "float32": pd.Series(NORMAL).astype("float32"),
+    "Float64": pd.Series(NORMAL).astype("Float64"),
+}
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_dtypes(name: str) -> None:
+    data = with_f(holed(DTYPES[name], 4))
+    imp = impute(data, PLAIN)
+    assert_sound(data, imp, ["x", "f"])
+    if name != "float32":
+        assert imp[1]["f"].dtype == data["f"].dtype
+
+
+# -- models ---------------------------------------------------------------------------------------
+
+# Each with the incomplete columns in it, s of the level of a and t of that of g.
+MODELS = {
+    "y ~ x + (0 + x | g)": "x",
+    "y ~ x + (x || g)": "x",
+    "y ~ x + z + (1 + x + z | g)": "x",
+    "y ~ f + x + (f | g)": "fx",
+    "y ~ f + (0 + f | g)": "f",
+    "y ~ x * f + (1 | g)": "fx",
+    "y ~ 0 + f + x + (1 | g)": "fx",
+    "y ~ 0 + (1 + x | g)": "x",
+    "y ~ x + (1 | a/g)": "x",
+    "y ~ s * x + (1 + x | a) + (1 | g:a)": "sx",
+    "y ~ x + s + t + (1 | a/g) + (1 + x | k)": "xst",
+    "y ~ t * x + (1 + x | g)": "tx",
+    "y ~ x + I(x^2) + (1 | g)": "x",
+    "y ~ poly(x, 2) + (1 | g)": "x",
+    "y ~ splines::ns(x, 3) + (1 | g)": "x",
+    "y ~ scale(x) + (1 | g)": "x",
+    "y ~ I(x > 0) + I(pmin(x, 5)) + (1 | g)": "x",
+    "y ~ log(e) + (1 + log(e) | g)": "e",
+    "log(e) ~ x + f + (1 | g)": "exf",
+    "y ~ x + offset(w) + (1 | g)": "x",
+}
+
+
+def nested() -> pd.DataFrame:
+    """Make data with incomplete columns of rows (f, e) and of both levels of groups (s, t)."""
+    data = with_f(holed(pd.Series(TEXT[CODES]), 4), k=TEXT[CODES[::-1]])
+    data["k"] += (np.arange(120) % 4).astype(str)
+    data["s"] = data["a"].map({f"a{i}": v for i, v in enumerate(NORMAL[:4])})
+    data["t"] = data["g"].map({f"g{i}": TEXT[i % 3] for i in range(15) if i not in (3, 4)})
+    data["t"] = data["t"].mask(data.index % 7 == 0)
+    data["e"] = holed(np.exp(data["w"]), 5)
+    return data
+
+
+@pytest.mark.parametrize("formula", MODELS)
+def test_models(formula: str) -> None:
+    data, filled = nested(), MODELS[formula]
+    levels = {name: level for name, level in (("s", "a"), ("t", "g")) if name in filled}
+    transforms = {"e": "log"} if formula.startswith("y ~ log") else {}
+    imp = impute(data, formula, transforms=transforms)
+    assert_sound(data, imp, list(filled), levels=levels)
+
+
+@pytest.mark.parametrize("link", ["probit", "logit"])
+def test_binary_responses(link: str) -> None:
+    data = small().assign(b=lambda d: holed(pd.Series(np.where(d["y"] > 1, "Yes", "no")), 3))
+    formula = "b ~ x + z + offset(w) + (1 + x | g)"
+    imp = impute(data, formula, family="binomial", link=link)
+    assert_sound(data, imp, ["x", "b"])
+
+
+def test_auxiliary_columns_of_rows_and_groups() -> None:
+    data = nested()
+    data["w"] = holed(data["w"], 8)
+    imp = impute(data, "y ~ x + (1 + x | g)", auxiliary=["w", "f", "t", "s", "z"])
+    assert_sound(data, imp, ["x", "w", "f", "t", "s"], levels={"t": "g", "s": "g"})
