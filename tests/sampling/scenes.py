@@ -195,7 +195,8 @@ class Scene:
             start += p
         blocks.append(Block(random, 0, np.array([0.0, -0.3]), np.array([1.0, 0.7]), 0))
         x = np.zeros((CHAINS, N, start))
-        models = models_of(self.y, x, [(G, [np.zeros((CHAINS, N, 2))])])
+        z = np.stack([np.ones((CHAINS, N)), np.zeros((CHAINS, N))], axis=2)
+        models = models_of(self.y, x, [(G, [z])])
         if self.weights:
             models[0].weights = np.random.default_rng(5).uniform(0.3, 2.0, size=(CHAINS, N))
         means = [GroupMean("m", "x", G, np.array(SIZES))] if self.extra in ("mean", "both") else []

@@ -85,6 +85,27 @@ def check_mixed_model(model: MixedModel) -> None:
     np.testing.assert_allclose(model.eta, joint.eta_of(model), atol=1e-9)
 
 
+class RescalingAlone(ContinuousNode):
+    """A response given which only standard deviations are drawn."""
+
+    def step(self, streams: Streams, gain: float, *, fixed_only: bool = False) -> None:
+        """Draw standard deviations with u / sd held fixed."""
+        model = self.models[0]
+        for effects in model.effects:
+            e = model.y - joint.eta_of(model) + effects.times(effects.u)
+            effects.rescale(effects.cross(e), effects.gram(), model.s2, streams)
+
+
+@pytest.mark.parametrize("terms", ["intercept", "slope", "independent"])
+def test_standard_deviations_alone(terms: str) -> None:
+    """The other steps would hide a small fault of this one."""
+    x, rows = columns(np.random.default_rng(3), some=True)
+    blocks = [(g, [x[..., z] for z in blocks]) for g, blocks in TERMS[terms]]
+    model = mixed_model(x, blocks, rows=rows)
+    node = RescalingAlone("y", [model], NOTHING, model.y, Scale())
+    assert worst(z_scores(Joint([node]), seed=1, rounds=400, starts=300)) == {}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("terms", ["slope", "slope alone", "crossed"])
 @pytest.mark.parametrize("kind", ["probit", "logit", "ordered", "categories"])
