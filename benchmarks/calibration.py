@@ -8,11 +8,11 @@ holes. The sampler then runs on the data. If it is right, the rank of each true 
 independent draws of the sampler is uniform from 0 to 99 (Talts, Betancourt, Simpson, Vehtari and
 Gelman 2018, arXiv:1804.06788). So is the rank of a true value behind a hole.
 
-The sampler's draws are correlated. They come from the second halves of 33 chains, 3 from each at
-equal distances; a run is made twice as long until the rank-normalised effective size (Vehtari et
-al. 2021) of every quantity is 200 or more in the second halves, twice as many as are taken. A
-quantity whose correlation fades exponentially has then a correlation of at most .02 between
-successive ones. Runs end at 6400 iterations; the report says how many did.
+The sampler's draws are correlated. They come from the second halves of 33 independent chains, 3
+from each at equal distances; a run is made twice as long until the rank-normalised effective size
+(Vehtari et al. 2021) of every quantity is 200 or more in the second halves, twice as many as are
+taken. A quantity whose correlation fades exponentially has then a correlation of at most .02
+between successive ones. Runs end at 1600 iterations; the report says how many were too short.
 
 Nothing is standardised, so that the sampler's priors are those of the simulation. Results are kept
 in a folder, one file for each model. The program can be stopped at any time, and goes on where it
@@ -57,7 +57,7 @@ PRIOR = Prior(
 )
 GROUPS = 12
 CHAINS, KEPT = 33, 3  # 99 draws
-SHORTEST, LONGEST, EFFECTIVE = 100, 6400, 200
+SHORTEST, LONGEST, EFFECTIVE = 100, 1600, 200
 BINS = 20
 CHUNK = 50
 SEED = 1
@@ -245,22 +245,23 @@ def draw_values(
     """Values of a variable given its linear predictors: normal, or codes."""
     eta = etas[0]
     if simulated.kind == "logit":
-        return 1.0 * (rng.random(eta.shape) < expit(eta))
+        return np.where(rng.random(eta.shape) < expit(eta), 1.0, 0.0)
     if simulated.kind == "categories":
         first, second = (rng.normal(size=eta.shape) < x for x in etas)
         return np.where(first, 0.0, np.where(second, 1.0, 2.0))
     latent = eta + np.sqrt(variance) * rng.normal(size=eta.shape)
     if simulated.kind == "binary":
-        return 1.0 * (latent > 0)
+        return np.where(latent > 0, 1.0, 0.0)
     if simulated.kind == "ordered":
-        return 1.0 * (latent > 0) + (latent > np.exp(steps[0]))
+        return np.digitize(latent, [0.0, float(np.exp(steps[0]))]).astype(np.float64)
     return latent
 
 
 def predictors(simulated: Simulated, values: Array) -> Array:
     """The columns of a variable in others' regressions."""
     if simulated.codes > 2:
-        return np.stack([values == code for code in range(1, simulated.codes)], axis=1) * 1.0
+        codes = range(1, simulated.codes)
+        return np.stack([values == code for code in codes], axis=1).astype(np.float64)
     if simulated.kind in ("binary", "logit", "count"):
         raise ValueError("these are scaled by the data, and can't be a predictor here")
     return values[:, None]
@@ -276,7 +277,7 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
         "school": Grouping("school", g // 2, GROUPS // 2),
     }
     levels = {None: Level(None, np.arange(n), n), "g": Level("g", g, GROUPS)}
-    complete = {None: np.stack([np.ones(n), rng.normal(size=n)], axis=1)}
+    complete: dict[str | None, Array] = {None: np.stack([np.ones(n), rng.normal(size=n)], axis=1)}
     complete["g"] = np.stack([np.ones(GROUPS), rng.normal(size=GROUPS)], axis=1)
     columns = {"w": complete[None][:, 1]}
     means: list[GroupMean] = []
@@ -336,6 +337,8 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
         z = design(terms, columns, n)
         effects.append((factors[factor], z, [len(x) for x in of_factor]))
     weights = rng.uniform(0.5, 2.0, n) if study.weights else None
+    if weights is not None:
+        weights /= weights.mean()  # as the sampler takes them
     drawn, eta = draw_model(design(names, columns, n), effects, study.response == "continuous", rng)
     variance = drawn.s2 / (np.ones(n) if weights is None else weights)
     y = draw_values(every["y"], [eta], variance, np.zeros(1), rng)
@@ -366,6 +369,7 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
         blocks,
         tuple(names),
         0,
+        None,
         tuple(factors[f] for f in study.random),
         tuple(study.random.values()),
         {name: columns[name] for term in names for name in TERMS.get(term, ((),))[0]},

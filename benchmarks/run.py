@@ -18,6 +18,7 @@ import blas  # noqa: E402
 import carrying  # noqa: E402
 import cold  # noqa: E402
 import fitting  # noqa: E402
+import imputing  # noqa: E402
 import memory  # noqa: E402
 import processes  # noqa: E402
 import sizing  # noqa: E402
@@ -40,7 +41,8 @@ def main() -> None:
     memory.run(report)
     fitting.choices(report, rounds)
     blas.run(report, rounds)
-    pages = [fitting.profile(), sizing.measure(rounds)]
+    imputing.run(report, rounds)
+    pages = [fitting.profile(), sizing.measure(rounds), imputing.growth()]
     carrying.run(report, sizes)  # last: pandas2ri leaves this process larger, and slower
     print("\n".join(["", *pages]))
     report.write(arguments.out, head, pages)

@@ -154,10 +154,10 @@ class CompatibleImputer:
     Research 24, 462-487. Enders, Du and Keller (2020), A model-based imputation procedure for
     multilevel regression models with random coefficients, interaction effects, and nonlinear
     terms, Psychological Methods 25, 88-112. Huang and Wand (2013), Simple marginally noninformative
-    prior distributions for covariance matrices, Bayesian Analysis 8, 439-452. Luedtke, Robitzsch
+    prior distributions for covariance matrices, Bayesian Analysis 8, 439-452. Lüdtke, Robitzsch
     and West (2020), Regression models involving nonlinear effects with missing data: a sequential
     modeling approach using Bayesian estimation, Psychological Methods 25, 157-181. Vehtari,
-    Gelman, Simpson, Carpenter and Buerkner (2021), Rank-normalization, folding, and localization:
+    Gelman, Simpson, Carpenter and Bürkner (2021), Rank-normalization, folding, and localization:
     an improved R-hat for assessing convergence of MCMC, Bayesian Analysis 16, 667-718.
 
     Examples
@@ -174,7 +174,11 @@ class CompatibleImputer:
     (('female', 'mathach'), ('schid',))
     >>> bool((imp.convergence()["rhat"] <= 1.05).all())
     True
-    >>> model.fit(imp).pool().fixed[["term", "estimate", "std_error", "fmi"]].round(2)
+    >>> model.fit(imp).pool().fixed[["term", "estimate", "std_error"]].round(1)
+              term  estimate  std_error
+    0  (Intercept)      13.5        0.4
+    1       female      -1.3        0.4
+    2          ses       2.4        0.2
     """
 
     def __init__(

@@ -9,13 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from ..base.arguments import check_frame_for_r
+from ..base.arguments import check_frame_for_r, check_known
 from ..base.glossary import checked
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from .column_checks import check_columns_can_be_imputed
 from .columns import Column
 from .compatible import CompatibleImputer
+from .compatible_arguments import ARGUMENTS
 from .imputation_problem import Regression, regressions
 from .model_data import ModelData, read_model_data
 from .two_stages import from_model
@@ -157,6 +158,7 @@ def imputation_plan(data: pd.DataFrame, model: Any, **arguments: Any) -> Imputat
     3       ses covariate   None  continuous     normal
     """
     check_frame_for_r(data)
+    check_known(arguments, [x.name for x in ARGUMENTS], "CompatibleImputer")
     imputer = CompatibleImputer(model, 2, **arguments)
     read = read_model_data(data, imputer.model, imputer.family, imputer.options, 0)
     chosen = {x.column.name: x for x in regressions(read.columns, read.groups, read.response)}

@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from ..base.arguments import check_count, check_seed
+from ..base.arguments import check_count, check_known, check_seed
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeWarning, RWarning
 from ..pooling.diagnostics import imputations_needed
 from .compatible import CompatibleImputer
+from .compatible_arguments import ARGUMENTS
 
 __all__ = ["from_model"]
 
@@ -52,6 +53,7 @@ def from_model(
             "engine='compatible' imputes from a model: give it, as in "
             "rb.impute(data, model=rb.Lmer(...))."
         )
+    check_known(arguments, [x.name for x in ARGUMENTS], "CompatibleImputer")
     seed = check_seed(seed)
     if m is not None:
         return CompatibleImputer(model, m, **arguments).impute(data, seed, n_jobs=n_jobs)

@@ -270,7 +270,8 @@ class Scene:
         random = Columns(frozenset({"x"}), lambda v: [1.0 + 0.0 * v["x"], function(v["x"])[0]])
         blank = {name: np.zeros((CHAINS, N)) for name in ("x", "m")}
         blank["w"] = self.complete[None]
-        blocks, start = [], 0
+        blocks: list[Block] = []
+        start = 0
         for part in parts:
             p = part.matrix(blank).shape[2]
             centre, spread = np.full(p, 0.2), np.full(p, 1.5)
@@ -351,7 +352,7 @@ class Scene:
 
     def residuals(self) -> dict[str, Any]:
         """Squared residuals, and products of y's with x."""
-        values = {}
+        values: dict[str, Any] = {}
         x = np.asarray(self.raw(), np.float64)
         for node in self.nodes:
             model = node.models[0]

@@ -80,6 +80,9 @@ def test_unknown_arguments_are_named(name: str) -> None:
 # Those that pass arguments on, with what they need to get so far.
 PASSING: dict[str, Callable[[rb.MerModList, dict[str, Any]], Any]] = {
     "impute": lambda fits, more: rb.impute(fits.data.original, **more),
+    "imputation_plan": lambda fits, more: rb.imputation_plan(
+        fits.data.original, rb.Lmer("y ~ x1 + f + (1 | g)"), **more
+    ),
     "AmeliaImputer": lambda fits, more: rb.AmeliaImputer(**more),
     "MerMod.predict": lambda fits, more: fits[0].predict(**more),
     "MerMod.simulate": lambda fits, more: fits[0].simulate(**more),
