@@ -142,7 +142,10 @@ class CompatibleImputer:
     iterations, and whenever these have become 1.4 times as many.
 
     *Seeds.* Each chain has a random stream of its own, so that the data sets are the same to the
-    last bit however many processes share the chains.
+    last bit however many processes share the chains. Rows are imputed in an order that hangs on
+    what they hold, so that shuffled rows have the same imputations, and, where the other columns
+    tell all rows apart, so have groups of other names. In other units the imputations are the same
+    but for rounding.
 
     References
     ----------
