@@ -28,7 +28,7 @@ def order_of_rows(data: pd.DataFrame) -> Groups:
 
     Returns
     -------
-    ndarray of int, of shape (rows,)
+    ndarray of shape (rows,)
 
     Examples
     --------
@@ -63,7 +63,7 @@ def by_first_row(codes: Array) -> Groups:
 
     Returns
     -------
-    ndarray of int, of shape (rows,)
+    ndarray of shape (rows,)
 
     Examples
     --------
