@@ -28,7 +28,8 @@ def order_of_rows(data: pd.DataFrame) -> Groups:
 
     Returns
     -------
-    ndarray of shape (rows,)
+    array of int, shape (rows,)
+        The row of the frame that stands at each place.
 
     Examples
     --------
@@ -63,7 +64,8 @@ def by_first_row(codes: Array) -> Groups:
 
     Returns
     -------
-    ndarray of shape (rows,)
+    array of int, shape (rows,)
+        The number of each row's group.
 
     Examples
     --------
