@@ -249,11 +249,11 @@ def draw_values(
     if simulated.kind == "categories":
         first, second = (rng.normal(size=eta.shape) < x for x in etas)
         return np.where(first, 0.0, np.where(second, 1.0, 2.0))
-    latent = eta + np.sqrt(variance) * rng.normal(size=eta.shape)
+    latent: Array = eta + np.sqrt(variance) * rng.normal(size=eta.shape)
     if simulated.kind == "binary":
         return np.where(latent > 0, 1.0, 0.0)
     if simulated.kind == "ordered":
-        return np.digitize(latent, [0.0, float(np.exp(steps[0]))]).astype(np.float64)
+        return 1.0 * np.digitize(latent, [0.0, float(np.exp(steps[0]))])
     return latent
 
 

@@ -176,9 +176,17 @@ def test_arguments_are_taken_under_both_names() -> None:
 
 def test_every_engine_can_be_asked_for_by_name() -> None:
     data = frame()[["x", "y", "z"]]
+    grouped = frame()[["x", "y", "z", "person"]]
     for engine in ENGINES:
-        imp = rb.impute(data, 2, engine.name, 1)  # type: ignore[arg-type]
-        assert imp == engine.imputer(2).impute(data, seed=1)
+        if engine.needs_model:
+            few = {"min_iter": 20, "max_iter": 20}
+            formula = "y ~ x + (1 | person)"
+            with pytest.warns(rb.RBridgeWarning, match="after 20 iterations"):
+                imp = rb.impute(grouped, formula, 2, engine.name, 1, **few)  # type: ignore[arg-type]
+                assert imp == engine.imputer(formula, 2, **few).impute(grouped, seed=1)
+        else:
+            imp = rb.impute(data, None, 2, engine.name, 1)  # type: ignore[arg-type]
+            assert imp == engine.imputer(2).impute(data, seed=1)
         assert imp.method == engine.name
     assert ENGINES[-1].package is None, "the last engine is what is left where R has no package"
 
