@@ -43,7 +43,7 @@ def order_of_rows(data: pd.DataFrame) -> Groups:
 
 
 def _ranks(column: Any) -> Array:
-    """Return each cell's place among the different values of its column, holes behind all."""
+    """Return each cell's place among the different values of its column; holes share one."""
     values = column
     if isinstance(column.dtype, pd.CategoricalDtype):
         values = np.asarray(column.cat.codes)
