@@ -176,9 +176,9 @@ class CompatibleImputer:
     True
     >>> model.fit(imp).pool().fixed[["term", "estimate", "std_error"]].round(1)
               term  estimate  std_error
-    0  (Intercept)      13.5        0.4
-    1       female      -1.3        0.4
-    2          ses       2.4        0.2
+    0  (Intercept)      13.6        0.4
+    1       female      -1.4        0.3
+    2          ses       2.3        0.2
     """
 
     def __init__(
@@ -262,10 +262,11 @@ class CompatibleImputer:
         check_frame_for_r(data)
         check_memory(self.m, 8 * int(data.isna().to_numpy().sum()) + _EACH, "imputations")
         seed = check_seed(seed)
-        read = read_model_data(data, self.model, self.family, self.options, seed)
+        entropy = seed % 2**32  # numpy's seeds are not negative, R's may be
+        read = read_model_data(data, self.model, self.family, self.options, entropy)
         check_columns_can_be_imputed(read.refused)
         chosen = regressions(read.columns, read.groups, read.response)
-        run = self._run(read, seed, n_jobs)
+        run = self._run(read, entropy, n_jobs)
         notes = [*read.notes, *_unfilled(data, read)]
         if not run.imputed:
             notes.append("no column of the model has a hole: the data sets are all the same.")
