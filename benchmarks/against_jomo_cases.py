@@ -61,7 +61,7 @@ class Case:
     def log_ratio(self, draws: Draws, data: pd.DataFrame) -> Array:
         """The log density of jomo's prior less that of ours, at our draws."""
         variance, covariance = _complete_records(self.model, data)
-        total = _variance_log_ratio(draws["sigma"] ** 2, 1.0, variance)
+        total: Array = _variance_log_ratio(draws["sigma"] ** 2, 1.0, variance)
         sds = [draws[f"sd(g: {name})"] for name in self.effects]
         psi = np.stack([[a * b for a in sds] for b in sds])
         if len(sds) == 2:
@@ -74,7 +74,8 @@ class Case:
         total += -0.5 * (2 * q + 1) * log_det - 0.5 * np.trace(covariance @ inverse, 0, -2, -1)
         diagonal = np.einsum("...ii->...i", inverse)
         total -= -0.5 * (2 + 2 * q) * log_det - 0.5 * (2 + q) * np.log(2 * diagonal + 1).sum(-1)
-        return total + self.covariates_log_ratio(draws)
+        total += self.covariates_log_ratio(draws)
+        return total
 
 
 def _complete_records(model: str, data: pd.DataFrame) -> tuple[float, Array]:
@@ -91,12 +92,14 @@ def _complete_records(model: str, data: pd.DataFrame) -> tuple[float, Array]:
 def _variance_log_ratio(variance: Array, df: float, scale: float) -> Array:
     """Scaled inverse chi-squared densities: df and df times scale against our 1 and 0.1."""
     jomo = -(df / 2 + 1) * np.log(variance) - 0.5 * scale / variance
-    return jomo - (-1.5 * np.log(variance) - 0.05 / variance)
+    ratio: Array = jomo - (-1.5 * np.log(variance) - 0.05 / variance)
+    return ratio
 
 
 def _half_t(variance: Array) -> Array:
     """Our prior of the variance of random intercepts: their SD is half-t with 2 df, of scale 1."""
-    return -0.5 * np.log(variance) - 1.5 * np.log(2 + variance)
+    density: Array = -0.5 * np.log(variance) - 1.5 * np.log(2 + variance)
+    return density
 
 
 # -- one continuous covariate ---------------------------------------------------------------------
@@ -112,8 +115,9 @@ def _one_from_jomo(draws: Draws) -> dict[str, Array]:
 
 def _one_log_ratio(draws: Draws) -> Array:
     within, between = draws["x ~ sigma"] ** 2, draws["x ~ sd(g)"] ** 2
-    total = _variance_log_ratio(within, -1.0, 1.0)
-    return total - 1.5 * np.log(between) - 0.5 / between - _half_t(between)
+    total: Array = _variance_log_ratio(within, -1.0, 1.0)
+    total += -1.5 * np.log(between) - 0.5 / between - _half_t(between)
+    return total
 
 
 # -- two of level 1, one of them complete ---------------------------------------------------------
@@ -128,9 +132,10 @@ def _two_from_jomo(draws: Draws) -> dict[str, Array]:
 def _two_log_ratio(draws: Draws) -> Array:
     slope, within = draws["x ~ z"], draws["x ~ sigma"] ** 2
     between = draws["x ~ sd(g)"] ** 2
-    total = -np.log(within) - 0.5 * (1 + slope**2) / within
+    total: Array = -np.log(within) - 0.5 * (1 + slope**2) / within
     total -= -1.5 * np.log(within) - 0.05 / within
-    return total - 2 * np.log(between) - 0.5 / between - _half_t(between)
+    total += -2 * np.log(between) - 0.5 / between - _half_t(between)
+    return total
 
 
 # -- one of level 1 and one of level 2, both incomplete -------------------------------------------
@@ -153,10 +158,11 @@ def _levels_log_ratio(draws: Draws) -> Array:
     """The determinant of the change from (xx, xz, zz) to (rest, slope, zz) is zz."""
     slope, rest = draws["x ~ z"], draws["x ~ sd(g)"] ** 2
     of_z, within = draws["z ~ sigma"] ** 2, draws["x ~ sigma"] ** 2
-    total = _variance_log_ratio(within, -1.0, 1.0)
+    total: Array = _variance_log_ratio(within, -1.0, 1.0)
     total += -2.5 * np.log(rest * of_z) + np.log(of_z)
     total -= 0.5 / of_z + 0.5 * (1 + slope**2) / rest
-    return total - _half_t(rest) - (-1.5 * np.log(of_z) - 0.05 / of_z)
+    total -= _half_t(rest) - 1.5 * np.log(of_z) - 0.05 / of_z
+    return total
 
 
 # -- a binary covariate ---------------------------------------------------------------------------
@@ -173,7 +179,8 @@ def _binary_from_jomo(draws: Draws) -> dict[str, Array]:
 def _binary_log_ratio(draws: Draws) -> Array:
     between = draws["x ~ sd(g)"] ** 2
     ours = _half_t(between) - 0.5 * draws["x ~ (Intercept)"] ** 2 / 25
-    return -1.5 * np.log(between) - 0.5 / between - ours
+    ratio: Array = -1.5 * np.log(between) - 0.5 / between - ours
+    return ratio
 
 
 # -- the data -------------------------------------------------------------------------------------
@@ -183,7 +190,8 @@ def _normals(rng: np.random.Generator, group_share: float) -> Array:
     """A normal column, a share of whose variance lies between groups."""
     of_group = np.repeat(rng.normal(size=GROUPS), SIZE)
     rest = rng.normal(size=GROUPS * SIZE)
-    return np.sqrt(group_share) * of_group + np.sqrt(1 - group_share) * rest
+    column: Array = np.sqrt(group_share) * of_group + np.sqrt(1 - group_share) * rest
+    return column
 
 
 def _frame(

@@ -122,59 +122,74 @@ class Study:
 
 
 X = {"x": Simulated()}
-INTERCEPT = (("1",),)
+INTERCEPT = (("(Intercept)",),)
 STUDIES = {
-    "random intercept": Study("y ~ x + w + (1 | g)", X, ("1", "x", "w"), {"g": INTERCEPT}),
-    "random slope": Study("y ~ x + (1 + x | g)", X, ("1", "x"), {"g": (("1", "x"),)}),
-    "independent slope": Study("y ~ x + (x || g)", X, ("1", "x"), {"g": (("1",), ("x",))}),
-    "crossed": Study("y ~ x + (1 | g) + (1 | h)", X, ("1", "x"), {"g": INTERCEPT, "h": INTERCEPT}),
+    "random intercept": Study(
+        "y ~ x + w + (1 | g)", X, ("(Intercept)", "x", "w"), {"g": INTERCEPT}
+    ),
+    "random slope": Study(
+        "y ~ x + (1 + x | g)", X, ("(Intercept)", "x"), {"g": (("(Intercept)", "x"),)}
+    ),
+    "independent slope": Study(
+        "y ~ x + (x || g)", X, ("(Intercept)", "x"), {"g": (("(Intercept)",), ("x",))}
+    ),
+    "crossed": Study(
+        "y ~ x + (1 | g) + (1 | h)", X, ("(Intercept)", "x"), {"g": INTERCEPT, "h": INTERCEPT}
+    ),
     "nested": Study(
         "y ~ x + (1 + x | g) + (1 | school), g in schools",
         X,
-        ("1", "x"),
-        {"g": (("1", "x"),), "school": INTERCEPT},
+        ("(Intercept)", "x"),
+        {"g": (("(Intercept)", "x"),), "school": INTERCEPT},
     ),
     "interaction with level 2": Study(
         "y ~ x * z + (1 + x | g), z of groups",
         {"z": Simulated(level="g"), "x": Simulated(parents=("z",))},
-        ("1", "x", "z", "x:z"),
-        {"g": (("1", "x"),)},
+        ("(Intercept)", "x", "z", "x:z"),
+        {"g": (("(Intercept)", "x"),)},
     ),
-    "quadratic": Study("y ~ x + x^2 + (1 | g)", X, ("1", "x", "x^2"), {"g": INTERCEPT}),
+    "quadratic": Study("y ~ x + x^2 + (1 | g)", X, ("(Intercept)", "x", "x^2"), {"g": INTERCEPT}),
     "binary": Study(
-        "y ~ d + w + (1 + d | g)", {"d": Simulated("binary")}, ("1", "d", "w"), {"g": (("1", "d"),)}
+        "y ~ d + w + (1 + d | g)",
+        {"d": Simulated("binary")},
+        ("(Intercept)", "d", "w"),
+        {"g": (("(Intercept)", "d"),)},
     ),
     "categories": Study(
         "y ~ f + x + (1 | g), f of 3 categories",
         {"f": Simulated("categories"), "x": Simulated(parents=("f",))},
-        ("1", "f = 1", "f = 2", "x"),
+        ("(Intercept)", "f = 1", "f = 2", "x"),
         {"g": INTERCEPT},
     ),
     "ordered": Study(
         "y ~ f + (1 | g), f of 3 ordered categories",
         {"f": Simulated("ordered")},
-        ("1", "f = 1", "f = 2"),
+        ("(Intercept)", "f = 1", "f = 2"),
         {"g": INTERCEPT},
     ),
     "probit response": Study(
-        "probit(y) ~ x + (1 | g)", X, ("1", "x"), {"g": INTERCEPT}, response="binary"
+        "probit(y) ~ x + (1 | g)", X, ("(Intercept)", "x"), {"g": INTERCEPT}, response="binary"
     ),
     "logit response": Study(
-        "logit(y) ~ x + (1 + x | g)", X, ("1", "x"), {"g": (("1", "x"),)}, response="logit"
+        "logit(y) ~ x + (1 + x | g)",
+        X,
+        ("(Intercept)", "x"),
+        {"g": (("(Intercept)", "x"),)},
+        response="logit",
     ),
     "group mean": Study(
-        "y ~ x + mean of x + (1 | g)", X, ("1", "x", "mean of x"), {"g": INTERCEPT}
+        "y ~ x + mean of x + (1 | g)", X, ("(Intercept)", "x", "mean of x"), {"g": INTERCEPT}
     ),
     "count": Study(
         "y ~ log(k + 1) + (1 | g), k a count",
         {"k": Simulated("count")},
-        ("1", "log(k + 1)"),
+        ("(Intercept)", "log(k + 1)"),
         {"g": INTERCEPT},
     ),
     "holes in y": Study(
         "y ~ x + (1 | g), weights, holes in y too, auxiliary a regressed on x and y",
         X,
-        ("1", "x"),
+        ("(Intercept)", "x"),
         {"g": INTERCEPT},
         auxiliary={"a": Simulated(parents=("x", "y"))},
         weights=True,
@@ -249,11 +264,11 @@ def draw_values(
     if simulated.kind == "categories":
         first, second = (rng.normal(size=eta.shape) < x for x in etas)
         return np.where(first, 0.0, np.where(second, 1.0, 2.0))
-    latent = eta + np.sqrt(variance) * rng.normal(size=eta.shape)
+    latent: Array = eta + np.sqrt(variance) * rng.normal(size=eta.shape)
     if simulated.kind == "binary":
         return np.where(latent > 0, 1.0, 0.0)
     if simulated.kind == "ordered":
-        return np.digitize(latent, [0.0, float(np.exp(steps[0]))]).astype(np.float64)
+        return 1.0 * np.digitize(latent, [0.0, float(np.exp(steps[0]))])
     return latent
 
 

@@ -75,7 +75,7 @@ def grouped(rows: int, groups: int) -> tuple[pd.DataFrame, rb.Lmer]:
     return data, rb.Lmer("y ~ x + z + b + (1 + x | g)")
 
 
-def run(report: Report, rounds: int, jomo_iterations: int = 1000) -> None:
+def run(report: Report, rounds: int, jomo_iterations: int = 3000) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _hsb_time(report, rounds)

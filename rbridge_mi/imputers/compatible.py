@@ -142,7 +142,10 @@ class CompatibleImputer:
     iterations, and whenever these have become 1.4 times as many.
 
     *Seeds.* Each chain has a random stream of its own, so that the data sets are the same to the
-    last bit however many processes share the chains.
+    last bit however many processes share the chains. Rows are imputed in an order that hangs on
+    what they hold, so that shuffled rows have the same imputations, and, where the other columns
+    tell all rows apart, so have groups of other names. In other units the imputations are the same
+    but for rounding.
 
     References
     ----------
@@ -173,9 +176,9 @@ class CompatibleImputer:
     True
     >>> model.fit(imp).pool().fixed[["term", "estimate", "std_error"]].round(1)
               term  estimate  std_error
-    0  (Intercept)      13.5        0.4
-    1       female      -1.3        0.4
-    2          ses       2.4        0.2
+    0  (Intercept)      13.6        0.4
+    1       female      -1.4        0.3
+    2          ses       2.3        0.2
     """
 
     def __init__(
@@ -259,10 +262,11 @@ class CompatibleImputer:
         check_frame_for_r(data)
         check_memory(self.m, 8 * int(data.isna().to_numpy().sum()) + _EACH, "imputations")
         seed = check_seed(seed)
-        read = read_model_data(data, self.model, self.family, self.options, seed)
+        entropy = seed % 2**32  # numpy's seeds are not negative, R's may be
+        read = read_model_data(data, self.model, self.family, self.options, entropy)
         check_columns_can_be_imputed(read.refused)
         chosen = regressions(read.columns, read.groups, read.response)
-        run = self._run(read, seed, n_jobs)
+        run = self._run(read, entropy, n_jobs)
         notes = [*read.notes, *_unfilled(data, read)]
         if not run.imputed:
             notes.append("no column of the model has a hole: the data sets are all the same.")

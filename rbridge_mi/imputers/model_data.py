@@ -211,6 +211,12 @@ def read_model_data(
     ]
     _check_auxiliary(options.auxiliary, response, groups, data)
     gaussian = {response: "continuous"} if family.name == "gaussian" else {}
+    natural = "continuous" if gaussian else "binary"
+    if response in options.levels or options.types.get(response, natural) != natural:
+        raise ArgumentError(
+            f"types or levels name {response!r}, the response, which has a value in each row and "
+            f"is {family.name}: leave it out there."
+        )
     dtype = settable(data[response]).dtype
     is_number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
     if gaussian and not is_number:

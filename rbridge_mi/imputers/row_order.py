@@ -28,7 +28,8 @@ def order_of_rows(data: pd.DataFrame) -> Groups:
 
     Returns
     -------
-    ndarray of int, of shape (rows,)
+    array of int, shape (rows,)
+        The row of the frame that stands at each place.
 
     Examples
     --------
@@ -42,7 +43,7 @@ def order_of_rows(data: pd.DataFrame) -> Groups:
 
 
 def _ranks(column: Any) -> Array:
-    """Return each cell's place among the different values of its column, holes behind all."""
+    """Return each cell's place among the different values of its column; holes share one."""
     values = column
     if isinstance(column.dtype, pd.CategoricalDtype):
         values = np.asarray(column.cat.codes)
@@ -63,7 +64,8 @@ def by_first_row(codes: Array) -> Groups:
 
     Returns
     -------
-    ndarray of int, of shape (rows,)
+    array of int, shape (rows,)
+        The number of each row's group.
 
     Examples
     --------

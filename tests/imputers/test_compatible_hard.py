@@ -207,6 +207,8 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "auxiliary response": (SLOPE, {"auxiliary": "y"}, "'y', the response of the model"),
     "auxiliary group": (SLOPE, {"auxiliary": "g"}, "'g', a grouping factor of the model"),
     "auxiliary unknown": (SLOPE, {"auxiliary": "who"}, "auxiliary names 'who'"),
+    "type of the response": (SLOPE, {"types": {"y": "count"}}, "'y', the response"),
+    "level of the response": (SLOPE, {"levels": {"y": "g"}}, "'y', the response"),
     "text as response": ("a ~ x + (1 | g)", {}, "the response 'a' has the dtype"),
     "two responses": ("cbind(y, w) ~ x + (1 | g)", {}, r"the response is cbind\(y, w\)"),
 }
@@ -218,6 +220,12 @@ def test_wrong_arguments_are_refused_by_name(name: str) -> None:
     data = small() if name != "empty" else small().iloc[:0]
     with pytest.raises(rb.ArgumentError, match=text):
         impute(data, model, **arguments)
+
+
+def test_negative_seeds_are_seeds() -> None:
+    negative, positive = (impute(small(), SLOPE, seed=seed) for seed in (-1, 1))
+    assert negative.seed == -1
+    assert not negative[1].equals(positive[1])
 
 
 def test_binomial_refusals() -> None:

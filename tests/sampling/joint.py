@@ -34,6 +34,7 @@ from rbridge_mi.sampling.nodes import (
 )
 from rbridge_mi.sampling.priors import Prior
 from rbridge_mi.sampling.random_effects import RandomEffects
+from rbridge_mi.sampling.scales import CountScale
 from rbridge_mi.sampling.targets import Target
 
 Array = NDArray[Any]
@@ -193,11 +194,10 @@ class Joint:
             if not everything:
                 values[:, node.missing] = node.values[:, node.missing]
             if isinstance(node, CountNode):
+                assert isinstance(node.scale, CountScale)
                 counts = np.floor(np.exp(values * node.scale.spread + node.scale.centre))
-                made_again = CountNode(
-                    node.name, node.models, node.missing, values, node.scale, counts
-                )
-                vars(node).update(vars(made_again))
+                other = CountNode(node.name, node.models, node.missing, values, node.scale, counts)
+                vars(node).update(vars(other))
             elif isinstance(node, ContinuousNode):
                 node.models[0].y = values
             else:
@@ -205,7 +205,7 @@ class Joint:
             if isinstance(node, CategoriesNode):
                 for j, model in enumerate(node.models):
                     weights = (node.values >= j) * 1.0
-                    if not everything:
+                    if not everything and model.weights is not None:
                         weights[:, node.missing] = model.weights[:, node.missing]
                     model.weights = weights
             self.fill()
@@ -288,11 +288,11 @@ def z_scores(joint: Joint, seed: int, rounds: int = 40, starts: int = 60) -> dic
     labels += [f"{x} times {y}" for x, y in combinations(names, 2)]
     reference = moments(direct)
     joint.start(rng)
-    total = 0.0
+    total = np.zeros((len(labels), CHAINS))
     for _ in range(rounds):
         joint.draw_data(rng)
         joint.step(streams)
-        total = total + moments(snapshot())
+        total += moments(snapshot())
     means = total / rounds
     variance = means.var(axis=1, ddof=1) / CHAINS + reference.var(axis=1) / reference.shape[1]
     z = (means.mean(axis=1) - reference.mean(axis=1)) / np.sqrt(variance)

@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import expit, ndtr
 
-from rbridge_mi.sampling.chains import ranks
-from rbridge_mi.sampling.children import (
-    Analysis,
-    AnalysisChild,
-    Block,
-    Child,
-    GroupMean,
-    RegressionChild,
-)
+from rbridge_mi.sampling.draws import Streams
 from rbridge_mi.sampling.mixed_model import MixedModel, columns_within
-from rbridge_mi.sampling.nodes import (
-    CategoriesNode,
-    ContinuousNode,
-    CountNode,
-    LogitNode,
-    Node,
-    OrderedNode,
-    ProbitNode,
-)
-from rbridge_mi.sampling.scales import CountScale, Scale
-from rbridge_mi.sampling.targets import Batch, Target
+from rbridge_mi.sampling.nodes import ContinuousNode
+from rbridge_mi.sampling.scales import Scale
 
 from . import joint
 from .joint import CHAINS, PRIOR, Joint, covariances, mixed_model, worst, z_scores
+from .scenes import NOTHING, G, N, Scene, models_of, node_of
 
-SIZES = [1, 2, 3, 4, 6, 7, 8, 9]
-G = np.repeat(np.arange(8), SIZES)
-N = len(G)
 SCHOOL = G // 3
 CROSSED = np.arange(N) * 7 % 6
-NOTHING = np.zeros(0, np.int64)
+KINDS = ["continuous", "count", "probit", "logit", "ordered", "two ordered", "categories"]
 
 
 def columns(rng: np.random.Generator, some: bool) -> tuple[Any, Any]:
@@ -104,42 +85,30 @@ def check_mixed_model(model: MixedModel) -> None:
     np.testing.assert_allclose(model.eta, joint.eta_of(model), atol=1e-9)
 
 
-KINDS = ["continuous", "count", "probit", "logit", "ordered", "two ordered", "categories"]
+class RescalingAlone(ContinuousNode):
+    """A response given which only standard deviations are drawn."""
+
+    def step(self, streams: Streams, gain: float, *, fixed_only: bool = False) -> None:
+        """Draw standard deviations with u / sd held fixed."""
+        model = self.models[0]
+        for effects in model.effects:
+            e = model.y - joint.eta_of(model) + effects.times(effects.u)
+            effects.rescale(effects.cross(e), effects.gram(), model.s2, streams)
 
 
-def node_of(name: str, kind: str, models: list[MixedModel], missing: Any = NOTHING) -> Node:
-    """A node; what its values are doesn't matter yet."""
-    shape = models[0].y.shape
-    codes = np.zeros(shape, np.int64)
-    if kind == "continuous":
-        return ContinuousNode(name, models, missing, models[0].y, Scale())
-    if kind == "count":
-        scale = CountScale(centre=0.4, spread=0.8)
-        return CountNode(name, models, missing, models[0].y, scale, np.zeros(shape))
-    if kind in ("ordered", "two ordered"):
-        ordered = OrderedNode(name, models, missing, codes, range(4 if kind == "ordered" else 2))
-        ordered.proposal[:] = 0.5
-        return ordered
-    if kind == "categories":
-        return CategoriesNode(name, models, missing, codes, (0.0, 1.0, 2.0))
-    cls = LogitNode if kind == "logit" else ProbitNode
-    return cls(name, models, missing, codes, (-1.0, 2.0), 0.4, 0.5)
+@pytest.mark.parametrize("terms", ["intercept", "slope", "independent"])
+def test_standard_deviations_alone(terms: str) -> None:
+    """The other steps would hide a small fault of this one."""
+    x, rows = columns(np.random.default_rng(3), some=True)
+    blocks = [(g, [x[..., z] for z in blocks]) for g, blocks in TERMS[terms]]
+    model = mixed_model(x, blocks, rows=rows)
+    node = RescalingAlone("y", [model], NOTHING, model.y, Scale())
+    assert worst(z_scores(Joint([node]), seed=1, rounds=400, starts=300)) == {}
 
 
-def models_of(kind: str, x: Any, terms: Any, rows: Any = None) -> list[MixedModel]:
-    """The models that a node of a kind has; they share a design."""
-    free = kind in ("continuous", "count")
-    models = [
-        mixed_model(x, terms, rows=rows, free_variance=free)
-        for _ in range(2 if kind == "categories" else 1)
-    ]
-    for model in models:
-        model.design = models[0].design
-    return models
-
-
-@pytest.mark.parametrize("terms", ["intercept", "slope", "slope alone", "crossed"])
-@pytest.mark.parametrize("kind", KINDS[2:])
+@pytest.mark.slow
+@pytest.mark.parametrize("terms", ["slope", "slope alone", "crossed"])
+@pytest.mark.parametrize("kind", ["probit", "logit", "ordered", "categories"])
 def test_a_latent_node_with_other_effects(kind: str, terms: str) -> None:
     """All rows differ between chains, so that no column is 1 in the rows that they share."""
     x, _ = columns(np.random.default_rng(3), some=True)
@@ -156,255 +125,47 @@ def test_a_node_given_its_values(kind: str) -> None:
     assert worst(z_scores(Joint([node_of("y", kind, models)]), seed=2, rounds=100)) == {}
 
 
-def scores(node: Node) -> dict[str, Any]:
-    """Differences of imputed codes from their probabilities, times linear predictors."""
-    values = {}
-    codes = node.values[:, node.missing]
-    for j, model in enumerate(node.models if node.missing.size else ()):
-        eta = model.eta[:, node.missing]
-        p = expit(eta) if isinstance(node, LogitNode) else ndtr(eta)
-        categories = isinstance(node, CategoriesNode)
-        is_it = codes == j if categories else codes > 0
-        score = np.where(codes >= j, (is_it - p) * eta, 0.0)
-        values[f"{node.name}{j} score"] = score.mean(axis=1)
-    return values
-
-
-@dataclass(frozen=True)
-class Columns:
-    """A part of a design: a function of columns."""
-
-    columns: frozenset[str]
-    function: Callable[[Mapping[str, Any]], list[Any]]
-
-    def matrix(self, values: Mapping[str, Any]) -> Any:
-        """See `rbridge_mi.sampling.children.Columns`."""
-        return np.stack(np.broadcast_arrays(*self.function(values)), axis=-1).astype(np.float64)
-
-
-@dataclass
-class Scene:
-    """A variable x with holes, a response y with x in its design, and one regressed on both.
-
-    Parameters
-    ----------
-    x, y : str
-        Their kinds.
-    group : bool
-        Whether x is a variable of the groups G.
-    extra : {"", "square", "mean", "both"}
-        What is in the analysis model beside x: its square, or its group's mean.
-    weights, holes_in_y : bool
-    auxiliary : str
-        The kind of a third variable, regressed on x and y; "" for none.
-    walk : bool
-        Whether a normal x is drawn by Metropolis steps all the same.
-    """
-
-    x: str
-    y: str = "continuous"
-    group: bool = False
-    extra: str = ""
-    weights: bool = False
-    auxiliary: str = ""
-    holes_in_y: bool = False
-    walk: bool = False
-
-    def __post_init__(self) -> None:
-        rng = np.random.default_rng(4)
-        self.owner = G if self.group else np.arange(N)
-        units = self.owner.max() + 1
-        self.complete = rng.normal(size=N)
-        ones = np.ones((CHAINS, units))
-        own = np.stack([ones, ones * rng.normal(size=units)], axis=2)
-        of_unit = np.arange(units) // 3 if self.group else G
-        holes = np.sort(rng.permutation(units)[: units // 2])
-        models = models_of(self.x, own, [(of_unit, [own[..., :1]])])
-        self.node = node_of("x", self.x, models, holes)
-        self.response, self.analysis = self.make_analysis(holes)
-        self.nodes = [self.node, self.response]
-        children = [self.child(at) for at in self.positions(holes)]
-        targets = [self.response] if self.holes_in_y else []
-        self.regressions: list[MixedModel] = []
-        if self.auxiliary:
-            width = 1 + len(self.predictors()) + 1
-            design = np.ones((CHAINS, N, width))
-            self.regressions = models_of(self.auxiliary, design, [(G, [design[..., :1]])])
-            self.nodes.append(node_of("a", self.auxiliary, self.regressions))
-            for at, of_batch in zip(self.positions(holes), children, strict=True):
-                of_batch.append(self.regression_child(self.node, holes[at], range(1, width - 1)))
-        batches = [Batch(at, c) for at, c in zip(self.positions(holes), children, strict=True)]
-        linear = self.extra in ("", "mean") and not self.walk
-        self.targets = [Target(self.node, batches, linear=linear)]
-        if targets:
-            missing = self.response.missing
-            child = self.regression_child(self.response, missing, [width - 1])
-            batch = Batch(np.arange(len(missing)), [child])
-            self.targets.append(Target(self.response, [batch], linear=True))
-
-    def positions(self, holes: Any) -> list[Any]:
-        """The batches of holes."""
-        if self.extra not in ("mean", "both"):
-            return [np.arange(len(holes))]
-        rank = ranks(G[holes])
-        return [np.flatnonzero(rank == r) for r in range(rank.max() + 1)]
-
-    def make_analysis(self, holes: Any) -> tuple[Node, Analysis]:
-        """The analysis model's node and design."""
-        functions: dict[str, Callable[[Any], list[Any]]] = {
-            "count": lambda x: [np.log1p(x)],
-            "ordered": lambda x: [x == 1, x == 2, x == 3],
-            "categories": lambda x: [x == 1, x == 2],
-        }
-        function = functions.get(self.x, lambda x: [x])
-        parts = [
-            Columns(frozenset({"x"}), lambda v: [1.0 + 0.0 * v["x"], *function(v["x"])]),
-            Columns(frozenset({"x", "w"}), lambda v: [v["w"] * function(v["x"])[0]]),
-        ]
-        if self.extra in ("square", "both"):
-            parts.append(Columns(frozenset({"x"}), lambda v: [0.3 * v["x"] ** 2]))
-        if self.extra in ("mean", "both"):
-            parts.append(Columns(frozenset({"x", "m"}), lambda v: [v["m"], v["m"] * v["x"]]))
-            if self.extra == "mean":
-                parts[-1] = Columns(frozenset({"m"}), lambda v: [v["m"]])
-        random = Columns(frozenset({"x"}), lambda v: [1.0 + 0.0 * v["x"], function(v["x"])[0]])
-        blank = {name: np.zeros((CHAINS, N)) for name in ("x", "m")}
-        blank["w"] = self.complete[None]
-        blocks: list[Block] = []
-        start = 0
-        for part in parts:
-            p = part.matrix(blank).shape[2]
-            centre, spread = np.full(p, 0.2), np.full(p, 1.5)
-            if not blocks:
-                centre[0], spread[0] = 0.0, 1.0
-            blocks.append(Block(part, start, centre, spread))
-            start += p
-        blocks.append(Block(random, 0, np.array([0.0, -0.3]), np.array([1.0, 0.7]), 0))
-        x = np.zeros((CHAINS, N, start))
-        models = models_of(self.y, x, [(G, [np.zeros((CHAINS, N, 2))])])
-        if self.weights:
-            models[0].weights = np.random.default_rng(5).uniform(0.3, 2.0, size=(CHAINS, N))
-        means = [GroupMean("m", "x", G, np.array(SIZES))] if self.extra in ("mean", "both") else []
-        node = node_of("y", self.y, models, holes[::2] if self.holes_in_y else NOTHING)
-        return node, Analysis(models[0], blocks, blank, means)
-
-    def child(self, at: Any) -> list[Child]:
-        """The analysis model, as some of the holes touch it."""
-        units = self.node.missing[at]
-        itself = None
-        owner = None
-        rows = units
-        if self.analysis.means:
-            position = np.full(8, -1)
-            position[G[units]] = np.arange(len(units))
-            rows = np.flatnonzero(position[G] >= 0)
-            owner, itself = position[G[rows]], np.searchsorted(rows, units)
-        elif self.group:
-            rows = np.flatnonzero(np.isin(G, units))
-            owner = np.searchsorted(units, G[rows])
-        return [AnalysisChild(self.analysis, rows, owner, len(units), self.node, itself)]
-
-    def regression_child(self, node: Node, units: Any, at: Sequence[int]) -> Child:
-        """The regression of the third variable, as some units of a node touch it."""
-        rows, owner = units, None
-        if self.group and node is self.node:
-            rows = np.flatnonzero(np.isin(G, units))
-            owner = np.searchsorted(units, G[rows])
-        return RegressionChild(self.regressions, rows, owner, len(units), node, at)
-
-    def raw(self) -> Any:
-        """x as the analysis model sees it, in all rows."""
-        x = self.node.values[:, self.owner]
-        if self.x == "count":
-            return np.floor(np.exp(x * 0.8 + 0.4))
-        return np.array([-1.0, 2.0])[x] if self.x in ("probit", "logit") else x
-
-    def predictors(self) -> list[Any]:
-        """The columns that x has in a regression."""
-        x = self.node.values[:, self.owner]
-        if self.x == "count":
-            return [(np.log(self.raw() + 0.5) - 0.4) / 0.8]
-        if self.x in ("probit", "logit"):
-            return [(x - 0.4) / 0.5]
-        if self.node.codes:
-            return [(x == k).astype(float) for k in range(1, self.node.codes)]
-        return [x]
-
-    def fill(self) -> None:
-        """Put the values of x and y into the designs."""
-        raw = np.asarray(self.raw(), np.float64)
-        mean = np.stack([raw[:, g == G].mean(axis=1) for g in range(8)], axis=1)[:, G]
-        self.analysis.values["x"] = raw
-        self.analysis.values["m"] = mean
-        values = {"x": raw, "m": mean, "w": self.complete[None]}
-        for block in self.analysis.blocks:
-            design = self.analysis.model.design
-            if block.effects is not None:
-                design = self.analysis.model.effects[0].design
-            matrix = (block.part.matrix(values) - block.centre) / block.spread
-            design.varying[..., block.start : block.stop] = matrix
-        if self.regressions:
-            y = self.response.values
-            last = (y - 0.4) / 0.5 if self.response.codes else y
-            self.regressions[0].design.varying[:] = np.stack(
-                [np.ones((CHAINS, N)), *self.predictors(), last], axis=2
-            )
-
-    def residuals(self) -> dict[str, Any]:
-        """Squared residuals, and products of y's with x."""
-        values: dict[str, Any] = {}
-        x = np.asarray(self.raw(), np.float64)
-        for node in self.nodes:
-            model = node.models[0]
-            if not isinstance(node, ContinuousNode):
-                values |= scores(node)
-                continue
-            scaled = (node.values - model.eta) / np.sqrt(model.s2)[:, None]
-            if model.weights is not None:
-                scaled *= np.sqrt(model.weights)
-            units = node.missing if node.missing.size else np.arange(N)
-            values[f"{node.name} squares"] = (scaled[:, units] ** 2).mean(axis=1)
-            if node is not self.node and self.x != "count":
-                values[f"{node.name} with x"] = (scaled * x).mean(axis=1)
-        return values
-
-
 SCENES = {
-    "normal": Scene("continuous"),
-    "normal, weights": Scene("continuous", weights=True),
-    "normal, by a walk": Scene("continuous", walk=True),
-    "normal of groups": Scene("continuous", group=True, auxiliary="continuous"),
-    "normal, probit response": Scene("continuous", y="probit", auxiliary="continuous"),
-    "normal, logit response": Scene("continuous", y="logit"),
-    "normal, binary after it": Scene("continuous", auxiliary="probit"),
-    "normal, categories after it": Scene("continuous", auxiliary="categories"),
-    "normal, ordered after it": Scene("continuous", auxiliary="ordered", extra="mean"),
-    "categories, categories after it": Scene("categories", auxiliary="categories"),
-    "binary of groups, count after it": Scene("probit", group=True, auxiliary="count"),
-    "normal, holes in y": Scene(
-        "continuous", auxiliary="continuous", holes_in_y=True, weights=True
+    "normal": partial(Scene, "continuous"),
+    "normal, weights": partial(Scene, "continuous", weights=True),
+    "normal, by a walk": partial(Scene, "continuous", walk=True),
+    "normal of groups": partial(Scene, "continuous", group=True, auxiliary="continuous"),
+    "normal, probit response": partial(Scene, "continuous", y="probit", auxiliary="continuous"),
+    "normal, logit response": partial(Scene, "continuous", y="logit"),
+    "normal, binary after it": partial(Scene, "continuous", auxiliary="probit"),
+    "normal, categories after it": partial(Scene, "continuous", auxiliary="categories"),
+    "normal, ordered after it": partial(Scene, "continuous", auxiliary="ordered", extra="mean"),
+    "categories, categories after it": partial(Scene, "categories", auxiliary="categories"),
+    "binary of groups, count after it": partial(Scene, "probit", group=True, auxiliary="count"),
+    "normal, holes in y": partial(
+        Scene, "continuous", auxiliary="continuous", holes_in_y=True, weights=True
     ),
-    "square": Scene("continuous", extra="square", auxiliary="continuous"),
-    "square, groups": Scene("continuous", extra="square", group=True, weights=True),
-    "square, logit response": Scene("continuous", y="logit", extra="square"),
-    "group mean": Scene("continuous", extra="mean", auxiliary="continuous"),
-    "group mean and square": Scene("continuous", extra="both", weights=True),
-    "binary": Scene("probit", auxiliary="continuous"),
-    "binary of groups": Scene("probit", group=True, y="logit"),
-    "binary, group mean": Scene("probit", extra="mean", weights=True),
-    "binary, holes in y": Scene("probit", y="probit", auxiliary="continuous", holes_in_y=True),
-    "logit, holes in y": Scene("probit", y="logit", auxiliary="continuous", holes_in_y=True),
-    "ordered": Scene("ordered", auxiliary="continuous"),
-    "categories": Scene("categories", auxiliary="continuous", weights=True),
-    "categories of groups": Scene("categories", group=True, auxiliary="continuous"),
-    "count": Scene("count", auxiliary="continuous"),
-    "count of groups": Scene("count", group=True, weights=True),
+    "square": partial(Scene, "continuous", extra="square", auxiliary="continuous"),
+    "square, groups": partial(Scene, "continuous", extra="square", group=True, weights=True),
+    "square, logit response": partial(Scene, "continuous", y="logit", extra="square"),
+    "group mean": partial(Scene, "continuous", extra="mean", auxiliary="continuous"),
+    "group mean and square": partial(Scene, "continuous", extra="both", weights=True),
+    "binary": partial(Scene, "probit", auxiliary="continuous"),
+    "binary of groups": partial(Scene, "probit", group=True, y="logit"),
+    "binary, group mean": partial(Scene, "probit", extra="mean", weights=True),
+    "binary, holes in y": partial(
+        Scene, "probit", y="probit", auxiliary="continuous", holes_in_y=True
+    ),
+    "logit, holes in y": partial(
+        Scene, "probit", y="logit", auxiliary="continuous", holes_in_y=True
+    ),
+    "ordered": partial(Scene, "ordered", auxiliary="continuous"),
+    "categories": partial(Scene, "categories", auxiliary="continuous", weights=True),
+    "categories of groups": partial(Scene, "categories", group=True, auxiliary="continuous"),
+    "count": partial(Scene, "count", auxiliary="continuous"),
+    "count of groups": partial(Scene, "count", group=True, weights=True),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
-def test_imputed_values_given_all_else(scene: Scene) -> None:
+@pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
+def test_imputed_values_given_all_else(make: Callable[[], Scene]) -> None:
+    scene = make()
     everything = Joint(scene.nodes, scene.targets, scene.fill, scene.residuals)
     assert worst(z_scores(everything, seed=3)) == {}
     for node in scene.nodes:
@@ -422,3 +183,38 @@ def test_standard_deviations_are_half_t_and_correlations_uniform() -> None:
     half_t = stats.kstest(sd[:, 0] / prior.sd_scale, lambda x: 2 * stats.t.cdf(x, 2) - 1)
     uniform = stats.kstest(psi[:, 0, 1] / sd.prod(axis=1), stats.uniform(-1, 2).cdf)
     assert min(half_t.pvalue, uniform.pvalue) > 0.01
+
+
+@pytest.mark.parametrize("walk", [False, True], ids=["exact", "walk"])
+def test_values_within_bounds(walk: bool) -> None:
+    """Given all else, a value is normal between its bounds; its distribution function is known."""
+    scene = Scene("continuous", weights=True, walk=walk)
+    scale = Scale(lower=-0.4, upper=0.9)
+    assert isinstance(scene.node, ContinuousNode)
+    scene.node.scale = scale
+    rng = np.random.default_rng(7)
+    Joint(scene.nodes, scene.targets, scene.fill).start(rng)
+    holes, model, child = scene.node.missing, scene.node.models[0], scene.analysis.model
+    x = scene.node.values
+    x[:, holes] = rng.uniform(-0.4, 0.9, size=(CHAINS, len(holes)))
+    etas = []
+    for step in (1.0, 0.0):
+        x[:, holes] += step
+        scene.fill()
+        etas.append(joint.eta_of(child))
+        x[:, holes] -= step
+    child.eta = etas[1]
+    slope, e = etas[0] - etas[1], child.y - etas[1]
+    assert child.weights is not None
+    weight = child.weights / child.s2[:, None]
+    precision = (1 / model.s2[:, None] + weight * slope**2)[:, holes]
+    linear = ((model.eta - x) / model.s2[:, None] + weight * slope * e)[:, holes]
+    mean, sd = x[:, holes] + linear / precision, precision**-0.5
+    streams = Streams.of(7, range(CHAINS))
+    for _ in range(60 if walk else 1):
+        scene.targets[0].draw(streams, 0.0)
+    low, high = (stats.norm.cdf((limit - mean) / sd) for limit in (scale.lower, scale.upper))
+    usual = high - low > 1e-3
+    p = (stats.norm.cdf((x[:, holes] - mean) / sd) - low)[usual] / (high - low)[usual]
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+    assert (np.abs(x[:, holes] - 0.25) <= 0.65).all()
