@@ -25,6 +25,7 @@ Array: TypeAlias = NDArray[Any]
 
 _FIRST = 100  # iterations before convergence is looked at first
 _GROWTH = 1.4  # by which the number of iterations grows until it is looked at again
+_SEGMENT = 25  # iterations that are made at once: then the progress bar moves
 _ELEMENTS = 400_000  # chains times rows that are worked on at once: more don't fit into caches
 
 
@@ -84,13 +85,16 @@ def run_chains(
     slow: dict[str, float] = {}
     with tqdm(desc="compatible", unit="iteration", disable=None, leave=False) as bar:
         while True:
-            segment = _Segment(problem, seed, blocks, states, target - done)
+            length = min(_SEGMENT, target - done)
+            segment = _Segment(problem, seed, blocks, states, length)
             parts = run_all(segment, range(1, len(blocks) + 1), n_jobs=n_jobs, bar=False)
             for i, part in enumerate(parts):
                 states[i] = part.state
                 traces[i].append(part.trace)
-            bar.update(target - done)
-            done = target
+            bar.update(length)
+            done += length
+            if done < target:
+                continue
             trace = np.concatenate([np.concatenate(x, axis=1) for x in traces])
             names = parts[0].parameters
             slow = _slow(trace[:, done // 2 :], names, rhat)

@@ -150,12 +150,12 @@ def imputation_plan(data: pd.DataFrame, model: Any, **arguments: Any) -> Imputat
     >>> import rbridge_mi as rb
     >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns=["female", "ses"], seed=1)
     >>> plan = rb.imputation_plan(holes, rb.Lmer("mathach ~ female + ses + (1 | schid)"))
-    >>> plan.table[["column", "role", "level", "type", "imputed_by"]].head(4)
-         column      role  level        type imputed_by
-    0     schid     group   None  categories       None
-    1  minority    unused   None      binary       None
-    2    female covariate   None      binary     probit
-    3       ses covariate   None  continuous     normal
+    >>> plan.table[["column", "role", "type"]].head(4)
+         column       role        type
+    0     schid      group  categories
+    1  minority     unused      binary
+    2    female  covariate      binary
+    3       ses  covariate  continuous
     """
     check_frame_for_r(data)
     check_known(arguments, [x.name for x in ARGUMENTS], "CompatibleImputer")

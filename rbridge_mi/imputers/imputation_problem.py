@@ -226,11 +226,11 @@ class _Builder:
         matrix = [np.ones(level.units)]
         names = ["(Intercept)"]
         for name in regression.complete:
-            for text, predictor in _predictors(self._columns[name], first):
+            for text, predictor in self._predictors(name, first):
                 matrix.append(predictor)
                 names.append(text)
         for name in regression.means:
-            for text, predictor in _predictors(self._columns[name], slice(None)):
+            for text, predictor in self._predictors(name, slice(None)):
                 sums = np.bincount(level.unit_of_row, predictor, level.units)
                 matrix.append(_standardised(sums / np.bincount(level.unit_of_row))[0])
                 names.append(f"mean of {text}")
@@ -249,6 +249,14 @@ class _Builder:
             groupings=tuple(self._grouping(x, first) for x in regression.groups),
             prior=Prior() if column.kind in ("continuous", "count") else _LATENT,
         )
+
+    def _predictors(self, name: str, rows: Any) -> list[tuple[str, Array]]:
+        """Return a complete column's columns in a regression; of log(y), say, for a response."""
+        column, function = self._columns[name], self._design.response_function
+        if name == self._design.response_column and function:
+            forward = FUNCTIONS[function][0]
+            return [(name, _standardised(forward(column.values[rows]))[0])]
+        return _predictors(column, rows)
 
     def _grouping(self, name: str, first: Array) -> Grouping:
         level = self.levels[name]

@@ -33,6 +33,6 @@ class Prior:
     coefficient_sd: float = 10.0
     intercept_sd: float = 10.0
     variance_df: float = 1.0
-    variance_scale: float = 0.1
+    variance_scale: float = 0.001
     covariance_df: float = 2.0
     sd_scale: float = 1.0

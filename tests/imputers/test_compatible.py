@@ -73,7 +73,7 @@ def test_units_make_no_difference(column: str, factor: float) -> None:
     limits = data["x"].min(), data["x"].max()
     scaled = data.assign(**{column: data[column] * factor})
     model = "y ~ x * z + log(e) + (1 + x | g)"
-    arguments = {"auxiliary": "w", "transforms": {"e": "log"}}
+    arguments: dict[str, Any] = {"auxiliary": "w", "transforms": {"e": "log"}}
     one = impute(data, model, bounds={"x": limits}, **arguments)
     if column == "x":
         limits = limits[0] * factor, limits[1] * factor
