@@ -553,11 +553,10 @@ def report(folder: Path, names: Sequence[str]) -> str:
         iterations = np.median([x["iterations"] for x in results.values()])
         short = np.mean([x["size"] < EFFECTIVE for x in results.values()])
         verdict = f"**{p:.3f}**" if p < 0.01 else f"{p:.3f}"
+        formula = STUDIES[name].formula.replace("|", "\\|")
         lines.append(
-            f"| {name}: {STUDIES[name].formula} | {len(results)} | {len(tests)} | {verdict} "
-            f"| {least} | {z:.1f} | {largest} | {iterations:.0f} | {short:.1%} |".replace(
-                " | g", " \\| g"
-            )
+            f"| {name}: {formula} | {len(results)} | {len(tests)} | {verdict} "
+            f"| {least} | {z:.1f} | {largest} | {iterations:.0f} | {short:.1%} |"
         )
     return "\n".join(lines)
 
