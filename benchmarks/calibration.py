@@ -12,7 +12,7 @@ The sampler's draws are correlated. They come from the second halves of 33 indep
 from each at equal distances; a run is made twice as long until the rank-normalised effective size
 (Vehtari et al. 2021) of every quantity is 200 or more in the second halves, twice as many as are
 taken. A quantity whose correlation fades exponentially has then a correlation of at most .02
-between successive ones. Runs end at 1600 iterations; the report says how many were too short.
+between successive ones. Runs end at 400 iterations; the report says how many were too short.
 
 Nothing is standardised, so that the sampler's priors are those of the simulation. Results are kept
 in a folder, one file for each model. The program can be stopped at any time, and goes on where it
@@ -57,7 +57,7 @@ PRIOR = Prior(
 )
 GROUPS = 12
 CHAINS, KEPT = 33, 3  # 99 draws
-SHORTEST, LONGEST, EFFECTIVE = 100, 1600, 200
+SHORTEST, LONGEST, EFFECTIVE = 100, 400, 200
 BINS = 20
 CHUNK = 50
 SEED = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,14 +56,17 @@ def from_model(
     check_known(arguments, [x.name for x in ARGUMENTS], "CompatibleImputer")
     seed = check_seed(seed)
     if m is not None:
-        return CompatibleImputer(model, m, **arguments).impute(data, seed, n_jobs=n_jobs)
+        imp, warned = _imputed(CompatibleImputer(model, m, **arguments), data, seed, n_jobs)
+        _warn(warned)
+        return imp
     check_count(max_m, "max_m (the most imputations that may be chosen)", PILOT)
     if not hasattr(model, "fit") or arguments.get("family", "gaussian") != "gaussian":
         raise ArgumentError(
             "m must be given: it is chosen by fitting the model to a pilot of 20 data sets, and "
             f"{type(model).__name__} can't be fitted to them."
         )
-    pilot = CompatibleImputer(model, PILOT, **arguments).impute(data, seed, n_jobs=n_jobs)
+    pilot, warned = _imputed(CompatibleImputer(model, PILOT, **arguments), data, seed, n_jobs)
+    _warn(warned)
     with warnings.catch_warnings():
         # Of the pilot's fits; those of the final ones are the user's.
         warnings.simplefilter("ignore", RWarning)
@@ -77,13 +80,25 @@ def from_model(
         f"which {needed} imputations make standard errors replicable"
     )
     text += f", more than max_m = {max_m}." if needed > max_m else "."
-    warnings.warn(text, RBridgeWarning, stacklevel=3)
+    _warn([RBridgeWarning(text)])
     if chosen == PILOT:
         return replace(pilot, notes=(*pilot.notes, text))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RBridgeWarning)
-        final = CompatibleImputer(model, chosen, **arguments).impute(data, seed, n_jobs=n_jobs)
-    for note in final.notes:
-        if note not in pilot.notes:  # which were told of the pilot
-            warnings.warn(f"CompatibleImputer: {note}", RBridgeWarning, stacklevel=3)
+    final, again = _imputed(CompatibleImputer(model, chosen, **arguments), data, seed, n_jobs)
+    already = {str(x) for x in warned}
+    _warn([x for x in again if str(x) not in already])
     return replace(final, notes=(*final.notes, text))
+
+
+def _imputed(
+    imputer: CompatibleImputer, data: pd.DataFrame, seed: int, n_jobs: int | None
+) -> tuple[ImputedData, list[Warning]]:
+    """Impute, and return the warnings, which are to be told of the user's own line."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        imp = imputer.impute(data, seed, n_jobs=n_jobs)
+    return imp, [x.message for x in caught if isinstance(x.message, Warning)]
+
+
+def _warn(messages: Sequence[Warning]) -> None:
+    for message in messages:
+        warnings.warn(message, stacklevel=4)  # the line that calls `impute`, or the plan's

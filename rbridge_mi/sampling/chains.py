@@ -352,7 +352,8 @@ class Chains:
                         state[f"{name}/{j}/{effects.name}/{x}"] = getattr(effects, x)
         for target in self.targets:
             state[f"{target.node.name}/width"] = target.width
-        return state
+        # Copies, since the chains change some of these arrays in place.
+        return {k: x.copy() if isinstance(x, np.ndarray) else x for k, x in state.items()}
 
     def _restore(self, state: State) -> None:
         self.iteration = state["iteration"]
