@@ -333,6 +333,15 @@ def test_re_form_runs_nothing(payload: str, data: pd.DataFrame, canary: Path) ->
             fit.simulate(1, seed=1, **{"re.form": text})
 
 
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_derived_columns_run_nothing(payload: str, data: pd.DataFrame, canary: Path) -> None:
+    holes = data.assign(d=data["x"]).mask(data.index.to_series() < 3, np.nan)[["y", "d", "x"]]
+    holes = holes.assign(g=data["g"])
+    for text in (payload, f"x + {payload}", f"x) + ({payload}", f"I({payload})"):
+        with pytest.raises(rb.RBridgeError):
+            rb.imputation_plan(holes, rb.Lmer("y ~ d + (1 | g)"), derived={"d": text})
+
+
 _FITS: dict[int, rb.MerModList] = {}
 
 
