@@ -33,7 +33,8 @@ from .imputation_problem import (
     regressions,
     shown_values,
 )
-from .model_data import AnalysisModel, Formula, ModelData, Options, evaluated, read_model_data
+from .model_data import Formula, ModelData, Options, evaluated, read_model_data
+from .model_design import Model
 from .restoring import restore
 
 __all__ = ["CompatibleImputer"]
@@ -184,7 +185,7 @@ class CompatibleImputer:
 
     def __init__(
         self,
-        model: AnalysisModel | str,
+        model: Model | str,
         m: int = 20,
         *,
         family: str | None = None,
@@ -199,7 +200,7 @@ class CompatibleImputer:
         min_iter: int = 100,
         max_iter: int = 3000,
     ) -> None:
-        self.model: AnalysisModel = Formula(model) if isinstance(model, str) else model
+        self.model: Model = Formula(model) if isinstance(model, str) else model
         if not hasattr(self.model, "specification"):
             raise ArgumentError(
                 f"model must be a model such as rb.Lmer(...), or a formula, not "
@@ -339,7 +340,7 @@ class CompatibleImputer:
         return f"CompatibleImputer({self.model!r}, m={self.m})"
 
 
-def _family(model: AnalysisModel, family: str | None, link: str | None) -> Family:
+def _family(model: Model, family: str | None, link: str | None) -> Family:
     name = family or getattr(model, "family", None) or "gaussian"
     if name not in _LINKS:
         raise ArgumentError(f"family must be one of {', '.join(_LINKS)}, not {name!r}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -18,20 +18,12 @@ from .column_checks import Refusal, notes, refusals
 from .columns import Column, group_columns, understand
 from .derived_columns import sources
 from .imputation_problem import FUNCTIONS, Family
-from .model_design import DesignPart, ModelDesign, compile_model
+from .model_design import DesignPart, Model, ModelDesign, compile_model
 from .row_order import by_first_row, order_of_rows
 
-__all__ = ["AnalysisModel", "Formula", "ModelData", "Options", "WithDerived", "read_model_data"]
+__all__ = ["Formula", "ModelData", "Options", "WithDerived", "read_model_data"]
 
 Array: TypeAlias = NDArray[Any]
-
-
-class AnalysisModel(Protocol):
-    """What the imputer asks of a model; `rbridge_mi.Lmer` is one."""
-
-    def specification(self, data: pd.DataFrame) -> dict[str, Any]:
-        """Return what R has to know of the model beside the data."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -159,7 +151,7 @@ def evaluated(expression: DesignPart, values: Mapping[str, Array]) -> Array:
 
 
 def read_model_data(
-    data: pd.DataFrame, model: AnalysisModel, family: Family, options: Options, seed: int
+    data: pd.DataFrame, model: Model, family: Family, options: Options, seed: int
 ) -> ModelData:
     """Read a frame as a model sees it.
 
@@ -167,7 +159,7 @@ def read_model_data(
     ----------
     data : DataFrame
         With holes.
-    model : AnalysisModel
+    model : Model
     family : Family
     options : Options
     seed : int
@@ -344,7 +336,7 @@ def _check_auxiliary(
 
 
 def _expression(
-    text: str, name: str, design: ModelDesign, model: AnalysisModel, filled: pd.DataFrame
+    text: str, name: str, design: ModelDesign, model: Model, filled: pd.DataFrame
 ) -> ModelDesign:
     """Compile a derived column's expression, which is checked as a formula's calls are."""
     allow = tuple(model.specification(filled)["allow"])

@@ -22,7 +22,7 @@ from .. import rdoor
 from ..errors import FormulaError, ImputationError
 from .arithmetic import Expression, evaluate, read_expression
 
-__all__ = ["DesignPart", "ModelDesign", "RandomPart", "compile_model"]
+__all__ = ["DesignPart", "Model", "ModelDesign", "RandomPart", "compile_model"]
 
 _TOLERANCE = 1e-12  # between numpy's matrix and R's, relative to a column's largest value
 _MADE_FACTOR = re.compile(r"(as\.)?(factor|ordered)\((`[^`]+`|[\w.]+)[,)]")
@@ -30,7 +30,7 @@ _SAME = 1e-15  # between numpy's and R's value of a call, relative; else R evalu
 
 
 class Model(Protocol):
-    """What a model says of itself; `rbridge_mi.Lmer` is one."""
+    """What is asked of a model; `rbridge_mi.Lmer` is one."""
 
     def specification(self, data: pd.DataFrame) -> dict[str, Any]:
         """Return what R has to know beside the data, and refuse what doesn't fit these."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -287,8 +288,8 @@ def test_unknown_columns(argument: str, value: Any) -> None:
         (None, None, [-1.0, 2.0], [-1.0, 2.0], (-np.inf, np.inf)),
         (None, (0, 5), [0.0, 5.0], [0.0, 5.0], (0.0, 5.0)),
         (None, (None, 5), [-9.0, 5.0], [-9.0, 5.0], (-np.inf, 5.0)),
-        ("log", None, [1.0, np.e], [0.0, 1.0], (-np.inf, np.inf)),
-        ("log", (10, None), [11.0, 10 + np.e], [0.0, 1.0], (-np.inf, np.inf)),
+        ("log", None, [1.0, math.e], [0.0, 1.0], (-np.inf, np.inf)),
+        ("log", (10, None), [11.0, 10 + math.e], [0.0, 1.0], (-np.inf, np.inf)),
         ("log", (10, 12), [11.0, 12.0], [0.0, np.log(2)], (-np.inf, np.log(2))),
         ("logit", None, [0.5, 0.75], [0.0, np.log(3)], (-np.inf, np.inf)),
         ("logit", (0, 100), [50.0, 75.0], [0.0, np.log(3)], (-np.inf, np.inf)),
