@@ -24,12 +24,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import rbridge_mi as rb
+from rbridge_mi.sampling.priors import Prior
 
 __all__ = ["CASES", "Case"]
 
 Array: TypeAlias = NDArray[Any]
 Draws: TypeAlias = Mapping[str, Array]
 GROUPS, SIZE = 80, 9
+PRIOR = Prior()  # ours
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ class Case:
         log_det = np.linalg.slogdet(psi)[1]
         total += -0.5 * (2 * q + 1) * log_det - 0.5 * np.trace(covariance @ inverse, 0, -2, -1)
         diagonal = np.einsum("...ii->...i", inverse)
-        total -= -0.5 * (2 + 2 * q) * log_det - 0.5 * (2 + q) * np.log(2 * diagonal + 1).sum(-1)
+        total -= -0.5 * (2 + 2 * q) * log_det - 0.5 * (2 + q) * np.log(
+            2 * diagonal + PRIOR.sd_scale**-2
+        ).sum(-1)
         total += self.covariates_log_ratio(draws)
         return total
 
@@ -90,15 +94,15 @@ def _complete_records(model: str, data: pd.DataFrame) -> tuple[float, Array]:
 
 
 def _variance_log_ratio(variance: Array, df: float, scale: float) -> Array:
-    """Scaled inverse chi-squared densities: df and df times scale against our 1 and 0.1."""
+    """Scaled inverse chi-squared densities: df and df times scale against ours."""
     jomo = -(df / 2 + 1) * np.log(variance) - 0.5 * scale / variance
-    ratio: Array = jomo - (-1.5 * np.log(variance) - 0.05 / variance)
+    ratio: Array = jomo - (-1.5 * np.log(variance) - 0.5 * PRIOR.variance_scale / variance)
     return ratio
 
 
 def _half_t(variance: Array) -> Array:
-    """Our prior of the variance of random intercepts: their SD is half-t with 2 df, of scale 1."""
-    density: Array = -0.5 * np.log(variance) - 1.5 * np.log(2 + variance)
+    """Our prior of the variance of random intercepts: their SD is half-t with 2 df."""
+    density: Array = -0.5 * np.log(variance) - 1.5 * np.log(2 + variance / PRIOR.sd_scale**2)
     return density
 
 
@@ -133,7 +137,7 @@ def _two_log_ratio(draws: Draws) -> Array:
     slope, within = draws["x ~ z"], draws["x ~ sigma"] ** 2
     between = draws["x ~ sd(g)"] ** 2
     total: Array = -np.log(within) - 0.5 * (1 + slope**2) / within
-    total -= -1.5 * np.log(within) - 0.05 / within
+    total -= -1.5 * np.log(within) - 0.5 * PRIOR.variance_scale / within
     total += -2 * np.log(between) - 0.5 / between - _half_t(between)
     return total
 
@@ -161,7 +165,7 @@ def _levels_log_ratio(draws: Draws) -> Array:
     total: Array = _variance_log_ratio(within, -1.0, 1.0)
     total += -2.5 * np.log(rest * of_z) + np.log(of_z)
     total -= 0.5 / of_z + 0.5 * (1 + slope**2) / rest
-    total -= _half_t(rest) - 1.5 * np.log(of_z) - 0.05 / of_z
+    total -= _half_t(rest) - 1.5 * np.log(of_z) - 0.5 * PRIOR.variance_scale / of_z
     return total
 
 
