@@ -111,7 +111,7 @@ class MixedModel:
             gram = effects.gram(w)
             moved = np.zeros_like(effects.u)
             h = spanned(self.design, effects, columns) if columns else []
-            for _ in range(2 if effects.design.p == 1 else 4):
+            for _ in range(2 if effects.design.p == 1 else 8):
                 effects.draw(sums, gram, self.s2, streams)
                 effects.rescale(sums, gram, self.s2, streams)
                 if columns:
