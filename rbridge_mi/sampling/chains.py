@@ -198,10 +198,9 @@ class Chains:
                 if mean.of == variable.name:
                     touched |= np.isin(mean.codes, np.unique(mean.codes[rows_touched]))
         rows = np.flatnonzero(touched)
-        columns = {name: self._column(name) for name in spec.columns}
         widths = [len(x) for x in (spec.names, *(sum(e, ()) for e in spec.effects))]
         shared = [np.zeros((n, width)) for width in widths]
-        first = {name: values[0] for name, values in columns.items()}
+        first = {name: self._column(name)[0] for name in spec.columns}
         for block in spec.blocks:
             k = 0 if block.effects is None else block.effects + 1
             values = {name: first[name] for name in block.part.columns}
@@ -226,7 +225,7 @@ class Chains:
         if spec.weights is not None:
             weights = spec.weights / spec.weights.mean()
             model.weights = np.repeat(weights[None], self.chains, axis=0)
-        return Analysis(model, spec.blocks, columns, spec.means), self._node(response, [model])
+        return Analysis(model, spec.blocks, spec.means), self._node(response, [model])
 
     def _column(self, name: str) -> Array:
         """Return a column of the analysis model, raw, in all rows: (1, n) or (C, n)."""
@@ -251,7 +250,7 @@ class Chains:
                 for child in batch.children:
                     if isinstance(child, RegressionChild):
                         child.take(child.design_for(target.node.current()[:, batch.at]))
-        self.analysis.fill()
+        self.analysis.fill({name: self._column(name) for name in self.problem.analysis.columns})
         for node in self.nodes.values():
             for model in node.models:
                 model.eta = model.linear_predictor()

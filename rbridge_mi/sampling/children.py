@@ -236,28 +236,25 @@ class Analysis:
     model : MixedModel
     blocks : sequence of Block
         All parts of X and Z.
-    columns : mapping of str to array, shape (C, n) or (1, n)
-        The data's columns; (1, n) of complete ones.
     means : sequence of GroupMean
 
     Attributes
     ----------
     values : dict of str to array, shape (C, k) or (1, k)
-        The columns' current values in the design's varying rows; (1, k) of complete ones.
+        The columns' current values in the design's varying rows, once `fill` has been told them;
+        (1, k) of complete ones.
     """
 
     def __init__(
         self,
         model: MixedModel,
         blocks: Sequence[Block],
-        columns: Mapping[str, Array],
         means: Sequence[GroupMean],
     ) -> None:
         self.model = model
         self.blocks = tuple(blocks)
         self.means = tuple(means)
-        rows = model.design.rows
-        self.values = {name: column[:, rows] for name, column in columns.items()}
+        self.values: dict[str, Array] = {}
 
     def design_of(self, block: Block) -> Array:
         """Return the varying rows of the design that a block belongs to."""
@@ -265,16 +262,24 @@ class Analysis:
             return self.model.design.varying
         return self.model.effects[block.effects].design.varying
 
-    def fill(self) -> None:
-        """Evaluate the varying rows of all blocks."""
-        shape = (len(self.model.y), len(self.model.design.rows))
+    def fill(self, columns: Mapping[str, Array]) -> None:
+        """Take over the columns' values, and evaluate the varying rows of all blocks.
+
+        Parameters
+        ----------
+        columns : mapping of str to array, shape (C, n) or (1, n)
+            (1, n) of complete ones.
+        """
+        rows = self.model.design.rows
+        self.values = {name: column[:, rows] for name, column in columns.items()}
+        shape = (len(self.model.y), len(rows))
         for block in self.blocks:
-            columns = {
+            needed = {
                 name: np.broadcast_to(x, shape)
                 for name, x in self.values.items()
                 if name in block.part.columns
             }
-            self.design_of(block)[..., block.start : block.stop] = block.matrix(columns, shape)
+            self.design_of(block)[..., block.start : block.stop] = block.matrix(needed, shape)
 
 
 @dataclass(frozen=True)

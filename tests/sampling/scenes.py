@@ -201,7 +201,9 @@ class Scene:
             models[0].weights = np.random.default_rng(5).uniform(0.3, 2.0, size=(CHAINS, N))
         means = [GroupMean("m", "x", G, np.array(SIZES))] if self.extra in ("mean", "both") else []
         node = node_of("y", self.y, models, holes[::2] if self.holes_in_y else NOTHING)
-        return node, Analysis(models[0], blocks, blank, means)
+        analysis = Analysis(models[0], blocks, means)
+        analysis.fill(blank)
+        return node, analysis
 
     def child(self, at: Any) -> list[Child]:
         """The analysis model, as some of the holes touch it."""
