@@ -340,7 +340,10 @@ def _expression(
 ) -> ModelDesign:
     """Compile a derived column's expression, which is checked as a formula's calls are."""
     allow = tuple(model.specification(filled)["allow"])
-    formula = Formula(f"{design.response} ~ 0 + I({text}) + (1 | {design.random[0].group})", allow)
+    # Any response and group will do; names stand in backticks, since they may be anything.
+    response = _in_backticks(str(design.response_column))
+    group = _in_backticks(design.random[0].group_columns[0])
+    formula = Formula(f"{response} ~ 0 + I({text}) + (1 | {group})", allow)
     try:
         compiled = compile_model(formula, filled)
     except FormulaError as error:
@@ -352,6 +355,12 @@ def _expression(
             "for each row."
         )
     return compiled
+
+
+def _in_backticks(name: str) -> str:
+    """Write a column's name as R reads it whatever it is."""
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
 
 
 def _refused_response(

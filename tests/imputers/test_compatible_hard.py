@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -326,3 +327,30 @@ def test_auxiliary_columns_of_rows_and_groups() -> None:
     data["w"] = holed(data["w"], 8)
     imp = impute(data, "y ~ x + (1 + x | g)", auxiliary=["w", "f", "t", "s", "z"])
     assert_sound(data, imp, ["x", "w", "f", "t", "s"], levels={"t": "g", "s": "g"})
+
+
+@pytest.mark.parametrize(
+    ("group", "response"),
+    [("my school", "the y"), ("if", "else"), ("x); stop('ran'); (", "a`b"), ("NA", "TRUE")],
+)
+def test_names_may_be_programs(group: str, response: str) -> None:
+    """The model and the expression of a derived column are compiled whatever columns are called."""
+
+    def quoted(name: str) -> str:
+        return "`" + name.replace("`", "\\`") + "`"
+
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({group: np.repeat(list("abcdefgh"), 8), "x": rng.normal(size=64)})
+    data[response] = data["x"] + rng.normal(size=64)
+    data["x"] = data["x"].mask(rng.uniform(size=64) < 0.2)
+    data["twice"] = 2 * data["x"]
+    model = f"{quoted(response)} ~ twice + (1 | {quoted(group)})"
+    imputer = rb.CompatibleImputer(
+        model, 2, derived={"twice": "2 * x"}, min_iter=20, max_iter=20, rhat=100
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rb.RBridgeWarning)  # of few groups
+        imp = imputer.impute(data, 1)
+    for done in imp:
+        assert not done[["x", "twice"]].isna().any(axis=None)
+        np.testing.assert_allclose(done["twice"], 2 * done["x"], rtol=1e-15)
