@@ -27,7 +27,7 @@ def impute(
     *,
     max_m: int = 100,
     cluster: str | None = None,
-    isolate: bool = False,
+    isolate: bool | None = None,
     timeout: float | None = None,
     keep_r: bool = False,
     **arguments: Any,
@@ -57,11 +57,12 @@ def impute(
     cluster : str, optional
         The column of the groups of the model to come, which the bootstrap then draws whole
         (`BootstrapImputer`). Amelia, where "auto" takes it, needs no such column.
-    isolate : bool
+    isolate : bool, optional
     timeout : float, optional
     keep_r : bool
-        Of `AmeliaImputer.impute`; the bootstrap has no need of `isolate` and `timeout`, and no R
-        object to keep.
+        Of `AmeliaImputer.impute`; without `isolate` the engine decides whether it runs in a
+        separate process. The bootstrap has no need of `isolate` and `timeout`, and no R object to
+        keep.
     **arguments : object
         Of the engine's class; those of Amelia are left out where "auto" falls back on the
         bootstrap.
@@ -117,7 +118,9 @@ def impute(
         )
     m = 5 if m is None else m
     given = arguments if cluster is None else {"cluster": cluster, **arguments}
-    how: dict[str, Any] = {"isolate": isolate, "timeout": timeout, "keep_r": keep_r}
+    how: dict[str, Any] = {"timeout": timeout, "keep_r": keep_r}
+    if isolate is not None:
+        how["isolate"] = isolate
     if n_jobs is not None:
         how["n_jobs"] = n_jobs
     if engine != "auto":

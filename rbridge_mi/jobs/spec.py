@@ -108,7 +108,7 @@ class ImputationSpec:
     m: int | None = 5
     seed: int = 0
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    isolate: bool = False
+    isolate: bool | None = None
     timeout: float | None = None
 
 
@@ -428,7 +428,7 @@ def _imputation(table: Table | None) -> ImputationSpec:
         table.flatten(["engine", "m", "seed", "isolate", "timeout", *names])
         table.take("m", whole(2))
         table.take("seed", whole())
-        _isolation(table)
+        _isolation(table, None)
         table.finish(*names)
         return ImputationSpec("")
     if engine == "none":
@@ -457,7 +457,7 @@ def _imputation(table: Table | None) -> ImputationSpec:
     table.flatten(["engine", "m", "seed", "isolate", "timeout", *checks])
     isolation: dict[str, Any] = {}
     if engine_named(engine).isolates:
-        isolation = _isolation(table)
+        isolation = _isolation(table, None)
         for name, why in _refused_arguments(engine).items():
             table.refuse(name, why)
     else:
@@ -477,9 +477,9 @@ def _imputation(table: Table | None) -> ImputationSpec:
     return ImputationSpec(engine, m, seed, arguments, **isolation)
 
 
-def _isolation(table: Table) -> dict[str, Any]:
+def _isolation(table: Table, default: bool | None) -> dict[str, Any]:
     return {
-        "isolate": table.take("isolate", boolean, False),
+        "isolate": table.take("isolate", boolean, default),
         "timeout": table.take("timeout", SECONDS),
     }
 
@@ -581,7 +581,7 @@ def _model(table: Table | None) -> ModelSpec:
         table.given.setdefault("reml", table.given.pop("REML"))
     arguments = {name: table.take(name, check) for name, check in checks.items()}
     arguments["control"] = _control(table)
-    isolation = _isolation(table)
+    isolation = _isolation(table, False)
     table.refuse("data", "is what [data] reads")
     table.refuse(
         "allow",

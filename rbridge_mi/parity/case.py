@@ -11,6 +11,9 @@ import pandas as pd
 
 __all__ = ["Apart", "Argument", "Column", "ImputationCase", "ModelCase", "new_data", "new_levels"]
 
+# By engine, what keeps its function from printing.
+_QUIET = {"amelia": "p2s = 0"}
+
 
 @dataclass(frozen=True)
 class Column:
@@ -99,7 +102,7 @@ class ModelCase:
 
     See Also
     --------
-    ImputationCase : A case about ``amelia()``.
+    ImputationCase : A case about an imputation.
     """
 
     name: str
@@ -140,16 +143,16 @@ class ModelCase:
 
 @dataclass(frozen=True)
 class ImputationCase:
-    """An imputation by ``amelia()``, compared cell by cell.
+    """An imputation by one of R's engines, compared cell by cell.
 
     Attributes
     ----------
     name : str
-        Begins with ``amelia/``.
+        Begins with the engine and a slash.
     data : str
         A recipe of ``r/reference/data.R``.
     arguments : tuple of Argument
-        Further arguments of ``amelia()``.
+        Further arguments of the engine.
     m, seed : int
         Number of imputations, and the seed before the call.
     columns : tuple of str, optional
@@ -157,9 +160,12 @@ class ImputationCase:
     model : str, optional
         A formula, fitted to every imputation on both sides.
     family : str
-        The aspect that the case is about.
+        The engine, as `rbridge_mi.impute` calls it.
+    script : str
+        R code that imputes the frame ``data`` and ends with what the engine returned; empty where
+        it is a call of the engine's function with the data, m and the arguments.
     needs : tuple of str
-        R packages without which the case can't run.
+        R packages without which the case can't run; the engine's comes first.
     apart : mapping of str to Apart
         Per accessor, a tolerance and its reason.
 
@@ -176,13 +182,16 @@ class ImputationCase:
     columns: tuple[str, ...] | None = None
     model: str | None = None
     family: str = "amelia"
+    script: str = ""
     needs: tuple[str, ...] = ("Amelia",)
     apart: Mapping[str, Apart] = field(default_factory=dict)
 
     def r_call(self) -> str:
-        """Write the ``amelia()`` call as an R user does."""
-        parts = ["data", f"m = {self.m}", "p2s = 0", *(x.r for x in self.arguments)]
-        return f"amelia({', '.join(parts)})"
+        """Write the engine's call as an R user does."""
+        if self.script:
+            return self.script
+        parts = ["data", f"m = {self.m}", _QUIET[self.family], *(x.r for x in self.arguments)]
+        return f"{self.family}({', '.join(parts)})"
 
 
 def new_data(frame: pd.DataFrame) -> pd.DataFrame:

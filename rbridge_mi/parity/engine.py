@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import ArgumentError, RBridgeWarning, RCallError
 from ..fits.mermod import MerMod
-from ..imputers.amelia import AmeliaImputer
+from ..imputers.engines import engine_named
 from ..models.lmer import Lmer
 from ..rdoor import call
 from ..testing.answers import answer, compared, fit_answers, intervals, numbered, simulated
@@ -154,7 +154,7 @@ class Suite:
         if isinstance(case, ImputationCase):
             self._r.submit(
                 "imputation_case", script=case.r_call(), data=frame, seed=case.seed,
-                model=case.model,
+                engine=case.family, package=case.needs[0], model=case.model,
             )  # fmt: skip
             return
         prelude = f"{case.prelude}\n" if case.prelude else ""
@@ -287,10 +287,10 @@ def _as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def imputation_answers(case: ImputationCase, frame: pd.DataFrame) -> dict[str, Any]:
-    """Answer what ``imputation_case`` in ``r/reference/amelia.R`` answers."""
+    """Answer what ``imputation_case`` in ``r/reference/imputations.R`` answers."""
     arguments = {x.name: x.python(frame) for x in case.arguments}
     try:
-        imp = AmeliaImputer(case.m, p2s=0, **arguments).impute(frame, seed=case.seed)
+        imp = engine_named(case.family).imputer(case.m, **arguments).impute(frame, seed=case.seed)
     except RCallError as error:
         return {"impute": {"error": np.array([error.r_message.strip()], object)}}
     answers = {

@@ -1,4 +1,4 @@
-"""The imputation cases: every family of arguments that ``amelia()`` has."""
+"""Cases of Amelia: every family of arguments that ``amelia()`` has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from .case import Argument, ImputationCase
 
-__all__ = ["IMPUTATIONS"]
+__all__ = ["AMELIA"]
 
 _COLUMNS = ("id", "a", "b", "skew", "root", "share", "likert", "kind", "size", "whole")
 _CORE = ("a", "b", "skew", "whole")
@@ -27,7 +27,7 @@ _AFRICA = (
     Argument("cs", "country", 'cs = "country"'),
 )
 
-IMPUTATIONS: tuple[ImputationCase, ...] = (
+AMELIA: tuple[ImputationCase, ...] = (
     _case("plain", "numbers_holes", m=3),
     _case("idvars", "mixed_holes", _ID, columns=("id", *_CORE)),
     _case("noms", "mixed_holes", _ID, _texts("noms", "kind"), columns=("id", *_CORE, "kind")),

@@ -1,0 +1,39 @@
+# A case of the parity suite: an engine as a user's `script` calls it on `data`, after set.seed().
+# What it returned is read by the function `completed_by_ENGINE`: list(frames, chain_lengths), or
+# list(error).
+imputation_case <- function(script, data, seed, engine, package, model = NULL) {
+  suppressPackageStartupMessages(library(package, character.only = TRUE))
+  env <- new.env(parent = globalenv())
+  env$data <- data
+  set.seed(seed)
+  outcome <- with_conditions(eval(parse(text = script, keep.source = FALSE, encoding = "UTF-8"), env))
+  if (!is.null(outcome$error)) return(list(impute = list(error = outcome$error)))
+  completed <- get(paste0("completed_by_", engine), mode = "function")(outcome$value, data)
+  if (!is.null(completed$error)) return(list(impute = list(error = completed$error)))
+  frames <- unname(completed$frames)
+  answers <- list(
+    attributes = list(
+      chain_lengths = completed$chain_lengths, warnings = c(outcome$warnings, outcome$messages)
+    ),
+    imputations = lapply(frames, function(frame) {
+      as.data.frame(lapply(frame, identity), optional = TRUE, stringsAsFactors = FALSE)
+    })
+  )
+  if (!is.null(model)) {
+    suppressPackageStartupMessages(library(lme4))
+    fits <- lapply(frames, function(data) lmer(stats::as.formula(model), data = data))
+    answers$fixef <- lapply(fits, function(fit) {
+      data.frame(term = names(fixef(fit)), estimate = unname(fixef(fit)))
+    })
+    answers$varcorr <- lapply(fits, function(fit) as.data.frame(VarCorr(fit)))
+    answers$ranef <- lapply(fits, modes)
+    answers$vcov <- lapply(fits, function(fit) as.matrix(vcov(fit)))
+  }
+  answers
+}
+
+completed_by_amelia <- function(out, data) {
+  complete <- !is.null(out$imputations) && all(vapply(out$imputations, is.data.frame, NA))
+  if (!complete) return(list(error = trimws(paste(out$message, collapse = " "))))
+  list(frames = out$imputations, chain_lengths = unname(vapply(out$iterHist, NROW, 1L)))
+}
