@@ -133,7 +133,7 @@ class CompatibleImputer:
     *Priors.* Weak, and of no unit, since everything is standardised inside and put back. In
     standard deviations: coefficients and intercepts are normal with SD 10; residual variances
     scaled inverse chi-squared (1 degree of freedom, scale 0.001); each SD of random effects is
-    half-t (2 degrees of freedom, scale 0.1), each correlation uniform (Huang and Wand 2013). Beyond
+    half-t (2 degrees of freedom, scale 0.2), each correlation uniform (Huang and Wand 2013). Beyond
     its scale the half-t density falls so that variances come out, in the mean, as large as those
     of the complete data; with larger scales they are inflated, where groups are few. On the scale
     of probits coefficients of covariates have SD 2.5 (intercepts 5), those of a binary response SD
