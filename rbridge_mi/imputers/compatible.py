@@ -453,14 +453,15 @@ def _saw(read: ModelData, chosen: Sequence[Regression]) -> dict[str, ColumnModel
     """Return what each imputed column's model saw: the analysis model saw all groups."""
     groups = tuple(read.groups)
     in_model = [x.name for x in read.columns.values() if x.role in ("response", "covariate")]
+    effects = tuple(f"{x.group}: {name}" for x in read.design.random for name in x.design.names)
     saw = {}
     for regression in chosen:
         column = regression.column
         if column.missing:
             others = (*regression.complete, *regression.means, *regression.parents, *in_model)
             predictors = tuple(dict.fromkeys(x for x in others if x != column.name))
-            saw[column.name] = ColumnModel("compatible", predictors, groups, column.level)
+            saw[column.name] = ColumnModel("compatible", predictors, groups, column.level, effects)
     if read.columns[read.response].missing:
         predictors = tuple(x for x in in_model if x != read.response)
-        saw[read.response] = ColumnModel("compatible", predictors, groups, None)
+        saw[read.response] = ColumnModel("compatible", predictors, groups, None, effects)
     return saw

@@ -283,6 +283,7 @@ def _column_models(answer: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, C
                     tuple(x for x in predictors if x != name),
                     tuple(x for x in map(str, model["groups"]) if x != name),
                     level,
+                    tuple(map(str, model.get("random_effects") or ())),
                 ),
             )
 
