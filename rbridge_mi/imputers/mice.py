@@ -18,7 +18,7 @@ from ..base.arguments import (
     check_timeout,
 )
 from ..data.imputed_data import ImputedData
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ImputationError
 from ..processes.running import Number
 from . import mice_arguments as mice
 from . import mice_checks
@@ -245,7 +245,7 @@ class MiceImputer:
             read=_read,
             quiet={"printFlag": False},
             aloud={"printFlag": True},
-            progress=r"(?m)^ *\n +$",
+            progress=r"\A\n \Z",  # R prints a line piece by piece
             keep_r=keep_r,
             steps=max(1, int(arguments.get("maxit", 5))),
             fresh=fresh,
@@ -274,7 +274,10 @@ class MiceImputer:
         for package, method in mice_checks.packages(setup, arguments).items():
             rdoor.require_package(package, f"method {method!r} of MiceImputer")
         code = {x: arguments[x] for x in _CODE if x in arguments}
-        rdoor.call("check_mice_code", list(data.columns), code, error=_refused)
+        try:
+            rdoor.call("check_mice_code", list(data.columns), code, error=ImputationError)
+        except ImputationError as error:
+            raise ArgumentError(f"{error.r_message}.") from None
 
     def __repr__(self) -> str:
         names = {x.name: x.python_name for x in mice.ARGUMENTS}
@@ -296,11 +299,6 @@ def _checked_with_data(
     setup = mice.set_up(arguments, data)
     mice_checks.check(arguments, setup, data)
     return setup, mice_checks.notes(arguments, setup, data)
-
-
-def _refused(message: str, **_: str) -> ArgumentError:
-    """Return R's refusal of an argument as what it is."""
-    return ArgumentError(message)
 
 
 def _read(answer: Mapping[str, Any], output: str, number: Number) -> tuple[str, ...]:

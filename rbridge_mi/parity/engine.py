@@ -139,6 +139,8 @@ class Suite:
 
     def answers(self, case: Case, frame: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return this library's answers and the Rscript's; both work at the same time."""
+        if isinstance(case, ImputationCase) and case.fresh:
+            self.restart()
         self._submit(case, frame)
         try:
             mine = python_answers(case, frame)
