@@ -9,6 +9,9 @@ run_mice <- function(data, m, args) {
 }
 
 mice_answer <- function(data, out) {
+  # Multivariate methods drop complete columns from `imp`, whose rest complete() would then take by
+  # the wrong positions.
+  out$imp <- sapply(names(data), function(name) out$imp[[name]], simplify = FALSE)
   frames <- lapply(seq_len(out$m), function(i) mice::complete(out, i))
   open <- out$where
   list(
@@ -147,7 +150,11 @@ mice_trace <- function(out) {
     NROW(out$imp[[name]]) > 0L && !all(is.na(out$imp[[name]]))
   }, NA)
   columns <- names(has_values)[has_values]
-  steps <- seq_len(dim(out$chainMean)[2L])
+  if (length(columns) == 0L || out$iteration == 0L) {
+    return(list(imputation = integer(), iteration = integer(), parameter = character(),
+      value = numeric()))
+  }
+  steps <- seq_len(out$iteration)
   grid <- expand.grid(column = columns, of = c("mean", "var"), iteration = steps,
     imputation = seq_len(out$m), stringsAsFactors = FALSE)
   means <- grid$of == "mean"

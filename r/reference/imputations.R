@@ -14,7 +14,7 @@ imputation_case <- function(script, data, seed, engine, package, model = NULL) {
   answers <- list(
     attributes = list(
       chain_lengths = completed$chain_lengths,
-      warnings = c(outcome$warnings, completed$warnings, outcome$messages)
+      warnings = unique(trimws(c(outcome$warnings, completed$warnings, outcome$messages)))
     ),
     imputations = lapply(frames, function(frame) {
       as.data.frame(lapply(frame, identity), optional = TRUE, stringsAsFactors = FALSE)
@@ -54,6 +54,7 @@ completed_by_mice <- function(out, data) {
   }
   list(
     frames = lapply(seq_len(out$m), function(i) complete(out, i)),
-    chain_lengths = rep(as.integer(out$iteration), out$m), warnings = told
+    chain_lengths = if (out$iteration > 0) rep(as.integer(out$iteration), out$m) else integer(),
+    warnings = told
   )
 }

@@ -87,8 +87,8 @@ ENGINES = (
         mice_arguments.ARGUMENTS,
         check=check_mice,
         foreign={
-            "cluster": "cluster= is the bootstrap's: mice's multilevel methods know groups by -2 in "
-            "predictor_matrix."
+            "cluster": "cluster= is the bootstrap's: mice's multilevel methods know groups by -2 "
+            "in predictor_matrix."
         },
     ),
     Engine(

@@ -266,9 +266,7 @@ class MiceImputer:
             notes=(*notes, *_still_missing(cells, setup)),
         )
 
-    def _ask_r(
-        self, data: pd.DataFrame, setup: mice.Setup, arguments: Mapping[str, Any]
-    ) -> None:
+    def _ask_r(self, data: pd.DataFrame, setup: mice.Setup, arguments: Mapping[str, Any]) -> None:
         """Refuse methods that R lacks, and code that isn't on the list, before mice is called."""
         rdoor.require_package("mice", "MiceImputer")
         for package, method in mice_checks.packages(setup, arguments).items():

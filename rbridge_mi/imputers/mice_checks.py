@@ -133,8 +133,8 @@ def notes(arguments: Mapping[str, Any], setup: Setup, data: pd.DataFrame) -> tup
             texts += _notes_on_types(method, name, types, setup)
         if method in _LEVEL_1 and set(column.dropna().unique()) <= {0, 1}:
             texts.append(
-                f"{name!r} holds 0 and 1 only, and {method} draws numbers of all kinds, below 0 and "
-                "above 1: for a binary column there is 2l.bin, or CompatibleImputer"
+                f"{name!r} holds 0 and 1 only, and {method} draws numbers of all kinds, below 0 "
+                "and above 1: for a binary column there is 2l.bin, or CompatibleImputer"
             )
         if method == "2l.bin":
             texts.append(
@@ -176,8 +176,8 @@ def _class_of(block: str, method: str, name: str, setup: Setup) -> str:
     """Return the class that a multilevel method needs."""
     if block in setup.by_formula:
         raise ArgumentError(
-            f"{name!r}: {method} takes its class from predictorMatrix, and its block has a formula, "
-            "in which mice knows no class: leave the formula out, and give predictor_matrix "
+            f"{name!r}: {method} takes its class from predictor_matrix, and its block has a "
+            "formula, in which mice knows no class: leave the formula out, and give predictor_matrix "
             f"with -2 in row {block!r}."
         )
     types = setup.types.loc[block]

@@ -55,9 +55,10 @@ MICE: tuple[ImputationCase, ...] = (
     _case("logical", "mixed_holes", columns=("a", "b", "yes", "whole", "likert")),
     _case("events", "mixed_holes", columns=("id", "a", "b", "yes")),
     *(
-        _case(method.replace(".", "_"), "nhanes", Argument("method", method, f'method = "{method}"'))
+        _case(method.replace(".", "_"), "nhanes",
+              Argument("method", method, f'method = "{method}"'))
         for method in ("norm", "norm.nob", "norm.boot", "norm.predict", "mean", "sample",
-                       "midastouch", "ri")
+                       "midastouch")
     ),
     _case("logreg_boot", "nhanes2", _method(hyp="logreg.boot")),
     _case("lda", "boys", _method(reg="lda", gen="polr"), needs=("MASS",)),
@@ -87,8 +88,8 @@ MICE: tuple[ImputationCase, ...] = (
     _case("formulas", "nhanes2",
           Argument("formulas", {"bmi": "bmi ~ age * hyp + log(chl)", "hyp": "hyp ~ bmi",
                                 "chl": "chl ~ ."},
-                   "formulas = list(bmi = bmi ~ age * hyp + log(chl), hyp = hyp ~ bmi, chl = chl ~ .)"
-                   )),
+                   "formulas = list(bmi = bmi ~ age * hyp + log(chl), hyp = hyp ~ bmi, "
+                   "chl = chl ~ .)")),
     _case("formulas_and_matrix", "nhanes2",
           Argument("formulas", {"bmi": "bmi ~ age"}, "formulas = list(bmi = bmi ~ age)"),
           _types(chl={"hyp": 0})),
@@ -105,7 +106,8 @@ MICE: tuple[ImputationCase, ...] = (
                    "hyp = c(1, 1, 0, 1))")),
     _case("mpmm", "nhanes_blocks",
           Argument("blocks", {"two": ["bmi", "chl"]}, 'blocks = list(two = c("bmi", "chl"))'),
-          Argument("method", {"two": "mpmm"}, 'method = "mpmm"')),
+          Argument("method", {"two": "mpmm"}, 'method = "mpmm"'),
+          columns=("bmi", "chl", "age", "hyp")),
     _case("where", "nhanes",
           Argument("where", "all", 'where = "all"')),
     _case("where_frame", "nhanes",
@@ -130,7 +132,7 @@ MICE: tuple[ImputationCase, ...] = (
           _types(x={"number": -2, "y": 2}, y={"number": -2, "x": 4}, w={"number": -2}),
           Argument("paniter", 50, "paniter = 50"), **_PAN, **_GROUPS),
     _case("two_l_pan_again", "popmis", _method(popular="2l.pan"),
-          _types(popular={"school": -2, "pupil": 0, "texp": 3, "sex": 2}),
+          _types(popular={"school": -2, "pupil": 0, "texp": 1, "teachpop": 4}),
           Argument("groupcenter_slope", True, "groupcenter.slope = TRUE"), maxit=1, **_PAN),
     _case("two_l_lmer", "schools_holes", _method(x="2l.lmer", y="2l.lmer", w=""),
           _types(x={"number": -2, "y": 2, "w": 0}, y={"number": -2, "w": 0}), needs=("lme4",),
