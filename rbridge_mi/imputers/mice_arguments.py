@@ -256,6 +256,8 @@ def _blocks(given: Any, data: pd.DataFrame) -> dict[str, list[str]]:
         return {str(name): [name] for name in data.columns}
     if isinstance(given, str):
         given = [given]
+    if not all(len(x) for x in (given.values() if isinstance(given, Mapping) else given)):
+        raise ArgumentError("blocks must be lists of columns, each of at least one.")
     if isinstance(given, Mapping):
         blocks = {str(k): [v] if isinstance(v, str) else [*v] for k, v in given.items()}
     else:
@@ -264,8 +266,6 @@ def _blocks(given: Any, data: pd.DataFrame) -> dict[str, list[str]]:
             columns = [item] if isinstance(item, str) else [*item]
             number += len(columns) > 1
             blocks[f"B{number}" if len(columns) > 1 else columns[0]] = columns
-    if not blocks or not all(blocks.values()):
-        raise ArgumentError("blocks must be lists of columns, each of at least one.")
     for columns in blocks.values():
         check_columns(columns, data, "blocks")
     return blocks

@@ -177,8 +177,8 @@ def _class_of(block: str, method: str, name: str, setup: Setup) -> str:
     if block in setup.by_formula:
         raise ArgumentError(
             f"{name!r}: {method} takes its class from predictor_matrix, and its block has a "
-            "formula, in which mice knows no class: leave the formula out, and give predictor_matrix "
-            f"with -2 in row {block!r}."
+            "formula, in which mice knows no class: leave the formula out, and give "
+            f"predictor_matrix with -2 in row {block!r}."
         )
     types = setup.types.loc[block]
     classes = [str(x) for x in types.index[types == -2]]
@@ -269,13 +269,22 @@ def _check_multilevel(
         )
     if method == "2l.pan" and not (column.isna() == setup.where[name]).all():
         raise ArgumentError(
-            f"{name!r}: 2l.pan imputes the missing cells, all and only these: leave the column out "
-            "of where, or take 2l.lmer."
+            f"{name!r}: 2l.pan knows no where: it draws all missing cells and no others, so that "
+            "rows would be mixed up. Leave the column out of where, or take 2l.lmer."
         )
     if method == "2l.pan" and setup.ignore.any():
         raise ArgumentError(
-            f"{name!r}: 2l.pan knows no ignore, and would fail: leave it out, or take 2l.lmer."
+            f"{name!r}: 2l.pan knows no ignore, and would mix up the rows: leave it out, or take "
+            "2l.lmer."
         )
+    if method == "2l.pan":
+        for predictor in types.index[types.isin([3, 4])]:
+            if (data[predictor].groupby(group, observed=True).nunique() <= 1).all():
+                raise ArgumentError(
+                    f"{name!r}: predictor_matrix asks 2l.pan for the class means of {predictor!r} "
+                    "(3 or 4), which is constant in each group and thus its own mean: 2l.pan would "
+                    "never end. Give it 1."
+                )
     if method == "2l.lmer" and (types == 2).any():
         sizes = group[observed].value_counts()
         single = sizes.index[sizes == 1]
@@ -333,7 +342,7 @@ def _notes_on_types(method: str, name: str, types: pd.Series[Any], setup: Setup)
             f"{name!r}: 2l.norm uses predictors of type 2 only, and {listed(1, 3, 4)} has another: "
             "it is ignored. Give 2"
         )
-    elif method != "2l.pan" and listed(3, 4):
+    elif method not in _KEEP_STATE and listed(3, 4):
         yield (
             f"{name!r}: types 3 and 4 (class means) are 2l.pan's, and with {method} "
             f"{listed(3, 4)} comes without its class means: add them as a column"
