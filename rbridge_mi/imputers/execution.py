@@ -83,6 +83,11 @@ class EngineCall:
     steps: int = 1
     fresh: bool = False
 
+    @property
+    def imputer(self) -> str:
+        """The name of its class."""
+        return f"{self.label.capitalize()}Imputer"
+
 
 @dataclass(frozen=True)
 class Imputations:
@@ -158,7 +163,7 @@ def impute_by(
             "keep_r needs rng='r': on streams each imputation is a call of its own, so that R has "
             "no object that holds them all."
         )
-    rdoor.require_package(call.package, f"{call.label}Imputer")
+    rdoor.require_package(call.package, call.imputer)
     task = _ImputationTask(call, data)
     if rng == "r":
         return [run_one(task, isolate=isolate, timeout=timeout)]
@@ -410,7 +415,7 @@ def completed(
     for text in all_conditions:
         warnings.warn(f"{call.label}: {text}", RWarning, stacklevel=3)
     for text in all_notes:
-        warnings.warn(f"{call.label}Imputer: {text}", RBridgeWarning, stacklevel=3)
+        warnings.warn(f"{call.imputer}: {text}", RBridgeWarning, stacklevel=3)
     return ImputedData(
         original=own_copy(data),
         store=CellStore(own_copy(data), stored, call.m),

@@ -11,8 +11,8 @@
 ========== ==============================================================================
 
 A job is data: no value of it reaches R as code. A formula may call only what `Lmer` allows anyway
-(there is no ``allow`` here), what mice takes as code is checked in the same way, and the names of functions
-(optimizers, contrasts, mice's methods) come from lists.
+(there is no ``allow`` here), what mice takes as code is checked in the same way, and the names of
+functions (optimizers, contrasts, mice's methods) come from lists.
 """
 
 from __future__ import annotations

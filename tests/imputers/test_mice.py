@@ -385,7 +385,7 @@ def test_a_method_whose_package_is_lacking_is_refused(monkeypatch: pytest.Monkey
         impute(schools()[["x", "y"]], method="rf", rf_package="randomForest")
 
 
-# --- traps: told -----------------------------------------------------------------------------------
+# --- traps: told ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
