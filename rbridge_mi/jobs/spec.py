@@ -444,6 +444,7 @@ def engine_arguments(engine: str) -> dict[str, Argument]:
 
 def _refused_arguments(engine: str) -> dict[str, str]:
     hidden = {x.name: x.hidden for x in engine_named(engine).arguments if x.hidden}
+    hidden.pop("seed", None)  # the table has a seed of its own
     return hidden | _DATA_ARGUMENTS
 
 
