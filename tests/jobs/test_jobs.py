@@ -190,7 +190,7 @@ def test_sections_that_are_no_tables_and_a_wrong_engine() -> None:
     assert set(found) >= {"data", "model", "output", "imputation.engine", "imputation.m",
                           "imputation.q"}  # fmt: skip
     names = '"amelia", "mice", "compatible", "bootstrap", "auto", "none"'
-    assert f'one of {names}, not "mice"' in found["imputation.engine"]
+    assert f'one of {names}, not "norm"' in found["imputation.engine"]
 
 
 def test_what_is_no_toml_is_told_with_its_line(place: Path) -> None:
