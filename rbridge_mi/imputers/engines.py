@@ -47,6 +47,8 @@ class Engine:
         ``check(arguments, data)`` refuses what can't be right before R is asked.
     check_column : callable
         ``check_column(column, arguments)`` refuses a single column.
+    automatic : bool
+        Whether "auto" may take it.
     foreign : mapping
         Arguments of other engines that users may look for here, with what to say to that.
     """
@@ -59,6 +61,7 @@ class Engine:
     needs_model: bool = False
     check: Callable[[Mapping[str, Any], pd.DataFrame], None] = _accept
     check_column: Callable[[pd.Series[Any], Mapping[str, Any]], None] = _accept
+    automatic: bool = True
     foreign: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -86,6 +89,7 @@ ENGINES = (
         "mice",
         mice_arguments.ARGUMENTS,
         check=check_mice,
+        automatic=False,
         foreign={
             "cluster": "cluster= is the bootstrap's: mice's multilevel methods know groups by -2 "
             "in predictor_matrix."
@@ -125,5 +129,5 @@ def engine_named(name: str) -> Engine:
 
 
 def available() -> Engine:
-    """Return the first engine without a model that R has what it needs for; the last needs none."""
-    return next(x for x in ENGINES if x.available and not x.needs_model)
+    """Return the first engine that "auto" may take without a model, and that R has all for."""
+    return next(x for x in ENGINES if x.automatic and not x.needs_model and x.available)

@@ -11,8 +11,8 @@
 ========== ==============================================================================
 
 A job is data: no value of it reaches R as code. A formula may call only what `Lmer` allows anyway
-(there is no ``allow`` here), what mice takes as code is checked in the same way, and the names of
-functions (optimizers, contrasts, mice's methods) come from lists.
+(there is no ``allow`` here), as may what mice takes as code, and the names of functions
+(optimizers, contrasts, mice's methods) come from lists.
 """
 
 from __future__ import annotations
@@ -336,6 +336,7 @@ def column_key(name: str) -> str:
 # -- [imputation] --------------------------------------------------------------------------
 
 _NAMES = list_of(text, "column names", 1, single=True)
+_METHODS = list_of(any_text, "methods", unique=False)
 _MATRIX = matrix()
 
 
@@ -358,9 +359,7 @@ def _argument_check(argument: Argument) -> Check:
         "by column": lambda: by_column(_EACH[argument.each](argument)),
         "text": lambda: text,
         "texts": lambda: _texts(argument.count),
-        "methods": lambda: any_of(
-            text, by_column(any_text), list_of(any_text, "methods", unique=False)
-        ),
+        "methods": lambda: _methods,
         "blocks": lambda: any_of(list_of(_block, "columns or lists of them"), by_column(_NAMES)),
     }
     return checks[argument.kind]()
@@ -392,6 +391,13 @@ def _texts(count: int) -> Check:
     if count:
         return list_of(text, f"{count} texts", count, count, unique=False)
     return any_of(text, list_of(text, "texts"))
+
+
+def _methods(value: Any) -> Any:
+    """Check a method, several in the order of the columns, or some by name; "" is none."""
+    if isinstance(value, Mapping):
+        return by_column(any_text)(value)
+    return text(value) if isinstance(value, str) else _METHODS(value)
 
 
 def _block(value: Any) -> Any:
@@ -444,7 +450,6 @@ def engine_arguments(engine: str) -> dict[str, Argument]:
 
 def _refused_arguments(engine: str) -> dict[str, str]:
     hidden = {x.name: x.hidden for x in engine_named(engine).arguments if x.hidden}
-    hidden.pop("seed", None)  # the table has a seed of its own
     return hidden | _DATA_ARGUMENTS
 
 

@@ -185,12 +185,12 @@ def test_an_empty_file_says_what_to_begin_with() -> None:
 
 def test_sections_that_are_no_tables_and_a_wrong_engine() -> None:
     _, found = parsed(
-        'data = 1\nmodel = "x"\noutput = []\n[imputation]\nengine = "miced"\nm = 0\nq = 1'
+        'data = 1\nmodel = "x"\noutput = []\n[imputation]\nengine = "norm"\nm = 0\nq = 1'
     )
     assert set(found) >= {"data", "model", "output", "imputation.engine", "imputation.m",
                           "imputation.q"}  # fmt: skip
     names = '"amelia", "mice", "compatible", "bootstrap", "auto", "none"'
-    assert f'one of {names}, not "miced"' in found["imputation.engine"]
+    assert f'one of {names}, not "norm"' in found["imputation.engine"]
 
 
 def test_what_is_no_toml_is_told_with_its_line(place: Path) -> None:
@@ -888,6 +888,77 @@ def test_what_the_plan_refuses_is_told_before_any_work(
 ) -> None:
     found = mistakes_of(write(place, changed(imputation={**COMPATIBLE, **keys})))
     assert said in found["imputation"]
+
+
+MICE: dict[str, Any] = {
+    "engine": "mice",
+    "idvars": None,
+    "maxit": 2,
+    "method": {"x": "2l.lmer", "z": "pmm"},
+    "predictorMatrix": {"x": {"g": -2, "y": 2}, "z": {"g": 0}},
+    "post": {"x": "imp[[j]][, i] <- squeeze(imp[[j]][, i], c(-1, 1))"},
+    "visitSequence": ["z", "x"],
+    "donors": 3,
+}
+
+
+def test_a_job_may_impute_by_mice(place: Path) -> None:
+    """The same data sets as the call."""
+    done = run_job(write(place, changed(imputation=MICE, output={"imputed": True})))
+    long = pd.read_csv(done.folder / "imputed.csv")
+    imp = rb.MiceImputer(
+        2,
+        maxit=2,
+        method=MICE["method"],
+        predictor_matrix=MICE["predictorMatrix"],
+        post=MICE["post"],
+        visit_sequence=["z", "x"],
+        donors=3,
+    ).impute(pd.read_csv(place / "d.csv", dtype={"g": str, "z": "Int64"}), seed=1)
+    for number, frame in enumerate(imp, 1):
+        theirs = long[long.iloc[:, 0] == number]
+        np.testing.assert_array_equal(theirs["x"], frame["x"])
+        np.testing.assert_array_equal(theirs["z"], frame["z"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "where", "said"),
+    [
+        ({"method": {"x": 1}}, ".method", "must be a text"),
+        ({"method": 3}, ".method", "must be a list of methods"),
+        ({"predictorMatrix": {"x": {"g": "class"}}}, ".predictorMatrix", "must be a whole number"),
+        ({"defaultMethod": ["pmm"]}, ".defaultMethod", "must be a list of 4 texts"),
+        ({"blocks": [1]}, ".blocks", "must be a table of columns"),
+        ({"blots": {"x": {"ums": [1, "a"]}}}, ".blots", "a number, a text, true or false"),
+        ({"where": "some"}, ".where", "must be one of"),
+        ({"ignore": [True]}, ".ignore", "has a value for each row"),
+        ({"seed": "x"}, ".seed", "must be a whole number"),
+        ({"seed": None}, ".seed", "is missing"),
+        ({"printFlag": True}, ".printFlag", "prints"),
+        ({"data.init": 1}, ".data.init", "is a frame"),
+        ({"donor": 3}, ".donor", "did you mean donors?"),
+        ({"predictorMatrix": None}, "", "2l.lmer needs one class"),
+        ({"method": {"q": "pmm"}}, "", "method names 'q'"),
+    ],
+    ids=str,
+)
+def test_mistakes_in_the_arguments_of_mice(
+    place: Path, keys: dict[str, Any], where: str, said: str
+) -> None:
+    found = mistakes_of(write(place, changed(imputation={**MICE, **keys})))
+    assert said in found[f"imputation{where}"]
+
+
+def test_a_job_may_not_run_code_by_mice(place: Path) -> None:
+    plain = {"method": None, "predictorMatrix": None, "visitSequence": None}
+    for keys in (
+        {"post": {"x": "system('touch PWNED')"}},
+        {**plain, "method": {"x": "~ I(system('touch PWNED'))"}},
+        {**plain, "formulas": {"x": "x ~ system('touch PWNED')"}},
+    ):
+        with pytest.raises(rb.RBridgeError, match=r"system|must assign"):
+            run_job(write(place, changed(imputation={**MICE, **keys})))
+        assert not [*place.rglob("PWNED")] and not Path("PWNED").exists()
 
 
 def test_a_job_may_derive_columns(place: Path) -> None:
