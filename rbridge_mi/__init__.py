@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .imputers.choose import impute
     from .imputers.compatible import CompatibleImputer
     from .imputers.imputation_plan import imputation_plan
+    from .imputers.jomo import JomoImputer
     from .models.fitting import start_workers
     from .models.lmer import Lmer
     from .pooled.listwise import compare_estimates
@@ -89,6 +90,7 @@ _HOMES = {
     "imputers.choose": ("impute",),
     "imputers.compatible": ("CompatibleImputer",),
     "imputers.imputation_plan": ("imputation_plan",),
+    "imputers.jomo": ("JomoImputer",),
     "fits.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
     "models.fitting": ("start_workers",),
@@ -109,6 +111,7 @@ __all__ = [
     "FormulaError",
     "ImputationError",
     "ImputedData",
+    "JomoImputer",
     "Lmer",
     "MerMod",
     "MerModList",

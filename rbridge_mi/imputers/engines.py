@@ -10,11 +10,12 @@ import pandas as pd
 
 from .. import rdoor
 from ..errors import ArgumentError
-from . import amelia_arguments, compatible_arguments
+from . import amelia_arguments, compatible_arguments, jomo_arguments, jomo_columns
 from .amelia import AmeliaImputer
 from .arguments import Argument
 from .bootstrap import BootstrapImputer
 from .compatible import CompatibleImputer
+from .jomo import JomoImputer
 
 __all__ = ["ENGINES", "Engine", "available", "engine_named"]
 
@@ -76,6 +77,16 @@ ENGINES = (
         foreign={
             "cluster": "cluster= is the bootstrap's: Amelia knows groups as a nominal column "
             "(noms), or as cross-sections with intercepts of their own (cs=, intercs=True)."
+        },
+    ),
+    Engine(
+        "jomo",
+        JomoImputer,
+        "jomo",
+        jomo_arguments.ARGUMENTS,
+        check=jomo_columns.check_with_data,
+        foreign={
+            "cluster": "cluster= is the bootstrap's: jomo's column of groups is called clus=.",
         },
     ),
     Engine(
