@@ -179,6 +179,7 @@ jomo_answer <- function(data, frames, columns, chain, args) {
   targets <- names(frames[[1L]])
   sent <- as_frame(lapply(columns[targets], `[[`, "values"))
   holes <- is.na(data)
+  holes[, setdiff(names(data), targets)] <- FALSE
   completed <- lapply(frames, function(frame) {
     for (name in targets) {
       open <- holes[, name]

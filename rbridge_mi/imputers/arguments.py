@@ -42,8 +42,8 @@ class Argument:
     kind : str
         "columns" (names of columns), "column", "table" (rows of numbers), "number", "whole" (a
         whole number), "wholes" (`count` of them), "start" (a whole number or a matrix), "matrix"
-        (of numbers), "text", "truth", "choice" (one of `choices`), "object" (an R object) or "by column" (a mapping from names of
-        columns to something of each).
+        (of numbers), "text", "truth", "choice" (one of `choices`), "object" (an R object) or
+        "by column" (a mapping from names of columns to something of each).
     least, most : float, optional
         Limits of a number in a job file; R itself says what it thinks of others.
     above : bool

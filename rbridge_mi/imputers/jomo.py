@@ -215,7 +215,7 @@ class JomoImputer:
         timeout: float | None = None,
         keep_r: bool = False,
     ) -> ImputedData:
-        """Make m completed data sets: with ``scale=False`` the bits of ``set.seed(seed); jomo(..)``.
+        """Make m completed data sets: ``set.seed(seed); jomo(...)``, see `scale`.
 
         Parameters
         ----------

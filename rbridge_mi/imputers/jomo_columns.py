@@ -282,7 +282,9 @@ def _check_sizes(groups: Groups, group: str, meth: str) -> None:
 def _check_factors(factors: Sequence[str], data: pd.DataFrame) -> None:
     for name in factors:
         if not _is_category(data[name]) and not pd.api.types.is_numeric_dtype(data[name].dtype):
-            raise ArgumentError(f"factors names {name!r} ({data[name].dtype}), which jomo can't use.")
+            raise ArgumentError(
+                f"factors names {name!r} ({data[name].dtype}), which jomo can't use."
+            )
 
 
 def _check_column(column: pd.Series[Any], name: str, is_factor: bool) -> None:
@@ -352,11 +354,9 @@ def _is_category(column: pd.Series[Any]) -> bool:
     dtype = column.dtype
     if pd.api.types.is_bool_dtype(dtype) or isinstance(dtype, pd.CategoricalDtype):
         return True
-    if pd.api.types.is_string_dtype(dtype):
-        return bool(column.dropna().map(lambda x: isinstance(x, str | bool | np.bool_)).all())
-    return dtype == object and bool(
-        column.dropna().map(lambda x: isinstance(x, str | bool | np.bool_)).all()
-    )
+    if not (pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype)):
+        return False
+    return bool(column.dropna().map(lambda x: isinstance(x, str | bool | np.bool_)).all())
 
 
 def _codes(column: pd.Series[Any]) -> np.ndarray[Any, Any]:

@@ -26,7 +26,7 @@ __all__ = ["PACKAGES", "Case", "Checked", "Suite", "verdicts"]
 Case = ModelCase | ImputationCase
 
 # The report begins with the versions of these.
-PACKAGES = ("Amelia", "Matrix", "broom.mixed", "lme4", "merTools")
+PACKAGES = ("Amelia", "Matrix", "broom.mixed", "jomo", "lme4", "merTools")
 
 # Tables of merTools and broom.mixed: R has no answer where these are not installed.
 _OTHERS = frozenset({"model_info", "tidy", "glance"})

@@ -13,6 +13,7 @@ from . import (
     test_columns,
     test_datasets,
     test_estimation,
+    test_jomo,
     test_random,
     test_terms,
 )
@@ -27,7 +28,15 @@ def test_there_are_enough_cases_and_each_is_tested_once() -> None:
     assert len(MODELS) >= 100 and len(IMPUTATIONS) >= 30
     names = [x.name for x in CASES]
     assert len(set(names)) == len(names)
-    files = (test_amelia, test_columns, test_datasets, test_estimation, test_random, test_terms)
+    files = (
+        test_amelia,
+        test_columns,
+        test_datasets,
+        test_estimation,
+        test_jomo,
+        test_random,
+        test_terms,
+    )
     assert sorted(x.name for file in files for x in file.HERE) == sorted(names)
 
 
@@ -60,6 +69,15 @@ def test_every_kind_of_model_is_there(pattern: str) -> None:
 )  # fmt: skip
 def test_every_family_of_amelia_s_arguments_is_there(argument: str) -> None:
     assert any(x.name == argument for case in IMPUTATIONS for x in case.arguments)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["Y2 = ", "X = ", "X2 = ", "Z = ", "clus = ", 'meth = "fixed"', 'meth = "random"', "a.prior = ",
+     "l1cov.prior = ", "l2cov.prior = ", "u.start = ", "jomo.lmer", "jomo.glmer", "level = c"],
+)  # fmt: skip
+def test_every_family_of_jomo_s_arguments_is_there(part: str) -> None:
+    assert any(part in case.script for case in IMPUTATIONS)
 
 
 def test_what_the_names_promise_is_so(suite: Suite) -> None:
