@@ -1,7 +1,8 @@
 # jomo's imputations of `data`; see imputed.R. `args` holds jomo's arguments, names of columns in
 # place of data (Y, Y2, X, X2, Z, clus; with a model `columns`, those of its frame, and `level` of
 # each), and how the columns are carried: `factors` (numbers that are categories), `intercept`,
-# `scale`. With `trace` the chain is run a second time, since jomo() keeps no parameters.
+# `scale`. They are asked for as args[["X"]], since args$X is X2 where there is no X. With `trace`
+# the chain is run a second time, since jomo() keeps no parameters.
 run_jomo <- function(data, m, args) {
   columns <- jomo_columns(data, args)
   call <- jomo_call(data, columns, args)
@@ -57,8 +58,8 @@ jomo_call <- function(data, columns, args) {
     }
     arguments <- c(
       list(
-        Y = named(args$Y), Y2 = if (length(args$Y2) > 0L) named(args$Y2), X = covariates(args$X),
-        X2 = covariates(args$X2), Z = covariates(args$Z),
+        Y = named(args[["Y"]]), Y2 = if (!is.null(args[["Y2"]])) named(args[["Y2"]]),
+        X = covariates(args[["X"]]), X2 = covariates(args[["X2"]]), Z = covariates(args[["Z"]]),
         clus = if (!is.null(args$clus)) group_factor(data[[args$clus]]), meth = args$meth
       ),
       arguments
@@ -213,10 +214,10 @@ jomo_models <- function(columns, args) {
          groups = groups, level = level)
   }
   if (is.null(args$model)) {
-    outcomes <- c(args$Y, args$Y2)
+    outcomes <- c(args[["Y"]], args[["Y2"]])
     return(list(
-      one(args$Y, "jomo", c(outcomes, args$X, args$Z), NULL),
-      one(args$Y2, "jomo", c(outcomes, args$X2), args$clus)
+      one(args[["Y"]], "jomo", c(outcomes, args[["X"]], args[["Z"]]), NULL),
+      one(args[["Y2"]], "jomo", c(outcomes, args[["X2"]]), args$clus)
     ))
   }
   method <- if (identical(args$family, "binomial")) "jomo.glmer" else "jomo.lmer"
@@ -263,62 +264,4 @@ collected <- function(draws, name) {
   values <- t(flat[cells[, 1L] + rows * (cells[, 2L] - 1L), , drop = FALSE])
   colnames(values) <- paste0(label, "[", called(1L), ", ", called(2L), "]")
   values
-}
-
-# What a formula says, for the checks of Python's side: nothing of it is evaluated.
-describe_jomo_model <- function(text, columns) {
-  double <- "||" %in% formula_calls(str2lang(text))
-  expr <- parse_formula(text, columns, character())
-  bars <- lapply(find_bars(expr), function(bar) {
-    list(text = deparse1(bar), group = name_of(bar[[3L]]),
-         terms = vapply(summands(bar[[2L]]), plain_term, ""))
-  })
-  fixed <- expr
-  fixed[[3L]] <- without_bars(expr[[3L]])
-  parsed <- stats::terms(structure(fixed, class = "formula", .Environment = baseenv()),
-                         allowDotAsName = TRUE)
-  variables <- as.list(attr(parsed, "variables"))[-(1:2)]
-  factors <- attr(parsed, "factors")
-  terms <- lapply(seq_along(attr(parsed, "term.labels")), function(i) {
-    part <- variables[factors[-1L, i] > 0L]
-    list(columns = vapply(part, base_of, ""), powers = vapply(part, power_of, 0))
-  })
-  list(
-    double = double, response = name_of(expr[[2L]]), response_text = deparse1(expr[[2L]]),
-    bars = bars, intercept = attr(parsed, "intercept") == 1L, terms = terms,
-    others = vapply(Filter(function(x) base_of(x) == "", variables), deparse1, ""),
-    nested = "%in%" %in% formula_calls(fixed),
-    # Until then jomo.glmer drew missing responses, and did not write them down.
-    imputes_binary = utils::packageVersion("jomo") >= "2.7-5"
-  )
-}
-
-name_of <- function(expr) if (is.name(expr)) as.character(expr) else ""
-
-summands <- function(expr) {
-  if (is.call(expr) && identical(expr[[1L]], quote(`+`)) && length(expr) == 3L) {
-    return(c(summands(expr[[2L]]), list(expr[[3L]])))
-  }
-  list(expr)
-}
-
-# "1" for an intercept, a column's name, or "" for what is neither. No column is called "1" here,
-# since its name would be in backticks.
-plain_term <- function(expr) {
-  if (is.numeric(expr) && expr == 1) return("1")
-  if (identical(name_of(expr), "1")) "" else name_of(expr)
-}
-
-# The column of x and of I(x^2), and its power.
-base_of <- function(expr) {
-  if (is.name(expr)) return(as.character(expr))
-  if (is_power(expr)) as.character(expr[[2L]][[2L]]) else ""
-}
-
-power_of <- function(expr) if (is_power(expr)) as.numeric(expr[[2L]][[3L]]) else 1
-
-is_power <- function(expr) {
-  is.call(expr) && identical(expr[[1L]], quote(I)) && length(expr) == 2L && is.call(expr[[2L]]) &&
-    identical(expr[[2L]][[1L]], quote(`^`)) && is.name(expr[[2L]][[2L]]) &&
-    is.numeric(expr[[2L]][[3L]]) && expr[[2L]][[3L]] >= 1 && expr[[2L]][[3L]] %% 1 == 0
 }

@@ -72,6 +72,13 @@ def checked(given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     ArgumentError
         Unknown arguments, values of a wrong kind, arguments that exclude each other.
     """
+    given = list(given)
+    family = dict(given).get("family")
+    if family not in (None, "gaussian", "binomial"):
+        raise ArgumentError(
+            f"family must be 'gaussian' (jomo.lmer) or 'binomial' (jomo.glmer), not {family!r}: "
+            "jomo.glmer is a probit model, and makes one of any other family without saying so."
+        )
     values = check_kinds(under_r_names(given, ARGUMENTS, "JomoImputer"), ARGUMENTS)
     for name in ("output", "out.iter"):
         if name in values:

@@ -104,9 +104,10 @@ def plan(given: Mapping[str, Any], data: pd.DataFrame, model: JomoModel | None) 
     if groups is not None and meth != "common":
         _check_sizes(groups, str(group), meth)
     _check_chain_matrices(given, roles, categories, groups, model, meth)
+    named = roles if model is None else {"columns": used, "Y2": roles["Y2"], "clus": group}
     arguments = {
-        **given,
-        **(roles if model is None else {"columns": used, "Y2": roles["Y2"], "clus": group}),
+        **{name: value for name, value in given.items() if name not in ("levels", "auxiliary")},
+        **named,
         "factors": [x for x in factors if x in used and not _is_category(data[x])],
         "meth": meth,
         "scale": given.get("scale", True),
@@ -116,8 +117,7 @@ def plan(given: Mapping[str, Any], data: pd.DataFrame, model: JomoModel | None) 
     }
     if model is not None:
         arguments["level"] = [2 if x in roles["Y2"] else 1 for x in used]
-    for name in ("levels", "auxiliary"):
-        arguments.pop(name, None)
+    arguments = {name: value for name, value in arguments.items() if not _is_empty(value)}
     return JomoPlan(arguments, _notes(data, targets, factors, model))
 
 
@@ -197,6 +197,11 @@ def _roles(
         roles["Y"] = [x for x in open_ones if not levels.is_upper(x)]
         if "Y2" not in given:
             roles["Y2"] = [x for x in open_ones if levels.is_upper(x)]
+    for argument, names in roles.items():
+        if group is not None and group in names:
+            raise ArgumentError(f"{argument} names {group!r}, the column of the groups (clus).")
+        if len(set(names)) < len(names):
+            raise ArgumentError(f"{argument} names a column twice.")
     for name in roles["Y"]:
         if levels.is_upper(name):
             raise ArgumentError(
@@ -209,11 +214,6 @@ def _roles(
         for name in roles[one]:
             if name in roles[other]:
                 raise ArgumentError(f"{one} and {other} both name {name!r}: leave one out.")
-    for argument, names in roles.items():
-        if group is not None and group in names:
-            raise ArgumentError(f"{argument} names {group!r}, the column of the groups (clus).")
-        if len(set(names)) < len(names):
-            raise ArgumentError(f"{argument} names a column twice.")
     if not roles["Y"]:
         why = (
             "no column has a hole in it"
@@ -342,6 +342,10 @@ def _check_chain_matrices(
         each_group=meth != "common",
     )
     check_matrices(given, sizes)
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, list) and not value
 
 
 def _categories(column: pd.Series[Any], is_factor: bool) -> int:

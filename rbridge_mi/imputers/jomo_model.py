@@ -198,11 +198,10 @@ def read_model(text: str, data: pd.DataFrame) -> JomoModel:
     fixed = [name for term in terms for name in term]
     response, group = str(facts["response"][0]), str(bar["group"][0])
     covariates = tuple(dict.fromkeys([*fixed, *slopes]))
-    for name, role in ((response, "the response"), (group, "the group")):
-        if name in covariates:
-            raise ArgumentError(f"model: {name!r} is {role} and a covariate: leave one out.")
-    if response == group:
-        raise ArgumentError(f"model: {response!r} is the response and the group.")
+    if response in map(str, facts["right"]):  # R's terms() would drop it, and jomo wouldn't
+        raise ArgumentError(f"model: {response!r} is the response and on the right side, too.")
+    if group in covariates:
+        raise ArgumentError(f"model: {group!r} is the group and a covariate: leave one out.")
     imputes_binary = bool(facts["imputes_binary"][0])
     return JomoModel(text, response, group, covariates, slopes, terms, imputes_binary)
 

@@ -33,7 +33,9 @@ def _joint(name: str, r: str, **arguments: Any) -> ImputationCase:
     return _case(name, f"jomo({r}, {_SHORT})", **arguments)
 
 
-def _of_model(name: str, r: str, *, function: str = "jomo.lmer", **arguments: Any) -> ImputationCase:
+def _of_model(
+    name: str, r: str, *, function: str = "jomo.lmer", **arguments: Any
+) -> ImputationCase:
     return _case(name, f"{_NUMBERED}{function}({r}, {_SHORT})", **arguments)
 
 
@@ -83,6 +85,9 @@ JOMO: tuple[ImputationCase, ...] = (
     _joint("two_levels_covariate", f'Y = data[c("y", "x")], Y2 = data["z"], '
            f'X2 = cbind(1, data["size"]), X = cbind(1, data["one"]), {_GROUPED}',
            Y=["y", "x"], Y2="z", X="one", X2="size", clus="school"),
+    _joint("two_levels_upper_covariate", f'Y = data[c("y", "x")], Y2 = data["z"], '
+           f'X2 = cbind(1, data["size"]), {_GROUPED}',
+           Y=["y", "x"], Y2="z", X2="size", clus="school"),
     _joint("two_levels_fixed", f'Y = data[c("y", "x")], Y2 = data["z"], {_GROUPED}, '
            'meth = "fixed"', Y=["y", "x"], Y2="z", clus="school", meth="fixed"),
     _joint("two_levels_random", f'Y = data[c("y", "text")], Y2 = data[c("z", "sector")], '
