@@ -58,6 +58,7 @@ def plan(given: Mapping[str, Any], data: pd.DataFrame, model: JomoModel | None) 
     Returns
     -------
     JomoPlan
+        What R is asked, and what the user should know.
 
     Raises
     ------

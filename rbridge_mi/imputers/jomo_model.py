@@ -175,6 +175,7 @@ def read_model(text: str, data: pd.DataFrame) -> JomoModel:
     Returns
     -------
     JomoModel
+        What the formula says.
 
     Raises
     ------

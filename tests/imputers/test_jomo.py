@@ -356,6 +356,33 @@ def test_what_jomo_returned_is_kept_on_request() -> None:
         impute(data, Y=["y", "x"], rng="streams", keep_r=True)
 
 
+# --- one word away -------------------------------------------------------------------------------
+
+
+@pytest.mark.processes
+def test_impute_takes_jomo_with_a_model_and_without() -> None:
+    data = frame()
+    model = rb.Lmer("y ~ x + (1 | school)")
+    by_name = rb.impute(data, model, 2, "jomo", seed=1, isolate=False, **SHORT)
+    same(by_name, impute(data, model="y ~ x + (1 | school)"))
+    assert by_name.method == "jomo" and by_name.settings["model"] == model.formula
+    joint = rb.impute(data, m=2, engine="jomo", seed=1, Y=["y", "x"], **SHORT)  # isolated
+    same(joint, impute(data, Y=["y", "x"]))
+    with pytest.raises(rb.ArgumentError, match="jomo's column of groups is called clus="):
+        rb.impute(data, m=2, engine="jomo", cluster="school")
+
+
+def test_advice_knows_what_jomo_saw() -> None:
+    data = frame(groups=30)
+    model = rb.Lmer("y ~ x + (1 + x | school)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        blind = model.fit(impute(data, Y=["y", "x"])).pool().advice
+        seen = model.fit(impute(data, Y=["y", "x"], clus="school")).pool().advice
+    assert any("but jomo imputed without knowing school" in x for x in blind)
+    assert not any("without knowing" in x for x in seen)
+
+
 # --- jomo's failures -----------------------------------------------------------------------------
 
 
