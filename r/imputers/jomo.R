@@ -14,7 +14,9 @@ run_jomo <- function(data, m, args) {
     long <- chain$finimp
   } else {
     chain <- NULL
-    long <- do.call(call$engine, c(call$arguments, nimp = max(m, 2L), output = 0), quote = TRUE)
+    arguments <- as_given(call$arguments)
+    if (m == 1L) arguments$nbetween <- 1  # jomo makes two at least
+    long <- do.call(call$engine, c(arguments, nimp = max(m, 2L), output = 0), quote = TRUE)
   }
   frames <- lapply(seq_len(m), jomo_frame, long, columns)
   if (isTRUE(args$trace) && is.null(chain)) {
@@ -71,8 +73,11 @@ jomo_call <- function(data, columns, args) {
   )
 }
 
+# A copy, since jomo's compiled code writes into its arguments.
+as_given <- function(arguments) unserialize(serialize(arguments, NULL))
+
 run_jomo_chain <- function(call, iterations) {
-  arguments <- call$arguments[setdiff(names(call$arguments), "nbetween")]
+  arguments <- as_given(call$arguments)[setdiff(names(call$arguments), "nbetween")]
   arguments$nburn <- iterations
   chain <- do.call(call$chain, c(arguments, output = 0), quote = TRUE)
   if (!is.null(arguments$formula)) named_effects(chain, arguments) else chain
@@ -229,8 +234,8 @@ jomo_models <- function(columns, args) {
   )
 }
 
-# The parameters of a chain: what jomo collected, but for the random effects of each group and, where
-# groups have covariance matrices of their own, these.
+# The parameters of a chain: what jomo collected, but for the random effects of each group and the
+# covariance matrices of each group, where these differ.
 jomo_trace <- function(chain) {
   kept <- grep("^collect", setdiff(names(chain), c("collectu", "collectuY")), value = TRUE)
   values <- do.call(cbind, lapply(kept, function(name) collected(chain[[name]], name)))

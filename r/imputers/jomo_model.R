@@ -20,7 +20,8 @@ describe_jomo_model <- function(text, columns) {
   })
   list(
     double = double, response = name_of(expr[[2L]]), response_text = deparse1(expr[[2L]]),
-    right = formula_variables(expr[[3L]]), bars = bars, intercept = attr(parsed, "intercept") == 1L, terms = terms,
+    right = formula_variables(expr[[3L]]), bars = bars, terms = terms,
+    intercept = attr(parsed, "intercept") == 1L,
     others = vapply(Filter(function(x) base_of(x) == "", variables), deparse1, ""),
     nested = "%in%" %in% formula_calls(fixed),
     # Until then jomo.glmer drew missing responses, and did not write them down.

@@ -42,6 +42,8 @@ class Engine:
         Whether its `impute` takes `isolate`, `timeout` and `keep_r`.
     needs_model : bool
         Whether its class takes the analysis model, before m.
+    auto : bool
+        Whether "auto" may take it.
     check : callable
         ``check(arguments, data)`` refuses what can't be right before R is asked.
     check_column : callable
@@ -56,6 +58,7 @@ class Engine:
     arguments: tuple[Argument, ...]
     isolates: bool = True
     needs_model: bool = False
+    auto: bool = True
     check: Callable[[Mapping[str, Any], pd.DataFrame], None] = _accept
     check_column: Callable[[pd.Series[Any], Mapping[str, Any]], None] = _accept
     foreign: Mapping[str, str] = field(default_factory=dict)
@@ -84,6 +87,7 @@ ENGINES = (
         JomoImputer,
         "jomo",
         jomo_arguments.ARGUMENTS,
+        auto=False,
         check=jomo_columns.check_with_data,
         foreign={
             "cluster": "cluster= is the bootstrap's: jomo's column of groups is called clus=.",
@@ -96,6 +100,7 @@ ENGINES = (
         compatible_arguments.ARGUMENTS,
         isolates=False,
         needs_model=True,
+        auto=False,
     ),
     Engine(
         "bootstrap",
@@ -123,5 +128,5 @@ def engine_named(name: str) -> Engine:
 
 
 def available() -> Engine:
-    """Return the first engine without a model that R has what it needs for; the last needs none."""
-    return next(x for x in ENGINES if x.available and not x.needs_model)
+    """Return the first engine of "auto" that R has what it needs for; the last needs none."""
+    return next(x for x in ENGINES if x.auto and x.available)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -27,6 +28,7 @@ from .jomo_model import formula_of, read_model
 
 __all__ = ["JomoImputer"]
 
+_ACCEPTANCE = re.compile(r"acceptance ratio = .*")
 _EACH = 1000  # bytes, at least, that a data set takes beside its values: in R, and here
 
 Columns: TypeAlias = str | Sequence[str]
@@ -117,9 +119,10 @@ class JomoImputer:
 
     Notes
     -----
-    Categories are sent to jomo in their order (text by code point, numbers by size), and without
-    those that no row has; it knows no order among them. Groups likewise: text by code point. They
-    come back as they were.
+    Categories, text and booleans are sent to jomo as factors, in their order (text by code point,
+    numbers by size) and without levels that no row has; it knows no order among them. So are
+    groups; in the frame of ``jomo.lmer`` these are the numbers 1, 2, ... in that order. All come
+    back as they were. Of a factor with two levels in `X`, `X2` or `Z` jomo makes 1 and 2.
 
     ``imp.trace`` has what jomo collects of its chain, under its names: ``beta[x, y]`` (fixed
     effects), ``l2.beta`` (those of `Y2`; with `model` ``beta2``), ``omega`` (the rows'
@@ -129,7 +132,9 @@ class JomoImputer:
     taken at its iterations nburn, nburn + nbetween, ...; ``imp.convergence()`` then compares its
     halves. The second run is refused where it doesn't end in the same data set. With
     ``rng="streams"`` each imputation has its chain's trace at no cost; ``imp.convergence()``
-    compares the chains. jomo has none of ``meth="random"`` with `model`.
+    compares the chains. jomo has none of ``meth="random"`` with `model`. While it collects them
+    jomo also holds the random effects of all iterations: 8 bytes for each of them, each group and
+    iteration.
 
     What jomo does wrong without a word is refused: see the messages. It draws a random term that
     doesn't stand last in a formula from wrong columns; here the term is moved there.
@@ -273,11 +278,12 @@ class JomoImputer:
             keep_r=keep_r,
         )
         # R's long frame holds all values of all data sets, the first with holes among them.
-        values = data.size if self.rng == "r" else int(data.isna().to_numpy().sum())
+        cells = len(data) * len(asked.columns)
+        values = cells if self.rng == "r" else int(data.isna().to_numpy().sum())
         check_memory(self.m, 8 * values + _EACH, "imputations")
         parts = impute_by(
             call,
-            data,
+            data[list(asked.columns)],
             rng=self.rng,
             n_jobs=n_jobs,
             isolate=isolate is not False,
@@ -323,4 +329,5 @@ def _read(
             f"meth='common' (here {arguments['meth']!r}).",
             output=output,
         )
-    return ()
+    lines = dict.fromkeys(_ACCEPTANCE.findall(output))
+    return tuple(f"jomo printed: {line.strip()}" for line in lines)

@@ -29,11 +29,14 @@ class JomoPlan:
     ----------
     arguments : mapping
         What R's function takes; see r/imputers/jomo.R.
+    columns : tuple of str
+        The columns that R needs.
     notes : tuple of str
         What the user may not expect.
     """
 
     arguments: Mapping[str, Any]
+    columns: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -119,7 +122,8 @@ def plan(given: Mapping[str, Any], data: pd.DataFrame, model: JomoModel | None) 
     if model is not None:
         arguments["level"] = [2 if x in roles["Y2"] else 1 for x in used]
     arguments = {name: value for name, value in arguments.items() if not _is_empty(value)}
-    return JomoPlan(arguments, _notes(data, targets, factors, model))
+    sent = tuple(name for name in data.columns if name in used or name == group)
+    return JomoPlan(arguments, sent, _notes(data, targets, factors, model))
 
 
 def _columns_of(model: JomoModel, auxiliary: Sequence[str], data: pd.DataFrame) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -300,6 +301,35 @@ def test_the_trace_of_a_model_has_the_names_of_lme4() -> None:
     same(imp, impute(data, model=model))
 
 
+def test_nothing_that_was_given_is_changed_and_nothing_is_printed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    data = frame()
+    before, start = data.copy(deep=True), np.array([[2.0, 0.5], [0.5, 1.0]])
+    impute(data, Y=["y", "x"], clus="school", l1cov_start=start, l2cov_start=start, trace=True)
+    impute(data, model="y ~ x + z + size + (1 | school)", auxiliary="text")
+    pd.testing.assert_frame_equal(data, before)
+    assert start.tolist() == [[2.0, 0.5], [0.5, 1.0]]
+    assert capfd.readouterr().out == ""
+
+
+def test_a_trace_begins_with_the_arguments_that_were_given() -> None:
+    """jomo writes the degrees of freedom that it has come to into its argument."""
+    data = frame()
+    arguments: dict[str, Any] = {"Y": ["y", "x"], "clus": "school", "meth": "random", "a": 30}
+    same(impute(data, trace=True, **arguments), impute(data, **arguments))
+
+
+def test_low_acceptance_is_told() -> None:
+    data = frame()
+    imputer = rb.JomoImputer(2, model="y ~ x + (1 | school)", **SHORT)
+    with (
+        faulty("jomo.lmer", 'cat("Warning: acceptance ratio = 0.1. This\\n"); answer'),
+        pytest.warns(rb.RBridgeWarning, match=r"jomo printed: acceptance ratio = 0\.1"),
+    ):
+        imputer.impute(data, seed=1, isolate=False)
+
+
 def test_a_chain_that_is_another_gives_no_trace() -> None:
     data = frame()
     with faulty("jomo1con.MCMCchain", "answer$finimp[100, 2] <- 9; answer"):
@@ -341,10 +371,24 @@ def test_jomo_runs_in_a_process_of_its_own_since_it_can_end_r(
     imputer = rb.JomoImputer(2, Y=["y", "x"], clus="school", **SHORT)
     with pytest.raises(rb.ArgumentError, match=r"'school', has missing values.*row 11.*dropna"):
         imputer.impute(data, seed=1)
-    asked = JomoPlan({**imputer.arguments, "meth": "common", "intercept": True})
+    arguments = {**imputer.arguments, "meth": "common", "intercept": True}
+    asked = JomoPlan(arguments, ("school", "y", "x"))
     monkeypatch.setattr(jomo_module, "plan", lambda *_: asked)
     with pytest.raises(rb.RWorkerLost, match="SIGSEGV"):
         imputer.impute(data, seed=1)
+
+
+def test_data_sets_can_be_stored_with_all_that_they_tell(tmp_path: Path) -> None:
+    data = frame()
+    arguments: dict[str, Any] = {"Y": ["y", "x"], "clus": "school", "l1cov_prior": np.eye(2),
+                                 "levels": {"x": None}, "trace": True}  # fmt: skip
+    imp = impute(data, **arguments)
+    rb.save(imp, tmp_path / "imp")
+    back = rb.load(tmp_path / "imp")
+    same(imp, back)
+    assert back.saw == imp.saw and back.method == "jomo"
+    pd.testing.assert_frame_equal(back.trace, imp.trace)
+    assert np.asarray(back.settings["l1cov.prior"]).tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
 def test_what_jomo_returned_is_kept_on_request() -> None:
