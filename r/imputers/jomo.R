@@ -85,16 +85,17 @@ run_jomo_chain <- function(call, iterations) {
 
 # jomo leaves the effects of the analysis model without their names, which are those of lme4.
 named_effects <- function(chain, arguments) {
-  columns_of <- function(right) {
-    formula <- structure(call("~", right), class = "formula", .Environment = baseenv())
-    colnames(stats::model.matrix(formula, arguments$data))
-  }
   model <- arguments$formula
-  fixed <- columns_of(without_bars(model[[3L]]))
-  random <- columns_of(find_bars(model)[[1L]][[2L]])
+  fixed <- effect_names(without_bars(model[[3L]]), arguments$data)
+  random <- effect_names(find_bars(model)[[1L]][[2L]], arguments$data)
   dimnames(chain$collectbetaY) <- list(as.character(model[[2L]]), fixed, NULL)
   dimnames(chain$collectcovuY) <- list(random, random, NULL)
   chain
+}
+
+effect_names <- function(terms, data) {
+  formula <- structure(call("~", terms), class = "formula", .Environment = baseenv())
+  colnames(stats::model.matrix(formula, data))
 }
 
 # The columns as jomo gets them. jomo.lmer takes a group that is a factor for a covariate, and then
@@ -211,12 +212,12 @@ from_jomo <- function(values, column) {
 }
 
 # What the models of the columns saw: one joint model, of which those of group-level columns take
-# part by the groups' random effects.
+# part by the groups' random effects; with an analysis model its random effects, too.
 jomo_models <- function(columns, args) {
-  groups <- as.character(args$clus)
+  effects <- character()
   one <- function(columns, method, predictors, level) {
     list(columns = as.character(columns), method = method, predictors = as.character(predictors),
-         groups = groups, level = level)
+         groups = as.character(args$clus), level = level, random_effects = effects)
   }
   if (is.null(args$model)) {
     outcomes <- c(args[["Y"]], args[["Y2"]])
@@ -225,6 +226,9 @@ jomo_models <- function(columns, args) {
       one(args[["Y2"]], "jomo", c(outcomes, args[["X2"]]), args$clus)
     ))
   }
+  bar <- find_bars(parse_formula(args$model, names(columns), character()))[[1L]]
+  random <- effect_names(bar[[2L]], as_frame(lapply(columns, `[[`, "values")))
+  effects <- paste0(args$clus, ": ", random)
   method <- if (identical(args$family, "binomial")) "jomo.glmer" else "jomo.lmer"
   covariates <- setdiff(names(columns), args$clus)
   upper <- names(columns)[unlist(args$level) == 2]

@@ -423,8 +423,15 @@ def test_advice_knows_what_jomo_saw() -> None:
         warnings.simplefilter("ignore")
         blind = model.fit(impute(data, Y=["y", "x"])).pool().advice
         seen = model.fit(impute(data, Y=["y", "x"], clus="school")).pool().advice
+        right = model.fit(impute(data, model=model)).pool().advice
+        other = impute(data, model="y ~ x + text + (1 + text | school)")
     assert any("but jomo imputed without knowing school" in x for x in blind)
     assert not any("without knowing" in x for x in seen)
+    assert any("random slopes of x over school" in x and "(jomo)" in x for x in seen)
+    assert not any("random slopes" in x for x in right)
+    effects = ("school: (Intercept)", "school: textup")
+    assert other.saw["x"].random_effects == effects
+    assert impute(data, Y=["y", "x"], clus="school").saw["x"].random_effects == ()
 
 
 # --- jomo's failures -----------------------------------------------------------------------------
