@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .imputers.compatible import CompatibleImputer
     from .imputers.imputation_plan import imputation_plan
     from .imputers.jomo import JomoImputer
+    from .imputers.mice import MiceImputer
     from .models.fitting import start_workers
     from .models.lmer import Lmer
     from .pooled.listwise import compare_estimates
@@ -91,6 +92,7 @@ _HOMES = {
     "imputers.compatible": ("CompatibleImputer",),
     "imputers.imputation_plan": ("imputation_plan",),
     "imputers.jomo": ("JomoImputer",),
+    "imputers.mice": ("MiceImputer",),
     "fits.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
     "models.fitting": ("start_workers",),
@@ -115,6 +117,7 @@ __all__ = [
     "Lmer",
     "MerMod",
     "MerModList",
+    "MiceImputer",
     "MissingPathError",
     "PooledMerMod",
     "PoolingError",

@@ -13,7 +13,8 @@ imputation_case <- function(script, data, seed, engine, package, model = NULL) {
   frames <- unname(completed$frames)
   answers <- list(
     attributes = list(
-      chain_lengths = completed$chain_lengths, warnings = c(outcome$warnings, outcome$messages)
+      chain_lengths = completed$chain_lengths,
+      warnings = unique(trimws(c(outcome$warnings, completed$warnings, outcome$messages)))
     ),
     imputations = lapply(frames, function(frame) {
       as.data.frame(lapply(frame, identity), optional = TRUE, stringsAsFactors = FALSE)
@@ -63,4 +64,24 @@ completed_by_jomo <- function(out, data) {
     data
   })
   list(frames = frames, chain_lengths = integer())
+}
+
+# The logged events are warnings of this library's, each once, after those of mice itself.
+completed_by_mice <- function(out, data) {
+  events <- out$loggedEvents
+  told <- character()
+  if (!is.null(events)) {
+    texts <- sprintf("%s (%s): %s", events$dep, events$meth, events$out)
+    setup <- events$dep == ""
+    texts[setup] <- sprintf("'%s' is %s: mice neither imputes it nor imputes from it",
+                            events$out[setup], events$meth[setup])
+    times <- table(factor(texts, unique(texts)))
+    told <- sprintf("logged event: %s%s", names(times),
+                    ifelse(times > 1, sprintf(" (%d times)", times), ""))
+  }
+  list(
+    frames = lapply(seq_len(out$m), function(i) complete(out, i)),
+    chain_lengths = if (out$iteration > 0) rep(as.integer(out$iteration), out$m) else integer(),
+    warnings = told
+  )
 }

@@ -10,12 +10,14 @@ import pandas as pd
 
 from .. import rdoor
 from ..errors import ArgumentError
-from . import amelia_arguments, compatible_arguments, jomo_arguments, jomo_columns
+from . import amelia_arguments, compatible_arguments, jomo_arguments, jomo_columns, mice_arguments
 from .amelia import AmeliaImputer
 from .arguments import Argument
 from .bootstrap import BootstrapImputer
 from .compatible import CompatibleImputer
 from .jomo import JomoImputer
+from .mice import MiceImputer
+from .mice import check_with_data as check_mice
 
 __all__ = ["ENGINES", "Engine", "available", "engine_named"]
 
@@ -91,6 +93,18 @@ ENGINES = (
         check=jomo_columns.check_with_data,
         foreign={
             "cluster": "cluster= is the bootstrap's: jomo's column of groups is called clus=.",
+        },
+    ),
+    Engine(
+        "mice",
+        MiceImputer,
+        "mice",
+        mice_arguments.ARGUMENTS,
+        auto=False,
+        check=check_mice,
+        foreign={
+            "cluster": "cluster= is the bootstrap's: mice's multilevel methods know groups by -2 "
+            "in predictor_matrix."
         },
     ),
     Engine(

@@ -5,6 +5,7 @@
 `models`          the model cases
 `amelia`          the cases of Amelia
 `jomo`            the cases of jomo
+`mice`            the cases of mice
 `engine`          runs a case on both sides, and compares the answers
 `report`          runs the suite, and prints the report of ``rbridge-mi parity``
 `scripts`         writes a case as two scripts that can be run alone
@@ -19,13 +20,14 @@ from .amelia import AMELIA
 from .case import Apart, Argument, Column, ImputationCase, ModelCase
 from .engine import Case, Checked, Suite
 from .jomo import JOMO
+from .mice import MICE
 from .models import MODELS
 from .report import Outcome, run_suite
 
 __all__ = ["CASES", "Apart", "Argument", "Case", "Checked", "Column", "ImputationCase",
            "ModelCase", "Outcome", "Suite", "find_cases", "run_suite"]  # fmt: skip
 
-CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *JOMO)
+CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *JOMO, *MICE)
 
 
 def find_cases(pattern: str) -> list[Case]:

@@ -12,7 +12,7 @@ import pandas as pd
 __all__ = ["Apart", "Argument", "Column", "ImputationCase", "ModelCase", "new_data", "new_levels"]
 
 # By engine, what keeps its function from printing.
-_QUIET = {"amelia": "p2s = 0"}
+_QUIET = {"amelia": "p2s = 0", "mice": "printFlag = FALSE"}
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,8 @@ class ImputationCase:
         it is a call of the engine's function with the data, m and the arguments.
     needs : tuple of str
         R packages without which the case can't run; the engine's comes first.
+    fresh : bool
+        Run it in an Rscript that has run nothing before, since compiled code keeps state.
     apart : mapping of str to Apart
         Per accessor, a tolerance and its reason.
 
@@ -184,6 +186,7 @@ class ImputationCase:
     family: str = "amelia"
     script: str = ""
     needs: tuple[str, ...] = ("Amelia",)
+    fresh: bool = False
     apart: Mapping[str, Apart] = field(default_factory=dict)
 
     def r_call(self) -> str:

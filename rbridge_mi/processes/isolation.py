@@ -69,6 +69,8 @@ class Job:
         For messages: what the job is, and its call as R code.
     seed : int or None
         The seed that it was given, for messages.
+    fresh : bool
+        Do it in a process that has done nothing before, and does nothing afterwards.
     """
 
     run: Callable[[], Any]
@@ -76,6 +78,7 @@ class Job:
     what: str
     r_call: str
     seed: int | None = None
+    fresh: bool = False
 
 
 def run_isolated(job: Job, timeout: float | None = None) -> Any:
@@ -140,7 +143,7 @@ def run_each_isolated(
 
 def _run(job: Job, timeout: float | None, held: _Held) -> Any:
     request = pickle.dumps((job.warm, job.run), protocol=5)
-    worker = _pool.take(held)
+    worker = _pool.take(held, fresh=job.fresh)
     try:
         try:
             worker.begin(request)
@@ -160,7 +163,7 @@ def _run(job: Job, timeout: float | None, held: _Held) -> Any:
         cause, output = worker.death()
         raise _lost(job, cause, output) from None
     finally:
-        _pool.put_back(worker, held)
+        _pool.put_back(worker, held, keep=not job.fresh)
     if kind == "value":
         return value
     if isinstance(value, MemoryError):
@@ -318,12 +321,12 @@ class _Pool:
         self._idle: list[_Worker] = []
         self.busy: set[_Worker] = set()
 
-    def take(self, held: _Held) -> _Worker:
+    def take(self, held: _Held, fresh: bool = False) -> _Worker:
         with self._lock:
             if self._pid != os.getpid():  # a forked child: the workers are its parent's
                 self._pid, self._idle, self.busy = os.getpid(), [], set()
             worker = None
-            while self._idle and worker is None:
+            while self._idle and worker is None and not fresh:
                 worker = self._idle.pop()
                 if not worker.usable:
                     worker.close()
@@ -342,12 +345,12 @@ class _Pool:
         held.add(worker)
         return worker
 
-    def put_back(self, worker: _Worker, held: _Held) -> None:
+    def put_back(self, worker: _Worker, held: _Held, keep: bool = True) -> None:
         """Keep a worker that is done for later calls, and end one that isn't done."""
         held.remove(worker)
         with self._lock:
             self.busy.discard(worker)
-            if worker.usable and len(self._idle) < (os.cpu_count() or 1):
+            if keep and worker.usable and len(self._idle) < (os.cpu_count() or 1):
                 self._idle.append(worker)
                 return
         worker.close()

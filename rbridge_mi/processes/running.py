@@ -47,6 +47,11 @@ class Task(Protocol):
         ...
 
     @property
+    def fresh(self) -> bool:
+        """Whether an isolated process may have done nothing before, as its package keeps state."""
+        ...
+
+    @property
     def remote(self) -> Remote:
         """``remote(shared(), number, part(number))`` does it for one data set elsewhere.
 
@@ -267,4 +272,5 @@ def _job(task: Task, shared: Any, number: Number) -> Job:
         label,
         task.r_call(number),
         task.seed,
+        task.fresh,
     )

@@ -85,6 +85,7 @@ PASSING: dict[str, Callable[[rb.MerModList, dict[str, Any]], Any]] = {
     ),
     "AmeliaImputer": lambda fits, more: rb.AmeliaImputer(**more),
     "JomoImputer": lambda fits, more: rb.JomoImputer(**more),
+    "MiceImputer": lambda fits, more: rb.MiceImputer(**more),
     "MerMod.predict": lambda fits, more: fits[0].predict(**more),
     "MerMod.simulate": lambda fits, more: fits[0].simulate(**more),
     "MerMod.confint": lambda fits, more: fits[0].confint(**more),
