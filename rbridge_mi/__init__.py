@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .imputers.choose import impute
     from .imputers.compatible import CompatibleImputer
     from .imputers.imputation_plan import imputation_plan
+    from .imputers.jomo import JomoImputer
     from .imputers.mice import MiceImputer
     from .models.fitting import start_workers
     from .models.lmer import Lmer
@@ -90,6 +91,7 @@ _HOMES = {
     "imputers.choose": ("impute",),
     "imputers.compatible": ("CompatibleImputer",),
     "imputers.imputation_plan": ("imputation_plan",),
+    "imputers.jomo": ("JomoImputer",),
     "imputers.mice": ("MiceImputer",),
     "fits.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
@@ -111,6 +113,7 @@ __all__ = [
     "FormulaError",
     "ImputationError",
     "ImputedData",
+    "JomoImputer",
     "Lmer",
     "MerMod",
     "MerModList",

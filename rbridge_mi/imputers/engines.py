@@ -10,11 +10,12 @@ import pandas as pd
 
 from .. import rdoor
 from ..errors import ArgumentError
-from . import amelia_arguments, compatible_arguments, mice_arguments
+from . import amelia_arguments, compatible_arguments, jomo_arguments, jomo_columns, mice_arguments
 from .amelia import AmeliaImputer
 from .arguments import Argument
 from .bootstrap import BootstrapImputer
 from .compatible import CompatibleImputer
+from .jomo import JomoImputer
 from .mice import MiceImputer
 from .mice import check_with_data as check_mice
 
@@ -43,12 +44,12 @@ class Engine:
         Whether its `impute` takes `isolate`, `timeout` and `keep_r`.
     needs_model : bool
         Whether its class takes the analysis model, before m.
+    auto : bool
+        Whether "auto" may take it.
     check : callable
         ``check(arguments, data)`` refuses what can't be right before R is asked.
     check_column : callable
         ``check_column(column, arguments)`` refuses a single column.
-    automatic : bool
-        Whether "auto" may take it.
     foreign : mapping
         Arguments of other engines that users may look for here, with what to say to that.
     """
@@ -59,9 +60,9 @@ class Engine:
     arguments: tuple[Argument, ...]
     isolates: bool = True
     needs_model: bool = False
+    auto: bool = True
     check: Callable[[Mapping[str, Any], pd.DataFrame], None] = _accept
     check_column: Callable[[pd.Series[Any], Mapping[str, Any]], None] = _accept
-    automatic: bool = True
     foreign: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -84,12 +85,23 @@ ENGINES = (
         },
     ),
     Engine(
+        "jomo",
+        JomoImputer,
+        "jomo",
+        jomo_arguments.ARGUMENTS,
+        auto=False,
+        check=jomo_columns.check_with_data,
+        foreign={
+            "cluster": "cluster= is the bootstrap's: jomo's column of groups is called clus=.",
+        },
+    ),
+    Engine(
         "mice",
         MiceImputer,
         "mice",
         mice_arguments.ARGUMENTS,
+        auto=False,
         check=check_mice,
-        automatic=False,
         foreign={
             "cluster": "cluster= is the bootstrap's: mice's multilevel methods know groups by -2 "
             "in predictor_matrix."
@@ -102,6 +114,7 @@ ENGINES = (
         compatible_arguments.ARGUMENTS,
         isolates=False,
         needs_model=True,
+        auto=False,
     ),
     Engine(
         "bootstrap",
@@ -129,5 +142,5 @@ def engine_named(name: str) -> Engine:
 
 
 def available() -> Engine:
-    """Return the first engine that "auto" may take without a model, and that R has all for."""
-    return next(x for x in ENGINES if x.automatic and not x.needs_model and x.available)
+    """Return the first engine of "auto" that R has what it needs for; the last needs none."""
+    return next(x for x in ENGINES if x.auto and x.available)

@@ -354,6 +354,7 @@ def _argument_check(argument: Argument) -> Check:
             whole(least), "two whole numbers", argument.count, argument.count, unique=False
         ),
         "start": lambda: any_of(_MATRIX, whole(least, most)),
+        "matrix": lambda: _MATRIX,
         "truth": lambda: boolean,
         "choice": lambda: one_of(*argument.choices),
         "by column": lambda: by_column(_EACH[argument.each](argument)),

@@ -4,6 +4,7 @@
 `case`            what a case is
 `models`          the model cases
 `amelia`          the cases of Amelia
+`jomo`            the cases of jomo
 `mice`            the cases of mice
 `engine`          runs a case on both sides, and compares the answers
 `report`          runs the suite, and prints the report of ``rbridge-mi parity``
@@ -18,6 +19,7 @@ from fnmatch import fnmatchcase
 from .amelia import AMELIA
 from .case import Apart, Argument, Column, ImputationCase, ModelCase
 from .engine import Case, Checked, Suite
+from .jomo import JOMO
 from .mice import MICE
 from .models import MODELS
 from .report import Outcome, run_suite
@@ -25,7 +27,7 @@ from .report import Outcome, run_suite
 __all__ = ["CASES", "Apart", "Argument", "Case", "Checked", "Column", "ImputationCase",
            "ModelCase", "Outcome", "Suite", "find_cases", "run_suite"]  # fmt: skip
 
-CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *MICE)
+CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *JOMO, *MICE)
 
 
 def find_cases(pattern: str) -> list[Case]:

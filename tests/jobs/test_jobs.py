@@ -189,7 +189,7 @@ def test_sections_that_are_no_tables_and_a_wrong_engine() -> None:
     )
     assert set(found) >= {"data", "model", "output", "imputation.engine", "imputation.m",
                           "imputation.q"}  # fmt: skip
-    names = '"amelia", "mice", "compatible", "bootstrap", "auto", "none"'
+    names = '"amelia", "jomo", "mice", "compatible", "bootstrap", "auto", "none"'
     assert f'one of {names}, not "norm"' in found["imputation.engine"]
 
 
@@ -979,6 +979,53 @@ def test_a_job_may_derive_columns(place: Path) -> None:
     np.testing.assert_allclose(long["square"], long["x"] ** 2)
     means = long.groupby([long.columns[0], "g"])["x"].transform("mean")
     np.testing.assert_allclose(long["mean"], means)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"clus": "g", "Y": ["x", "z"], "X": ["y"], "l1cov.prior": [[2.0, 0.5], [0.5, 1.0]],
+         "meth": "random", "a_prior": 4},
+        {"model": "y ~ x + (1 | g)", "auxiliary": ["z"], "levels": {"z": ""}, "scale": False},
+    ],
+    ids=["joint", "model"],
+)  # fmt: skip
+def test_a_job_may_impute_by_jomo(place: Path, keys: dict[str, Any]) -> None:
+    """The data sets of a call with the same arguments."""
+    engine = {"engine": "jomo", "idvars": None, "nburn": 10, "nbetween": 5, **keys}
+    job = changed(imputation=engine, output={"imputed": True})
+    done = run_job(write(place, job))
+    arguments = {name.replace(".", "_"): value for name, value in keys.items()}
+    if "levels" in arguments:
+        arguments["levels"] = {"z": None}
+    imputer = rb.JomoImputer(2, nburn=10, nbetween=5, **arguments)
+    with pytest.warns(rb.RBridgeWarning, match="z: Int64 became Float64"):
+        imp = imputer.impute(data_frame(), seed=1)
+    long = pd.read_csv(done.folder / "imputed.csv", dtype=str)
+    for i, part in enumerate(imp, start=1):
+        rows = long[long.iloc[:, 0] == str(i)]
+        assert doubles(rows["x"]).tolist() == part["x"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "said"),
+    [
+        ({"Y": ["gone"]}, "imputation.Y", "gone"),
+        ({"clus": "g", "meth": "wild"}, "imputation.meth", "common"),
+        ({"nburn": 0}, "imputation.nburn", "whole number"),
+        ({"l1cov.prior": 3}, "imputation.l1cov.prior", "rows"),
+        ({"output": 1}, "imputation.output", "prints"),
+        ({"Y": ["x"], "l1cov.prior": [[-1.0]]}, "imputation", "covariances"),
+        ({"auxiliary": ["x"]}, "imputation", "needs model="),
+    ],
+)
+def test_mistakes_in_the_arguments_of_jomo(
+    place: Path, keys: dict[str, Any], key: str, said: str
+) -> None:
+    found = mistakes_of(
+        write(place, changed(imputation={"engine": "jomo", "idvars": None, **keys}))
+    )
+    assert said in found[key]
 
 
 def test_a_job_may_ask_for_processes_that_may_be_lost(place: Path) -> None:
