@@ -10,11 +10,12 @@ import pandas as pd
 
 from .. import rdoor
 from ..errors import ArgumentError
-from . import amelia_arguments, compatible_arguments
+from . import amelia_arguments, compatible_arguments, pan_arguments, pan_roles
 from .amelia import AmeliaImputer
 from .arguments import Argument
 from .bootstrap import BootstrapImputer
 from .compatible import CompatibleImputer
+from .pan import PanImputer
 
 __all__ = ["ENGINES", "Engine", "available", "engine_named"]
 
@@ -41,6 +42,8 @@ class Engine:
         Whether its `impute` takes `isolate`, `timeout` and `keep_r`.
     needs_model : bool
         Whether its class takes the analysis model, before m.
+    needs_arguments : bool
+        Whether it can't do without arguments, so that "auto" never takes it.
     check : callable
         ``check(arguments, data)`` refuses what can't be right before R is asked.
     check_column : callable
@@ -55,6 +58,7 @@ class Engine:
     arguments: tuple[Argument, ...]
     isolates: bool = True
     needs_model: bool = False
+    needs_arguments: bool = False
     check: Callable[[Mapping[str, Any], pd.DataFrame], None] = _accept
     check_column: Callable[[pd.Series[Any], Mapping[str, Any]], None] = _accept
     foreign: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +91,14 @@ ENGINES = (
         needs_model=True,
     ),
     Engine(
+        "pan",
+        PanImputer,
+        "mitml",
+        pan_arguments.ARGUMENTS,
+        needs_arguments=True,
+        check=pan_roles.check_with_data,
+    ),
+    Engine(
         "bootstrap",
         BootstrapImputer,
         None,
@@ -112,5 +124,7 @@ def engine_named(name: str) -> Engine:
 
 
 def available() -> Engine:
-    """Return the first engine without a model that R has what it needs for; the last needs none."""
-    return next(x for x in ENGINES if x.available and not x.needs_model)
+    """Return the first engine that needs nothing but what R has; the last needs not even that."""
+    return next(
+        x for x in ENGINES if x.available and not x.needs_model and not x.needs_arguments
+    )

@@ -60,6 +60,9 @@ class EngineCall:
         A regular expression for the line that R prints when it begins an imputation.
     keep_r : bool
         Keep the engine's R object.
+    fresh : bool
+        Whether each run, if it is isolated, needs a process that has done nothing before: the
+        package keeps a state between calls that its seed doesn't set.
     """
 
     label: str
@@ -74,6 +77,7 @@ class EngineCall:
     aloud: Mapping[str, Any] = field(default_factory=dict)
     progress: str = ""
     keep_r: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ class Imputations:
         R's warnings and messages.
     notes : tuple of str
     r : RObject, optional
+    derived : mapping
+        Complete columns that the engine adds to the data.
     """
 
     cells: Mapping[str, Any]
@@ -103,6 +109,7 @@ class Imputations:
     conditions: tuple[str, ...]
     notes: tuple[str, ...]
     r: rdoor.RObject | None = None
+    derived: Mapping[str, Any] = field(default_factory=dict)
 
 
 def impute_by(
@@ -153,9 +160,11 @@ def impute_by(
     rdoor.require_package(call.package, f"{call.label}Imputer")
     task = _ImputationTask(call, data)
     if rng == "r":
-        return [run_one(task, isolate=isolate, timeout=timeout)]
+        return [run_one(task, isolate=isolate, timeout=timeout, fresh=call.fresh)]
     numbers = range(1, call.m + 1)
-    return run_all(task, numbers, n_jobs=n_jobs, isolate=isolate, timeout=timeout)
+    return run_all(
+        task, numbers, n_jobs=n_jobs, isolate=isolate, timeout=timeout, fresh=call.fresh
+    )
 
 
 @dataclass(frozen=True)
@@ -256,6 +265,7 @@ def _run(
         reply.warnings + reply.messages,
         notes,
         kept,
+        answer.get("derived", {}),
     )
 
 

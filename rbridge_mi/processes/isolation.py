@@ -69,6 +69,8 @@ class Job:
         For messages: what the job is, and its call as R code.
     seed : int or None
         The seed that it was given, for messages.
+    fresh : bool
+        Whether it needs a worker that has done nothing before, and does nothing after it.
     """
 
     run: Callable[[], Any]
@@ -76,6 +78,7 @@ class Job:
     what: str
     r_call: str
     seed: int | None = None
+    fresh: bool = False
 
 
 def run_isolated(job: Job, timeout: float | None = None) -> Any:
@@ -140,12 +143,12 @@ def run_each_isolated(
 
 def _run(job: Job, timeout: float | None, held: _Held) -> Any:
     request = pickle.dumps((job.warm, job.run), protocol=5)
-    worker = _pool.take(held)
+    worker = _pool.take(held, fresh=job.fresh)
     try:
         try:
             worker.begin(request)
         except _Gone:  # an idle worker may have ended itself just now
-            worker = _pool.exchange(worker, held)
+            worker = _pool.exchange(worker, held, fresh=job.fresh)
             worker.begin(request)
         kind, value = worker.answer(timeout)
     except _Late:
@@ -193,7 +196,8 @@ class _Late(Exception):  # noqa: N818 - never leaves this module
 class _Worker:
     """One worker process, seen from here."""
 
-    def __init__(self) -> None:
+    def __init__(self, once: bool = False) -> None:
+        self._once = once
         # R's temporary files, which a killed R would leave behind, go where they can be removed.
         self._folder = tempfile.TemporaryDirectory(prefix="rbridge-", ignore_cleanup_errors=True)
         self._output = Path(self._folder.name) / "output"
@@ -238,7 +242,8 @@ class _Worker:
         with _gone_if_closed():
             self._wait(timeout)
             answer: tuple[str, Any] = pickle.loads(self._connection.recv_bytes())
-        self._busy = answer[0] == "error"  # not used again: its memory may be all but used up
+        # After an error it is not used again: its memory may be all but used up.
+        self._busy = self._once or answer[0] == "error"
         return answer
 
     def _wait(self, timeout: float | None) -> None:
@@ -318,25 +323,25 @@ class _Pool:
         self._idle: list[_Worker] = []
         self.busy: set[_Worker] = set()
 
-    def take(self, held: _Held) -> _Worker:
+    def take(self, held: _Held, *, fresh: bool) -> _Worker:
         with self._lock:
             if self._pid != os.getpid():  # a forked child: the workers are its parent's
                 self._pid, self._idle, self.busy = os.getpid(), [], set()
             worker = None
-            while self._idle and worker is None:
+            while self._idle and worker is None and not fresh:
                 worker = self._idle.pop()
                 if not worker.usable:
                     worker.close()
                     worker = None
-            worker = worker or _Worker()
+            worker = worker or _Worker(once=fresh)
             self.busy.add(worker)
         held.add(worker)
         return worker
 
-    def exchange(self, dead: _Worker, held: _Held) -> _Worker:
-        """Return a fresh worker in place of a dead one."""
+    def exchange(self, dead: _Worker, held: _Held, *, fresh: bool) -> _Worker:
+        """Return a new worker in place of a dead one."""
         self.put_back(dead, held)
-        worker = _Worker()
+        worker = _Worker(once=fresh)
         with self._lock:
             self.busy.add(worker)
         held.add(worker)
