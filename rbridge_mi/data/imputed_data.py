@@ -13,7 +13,7 @@ import pandas as pd
 from ..base.arguments import check_frame
 from ..base.text import Printed
 from ..errors import ArgumentError, RBridgeError
-from .convergence import convergence_table, worst_mixing
+from .convergence import burn_in, convergence_table, worst_mixing
 from .long_form import split_long, stacked
 from .merging import Kind, merged
 from .provenance import ColumnModel, chain_lengths, empty_trace
@@ -431,11 +431,15 @@ class ImputedData(Sequence[pd.DataFrame]):
         chains split into halves; the larger of two, for location and for spread. Imputations of
         chains with an R-hat of 1.05 or above are not draws from the distribution that was meant.
 
+        Where one chain makes all imputations (`PanImputer` without ``rng="streams"``), the halves
+        are those of this chain. That shows whether it still drifts, but not whether it would have
+        come to the same from elsewhere.
+
         Parameters
         ----------
         warmup : int, optional
-            Number of iterations dropped at the beginning of every chain; without it, half of them.
-            At least 10 must be left.
+            Number of iterations dropped at the beginning of every chain; without it, half of them,
+            and the burn-in of one chain that makes all imputations. At least 10 must be left.
 
         Returns
         -------
@@ -502,6 +506,9 @@ class ImputedData(Sequence[pd.DataFrame]):
     def _chains(self) -> list[str]:
         """Return lines on the chains: how long, and the worst R-hat where they have one."""
         lengths, mixing = self.chain_lengths, worst_mixing(self.trace, self.method)
+        if lengths and burn_in(self.trace) is not None:
+            of_all = f"One chain for all imputations, of {lengths[-1]} iterations"
+            return ["", of_all if mixing is None else f"{of_all}; {mixing}"]
         if mixing is not None and len(set(lengths)) == 1:
             return ["", f"Chains: {len(lengths)}, of {lengths[0]} iterations; {mixing}"]
         if not lengths:

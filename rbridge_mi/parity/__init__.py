@@ -4,6 +4,7 @@
 `case`            what a case is
 `models`          the model cases
 `amelia`          the cases of Amelia
+`pan`             the cases of mitml's imputers
 `engine`          runs a case on both sides, and compares the answers
 `report`          runs the suite, and prints the report of ``rbridge-mi parity``
 `scripts`         writes a case as two scripts that can be run alone
@@ -18,12 +19,13 @@ from .amelia import AMELIA
 from .case import Apart, Argument, Column, ImputationCase, ModelCase
 from .engine import Case, Checked, Suite
 from .models import MODELS
+from .pan import PAN
 from .report import Outcome, run_suite
 
 __all__ = ["CASES", "Apart", "Argument", "Case", "Checked", "Column", "ImputationCase",
            "ModelCase", "Outcome", "Suite", "find_cases", "run_suite"]  # fmt: skip
 
-CASES: tuple[Case, ...] = (*MODELS, *AMELIA)
+CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *PAN)
 
 
 def find_cases(pattern: str) -> list[Case]:

@@ -164,6 +164,9 @@ class ImputationCase:
     script : str
         R code that imputes the frame ``data`` and ends with what the engine returned; empty where
         it is a call of the engine's function with the data, m and the arguments.
+    fresh : bool
+        Whether R's side needs an Rscript that has imputed nothing before: the engine keeps a state
+        between calls that no seed sets.
     needs : tuple of str
         R packages without which the case can't run; the engine's comes first.
     apart : mapping of str to Apart
@@ -183,6 +186,7 @@ class ImputationCase:
     model: str | None = None
     family: str = "amelia"
     script: str = ""
+    fresh: bool = False
     needs: tuple[str, ...] = ("Amelia",)
     apart: Mapping[str, Apart] = field(default_factory=dict)
 

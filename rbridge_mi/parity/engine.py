@@ -26,7 +26,7 @@ __all__ = ["PACKAGES", "Case", "Checked", "Suite", "verdicts"]
 Case = ModelCase | ImputationCase
 
 # The report begins with the versions of these.
-PACKAGES = ("Amelia", "Matrix", "broom.mixed", "lme4", "merTools")
+PACKAGES = ("Amelia", "Matrix", "broom.mixed", "jomo", "lme4", "merTools", "mitml", "pan")
 
 # Tables of merTools and broom.mixed: R has no answer where these are not installed.
 _OTHERS = frozenset({"model_info", "tidy", "glance"})
@@ -139,6 +139,8 @@ class Suite:
 
     def answers(self, case: Case, frame: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return this library's answers and the Rscript's; both work at the same time."""
+        if isinstance(case, ImputationCase) and case.fresh:
+            self.restart()
         self._submit(case, frame)
         try:
             mine = python_answers(case, frame)

@@ -13,6 +13,7 @@ from . import (
     test_columns,
     test_datasets,
     test_estimation,
+    test_pan,
     test_random,
     test_terms,
 )
@@ -27,7 +28,8 @@ def test_there_are_enough_cases_and_each_is_tested_once() -> None:
     assert len(MODELS) >= 100 and len(IMPUTATIONS) >= 30
     names = [x.name for x in CASES]
     assert len(set(names)) == len(names)
-    files = (test_amelia, test_columns, test_datasets, test_estimation, test_random, test_terms)
+    files = (test_amelia, test_columns, test_datasets, test_estimation, test_pan, test_random,
+             test_terms)  # fmt: skip
     assert sorted(x.name for file in files for x in file.HERE) == sorted(names)
 
 
