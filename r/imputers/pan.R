@@ -305,7 +305,7 @@ symmetric_names <- function(what, names, diagonal) {
 mitml_models <- function(out, roles, group) {
   cluster <- out$model$clus
   method <- if (inherits(out, "pan")) "panImpute" else "jomoImpute"
-  groups <- unique(c(cluster, group, unlist(lapply(roles, `[[`, "group"))))
+  groups <- as.character(unique(c(cluster, group, unlist(lapply(roles, `[[`, "group")))))
   targets <- unlist(lapply(roles, `[[`, "targets"))
   lapply(seq_along(roles), function(i) {
     list(

@@ -13,7 +13,8 @@ imputation_case <- function(script, data, seed, engine, package, model = NULL) {
   frames <- unname(completed$frames)
   answers <- list(
     attributes = list(
-      chain_lengths = completed$chain_lengths, warnings = c(outcome$warnings, outcome$messages)
+      chain_lengths = completed$chain_lengths,
+      warnings = trimws(c(outcome$warnings, outcome$messages), "right")
     ),
     imputations = lapply(frames, function(frame) {
       as.data.frame(lapply(frame, identity), optional = TRUE, stringsAsFactors = FALSE)
