@@ -3,8 +3,8 @@ run_pan <- function(data, m, args) run_mitml(quote(mitml::panImpute), data, m, a
 
 run_jomo_impute <- function(data, m, args) run_mitml(quote(mitml::jomoImpute), data, m, args)
 
-# `args` are the arguments of the R function, but for `formula`, one or two texts, and `type`, one or
-# two lists of numbers by column: both of them for level 1 and level 2.
+# `args` are the arguments of the R function, but for `formula` (texts) and `type` (lists of numbers
+# by column), which have one for level 1 and, where there is one, one for level 2.
 run_mitml <- function(imputer, data, m, args) {
   if (is.null(args$formula)) {
     roles <- lapply(args$type, type_roles)
@@ -22,7 +22,7 @@ run_mitml <- function(imputer, data, m, args) {
   as_labels <- identical(imputer, quote(mitml::jomoImpute))
   sent <- data
   for (name in c(cluster, if (as_labels) targets)) sent[[name]] <- labelled(data[[name]])
-  check_prior(args$prior, sent, roles[[1L]], as_labels)
+  check_prior(args$prior, sent, roles, as_labels)
   out <- eval(as.call(c(list(imputer, data = quote(sent)), args, m = m)))
   frames <- lapply(mitml::mitmlComplete(out, "all"), unlabelled, data)
   missing <- is.na(data)
@@ -56,7 +56,7 @@ unlabelled <- function(frame, data) {
   frame
 }
 
-# mitml's formulas -----------------------------------------------------------------------------------
+# mitml's formulas -------------------------------------------------------------------------------
 
 # The formulas that `texts` spell, for level 1 and, if there are two, level 2: for each list(expr,
 # roles). Stops at what mitml would read otherwise than it is written.
@@ -83,8 +83,8 @@ mitml_formula <- function(text, columns, level_1) {
   check_cluster_means(expr)
   targets <- added_terms(expr[[2L]])
   if (!all(vapply(targets, is.name, NA))) {
-    stop(where, " must have names of columns, joined by +, on its left: impute a transformed column ",
-      "as a column of its own", call. = FALSE)
+    stop(where, " must have names of columns, joined by +, on its left: impute a transformed ",
+      "column as a column of its own", call. = FALSE)
   }
   parts <- added_terms(expr[[3L]])
   random <- vapply(parts, is_random_term, NA)
@@ -94,9 +94,9 @@ mitml_formula <- function(text, columns, level_1) {
       "takes any | for one", call. = FALSE)
   }
   if (length(bars) > 1L) {
-    stop(where, " has ", length(bars), " random terms (a double bar stands for several), and mitml ",
-      "uses the first alone: it knows one grouping of the rows, with all its random effects in one ",
-      "term", call. = FALSE)
+    stop(where, " has ", length(bars), " random terms (a double bar stands for several), and ",
+      "mitml uses the first alone: it knows one grouping of the rows, with all its random effects ",
+      "in one term", call. = FALSE)
   }
   if (length(bars) > 0L && !level_1) {
     stop(where, " is that of level 2, which has no random term", call. = FALSE)
@@ -145,8 +145,8 @@ bare_variables <- function(expr) {
 check_mitml_names <- function(names) {
   odd <- names[make.names(names) != names]
   if (length(odd) > 0L) {
-    stop("mitml writes names of columns into formulas without backticks, so that they must be names ",
-      "in R: rename ", paste0("'", odd, "'", collapse = ", "), ", to ",
+    stop("mitml writes names of columns into formulas without backticks, so that they must be ",
+      "names in R: rename ", paste0("'", odd, "'", collapse = ", "), ", to ",
       paste0("'", make.names(odd), "'", collapse = ", "), " say", call. = FALSE)
   }
 }
@@ -164,10 +164,11 @@ check_cluster_means <- function(expr) {
 }
 
 holds_constant_text <- function(expr) {
-  is.character(expr) || (is.call(expr) && any(vapply(call_arguments(expr), holds_constant_text, NA)))
+  if (!is.call(expr)) return(is.character(expr))
+  any(vapply(call_arguments(expr), holds_constant_text, NA))
 }
 
-# mitml's types --------------------------------------------------------------------------------------
+# mitml's types ----------------------------------------------------------------------------------
 
 type_roles <- function(type) {
   type <- unlist(type)
@@ -188,23 +189,24 @@ type_vector <- function(type, columns) {
   vector
 }
 
-# Priors ---------------------------------------------------------------------------------------------
+# Priors -----------------------------------------------------------------------------------------
 
 # Stops where a prior's matrices have another size than the covariances: pan and jomo would take a
 # part of a larger one.
 check_prior <- function(prior, data, roles, as_labels) {
   if (is.null(prior)) return(invisible())
   latent <- function(x) if (as_labels && is.factor(x)) nlevels(x) - 1L else 1L
-  r <- sum(vapply(data[roles$targets], latent, 1L))
-  random <- stats::as.formula(call("~", roles$random))
-  q <- if (is.null(roles$cluster)) 0L else ncol(stats::model.matrix(random, data))
+  sizes <- vapply(roles, function(level) sum(vapply(data[level$targets], latent, 1L)), 1L)
+  random <- if (!is.null(roles[[1L]]$cluster)) stats::as.formula(call("~", roles[[1L]]$random))
+  effects <- if (is.null(random)) 0L else sizes[1L] * ncol(stats::model.matrix(random, data))
+  effects <- effects + sum(sizes[-1L])
   for (part in if (is.list(prior[[1L]])) prior else list(prior)) {
-    check_size("Binv", part$Binv, r, "one row per target (a category counts as one less than it has)")
-    if (!as_labels || q > 0L) {
-      check_size("Dinv", part$Dinv, r * q, "one row per target and random effect")
+    check_size("Binv", part$Binv, sizes[1L], "a row per target (k categories count as k - 1)")
+    if (effects > 0L) {
+      check_size("Dinv", part$Dinv, effects, "a row per random effect and target of level 2")
     }
-    if (!as_labels && part$c <= r * q - 1) {
-      stop("prior: c must be above ", r * q - 1, ", which is one less than Dinv has rows", call. = FALSE)
+    if (!as_labels && part$c <= effects - 1) {
+      stop("prior: c must be above ", effects - 1, ", one less than Dinv has rows", call. = FALSE)
     }
   }
 }
@@ -215,7 +217,7 @@ check_size <- function(name, matrix, size, what) {
   }
 }
 
-# What mitml tells ------------------------------------------------------------------------------------
+# What mitml tells -------------------------------------------------------------------------------
 
 # The parameters in every iteration of the chain, burn-in first. Iterations are those of the one
 # chain; each belongs to the imputation that it leads to, the burn-in to the first.
@@ -241,8 +243,8 @@ mitml_trace <- function(out) {
   )
 }
 
-# By part (beta, beta2, psi, sigma) the names of its parameters in the order of mitml's array, NA for
-# those above a diagonal, which are those below it, and for those that only other groups have.
+# By part (beta, beta2, psi, sigma) the names of its parameters in the order of mitml's array; NA
+# for what stands above a diagonal, as it does below it, and for what only other groups have.
 mitml_parameters <- function(out) {
   parts <- names(out$par.imputation)
   groups <- attr(out$data, "group")

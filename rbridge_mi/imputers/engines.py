@@ -125,6 +125,4 @@ def engine_named(name: str) -> Engine:
 
 def available() -> Engine:
     """Return the first engine that needs nothing but what R has; the last needs not even that."""
-    return next(
-        x for x in ENGINES if x.available and not x.needs_model and not x.needs_arguments
-    )
+    return next(x for x in ENGINES if x.available and not x.needs_model and not x.needs_arguments)

@@ -162,9 +162,7 @@ def impute_by(
     if rng == "r":
         return [run_one(task, isolate=isolate, timeout=timeout, fresh=call.fresh)]
     numbers = range(1, call.m + 1)
-    return run_all(
-        task, numbers, n_jobs=n_jobs, isolate=isolate, timeout=timeout, fresh=call.fresh
-    )
+    return run_all(task, numbers, n_jobs=n_jobs, isolate=isolate, timeout=timeout, fresh=call.fresh)
 
 
 @dataclass(frozen=True)

@@ -52,8 +52,9 @@ class PanImputer:
         clusters, -1 the groups, 0 (or not named) none of these. Either `formula` or `type` is
         needed.
     package : {"pan", "jomo"}
-        The R package that draws: "pan" by ``panImpute``, for targets that are numbers, "jomo" by
-        ``jomoImpute``, also for categories, for clusters' own columns and for data without clusters.
+        The R package that draws: "pan" by ``panImpute``, for targets that are numbers, and "jomo"
+        by ``jomoImpute``, also for categories, for clusters' own columns and for data without
+        clusters.
     group : str, optional
         A column by whose values the imputation is run separately; for `formula`.
     random_L1 : {"none", "mean", "full"}, optional
@@ -140,7 +141,7 @@ class PanImputer:
         m: int = 10,
         *,
         formula: str | Sequence[str] | None = None,
-        type: Mapping[str, int] | Sequence[Mapping[str, int]] | None = None,
+        type: Mapping[str, int] | Sequence[Mapping[str, int]] | None = None,  # noqa: A002
         package: Literal["pan", "jomo"] | None = None,
         group: str | None = None,
         random_L1: Literal["none", "mean", "full"] | None = None,  # noqa: N803
@@ -300,6 +301,6 @@ def _refuse_repeated(parts: Sequence[Imputations]) -> None:
             if name in two.cells
         ):
             raise ImputationError(
-                f"imputations {i} and {j} are the same: panImpute takes one of a million seeds from "
-                "each stream, and took the same twice. Take another seed, or rng='r'."
+                f"imputations {i} and {j} are the same: panImpute takes one of a million seeds "
+                "from each stream, and took the same twice. Take another seed, or rng='r'."
             )

@@ -94,7 +94,8 @@ def _prior(value: Any, package: str) -> Any:
         return _one_prior(value, package)
     if package == "jomo" and isinstance(value, list | tuple) and value:
         return [_one_prior(part, package) for part in value]
-    raise ArgumentError(f"prior must be a mapping with {', '.join(_PRIOR[package])}, not {value!r}.")
+    names = ", ".join(_PRIOR[package])
+    raise ArgumentError(f"prior must be a mapping with {names}, not {value!r}.")
 
 
 def _one_prior(value: Any, package: str) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def _one_prior(value: Any, package: str) -> dict[str, Any]:
             prior[name] = float(part)
     if package == "pan" and prior["a"] <= len(prior["Binv"]) - 1:
         raise ArgumentError(
-            f"prior: a must be above {len(prior['Binv']) - 1}, which is one less than Binv has rows."
+            f"prior: a must be above {len(prior['Binv']) - 1}, one less than Binv has rows."
         )
     return prior
 

@@ -115,6 +115,8 @@ def _roles_of_types(types: list[dict[str, int]], data: pd.DataFrame) -> Roles:
                 f"type names {len(named[role])} columns of {what} ({role}): "
                 f"{', '.join(map(repr, named[role]))}. There can be one."
             )
+    used = [name for level in types for name, x in level.items() if x]
+    rdoor.call("check_mitml_names", used, error=FormulaError)
     cluster, group = (next(iter(named[role]), None) for role in (_CLUSTER, _GROUP))
     return Roles(tuple(levels), cluster, group)
 
@@ -172,20 +174,18 @@ def check_data(roles: Roles, arguments: Mapping[str, Any], data: pd.DataFrame) -
         _check_level_2(roles, data)
 
 
-def notes(
-    roles: Roles, arguments: Mapping[str, Any], data: pd.DataFrame
-) -> tuple[str, ...]:
+def notes(roles: Roles, arguments: Mapping[str, Any], data: pd.DataFrame) -> tuple[str, ...]:
     """Return notes on what R does without a word."""
     texts = []
     left = [x for x in data.columns if x not in roles.targets and data[x].isna().any()]
     if left:
         texts.append(f"{', '.join(map(repr, left))}: no targets, so that their holes stay")
-    prior = arguments.get("prior")
-    if arguments["package"] == "pan" and prior is not None and prior["Dinv"].size == 1:
-        if prior["Dinv"][0, 0] != prior["Binv"][0, 0]:
+    if arguments["package"] == "pan" and "prior" in arguments:
+        residual, random = arguments["prior"]["Binv"], arguments["prior"]["Dinv"]
+        if random.size == 1 and (random != residual).any():
             texts.append(
                 "prior: pan takes Binv in place of a Dinv of one number, so that Dinv = "
-                f"{prior['Dinv'][0, 0]:g} has no effect"
+                f"{random.item():g} has no effect"
             )
     return tuple(texts)
 
@@ -266,8 +266,8 @@ def _check_target(column: pd.Series[Any], package: str) -> None:
         unused = [x for x in column.cat.categories if not (values == x).any()]
         if unused:
             raise ArgumentError(
-                f"target {name!r} has the category {unused[0]!r}, which no row has: jomo would take "
-                f"it for the one after it. `data[{name!r}].cat.remove_unused_categories()` helps."
+                f"target {name!r} has the category {unused[0]!r}, which no row has, and jomo would "
+                f"impute it: `data[{name!r}].cat.remove_unused_categories()` takes it out."
             )
 
 
