@@ -531,9 +531,9 @@ class ImputedData(Sequence[pd.DataFrame]):
     def disperse(self, m: int = 5, dims: int = 1, seed: int | None = None) -> pd.DataFrame:
         """Follow EM chains from overdispersed starting values: Amelia's disperse.
 
-        All of them should end where the first does. It is what ``Amelia::disperse(output, m, dims)``
-        plots; nothing is drawn here. How the chains of the imputations themselves went, Amelia's
-        ``iterHist``, is in `trace`.
+        All of them should end where the first does. It is what ``Amelia::disperse(output, m,
+        dims)`` plots; nothing is drawn here. How the chains of the imputations themselves went,
+        Amelia's ``iterHist``, is in `trace`.
 
         Parameters
         ----------

@@ -218,8 +218,8 @@ class AmeliaImputer:
             imputation), since on awkward data it may never end; implies `isolate`.
         keep_r : bool
             Keep what ``amelia()`` returned as ``imp.r``, for `ImputedData.overimpute` and
-            `ImputedData.disperse`, and for ``imp.r.call("Amelia::...", ...)``; not with ``rng="streams"``, where R has no
-            object that holds all data sets. It takes the memory of m copies of the data.
+            `ImputedData.disperse`, and for ``imp.r.call("Amelia::...", ...)``; not with
+            ``rng="streams"``, where R has no object that holds all data sets. It takes the memory of m copies of the data.
 
         Returns
         -------

@@ -52,10 +52,13 @@ def frame(schools: int = 16, size: int = 6, seed: int = 0) -> pd.DataFrame:
     return data
 
 
-def impute(data: pd.DataFrame, seed: int = 1, m: int = 2, **arguments: Any) -> rb.ImputedData:
+def impute(
+    data: pd.DataFrame, seed: int = 1, m: int = 2, how: Any = None, **arguments: Any
+) -> rb.ImputedData:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return rb.PanImputer(m, **{**SHORT, **arguments}).impute(data, seed=seed)
+        imputer = rb.PanImputer(m, **{**SHORT, **arguments})
+        return imputer.impute(data, seed=seed, **(how or {}))
 
 
 def by_r(data: pd.DataFrame, code: str, place: Path) -> list[float]:
@@ -108,15 +111,15 @@ def test_pan_gives_other_numbers_the_second_time_and_here_it_does_not(tmp_path: 
         imp = impute(data, 3, formula=formula)
         assert replacements(imp) == first.tolist()
     # Neither does what the worker that is kept has done before.
-    rb.PanImputer(2, formula=formula, package="jomo", **SHORT).impute(data, seed=9)
-    timed = rb.PanImputer(2, formula=formula, **SHORT).impute(data, seed=3, timeout=200)
+    impute(data, 9, formula=formula, package="jomo")
+    timed = impute(data, 3, formula=formula, how={"timeout": 200})
     assert replacements(timed) == first.tolist()
 
 
 def test_streams_are_those_of_a_fresh_r_in_any_number_of_processes(tmp_path: Path) -> None:
     data = frame()
-    imputer = rb.PanImputer(3, formula="y + z ~ 1 + x + (1 | number)", rng="streams", **SHORT)
-    one, two = imputer.impute(data, seed=5), imputer.impute(data, seed=5, n_jobs=2)
+    arguments: dict[str, Any] = {"formula": "y + z ~ 1 + x + (1 | number)", "rng": "streams"}
+    one, two = (impute(data, 5, 3, {"n_jobs": n}, **arguments) for n in (1, 2))
     assert one == two
     pd.testing.assert_frame_equal(one.trace, two.trace)
     stream = f"""RNGkind("L'Ecuyer-CMRG"); set.seed(5)
@@ -134,7 +137,7 @@ def test_streams_that_lead_to_one_chain_are_an_error() -> None:
       for (seed in 1:100000) {
         set.seed(seed, kind = "L'Ecuyer-CMRG", normal.kind = "Inversion",
                  sample.kind = "Rejection")
-        stream <- .Random.seed
+        stream <- get(".Random.seed", globalenv())
         drawn <- integer(8)
         for (i in seq_along(drawn)) {
           assign(".Random.seed", stream, globalenv())
@@ -157,8 +160,10 @@ def test_isolation() -> None:
     data = frame()
     with pytest.raises(rb.ArgumentError, match="isolate=False: pan keeps half a pair of normal"):
         rb.PanImputer(2, formula=TWO, **SHORT).impute(data, seed=1, isolate=False)
-    jomo = rb.PanImputer(2, formula=TWO, package="jomo", **SHORT)
-    assert jomo.impute(data, seed=1, isolate=False) == jomo.impute(data, seed=1)
+    here, there = (
+        impute(data, formula=TWO, package="jomo", how={"isolate": x}) for x in (False, None)
+    )
+    assert here == there
 
 
 # --- what comes back -----------------------------------------------------------------------------
@@ -218,8 +223,7 @@ def test_level_2_targets_have_one_value_in_a_cluster() -> None:
 @pytest.mark.parametrize("package", ["pan", "jomo"])
 def test_r_keeps_the_object(package: str) -> None:
     data = frame()
-    imputer = rb.PanImputer(2, formula=TWO, package=package, **SHORT)  # type: ignore[arg-type]
-    imp = imputer.impute(data, seed=1, keep_r=True)
+    imp = impute(data, formula=TWO, package=package, how={"keep_r": True})
     theirs = imp.r.call("mitml::mitmlComplete", 2).value
     for name in ("y", "z"):
         assert theirs[name].to_numpy().tobytes() == imp[1][name].to_numpy().tobytes()
@@ -252,8 +256,7 @@ def test_r_keeps_the_object(package: str) -> None:
 def test_the_trace_has_every_parameter_by_name(
     arguments: dict[str, Any], names: dict[str, list[str]]
 ) -> None:
-    imputer = rb.PanImputer(2, **SHORT, **arguments)
-    imp = imputer.impute(frame(), seed=1, keep_r=True)
+    imp = impute(frame(), how={"keep_r": True}, **arguments)
     table = imp.trace.pivot(index="iteration", columns="parameter", values="value")
     assert table.index.tolist() == list(range(1, 41))
     assert imp.chain_lengths == (30, 40)
@@ -340,17 +343,14 @@ def test_a_prior_of_the_random_intercept_has_no_effect_on_pan() -> None:
     formula = "y ~ 1 + x + (1 | school)"
     prior = {"a": 1, "Binv": 1, "c": 1, "Dinv": 1}
     plain = impute(data, formula=formula, prior=prior)
-    with pytest.warns(rb.RBridgeWarning, match="Dinv = 50 has no effect"):
-        other = rb.PanImputer(2, formula=formula, prior={**prior, "Dinv": 50}, **SHORT).impute(
-            data, seed=1
-        )
+    other = impute(data, formula=formula, prior={**prior, "Dinv": 50})
     assert plain == other
     assert not any("Dinv" in x for x in plain.notes)
-    assert any("Dinv" in x for x in other.notes)
+    assert any("Dinv = 50 has no effect" in x for x in other.notes)
 
 
 def test_what_cannot_be_inverted_says_what_helps() -> None:
-    data = frame().assign(x2=lambda d: 2 * d["x"])
+    data = frame().assign(x2=1.0)
     with pytest.raises(rb.ImputationError, match=r"NA/NaN/Inf(?s:.*)what helps: drop predictors"):
         impute(data, formula="y + z ~ x + x2 + (1 | school)")
     with pytest.raises(rb.ImputationError, match=r"mitml left holes in 'y'(?s:.*)what helps: drop"):
@@ -360,7 +360,7 @@ def test_what_cannot_be_inverted_says_what_helps() -> None:
 @pytest.mark.parametrize(
     ("prior", "text"),
     [
-        ({"a": 2, "Binv": np.eye(3), "c": 4, "Dinv": np.eye(4)}, "Binv must be a matrix of 2 x 2"),
+        ({"a": 3, "Binv": np.eye(3), "c": 4, "Dinv": np.eye(4)}, "Binv must be a matrix of 2 x 2"),
         ({"a": 2, "Binv": np.eye(2), "c": 4, "Dinv": np.eye(5)}, "Dinv must be a matrix of 4 x 4"),
         ({"a": 2, "Binv": np.eye(2), "c": 3, "Dinv": np.eye(4)}, "c must be above 3"),
     ],
@@ -400,7 +400,7 @@ def changed(name: str, value: Any, rows: slice = slice(3, 4)) -> pd.DataFrame:
          "'z' of level 2 differs within cluster"),
         ({"formula": ["y ~ x + (1 | school)", "kind ~ v"], "package": "jomo"},
          "'kind' of level 2 differs within cluster"),
-        ({"formula": ["y ~ x + (1 | school)", "y ~ v"], "package": "jomo"}, "'y' is a target twice"),
+        ({"formula": ["y ~ x + (1 | school)", "y ~ v"], "package": "jomo"}, "'y' is a target tw"),
         ({"formula": "school + y ~ x + (1 | school)", "package": "jomo"}, "'school' is a target"),
     ],
 )  # fmt: skip
@@ -412,7 +412,7 @@ def test_refused_by_name(arguments: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize(
     ("data", "arguments", "text"),
     [
-        (changed("school", None), {"formula": TWO}, r"'school' \(the clusters\) has missing.*row 4"),
+        (changed("school", None), {"formula": TWO}, r"'school' \(the clusters\) has miss.*row 4"),
         (changed("half", None), {"formula": TWO, "group": "half"}, "'half' .the groups. has miss"),
         (changed("half", "alone"), {"formula": TWO, "group": "half"}, "'alone' of 'half' has"),
         (changed("y", np.nan, slice(None)), {"formula": TWO}, "'y' has no value at all"),
