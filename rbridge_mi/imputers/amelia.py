@@ -219,7 +219,8 @@ class AmeliaImputer:
         keep_r : bool
             Keep what ``amelia()`` returned as ``imp.r``, for `ImputedData.overimpute` and
             `ImputedData.disperse`, and for ``imp.r.call("Amelia::...", ...)``; not with
-            ``rng="streams"``, where R has no object that holds all data sets. It takes the memory of m copies of the data.
+            ``rng="streams"``, where R has no object that holds all data sets. It takes the memory
+            of m copies of the data.
 
         Returns
         -------

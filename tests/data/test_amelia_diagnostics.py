@@ -147,7 +147,7 @@ def test_what_is_refused(kept: rb.ImputedData) -> None:
         with pytest.raises(rb.ArgumentError, match="impute with keep_r=True"):
             ask()
     boot = rb.BootstrapImputer(2).impute(frame(), seed=1)
-    with pytest.raises(rb.ArgumentError, match="overimpute is Amelia's, and .* by 'bootstrap'"):
+    with pytest.raises(rb.ArgumentError, match=r"overimpute is Amelia's, and .* by 'bootstrap'"):
         boot.overimpute("x")
     with pytest.raises(rb.ArgumentError, match="disperse is Amelia's"):
         boot.disperse()

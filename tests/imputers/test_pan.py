@@ -13,6 +13,7 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi import rdoor
+from rbridge_mi.jobs import JobError, check_job, run_job
 from rbridge_mi.pooling import chain_convergence
 from rbridge_mi.testing.rscript import find_rscript
 
@@ -544,3 +545,80 @@ def test_by_name_and_never_by_auto(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rdoor, "has_package", lambda name: name == "mitml")
     with pytest.warns(rb.RBridgeWarning, match="R has no Amelia"):
         assert rb.impute(data[["x", "y", "z"]], m=2, seed=1).method == "bootstrap"
+
+
+def job(place: Path, imputation: str) -> Path:
+    data = frame().drop(columns="yes")
+    data.to_csv(place / "d.csv", index=False)
+    path = place / "job.toml"
+    path.write_text(
+        f"""[data]
+        path = "d.csv"
+        [data.columns]
+        school = "text"
+        number = "integer"
+        half = "text"
+        x = "float"
+        v = "float"
+        y = "float"
+        z = "float"
+        w = "float"
+        kind = {{type = "category", levels = ["r", "p", "q"]}}
+        [imputation]
+        engine = "pan"
+        m = 2
+        seed = 3
+        {imputation}
+        n_burn = 20
+        n_iter = 10
+        [model]
+        formula = "y ~ x + (1 | school)"
+        [output]
+        folder = "out"
+        imputed = true
+        """
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("imputation", "arguments"),
+    [
+        (f'formula = "{TWO}"\nprior = {{a = 2, Binv = [[1, 0], [0, 1]], c = 2, Dinv = [[1, 0], '
+         "[0, 2]]}",
+         {"formula": TWO, "prior": {"a": 2, "Binv": np.eye(2), "c": 2, "Dinv": np.diag([1, 2])}}),
+        ("type = {school = -2, y = 1, z = 1, x = 3}",
+         {"type": {"school": -2, "y": 1, "z": 1, "x": 3}}),
+        ('package = "jomo"\nformula = ["y ~ x + (1 | school)", "w ~ v"]',
+         {"package": "jomo", "formula": ["y ~ x + (1 | school)", "w ~ v"]}),
+        ('package = "jomo"\ntype = [{school = -2, y = 1, x = 2}, {w = 1, v = 2}]',
+         {"package": "jomo", "type": [{"school": -2, "y": 1, "x": 2}, {"w": 1, "v": 2}]}),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore")
+def test_jobs_take_every_argument(
+    imputation: str, arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    done = run_job(job(tmp_path, imputation))
+    imp = impute(frame(), 3, **arguments)
+    fits = rb.Lmer("y ~ x + (1 | school)").fit(imp, n_jobs=1)
+    table = pd.read_csv(done.folder / "fixed.csv", float_precision="round_trip")
+    assert table["estimate"].tolist() == fits.pool().fixed["estimate"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("imputation", "text"),
+    [
+        ('formula = "y ~ z + (1 | school)"', "predictor 'z' has missing values"),
+        ('formula = "y ~ I(system(1)) + (1 | school)"', "not on the list of functions"),
+        ("formula = 3", "imputation.formula: must be a text"),
+        ("type = {y = 7}", 'imputation.type: has "y", whose value must be a whole number'),
+        ("type = {q = 1, school = -2}", 'imputation.type: names "q", which is no column'),
+        (f'formula = "{TWO}"\nprior = 2', "imputation.prior: must be a table such as"),
+        (f'formula = "{TWO}"\nsilent = true', "imputation.silent: is for the R console"),
+    ],
+)
+def test_mistakes_of_jobs(imputation: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(JobError) as caught:
+        check_job(job(tmp_path, imputation))
+    assert text in str(caught.value)

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
-from rbridge_mi import rdoor
 from rbridge_mi.data.provenance import ColumnModel
 from rbridge_mi.imputers.engines import ENGINES
 
