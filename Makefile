@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test quick fuzz matrix bench check audit r r-test clean image image-trixie
+.PHONY: help demo test quick fuzz matrix bench check audit r r-engines r-test clean image image-trixie
 
 help:
 	@echo "make demo          set up, and run the vignette on the hsb data"
@@ -19,6 +19,7 @@ help:
 	@echo "make image         build the container image (Debian 12, R 4.2), run it, test in it"
 	@echo "make image-trixie  the same on Debian 13, R 4.5"
 	@echo "make r             R and the R packages that the library needs"
+	@echo "make r-engines     that, and mice, jomo and pan"
 
 demo: $(READY)
 	$(BIN)/rbridge-mi demo --out demo-output
@@ -49,6 +50,9 @@ audit: $(READY)
 
 r:
 	r/install.sh
+
+r-engines:
+	r/install.sh --engines
 
 r-test:
 	r/install.sh --test

@@ -29,7 +29,8 @@ r_pins() {
     would_install "$(names run)" libopenblas0-serial >"$work/run"
     would_install "$(names run)" libblas3 liblapack3 >"$work/reference"
     would_install "$(names run)" libopenblas0-serial "$(names build)" >"$work/build"
-    would_install "$(names run)" libopenblas0-serial "$(names test)" >"$work/test"
+    would_install "$(names run)" libopenblas0-serial "$(names engines)" >"$work/engines"
+    would_install "$(names run)" libopenblas0-serial "$(names engines)" "$(names test)" >"$work/test"
     cat <<HEADER
 # The R installation on Debian $VERSION_ID ($VERSION_CODENAME), to the letter: read by docker/Dockerfile, and by
 # r/install.sh on such a machine. Written by docker/renew.sh; what is direct is in r/packages.txt.
@@ -43,8 +44,10 @@ HEADER
     grep -E '^lib(blas|lapack)3=' "$work/reference"
     printf '\n[build] # to compile rpy2; in no image\n'
     grep '^r-base-dev=' "$work/build"
+    printf '\n[engines] # mice, jomo and pan, for an image built with ENGINES=yes\n'
+    grep '^r-' "$work/engines" | LC_ALL=C comm -13 "$work/run" -
     printf '\n[test] # what the tests need beside all that\n'
-    grep '^r-' "$work/test" | LC_ALL=C comm -13 "$work/run" -
+    grep '^r-' "$work/test" | LC_ALL=C comm -13 "$work/engines" -
 }
 
 lock() { # from what, to which file: with hashes, for Python 3.11 (bookworm) and 3.13 (trixie) alike

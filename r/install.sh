@@ -3,16 +3,25 @@
 # through apt where that is allowed; otherwise it prints the one command to run. On a Debian that
 # docker/ has a pin file for, in the versions that the image has.
 #
-#   r/install.sh            what the library needs
-#   r/install.sh --test     what its tests need as well
+#   r/install.sh              what the library needs
+#   r/install.sh --engines    the R packages of MiceImputer, JomoImputer and PanImputer as well
+#   r/install.sh --test       what its tests need as well
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
 
+# The sections come in this order: run, build, engines, test.
+sections() {
+    case ${1:-} in
+        --test) cat ;;
+        --engines) sed '/^\[test\]/,$d' ;;
+        *) sed -e '/^\[engines\]/,$d' -e '/^\[test\]/,$d' ;;
+    esac | grep -v '^\['
+}
+
 wanted() {
-    sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$here/packages.txt" |
-        if [ "${1:-}" = --test ]; then cat; else sed '/^\[test\]/,$d'; fi | grep -v '^\['
+    sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$here/packages.txt" | sections "${1:-}"
 }
 
 installed() {
@@ -70,7 +79,7 @@ pinned() {
 # The R packages of the pin file that the wanted ones may need.
 needed() {
     sed -n -e 's/[[:space:]]*#.*//' -e '/^\[/p' -e 's/^\(r-cran-[^=]*\)=.*/\1/p' "$pins" 2>/dev/null |
-        if [ "${1:-}" = --test ]; then cat; else sed '/^\[test\]/,$d'; fi | grep -v '^\[' || true
+        sections "${1:-}" || true
 }
 
 missing=

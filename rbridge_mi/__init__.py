@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .imputers.choose import impute
     from .imputers.compatible import CompatibleImputer
     from .imputers.imputation_plan import imputation_plan
+    from .imputers.mice import MiceImputer
     from .imputers.pan import PanImputer
     from .models.fitting import start_workers
     from .models.lmer import Lmer
@@ -90,6 +91,7 @@ _HOMES = {
     "imputers.choose": ("impute",),
     "imputers.compatible": ("CompatibleImputer",),
     "imputers.imputation_plan": ("imputation_plan",),
+    "imputers.mice": ("MiceImputer",),
     "imputers.pan": ("PanImputer",),
     "fits.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
@@ -114,6 +116,7 @@ __all__ = [
     "Lmer",
     "MerMod",
     "MerModList",
+    "MiceImputer",
     "MissingPathError",
     "PanImputer",
     "PooledMerMod",

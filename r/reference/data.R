@@ -124,10 +124,32 @@ recipes <- list(
     d <- from("mice", "brandsma")
     d[d$sch <= 40, c("sch", "pup", "iqv", "iqp", "sex", "ses", "lpr", "lpo")]
   },
+  nhanes = function() from("mice", "nhanes"),
   nhanes2 = function() from("mice", "nhanes2"),
   boys = function() {
     d <- from("mice", "boys")
     d[d$age > 8, c("age", "hgt", "wgt", "gen", "reg")]
+  },
+  boys_bmi = function() {
+    d <- from("mice", "boys")
+    d[seq(1, nrow(d), by = 3), c("age", "hgt", "wgt", "bmi", "hc", "gen", "tv")]
+  },
+  # Pupils in schools, with holes at both levels.
+  schools_holes = function() {
+    set.seed(73)
+    of <- rep(sprintf("s%02d", 20:1), each = 9L)
+    u <- rnorm(20L)[match(of, unique(of))]
+    w <- round(rnorm(20L), 2)[match(of, unique(of))]
+    x <- rnorm(180L) + u / 2
+    d <- data.frame(school = of, x = x, y = 1 + x / 2 + u + w / 2 + rnorm(180L), w = w,
+                    kind = factor(c("low", "high")[1 + (x + rnorm(180L) > 0)], c("low", "high")))
+    d$yes <- d$y + rnorm(180L) > 1
+    d$number <- match(of, unique(of))
+    d$size <- factor(c("small", "large")[1 + d$number %% 2L], c("small", "large"))
+    for (name in c("x", "y", "kind", "yes")) d[[name]][sample(180L, 25L)] <- NA
+    d$w[d$number %in% c(4L, 11L)] <- NA
+    d$size[c(3L, 50L, 51L, 120L)] <- NA
+    d
   },
   # Every type of column that a formula may name.
   types = function() {
@@ -188,6 +210,21 @@ recipes <- list(
     set.seed(62)
     d <- data.frame(g = factor(rep(1:15, each = 8)), x = runif(120, 1e5, 9e5), z = runif(120) * 1e-5)
     d$y <- d$x * 1e-5 + rnorm(15)[d$g] + rnorm(120)
+    d
+  },
+  # A column with a variance below 1e-4, which depends on others.
+  wide_scale_holes = function() {
+    set.seed(74)
+    d <- data.frame(x = rnorm(90L), z = rnorm(90L, 5))
+    d$y <- (d$x + rnorm(90L) / 3) / 1000
+    for (name in c("x", "y")) d[[name]][sample(90L, 12L)] <- NA
+    d
+  },
+  # Two columns with holes in the same rows.
+  nhanes_blocks = function() {
+    d <- from("mice", "nhanes")
+    d <- d[!is.na(d$hyp), ]
+    d[is.na(d$bmi) | is.na(d$chl), c("bmi", "chl")] <- NA
     d
   },
   # For amelia().

@@ -14,7 +14,7 @@ imputation_case <- function(script, data, seed, engine, package, model = NULL) {
   answers <- list(
     attributes = list(
       chain_lengths = completed$chain_lengths,
-      warnings = trimws(c(outcome$warnings, outcome$messages), "right")
+      warnings = unique(trimws(c(outcome$warnings, completed$warnings, outcome$messages)))
     ),
     imputations = lapply(frames, function(frame) {
       as.data.frame(lapply(frame, identity), optional = TRUE, stringsAsFactors = FALSE)
@@ -37,6 +37,26 @@ completed_by_amelia <- function(out, data) {
   complete <- !is.null(out$imputations) && all(vapply(out$imputations, is.data.frame, NA))
   if (!complete) return(list(error = trimws(paste(out$message, collapse = " "))))
   list(frames = out$imputations, chain_lengths = unname(vapply(out$iterHist, NROW, 1L)))
+}
+
+# The logged events are warnings of this library's, each once, after those of mice itself.
+completed_by_mice <- function(out, data) {
+  events <- out$loggedEvents
+  told <- character()
+  if (!is.null(events)) {
+    texts <- sprintf("%s (%s): %s", events$dep, events$meth, events$out)
+    setup <- events$dep == ""
+    texts[setup] <- sprintf("'%s' is %s: mice neither imputes it nor imputes from it",
+                            events$out[setup], events$meth[setup])
+    times <- table(factor(texts, unique(texts)))
+    told <- sprintf("logged event: %s%s", names(times),
+                    ifelse(times > 1, sprintf(" (%d times)", times), ""))
+  }
+  list(
+    frames = lapply(seq_len(out$m), function(i) complete(out, i)),
+    chain_lengths = if (out$iteration > 0) rep(as.integer(out$iteration), out$m) else integer(),
+    warnings = told
+  )
 }
 
 # Truth values and texts, which mitml takes as factors, are again what they were.

@@ -71,7 +71,8 @@ class ImputedData(Sequence[pd.DataFrame]):
     saw : mapping
         By imputed column, what its imputation model saw: ``imp.saw["ses"].predictors``, ``.groups``
         (columns whose groups it told apart), ``.level`` (the units that get one value each; None
-        for rows) and ``.method``. Empty where that is not known.
+        for rows), ``.random_effects`` (of the analysis model, where it was imputed from one) and
+        ``.method``. Empty where that is not known.
     r : RObject or None
         R's imputation object, where it was asked for (`keep_r`): `overimpute` and `disperse` ask
         it, and ``imp.r.call("mitml::mitmlComplete", ...)`` any R function. It stays as it is in

@@ -39,12 +39,16 @@ class ColumnModel:
     level : str, optional
         The column that names the units which get one value each, such as the school of a
         school-level column; None where each row is imputed separately.
+    random_effects : tuple of str
+        Those of the analysis model, as in ("schid: (Intercept)", "schid: ses"), where the column
+        was imputed from one. Empty where its model was made apart from any analysis.
     """
 
     method: str
     predictors: tuple[str, ...]
     groups: tuple[str, ...] = ()
     level: str | None = None
+    random_effects: tuple[str, ...] = ()
 
 
 def parameters(names: Iterable[str]) -> pd.Categorical:

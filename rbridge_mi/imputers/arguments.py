@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from ..base.arguments import check_known, checked_argument, column_list
 from ..base.checks import whole
@@ -26,11 +28,16 @@ Kind = Literal[
     "choice",
     "object",
     "by column",
+    "text",
+    "texts",
+    "methods",
+    "blocks",
+    "values",
     "formulas",
     "roles",
     "prior",
 ]
-Each = Literal["", "choice", "level", "bounds", "derivation"]
+Each = Literal["", "choice", "level", "bounds", "derivation", "text", "types", "settings"]
 
 
 @dataclass(frozen=True)
@@ -45,9 +52,12 @@ class Argument:
         "columns" (names of columns), "column", "table" (rows of numbers), "number", "whole" (a
         whole number), "wholes" (`count` of them), "start" (a whole number or a matrix), "truth",
         "choice" (one of `choices`), "object" (an R object), "by column" (a mapping from names of
-        columns to something of each), "formulas" (a text, or one for level 1 and one for level 2),
-        "roles" (a mapping from names of columns to whole numbers, or two of them likewise) or
-        "prior" (a mapping from names to numbers and matrices, or several).
+        columns to something of each), "text", "texts" (one or several), "methods" (texts, or a
+        mapping from names of columns or blocks to them), "blocks" (lists of columns, or a mapping
+        to them), "values" (a frame or values for each row, which the engine itself checks),
+        "formulas" (a text, or one for level 1 and one for level 2), "roles" (a mapping from names
+        of columns to whole numbers, or two of them likewise) or "prior" (a mapping from names to
+        numbers and matrices, or several).
     least, most : float, optional
         Limits of a number in a job file; R itself says what it thinks of others.
     above : bool
@@ -62,7 +72,8 @@ class Argument:
         Which of them, counted from 1, stands for a column and may be its name.
     each : str
         What a mapping gives a column: "choice" (one of `choices`), "level" (a grouping factor, or
-        none), "bounds" (the least and the greatest value) or "derivation" (how it is computed).
+        none), "bounds" (the least and the greatest value), "derivation" (how it is computed),
+        "text", "types" (whole numbers by column) or "settings" (arguments by name).
     hidden : str
         Why a job file doesn't take the argument, and a signature doesn't show it; empty for others.
     """
@@ -81,8 +92,9 @@ class Argument:
 
     @property
     def python_name(self) -> str:
-        """R's name with `_` for `.`."""
-        return self.name.replace(".", "_")
+        """R's name with `_` for `.`, and in place of capitals: `predictor_matrix`."""
+        parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.name)
+        return (parted.lower() if parted != self.name else self.name).replace(".", "_")
 
 
 def under_r_names(
@@ -161,6 +173,12 @@ def _checked(argument: Argument, value: Any) -> Any:
         raise ArgumentError(f"{name} must be an R object, not {type(value).__name__}.")
     if kind == "truth" and not isinstance(value, bool | np.bool_):
         raise ArgumentError(f"{name} must be True or False, not {value!r}.")
+    if kind == "text" and not isinstance(value, str):
+        raise ArgumentError(f"{name} must be a text, not {value!r}.")
+    if kind == "texts" and not all(isinstance(x, str) for x in _several(value)):
+        raise ArgumentError(f"{name} must be a text or a list of texts, not {value!r}.")
+    if kind == "by column" and argument.each == "types" and isinstance(value, pd.DataFrame):
+        return value
     if kind == "by column" and not isinstance(value, Mapping):
         raise ArgumentError(f"{name} must be a mapping from names of columns, not {value!r}.")
     if kind == "formulas":
@@ -168,6 +186,11 @@ def _checked(argument: Argument, value: Any) -> Any:
     if kind == "roles":
         return [_roles(argument, x) for x in _of_levels(name, value, Mapping, "a mapping")]
     return value
+
+
+def _several(value: Any) -> Sequence[Any]:
+    """Return a list of one or of several; of what is no list, a list that holds it."""
+    return [*value] if isinstance(value, list | tuple) else [value]
 
 
 def _of_levels(name: str, value: Any, kind: type, what: str) -> list[Any]:
@@ -211,7 +234,8 @@ def columns_named(argument: Argument, value: Any) -> list[str]:
     if argument.kind == "column":
         return [value]
     if argument.kind == "by column":
-        return list(value)
+        # Such an argument of mice's may be by the names of blocks.
+        return [] if argument.each in ("text", "types", "settings") else list(value)
     if argument.kind == "roles":
         levels = [value] if isinstance(value, Mapping) else value
         return list(dict.fromkeys(name for level in levels for name in level))

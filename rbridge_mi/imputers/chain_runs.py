@@ -146,6 +146,7 @@ class _Segment:
     label = "compatible"
     package = "lme4"
     seed = None
+    fresh = False
 
     @property
     def remote(self) -> _Remote:

@@ -21,7 +21,7 @@ def impute(
     data: pd.DataFrame,
     model: Any = None,
     m: int | None = None,
-    engine: Literal["auto", "amelia", "compatible", "pan", "bootstrap"] = "auto",
+    engine: Literal["auto", "amelia", "mice", "compatible", "pan", "bootstrap"] = "auto",
     seed: int | None = None,
     n_jobs: int | None = None,
     *,
@@ -45,7 +45,7 @@ def impute(
         the model is fitted to 20 data sets, and as many are made as make its standard errors
         replicable (`imputations_needed`; the largest fraction of missing information counts). A
         warning says how many. Without a model it is 5.
-    engine : {"auto", "amelia", "compatible", "pan", "bootstrap"}
+    engine : {"auto", "amelia", "mice", "compatible", "pan", "bootstrap"}
         "auto" takes "compatible" if there is a model. Else it takes Amelia if R has it, or the
         bootstrap, with a warning that says what that means for inference.
     seed : int, optional
@@ -83,6 +83,7 @@ def impute(
     --------
     CompatibleImputer : Multiple imputation from the model.
     AmeliaImputer : Multiple imputation by Amelia.
+    MiceImputer : Multiple imputation by chained equations.
     PanImputer : Multilevel imputation by mitml.
     BootstrapImputer : Bootstrap samples.
     imputation_plan : What will be imputed, and how.

@@ -133,7 +133,7 @@ class CompatibleImputer:
     *Priors.* Weak, and of no unit, since everything is standardised inside and put back. In
     standard deviations: coefficients and intercepts are normal with SD 10; residual variances
     scaled inverse chi-squared (1 degree of freedom, scale 0.001); each SD of random effects is
-    half-t (2 degrees of freedom, scale 0.1), each correlation uniform (Huang and Wand 2013). Beyond
+    half-t (2 degrees of freedom, scale 0.2), each correlation uniform (Huang and Wand 2013). Beyond
     its scale the half-t density falls so that variances come out, in the mean, as large as those
     of the complete data; with larger scales they are inflated, where groups are few. On the scale
     of probits coefficients of covariates have SD 2.5 (intercepts 5), those of a binary response SD
@@ -453,14 +453,15 @@ def _saw(read: ModelData, chosen: Sequence[Regression]) -> dict[str, ColumnModel
     """Return what each imputed column's model saw: the analysis model saw all groups."""
     groups = tuple(read.groups)
     in_model = [x.name for x in read.columns.values() if x.role in ("response", "covariate")]
+    effects = tuple(f"{x.group}: {name}" for x in read.design.random for name in x.design.names)
     saw = {}
     for regression in chosen:
         column = regression.column
         if column.missing:
             others = (*regression.complete, *regression.means, *regression.parents, *in_model)
             predictors = tuple(dict.fromkeys(x for x in others if x != column.name))
-            saw[column.name] = ColumnModel("compatible", predictors, groups, column.level)
+            saw[column.name] = ColumnModel("compatible", predictors, groups, column.level, effects)
     if read.columns[read.response].missing:
         predictors = tuple(x for x in in_model if x != read.response)
-        saw[read.response] = ColumnModel("compatible", predictors, groups, None)
+        saw[read.response] = ColumnModel("compatible", predictors, groups, None, effects)
     return saw

@@ -10,11 +10,13 @@ import pandas as pd
 
 from .. import rdoor
 from ..errors import ArgumentError
-from . import amelia_arguments, compatible_arguments, pan_arguments, pan_roles
+from . import amelia_arguments, compatible_arguments, mice_arguments, pan_arguments, pan_roles
 from .amelia import AmeliaImputer
 from .arguments import Argument
 from .bootstrap import BootstrapImputer
 from .compatible import CompatibleImputer
+from .mice import MiceImputer
+from .mice import check_with_data as check_mice
 from .pan import PanImputer
 
 __all__ = ["ENGINES", "Engine", "available", "engine_named"]
@@ -80,6 +82,17 @@ ENGINES = (
         foreign={
             "cluster": "cluster= is the bootstrap's: Amelia knows groups as a nominal column "
             "(noms), or as cross-sections with intercepts of their own (cs=, intercs=True)."
+        },
+    ),
+    Engine(
+        "mice",
+        MiceImputer,
+        "mice",
+        mice_arguments.ARGUMENTS,
+        check=check_mice,
+        foreign={
+            "cluster": "cluster= is the bootstrap's: mice's multilevel methods know groups by -2 "
+            "in predictor_matrix."
         },
     ),
     Engine(

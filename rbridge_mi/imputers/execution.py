@@ -57,12 +57,15 @@ class EngineCall:
         Arguments that keep R from printing, and those that make it print its progress; both give
         way to `arguments`.
     progress : str
-        A regular expression for the line that R prints when it begins an imputation.
+        A regular expression for the line that R prints when it begins an imputation, or one of the
+        steps of which it has several.
     keep_r : bool
         Keep the engine's R object.
+    steps : int
+        How many such lines there are for each imputation.
     fresh : bool
-        Whether each run, if it is isolated, needs a process that has done nothing before: the
-        package keeps a state between calls that its seed doesn't set.
+        A separate process must have done nothing before, since compiled code of the engine's keeps
+        state from one call to the next.
     """
 
     label: str
@@ -77,7 +80,13 @@ class EngineCall:
     aloud: Mapping[str, Any] = field(default_factory=dict)
     progress: str = ""
     keep_r: bool = False
+    steps: int = 1
     fresh: bool = False
+
+    @property
+    def imputer(self) -> str:
+        """The name of its class."""
+        return f"{self.label.capitalize()}Imputer"
 
 
 @dataclass(frozen=True)
@@ -157,12 +166,12 @@ def impute_by(
             "keep_r needs rng='r': on streams each imputation is a call of its own, so that R has "
             "no object that holds them all."
         )
-    rdoor.require_package(call.package, f"{call.label}Imputer")
+    rdoor.require_package(call.package, call.imputer)
     task = _ImputationTask(call, data)
     if rng == "r":
-        return [run_one(task, isolate=isolate, timeout=timeout, fresh=call.fresh)]
+        return [run_one(task, isolate=isolate, timeout=timeout)]
     numbers = range(1, call.m + 1)
-    return run_all(task, numbers, n_jobs=n_jobs, isolate=isolate, timeout=timeout, fresh=call.fresh)
+    return run_all(task, numbers, n_jobs=n_jobs, isolate=isolate, timeout=timeout)
 
 
 @dataclass(frozen=True)
@@ -185,6 +194,10 @@ class _ImputationTask:
         return self.call.seed
 
     @property
+    def fresh(self) -> bool:
+        return self.call.fresh
+
+    @property
     def remote(self) -> _Remote:
         return _Remote(self.call)
 
@@ -200,7 +213,9 @@ class _ImputationTask:
         """Run it in this process, with a progress bar where R makes all data sets in one call."""
         if number is not None:
             return _run(self.call, self.data, number)
-        with OutputProgress(self.label, self.call.m, self.call.progress) as on_output:
+        call = self.call
+        unit = "imputation" if call.steps == 1 else "step"
+        with OutputProgress(self.label, call.m * call.steps, call.progress, unit) as on_output:
             return _run(self.call, self.data, number, on_output)
 
     def shared(self) -> Packed:
@@ -291,6 +306,7 @@ def _column_models(answer: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, C
                     tuple(x for x in predictors if x != name),
                     tuple(x for x in map(str, model["groups"]) if x != name),
                     level,
+                    tuple(map(str, model.get("random_effects") or ())),
                 ),
             )
 
@@ -403,7 +419,7 @@ def completed(
     for text in all_conditions:
         warnings.warn(f"{call.label}: {text}", RWarning, stacklevel=3)
     for text in all_notes:
-        warnings.warn(f"{call.label}Imputer: {text}", RBridgeWarning, stacklevel=3)
+        warnings.warn(f"{call.imputer}: {text}", RBridgeWarning, stacklevel=3)
     return ImputedData(
         original=own_copy(data),
         store=CellStore(own_copy(data), stored, call.m),

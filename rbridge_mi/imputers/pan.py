@@ -228,7 +228,7 @@ class PanImputer:
         check_memory(self.m, 8 * holes + _EACH, "imputations")
         function, r_function = _FUNCTIONS[package]
         call = EngineCall(
-            label="Pan",
+            label="pan",
             package="mitml",
             function=function,
             r_function=r_function,

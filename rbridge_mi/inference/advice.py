@@ -18,6 +18,7 @@ from ..fits.mermod import MerMod
 __all__ = ["advise"]
 
 _NAME = re.compile(r"`([^`]+)`|([^\W\d][\w.]*|\.[\w.]*)")
+_POLYNOMIAL = re.compile(r"(\w+::)?(poly|ns|bs)\(")
 Floats: TypeAlias = npt.NDArray[np.float64]
 _FROM_MODEL = "Impute from the model itself: `rb.impute(data, model=model, m=20)`"
 _SAME = 2e-2  # of a standard deviation: derived columns are often stored rounded
@@ -32,6 +33,10 @@ def advise(
     - *Random slopes, imputed without the groups*: the model of an incomplete column neither told
       the groups apart, nor had the slope variable's group mean among its columns (`imp.saw`; of
       data sets that were imputed elsewhere that isn't known).
+    - *Random slopes, imputed with intercepts alone*: the model of an incomplete column told the
+      groups apart, but it was not imputed from an analysis model with these slopes.
+    - *Products and powers*: the fixed part has some of an incomplete column that was not imputed
+      from an analysis model (Seaman, Bartlett and White 2012).
     - *A group-level column imputed row by row*: constant in every group as observed, but not as
       imputed.
     - *A derived column not recomputed*: where the data are complete it is a group mean (or the
@@ -50,6 +55,8 @@ def advise(
     groups = [g for g in _grouping(fits[0]) if g in data.original.columns]
     if data.original[columns].isna().any(axis=None):
         advice += _blind_slopes(fits[0], data, columns, groups)
+        advice += _slopes_without_model(fits[0], data, columns)
+        advice += _products(fits[0], data, columns)
         advice += _row_by_row(data, columns, groups)
         advice += _derived(data, columns, groups)
     return tuple(advice)
@@ -95,11 +102,9 @@ def _too_few(fixed: pd.DataFrame, m: int) -> Iterator[str]:
 def _blind_slopes(
     fit: MerMod, data: ImputedData, columns: Sequence[str], groups: Sequence[str]
 ) -> Iterator[str]:
-    table = fit.varcorr()
-    sds = table[table["var2"].isna() & table["var1"].notna() & (table["var1"] != "(Intercept)")]
     models = {name: data.saw[name] for name in columns if name in data.saw}
     for group in groups:
-        slopes = [str(r.var1) for r in sds.itertuples() if _of_group(str(r.grp), group)]
+        slopes = [slope for grp, slope in _random_slopes(fit) if _of_group(grp, group)]
         blind = {
             model.method
             for name, model in models.items()
@@ -116,9 +121,57 @@ def _blind_slopes(
             f"imputed without knowing {group}: imputed values follow one slope for all groups, so "
             f"that the variance of the slopes, and their mean, come out too small. {_FROM_MODEL}. "
             "Or, before imputing, add the group means of incomplete and slope variables as columns "
-            f"(`data.groupby({group!r})[...].transform('mean')`), or bring in data sets of a "
-            "multilevel method (mice's 2l.pan, jomo) by `ImputedData.from_frames`."
+            f"(`data.groupby({group!r})[...].transform('mean')`), which leaves the variance of the "
+            "slopes too small still."
         )
+
+
+def _random_slopes(fit: MerMod) -> list[tuple[str, str]]:
+    """Return the group and the name of each random effect but the intercepts."""
+    table = fit.varcorr()
+    sds = table[table["var2"].isna() & table["var1"].notna() & (table["var1"] != "(Intercept)")]
+    return [(str(x.grp), str(x.var1)) for x in sds.itertuples()]
+
+
+def _slopes_without_model(fit: MerMod, data: ImputedData, columns: Sequence[str]) -> Iterator[str]:
+    for grp, slope in _random_slopes(fit):
+        group = _bare(grp)
+        lacking = {
+            name: model
+            for name, model in data.saw.items()
+            if name in columns
+            and f"{group}: {slope}" not in model.random_effects
+            and (group in model.groups or model.random_effects)
+        }
+        if not lacking:
+            continue
+        methods = ", ".join(sorted({x.method for x in lacking.values()}))
+        why = (
+            "from a model without them"
+            if any(x.random_effects for x in lacking.values())
+            else f"with an intercept for each {group} alone"
+        )
+        yield (
+            f"random slopes of {slope} over {group}, but {', '.join(lacking)} imputed {why} "
+            f"({methods}): the variance of the slopes comes out too small. {_FROM_MODEL}."
+        )
+
+
+def _products(fit: MerMod, data: ImputedData, columns: Sequence[str]) -> Iterator[str]:
+    incomplete = {x for x in columns if x in data.saw and not data.saw[x].random_effects}
+    of: dict[str, list[str]] = {}
+    for term in fit.fixef()["term"].astype(str):
+        if ":" in term or "^" in term or _POLYNOMIAL.match(term):
+            for name in sorted({a or b for a, b in _NAME.findall(term)} & incomplete):
+                of.setdefault(name, []).append(term)
+    if not of:
+        return
+    terms = dict.fromkeys(term for terms in of.values() for term in terms)
+    methods = ", ".join(sorted({data.saw[name].method for name in of}))
+    yield (
+        f"{', '.join(terms)} in the model, but {', '.join(of)} imputed ({methods}) without knowing "
+        f"these products or powers: their coefficients come out too small. {_FROM_MODEL}."
+    )
 
 
 def _has_mean(data: pd.DataFrame, slope: str, group: str, seen: Sequence[str]) -> bool:
@@ -412,7 +465,12 @@ def _grouping(fit: MerMod) -> list[str]:
 
 def _of_group(grp: str, group: str) -> bool:
     """Whether a block of the random part ("g", or "g.1" of a double bar) is of this group."""
-    return group in re.sub(r"\.\d+$", "", grp).split(":") or group in grp.split(":")
+    return group in _bare(grp).split(":") or group in grp.split(":")
+
+
+def _bare(grp: str) -> str:
+    """Return a block's grouping factor, without the number that a double bar gives it."""
+    return re.sub(r"\.\d+$", "", grp)
 
 
 def _model_columns(formula: str, data: pd.DataFrame) -> list[str]:

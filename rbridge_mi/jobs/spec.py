@@ -11,7 +11,8 @@
 ========== ==============================================================================
 
 A job is data: no value of it reaches R as code. A formula may call only what `Lmer` allows anyway
-(there is no ``allow`` here), and the names of functions (optimizers, contrasts) come from lists.
+(there is no ``allow`` here), what mice takes as code is checked in the same way, and the names of
+functions (optimizers, contrasts, mice's methods) come from lists.
 """
 
 from __future__ import annotations
@@ -355,6 +356,12 @@ def _argument_check(argument: Argument) -> Check:
         "truth": lambda: boolean,
         "choice": lambda: one_of(*argument.choices),
         "by column": lambda: by_column(_EACH[argument.each](argument)),
+        "text": lambda: text,
+        "texts": lambda: _texts(argument.count),
+        "methods": lambda: any_of(
+            text, by_column(any_text), list_of(any_text, "methods", unique=False)
+        ),
+        "blocks": lambda: any_of(list_of(_block, "columns or lists of them"), by_column(_NAMES)),
         "formulas": lambda: any_of(list_of(text, "two formulas", 2, 2), text),
         "roles": lambda: _of_levels(by_column(whole(least, most))),
         "prior": lambda: _prior,
@@ -399,11 +406,34 @@ def _derivation(value: Any) -> str | tuple[str, ...]:
     return ("mean", *map(text, value[1:]))
 
 
+def _texts(count: int) -> Check:
+    """Make the check of so many texts; without a number, of one or several."""
+    if count:
+        return list_of(text, f"{count} texts", count, count, unique=False)
+    return any_of(text, list_of(text, "texts"))
+
+
+def _block(value: Any) -> Any:
+    """Check a column's name, or several."""
+    return text(value) if isinstance(value, str) else _NAMES(value)
+
+
+def _setting(value: Any) -> Any:
+    """Check a number, a truth value, a text, or a list of one kind of these."""
+    kinds = {type(x) for x in value} if isinstance(value, list) else {type(value)}
+    if len(kinds) != 1 or not kinds <= {bool, int, float, str}:
+        raise Wrong("must be a number, a text, true or false, or a list of these, not {}", value)
+    return value
+
+
 _EACH: dict[str, Callable[[Argument], Check]] = {
     "choice": lambda argument: one_of(*argument.choices),
     "level": lambda _: _level,
     "bounds": lambda _: _bounds,
     "derivation": lambda _: _derivation,
+    "text": lambda _: text,
+    "types": lambda _: by_column(whole()),
+    "settings": lambda _: by_column(_setting),
 }
 
 

@@ -210,6 +210,7 @@ class _FitTask:
 
     package = "lme4"
     seed = None
+    fresh = False
 
     def __init__(
         self, model: Model, store: Store, plan: Plan, *, with_objects: bool, isolated: bool

@@ -4,6 +4,7 @@
 `case`            what a case is
 `models`          the model cases
 `amelia`          the cases of Amelia
+`mice`            the cases of mice
 `pan`             the cases of mitml's imputers
 `engine`          runs a case on both sides, and compares the answers
 `report`          runs the suite, and prints the report of ``rbridge-mi parity``
@@ -18,6 +19,7 @@ from fnmatch import fnmatchcase
 from .amelia import AMELIA
 from .case import Apart, Argument, Column, ImputationCase, ModelCase
 from .engine import Case, Checked, Suite
+from .mice import MICE
 from .models import MODELS
 from .pan import PAN
 from .report import Outcome, run_suite
@@ -25,7 +27,7 @@ from .report import Outcome, run_suite
 __all__ = ["CASES", "Apart", "Argument", "Case", "Checked", "Column", "ImputationCase",
            "ModelCase", "Outcome", "Suite", "find_cases", "run_suite"]  # fmt: skip
 
-CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *PAN)
+CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *MICE, *PAN)
 
 
 def find_cases(pattern: str) -> list[Case]:

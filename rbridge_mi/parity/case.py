@@ -12,7 +12,7 @@ import pandas as pd
 __all__ = ["Apart", "Argument", "Column", "ImputationCase", "ModelCase", "new_data", "new_levels"]
 
 # By engine, what keeps its function from printing.
-_QUIET = {"amelia": "p2s = 0"}
+_QUIET = {"amelia": "p2s = 0", "mice": "printFlag = FALSE"}
 
 
 @dataclass(frozen=True)

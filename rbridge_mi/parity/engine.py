@@ -28,6 +28,9 @@ Case = ModelCase | ImputationCase
 # The report begins with the versions of these.
 PACKAGES = ("Amelia", "Matrix", "broom.mixed", "jomo", "lme4", "merTools", "mitml", "pan")
 
+# Engines that may leave holes in a column, which are then pandas' and no longer R's own NA.
+_LEAVE = frozenset({"mice"})
+
 # Tables of merTools and broom.mixed: R has no answer where these are not installed.
 _OTHERS = frozenset({"model_info", "tidy", "glance"})
 
@@ -192,7 +195,8 @@ def verdicts(case: Case, mine: dict[str, Any], theirs: dict[str, Any]) -> list[C
     for name in list(dict.fromkeys([*mine, *theirs])):
         if name in _OTHERS and name not in theirs:
             continue
-        missing: Missing = "any" if name in PANDAS_MISSING else "exact"
+        pandas_own = name in PANDAS_MISSING or (name == "imputations" and case.family in _LEAVE)
+        missing: Missing = "any" if pandas_own else "exact"
         apart = case.apart.get(name, Apart(0, ""))
         sides = (("Python", mine), ("R", theirs))
         absent = [side for side, answers in sides if name not in answers]

@@ -70,7 +70,7 @@ class Job:
     seed : int or None
         The seed that it was given, for messages.
     fresh : bool
-        Whether it needs a worker that has done nothing before, and does nothing after it.
+        Do it in a process that has done nothing before, and does nothing afterwards.
     """
 
     run: Callable[[], Any]
@@ -148,7 +148,7 @@ def _run(job: Job, timeout: float | None, held: _Held) -> Any:
         try:
             worker.begin(request)
         except _Gone:  # an idle worker may have ended itself just now
-            worker = _pool.exchange(worker, held, fresh=job.fresh)
+            worker = _pool.exchange(worker, held)
             worker.begin(request)
         kind, value = worker.answer(timeout)
     except _Late:
@@ -163,7 +163,7 @@ def _run(job: Job, timeout: float | None, held: _Held) -> Any:
         cause, output = worker.death()
         raise _lost(job, cause, output) from None
     finally:
-        _pool.put_back(worker, held)
+        _pool.put_back(worker, held, keep=not job.fresh)
     if kind == "value":
         return value
     if isinstance(value, MemoryError):
@@ -196,8 +196,7 @@ class _Late(Exception):  # noqa: N818 - never leaves this module
 class _Worker:
     """One worker process, seen from here."""
 
-    def __init__(self, once: bool = False) -> None:
-        self._once = once
+    def __init__(self) -> None:
         # R's temporary files, which a killed R would leave behind, go where they can be removed.
         self._folder = tempfile.TemporaryDirectory(prefix="rbridge-", ignore_cleanup_errors=True)
         self._output = Path(self._folder.name) / "output"
@@ -242,8 +241,7 @@ class _Worker:
         with _gone_if_closed():
             self._wait(timeout)
             answer: tuple[str, Any] = pickle.loads(self._connection.recv_bytes())
-        # After an error it is not used again: its memory may be all but used up.
-        self._busy = self._once or answer[0] == "error"
+        self._busy = answer[0] == "error"  # not used again: its memory may be all but used up
         return answer
 
     def _wait(self, timeout: float | None) -> None:
@@ -323,7 +321,7 @@ class _Pool:
         self._idle: list[_Worker] = []
         self.busy: set[_Worker] = set()
 
-    def take(self, held: _Held, *, fresh: bool) -> _Worker:
+    def take(self, held: _Held, fresh: bool = False) -> _Worker:
         with self._lock:
             if self._pid != os.getpid():  # a forked child: the workers are its parent's
                 self._pid, self._idle, self.busy = os.getpid(), [], set()
@@ -333,26 +331,26 @@ class _Pool:
                 if not worker.usable:
                     worker.close()
                     worker = None
-            worker = worker or _Worker(once=fresh)
+            worker = worker or _Worker()
             self.busy.add(worker)
         held.add(worker)
         return worker
 
-    def exchange(self, dead: _Worker, held: _Held, *, fresh: bool) -> _Worker:
-        """Return a new worker in place of a dead one."""
+    def exchange(self, dead: _Worker, held: _Held) -> _Worker:
+        """Return a fresh worker in place of a dead one."""
         self.put_back(dead, held)
-        worker = _Worker(once=fresh)
+        worker = _Worker()
         with self._lock:
             self.busy.add(worker)
         held.add(worker)
         return worker
 
-    def put_back(self, worker: _Worker, held: _Held) -> None:
+    def put_back(self, worker: _Worker, held: _Held, keep: bool = True) -> None:
         """Keep a worker that is done for later calls, and end one that isn't done."""
         held.remove(worker)
         with self._lock:
             self.busy.discard(worker)
-            if worker.usable and len(self._idle) < (os.cpu_count() or 1):
+            if keep and worker.usable and len(self._idle) < (os.cpu_count() or 1):
                 self._idle.append(worker)
                 return
         worker.close()

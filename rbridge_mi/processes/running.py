@@ -47,6 +47,11 @@ class Task(Protocol):
         ...
 
     @property
+    def fresh(self) -> bool:
+        """Whether an isolated process may have done nothing before, as its package keeps state."""
+        ...
+
+    @property
     def remote(self) -> Remote:
         """``remote(shared(), number, part(number))`` does it for one data set elsewhere.
 
@@ -75,9 +80,7 @@ class Task(Protocol):
         ...
 
 
-def run_one(
-    task: Task, *, isolate: bool = False, timeout: float | None = None, fresh: bool = False
-) -> Any:
+def run_one(task: Task, *, isolate: bool = False, timeout: float | None = None) -> Any:
     """Run a task that has a single data set, whose number is None.
 
     Parameters
@@ -87,8 +90,6 @@ def run_one(
         Run it in a separate process that may be lost.
     timeout : float, optional
         Seconds that it may take there; implies `isolate`.
-    fresh : bool
-        Take a process for it that has done nothing before, where it is isolated.
 
     Returns
     -------
@@ -102,7 +103,7 @@ def run_one(
     """
     check_timeout(timeout)
     if isolate or timeout is not None:
-        value = run_isolated(_job(task, task.shared(), None, fresh), timeout)
+        value = run_isolated(_job(task, task.shared(), None), timeout)
         return task.received(value, None)
     [pending] = task.begin([None])
     return pending.result()
@@ -115,7 +116,6 @@ def run_each_of(
     n_jobs: int | None = None,
     isolate: bool = False,
     timeout: float | None = None,
-    fresh: bool = False,
     bar: bool = True,
 ) -> Iterator[tuple[int, Any]]:
     """Run a task for each of several data sets.
@@ -131,8 +131,6 @@ def run_each_of(
         Run each data set's task in a process that may be lost.
     timeout : float, optional
         Seconds that each may take there; implies `isolate`.
-    fresh : bool
-        Take a process for each that has done nothing before, where they are isolated.
     bar : bool
         Draw a progress bar, if there is a terminal and no process is isolated.
 
@@ -152,7 +150,7 @@ def run_each_of(
     if isolate or timeout is not None:
         shared = cache(task.shared)  # pickled per data set, computed once
         for number, value in run_each_isolated(
-            numbers, lambda i: _job(task, shared(), i, fresh), timeout=timeout, n_jobs=n_jobs
+            numbers, lambda i: _job(task, shared(), i), timeout=timeout, n_jobs=n_jobs
         ):
             if isinstance(value, RWorkerLost):
                 value.imputation = number
@@ -181,7 +179,6 @@ def run_all(
     n_jobs: int | None = None,
     isolate: bool = False,
     timeout: float | None = None,
-    fresh: bool = False,
     bar: bool = True,
 ) -> list[Any]:
     """Run a task for each of several data sets, all of which are needed.
@@ -193,7 +190,6 @@ def run_all(
     n_jobs : int, optional
     isolate : bool
     timeout : float, optional
-    fresh : bool
     bar : bool
         As in `run_each_of`.
 
@@ -208,9 +204,7 @@ def run_all(
         Of the first data set that was lost; the message names the others.
     """
     results = dict(
-        run_each_of(
-            task, numbers, n_jobs=n_jobs, isolate=isolate, timeout=timeout, fresh=fresh, bar=bar
-        )
+        run_each_of(task, numbers, n_jobs=n_jobs, isolate=isolate, timeout=timeout, bar=bar)
     )
     lost = [i for i in numbers if isinstance(results[i], RWorkerLost)]
     if lost:
@@ -270,7 +264,7 @@ class _Sending:
         return _Sent(self.remote(shared, number, part))
 
 
-def _job(task: Task, shared: Any, number: Number, fresh: bool) -> Job:
+def _job(task: Task, shared: Any, number: Number) -> Job:
     label = task.label if number is None else f"{task.label}, imputation {number}"
     return Job(
         rdoor.AsHere(partial(task.remote, shared, number, task.part(number))),
@@ -278,5 +272,5 @@ def _job(task: Task, shared: Any, number: Number, fresh: bool) -> Job:
         label,
         task.r_call(number),
         task.seed,
-        fresh,
+        task.fresh,
     )

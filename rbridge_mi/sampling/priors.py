@@ -35,4 +35,4 @@ class Prior:
     variance_df: float = 1.0
     variance_scale: float = 0.001
     covariance_df: float = 2.0
-    sd_scale: float = 0.1
+    sd_scale: float = 0.2

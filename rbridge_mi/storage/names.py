@@ -164,7 +164,7 @@ _FORMAT_2 = Names(
                 **{"data sets": "store", "column models": "saw", "R object": "r"},
             ),
         ),
-        "column model": Kind(ColumnModel, _names("method predictors groups level")),
+        "column model": Kind(ColumnModel, _names("method predictors groups level random_effects")),
         "cells of imputations": Kind(CellStore, _names("cells m", frame="base")),
         "cells of a column": Kind(Cells, _names("rows values dtype")),
         "rows of samples": Kind(RowStore, _names("rows cluster labels", frame="base")),

@@ -213,18 +213,52 @@ def test_slopes_that_amelia_does_not_know(gaps: pd.DataFrame) -> None:
     text = next(x for x in said if "random slopes of x1 over g" in x)
     assert "too small" in text
     assert "transform('mean')" in text
-    assert "2l.pan" in text
-    assert text.index("`rb.impute(data, model=model, m=20)`") < text.index("2l.pan")
-    # No slopes; groups that it knows; the remedy taken; complete data: nothing to say.
+    assert text.index("`rb.impute(data, model=model, m=20)`") < text.index("transform('mean')")
+    # No slopes; the remedy taken; complete data: nothing to say.
     quiet = [
         ("y ~ x1 + (1 | g)", amelia(gaps, idvars="g")),
-        (formula, amelia(gaps, noms="g")),
         (formula, amelia(gaps.assign(m=gaps.groupby("g")["x1"].transform("mean")), idvars="g")),
         (formula, rb.ImputedData.from_frames([complete(), complete()])),
     ]
     for own_formula, imp in quiet:
         _, said = diagnosed(fitted(own_formula, imp))
         assert not any("random slopes" in x for x in said), own_formula
+
+
+def test_slopes_where_the_imputation_knows_intercepts_alone(gaps: pd.DataFrame) -> None:
+    model = "y ~ x1 + (1 + x1 | g)"
+    _, said = diagnosed(fitted(model, amelia(gaps, noms="g")))
+    (text,) = [x for x in said if "random slopes" in x]
+    assert "random slopes of x1 over g, but x1 imputed with an intercept for each g alone" in text
+    assert "(Amelia)" in text and "`rb.impute(data, model=model, m=20)`" in text
+    # A double bar's second block is of the same group.
+    _, said = diagnosed(fitted("y ~ x1 + (x1 || g)", amelia(gaps, noms="g")))
+    assert any("slopes of x1 over g, but x1 imputed with an intercept" in x for x in said)
+
+
+def test_slopes_that_the_model_imputed_from_lacks(gaps: pd.DataFrame) -> None:
+    poorer, richer = from_model(gaps, "y ~ x1 + (1 | g)"), from_model(gaps, "y ~ x1 + (x1 | g)")
+    assert poorer.saw["x1"].random_effects == ("g: (Intercept)",)
+    assert richer.saw["x1"].random_effects == ("g: (Intercept)", "g: x1")
+    _, said = diagnosed(fitted("y ~ x1 + (1 + x1 | g)", poorer))
+    (text,) = [x for x in said if "random slopes" in x]
+    assert "x1 imputed from a model without them (compatible)" in text
+    for formula in ("y ~ x1 + (1 + x1 | g)", "y ~ x1 + (x1 || g)", "y ~ x1 + (1 | g)"):
+        _, said = diagnosed(fitted(formula, richer))
+        assert not any("random slopes" in x for x in said), formula
+
+
+def test_products_and_powers_that_the_imputation_does_not_know(gaps: pd.DataFrame) -> None:
+    formula = "y ~ x1 * x2 + I(x1^2) + (1 | g)"
+    _, said = diagnosed(fitted(formula, amelia(gaps, noms="g")))
+    (text,) = [x for x in said if "products or powers" in x]
+    assert text.startswith("I(x1^2), x1:x2 in the model, but x1 imputed (Amelia) without")
+    for quiet in (
+        fitted("y ~ x1 + I(x2^2) + (1 | g)", amelia(gaps, noms="g")),  # of a complete column
+        fitted(formula, from_model(gaps, formula)),
+    ):
+        _, said = diagnosed(quiet)
+        assert not any("products or powers" in x for x in said)
 
 
 def test_group_level_columns_imputed_row_by_row(gaps: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ from . import (
     test_columns,
     test_datasets,
     test_estimation,
+    test_mice,
     test_pan,
     test_random,
     test_terms,
@@ -28,8 +29,10 @@ def test_there_are_enough_cases_and_each_is_tested_once() -> None:
     assert len(MODELS) >= 100 and len(IMPUTATIONS) >= 30
     names = [x.name for x in CASES]
     assert len(set(names)) == len(names)
-    files = (test_amelia, test_columns, test_datasets, test_estimation, test_pan, test_random,
-             test_terms)  # fmt: skip
+    files = (
+        test_amelia, test_columns, test_datasets, test_estimation, test_mice, test_pan, test_random,
+        test_terms,
+    )  # fmt: skip
     assert sorted(x.name for file in files for x in file.HERE) == sorted(names)
 
 
@@ -62,6 +65,17 @@ def test_every_kind_of_model_is_there(pattern: str) -> None:
 )  # fmt: skip
 def test_every_family_of_amelia_s_arguments_is_there(argument: str) -> None:
     assert any(x.name == argument for case in IMPUTATIONS for x in case.arguments)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["method", "predictor_matrix", "ignore", "where", "blocks", "visit_sequence", "formulas",
+     "blots", "post", "default_method", "maxit", "data_init", "eps", "donors"],
+)  # fmt: skip
+def test_every_argument_of_mice_is_there(argument: str) -> None:
+    of_mice = [x for x in IMPUTATIONS if x.family == "mice"]
+    assert len(of_mice) >= 25
+    assert any(x.name == argument for case in of_mice for x in case.arguments)
 
 
 def test_what_the_names_promise_is_so(suite: Suite) -> None:

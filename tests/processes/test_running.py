@@ -38,8 +38,9 @@ class Task:
 
     label, package, seed = "task", "stats", 7
 
-    def __init__(self, deadly: tuple[int, ...] = ()) -> None:
+    def __init__(self, deadly: tuple[int, ...] = (), fresh: bool = False) -> None:
         self.remote = Remote(deadly)
+        self.fresh = fresh
         self.shared_made = 0
 
     def r_call(self, number: int | None) -> str:
@@ -90,6 +91,18 @@ def test_the_only_data_set_has_no_number(way: dict[str, Any]) -> None:
     kind, value = run_one(Task(), **way)
     assert kind == ("received" if way else "here")
     assert value[:3] == ("all", None, 0)
+
+
+def test_a_fresh_process_does_one_thing_only() -> None:
+    def processes(fresh: bool) -> list[int]:
+        return [run_one(Task(fresh=fresh), isolate=True)[1][3] for _ in range(3)]
+
+    kept = processes(fresh=False)
+    assert len(set(kept)) == 1
+    fresh = processes(fresh=True)
+    assert len({*kept, *fresh}) == 4
+    several = run_all(Task(fresh=True), [1, 2, 3], isolate=True, n_jobs=1)
+    assert len({*kept, *fresh, *(x[1][3] for x in several)}) == 7
 
 
 def test_a_lost_one_says_which_it_was() -> None:

@@ -84,6 +84,7 @@ PASSING: dict[str, Callable[[rb.MerModList, dict[str, Any]], Any]] = {
         fits.data.original, rb.Lmer("y ~ x1 + f + (1 | g)"), **more
     ),
     "AmeliaImputer": lambda fits, more: rb.AmeliaImputer(**more),
+    "MiceImputer": lambda fits, more: rb.MiceImputer(**more),
     "MerMod.predict": lambda fits, more: fits[0].predict(**more),
     "MerMod.simulate": lambda fits, more: fits[0].simulate(**more),
     "MerMod.confint": lambda fits, more: fits[0].confint(**more),
