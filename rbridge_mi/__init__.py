@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .imputers.imputation_plan import imputation_plan
     from .imputers.jomo import JomoImputer
     from .imputers.mice import MiceImputer
+    from .imputers.pan import PanImputer
     from .models.fitting import start_workers
     from .models.lmer import Lmer
     from .pooled.listwise import compare_estimates
@@ -93,6 +94,7 @@ _HOMES = {
     "imputers.imputation_plan": ("imputation_plan",),
     "imputers.jomo": ("JomoImputer",),
     "imputers.mice": ("MiceImputer",),
+    "imputers.pan": ("PanImputer",),
     "fits.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
     "models.fitting": ("start_workers",),
@@ -119,6 +121,7 @@ __all__ = [
     "MerModList",
     "MiceImputer",
     "MissingPathError",
+    "PanImputer",
     "PooledMerMod",
     "PoolingError",
     "PredictionError",

@@ -274,5 +274,31 @@ recipes <- list(
     d$d <- d$a + d$b + rnorm(120) / 3
     for (name in names(d)) d[[name]][sample(120, 12L)] <- NA
     d
+  },
+  # For imputers of clustered data: pupils in schools, in no order.
+  pupils_holes = function() {
+    set.seed(81)
+    schools <- 24L
+    n <- 6L * schools
+    school <- sample(rep(seq_len(schools), each = 6L))
+    d <- data.frame(
+      school = sprintf("s%02d", school), x = rnorm(n), z = rnorm(n),
+      half = ifelse(school %% 2L == 0L, "even", "odd"),
+      form = factor(sample(c("u", "v", "w"), n, TRUE), c("w", "u", "v"))
+    )
+    d$code <- school * 3L
+    d$y1 <- d$x + rnorm(schools)[school] + rnorm(n)
+    d$y2 <- d$y1 / 2 + d$z + rnorm(n)
+    d$kind <- factor(sample(c("p", "q", "r"), n, TRUE), c("r", "p", "q"))
+    d$word <- sample(c("low", "mid", "high"), n, TRUE)
+    d$yes <- d$y1 + rnorm(n) > 0
+    d$whole <- as.integer(round(5 + d$y1))
+    d$size <- (rnorm(schools) + 3)[school]
+    d$budget <- (d$size + rnorm(schools)[school])
+    d$sector <- factor(rep_len(c("b", "a"), schools), c("b", "a"))[school]
+    for (name in c("y1", "y2", "kind", "word", "yes", "whole")) d[[name]][sample(n, 14L)] <- NA
+    d$budget[school %in% c(2L, 9L, 17L)] <- NA
+    d$sector[school %in% c(3L, 9L, 20L)] <- NA
+    d
   }
 )

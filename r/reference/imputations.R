@@ -85,3 +85,18 @@ completed_by_mice <- function(out, data) {
     warnings = told
   )
 }
+
+# Truth values and texts, which mitml takes as factors, are again what they were.
+completed_by_pan <- function(out, data) {
+  frames <- lapply(mitml::mitmlComplete(out, "all"), function(frame) {
+    frame <- frame[c(names(data), setdiff(names(frame), names(data)))]
+    for (name in names(data)) {
+      if (is.factor(frame[[name]]) && !is.factor(data[[name]])) {
+        frame[[name]] <- methods::as(as.character(frame[[name]]), class(data[[name]]))
+      }
+    }
+    frame
+  })
+  lengths <- as.integer(out$iter$burn + out$iter$iter * seq_len(out$iter$m))
+  list(frames = frames, chain_lengths = lengths)
+}

@@ -11,7 +11,7 @@ from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..pooling.convergence import LEAST_ITERATIONS, chain_convergence
 
-__all__ = ["chains_of", "convergence_table", "worst_mixing"]
+__all__ = ["burn_in", "chains_of", "convergence_table", "worst_mixing"]
 
 # How an engine that keeps no parameters by itself is told to.
 _UNTRACED = {
@@ -31,10 +31,11 @@ def convergence_table(trace: pd.DataFrame, method: str, warmup: int | None) -> p
         )
     if method in _UNTRACED and not len(trace):
         raise ArgumentError(_UNTRACED[method])
-    names, draws = chains_of(trace)
+    before = burn_in(trace)
+    names, draws = chains_of(trace if before is None else trace.assign(imputation=1))
     iterations = draws.shape[1]
     if warmup is None:
-        warmup = iterations // 2
+        warmup = iterations // 2 if before is None else before
     left = iterations - check_count(warmup, "warmup", 0)
     if left < LEAST_ITERATIONS:
         raise ArgumentError(
@@ -44,6 +45,30 @@ def convergence_table(trace: pd.DataFrame, method: str, warmup: int | None) -> p
     result = chain_convergence(draws[:, warmup:])
     columns = {"parameter": names, "rhat": result.rhat, "ess_bulk": result.ess_bulk}
     return checked(pd.DataFrame(columns), "convergence_chains")
+
+
+def burn_in(trace: pd.DataFrame) -> int | None:
+    """Return how many iterations one chain that makes all imputations has before the first of them.
+
+    Of such a chain each imputation has the iterations that lead to it from the one before, equally
+    many, and the first has those of the burn-in too.
+
+    Parameters
+    ----------
+    trace : DataFrame
+        As `ImputedData.trace`.
+
+    Returns
+    -------
+    int or None
+        None where each imputation has a chain of its own, whose iterations begin anew.
+    """
+    part = trace.groupby("imputation")["iteration"].agg(["min", "max", "nunique"])
+    first, last = part["min"].to_numpy(), part["max"].to_numpy()
+    if len(part) < 2 or (first[1:] <= last[:-1]).any():
+        return None
+    lengths = part["nunique"].to_numpy()
+    return int(lengths[0] - lengths[1])
 
 
 def worst_mixing(trace: pd.DataFrame, method: str) -> str | None:

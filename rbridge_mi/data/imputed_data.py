@@ -13,7 +13,8 @@ import pandas as pd
 from ..base.arguments import check_frame
 from ..base.text import Printed
 from ..errors import ArgumentError, RBridgeError
-from .convergence import convergence_table, worst_mixing
+from .amelia_diagnostics import dispersed, overimputed
+from .convergence import burn_in, convergence_table, worst_mixing
 from .long_form import split_long, stacked
 from .merging import Kind, merged
 from .provenance import ColumnModel, chain_lengths, empty_trace
@@ -73,9 +74,9 @@ class ImputedData(Sequence[pd.DataFrame]):
         for rows), ``.random_effects`` (of the analysis model, where it was imputed from one) and
         ``.method``. Empty where that is not known.
     r : RObject or None
-        R's imputation object, where it was asked for (`keep_r`):
-        ``imp.r.call("Amelia::overimpute", ...)``. It stays as it is in data sets that
-        `transform` derives.
+        R's imputation object, where it was asked for (`keep_r`): `overimpute` and `disperse` ask
+        it, and ``imp.r.call("mitml::mitmlComplete", ...)`` any R function. It stays as it is in
+        data sets that `transform` derives.
 
     See Also
     --------
@@ -432,11 +433,15 @@ class ImputedData(Sequence[pd.DataFrame]):
         chains split into halves; the larger of two, for location and for spread. Imputations of
         chains with an R-hat of 1.05 or above are not draws from the distribution that was meant.
 
+        Where one chain makes all imputations (`PanImputer` without ``rng="streams"``), the halves
+        are those of this chain. That shows whether it still drifts, but not whether it would have
+        come to the same from elsewhere.
+
         Parameters
         ----------
         warmup : int, optional
-            Number of iterations dropped at the beginning of every chain; without it, half of them.
-            At least 10 must be left.
+            Number of iterations dropped at the beginning of every chain; without it, half of them,
+            and the burn-in of one chain that makes all imputations. At least 10 must be left.
 
         Returns
         -------
@@ -475,6 +480,97 @@ class ImputedData(Sequence[pd.DataFrame]):
         """
         return convergence_table(self.trace, self.method, warmup)
 
+    def overimpute(self, column: str, draws: int = 20, seed: int | None = None) -> pd.DataFrame:
+        """Say what each observed cell of a column would have been imputed as: Amelia's overimpute.
+
+        About 90% of the intervals should hold the observed values. It is what
+        ``Amelia::overimpute(output, column, draws)`` plots; nothing is drawn here.
+
+        Parameters
+        ----------
+        column : str
+            A column that Amelia imputes as a number.
+        draws : int
+            Draws per imputation.
+        seed : int, optional
+            For ``set.seed``; without it, that of the imputations.
+
+        Returns
+        -------
+        DataFrame
+            row (its label), observed, overimputed_mean, overimputed_low, overimputed_high (a 90%
+            interval), row_missing (the fraction that Amelia's colours show): a row per observed
+            cell, in the order of the data.
+
+        Raises
+        ------
+        ArgumentError
+            Data sets that are not Amelia's, or without R's object (``keep_r=True``); a column that
+            is nominal, or not imputed.
+
+        See Also
+        --------
+        ImputedData.disperse : Whether starting values matter.
+
+        Notes
+        -----
+        Of columns in `logs` the overimputed values are 1 too large, as imputed ones are
+        (`AmeliaImputer`). R's `subset`, an expression, is not taken.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb().head(300), prop=0.1, columns="ses", seed=1)
+        >>> imputer = rb.AmeliaImputer(m=2, idvars=["schid", "meanses", "size", "schtype"])
+        >>> table = imputer.impute(holes, seed=1, keep_r=True).overimpute("ses")
+        >>> bool(table["observed"].between(table.overimputed_low, table.overimputed_high).any())
+        True
+        """
+        seed = self.seed if seed is None else seed
+        return overimputed(self.r, self.method, self.settings, self.original, column, draws, seed)
+
+    def disperse(self, m: int = 5, dims: int = 1, seed: int | None = None) -> pd.DataFrame:
+        """Follow EM chains from overdispersed starting values: Amelia's disperse.
+
+        All of them should end where the first does. It is what ``Amelia::disperse(output, m,
+        dims)`` plots; nothing is drawn here. How the chains of the imputations themselves went,
+        Amelia's ``iterHist``, is in `trace`.
+
+        Parameters
+        ----------
+        m : int, at least 2
+            Number of chains; the first begins as Amelia's own do.
+        dims : {1, 2}
+            Number of principal components of the model's parameters.
+        seed : int, optional
+            For ``set.seed``; without it, that of the imputations.
+
+        Returns
+        -------
+        DataFrame
+            chain, iteration, component (all from 1), value.
+
+        Raises
+        ------
+        ArgumentError
+            Data sets that are not Amelia's, or without R's object (``keep_r=True``).
+
+        See Also
+        --------
+        ImputedData.overimpute : Whether the model predicts what is known.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb().head(300), prop=0.1, columns="ses", seed=1)
+        >>> imputer = rb.AmeliaImputer(m=2, idvars=["schid", "meanses", "size", "schtype"])
+        >>> table = imputer.impute(holes, seed=1, keep_r=True).disperse(m=3)
+        >>> ends = table.groupby("chain")["value"].last()
+        >>> bool(ends.max() - ends.min() < 0.01)
+        True
+        """
+        return dispersed(self.r, self.method, m, dims, self.seed if seed is None else seed)
+
     def summary(self) -> Printed:
         """Summarise as ``summary(amelia)`` does, with any column whose dtype changed."""
         holes = self.original.isna()
@@ -503,6 +599,9 @@ class ImputedData(Sequence[pd.DataFrame]):
     def _chains(self) -> list[str]:
         """Return lines on the chains: how long, and the worst R-hat where they have one."""
         lengths, mixing = self.chain_lengths, worst_mixing(self.trace, self.method)
+        if lengths and burn_in(self.trace) is not None:
+            of_all = f"One chain for all imputations, of {lengths[-1]} iterations"
+            return ["", of_all if mixing is None else f"{of_all}; {mixing}"]
         if mixing is not None and len(set(lengths)) == 1:
             return ["", f"Chains: {len(lengths)}, of {lengths[0]} iterations; {mixing}"]
         if not lengths:

@@ -217,9 +217,10 @@ class AmeliaImputer:
             Seconds that Amelia may take in such a process (with ``rng="streams"``: for one
             imputation), since on awkward data it may never end; implies `isolate`.
         keep_r : bool
-            Keep what ``amelia()`` returned as ``imp.r``, for ``imp.r.call("Amelia::overimpute",
-            ...)``, ``Amelia::disperse`` and the like; not with ``rng="streams"``, where R has no
-            object that holds all data sets. It takes the memory of m copies of the data.
+            Keep what ``amelia()`` returned as ``imp.r``, for `ImputedData.overimpute` and
+            `ImputedData.disperse`, and for ``imp.r.call("Amelia::...", ...)``; not with
+            ``rng="streams"``, where R has no object that holds all data sets. It takes the memory
+            of m copies of the data.
 
         Returns
         -------

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ..base.arguments import check_known, column_list
+from ..base.arguments import check_known, checked_argument, column_list
+from ..base.checks import whole
 from ..errors import ArgumentError
 
 __all__ = ["Argument", "check_kinds", "columns_named", "under_r_names"]
@@ -34,6 +35,9 @@ Kind = Literal[
     "methods",
     "blocks",
     "values",
+    "formulas",
+    "roles",
+    "prior",
 ]
 Each = Literal["", "choice", "level", "bounds", "derivation", "text", "types", "settings"]
 
@@ -52,8 +56,10 @@ class Argument:
         (of numbers), "truth", "choice" (one of `choices`), "object" (an R object), "by column" (a
         mapping from names of columns to something of each), "text", "texts" (one or several),
         "methods" (texts, or a mapping from names of columns or blocks to them), "blocks" (lists of
-        columns, or a mapping to them) or "values" (a frame or values for each row, which the engine
-        itself checks).
+        columns, or a mapping to them), "values" (a frame or values for each row, which the engine
+        itself checks), "formulas" (a text, or one for level 1 and one for level 2), "roles" (a
+        mapping from names of columns to whole numbers, or two of them likewise) or "prior" (a
+        mapping from names to numbers and matrices, or several).
     least, most : float, optional
         Limits of a number in a job file; R itself says what it thinks of others.
     above : bool
@@ -181,6 +187,10 @@ def _checked(argument: Argument, value: Any) -> Any:
         return value
     if kind == "by column" and not isinstance(value, Mapping):
         raise ArgumentError(f"{name} must be a mapping from names of columns, not {value!r}.")
+    if kind == "formulas":
+        return _of_levels(name, value, str, "a formula as text")
+    if kind == "roles":
+        return [_roles(argument, x) for x in _of_levels(name, value, Mapping, "a mapping")]
     return value
 
 
@@ -197,6 +207,27 @@ def _matrix(value: Any, name: str) -> np.ndarray[Any, Any]:
 def _several(value: Any) -> Sequence[Any]:
     """Return a list of one or of several; of what is no list, a list that holds it."""
     return [*value] if isinstance(value, list | tuple) else [value]
+
+
+def _of_levels(name: str, value: Any, kind: type, what: str) -> list[Any]:
+    """Make a list of one value or of two, for level 1 and level 2."""
+    values = [value] if isinstance(value, kind) else value
+    right = isinstance(values, list | tuple) and all(isinstance(x, kind) for x in values)
+    if not right or len(values) not in (1, 2):
+        raise ArgumentError(
+            f"{name} must be {what}, or a list of two of them for level 1 and level 2, not "
+            f"{value!r}."
+        )
+    return list(values)
+
+
+def _roles(argument: Argument, value: Mapping[str, Any]) -> dict[str, int]:
+    least, most = argument.least, argument.most
+    check = whole(None if least is None else int(least), None if most is None else int(most))
+    return {
+        name: int(checked_argument(x, check, f"{argument.name} of {name!r}"))
+        for name, x in value.items()
+    }
 
 
 def columns_named(argument: Argument, value: Any) -> list[str]:
@@ -221,4 +252,7 @@ def columns_named(argument: Argument, value: Any) -> list[str]:
     if argument.kind == "by column":
         # Such an argument of mice's may be by the names of blocks.
         return [] if argument.each in ("text", "types", "settings") else list(value)
+    if argument.kind == "roles":
+        levels = [value] if isinstance(value, Mapping) else value
+        return list(dict.fromkeys(name for level in levels for name in level))
     return list(column_list(value, argument.name)) if argument.kind == "columns" else []

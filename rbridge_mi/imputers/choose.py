@@ -21,7 +21,7 @@ def impute(
     data: pd.DataFrame,
     model: Any = None,
     m: int | None = None,
-    engine: Literal["auto", "amelia", "jomo", "mice", "compatible", "bootstrap"] = "auto",
+    engine: Literal["auto", "amelia", "compatible", "mice", "jomo", "pan", "bootstrap"] = "auto",
     seed: int | None = None,
     n_jobs: int | None = None,
     *,
@@ -46,7 +46,7 @@ def impute(
         the model is fitted to 20 data sets, and as many are made as make its standard errors
         replicable (`imputations_needed`; the largest fraction of missing information counts). A
         warning says how many. Without a model it is 5.
-    engine : {"auto", "amelia", "jomo", "mice", "compatible", "bootstrap"}
+    engine : {"auto", "amelia", "compatible", "mice", "jomo", "pan", "bootstrap"}
         "auto" takes "compatible" if there is a model. Else it takes Amelia if R has it, or the
         bootstrap, with a warning that says what that means for inference.
     seed : int, optional
@@ -86,6 +86,7 @@ def impute(
     AmeliaImputer : Multiple imputation by Amelia.
     JomoImputer : Multiple imputation by jomo.
     MiceImputer : Multiple imputation by chained equations.
+    PanImputer : Multilevel imputation by mitml.
     BootstrapImputer : Bootstrap samples.
     imputation_plan : What will be imputed, and how.
 

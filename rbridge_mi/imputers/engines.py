@@ -10,7 +10,15 @@ import pandas as pd
 
 from .. import rdoor
 from ..errors import ArgumentError
-from . import amelia_arguments, compatible_arguments, jomo_arguments, jomo_columns, mice_arguments
+from . import (
+    amelia_arguments,
+    compatible_arguments,
+    jomo_arguments,
+    jomo_columns,
+    mice_arguments,
+    pan_arguments,
+    pan_roles,
+)
 from .amelia import AmeliaImputer
 from .arguments import Argument
 from .bootstrap import BootstrapImputer
@@ -18,6 +26,7 @@ from .compatible import CompatibleImputer
 from .jomo import JomoImputer
 from .mice import MiceImputer
 from .mice import check_with_data as check_mice
+from .pan import PanImputer
 
 __all__ = ["ENGINES", "Engine", "available", "engine_named"]
 
@@ -85,15 +94,13 @@ ENGINES = (
         },
     ),
     Engine(
-        "jomo",
-        JomoImputer,
-        "jomo",
-        jomo_arguments.ARGUMENTS,
+        "compatible",
+        CompatibleImputer,
+        None,
+        compatible_arguments.ARGUMENTS,
+        isolates=False,
+        needs_model=True,
         auto=False,
-        check=jomo_columns.check_with_data,
-        foreign={
-            "cluster": "cluster= is the bootstrap's: jomo's column of groups is called clus=.",
-        },
     ),
     Engine(
         "mice",
@@ -108,13 +115,23 @@ ENGINES = (
         },
     ),
     Engine(
-        "compatible",
-        CompatibleImputer,
-        None,
-        compatible_arguments.ARGUMENTS,
-        isolates=False,
-        needs_model=True,
+        "jomo",
+        JomoImputer,
+        "jomo",
+        jomo_arguments.ARGUMENTS,
         auto=False,
+        check=jomo_columns.check_with_data,
+        foreign={
+            "cluster": "cluster= is the bootstrap's: jomo's column of groups is called clus=.",
+        },
+    ),
+    Engine(
+        "pan",
+        PanImputer,
+        "mitml",
+        pan_arguments.ARGUMENTS,
+        auto=False,
+        check=pan_roles.check_with_data,
     ),
     Engine(
         "bootstrap",

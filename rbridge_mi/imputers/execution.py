@@ -107,6 +107,8 @@ class Imputations:
         R's warnings and messages.
     notes : tuple of str
     r : RObject, optional
+    derived : mapping
+        Complete columns that the engine adds to the data.
     """
 
     cells: Mapping[str, Any]
@@ -116,6 +118,7 @@ class Imputations:
     conditions: tuple[str, ...]
     notes: tuple[str, ...]
     r: rdoor.RObject | None = None
+    derived: Mapping[str, Any] = field(default_factory=dict)
 
 
 def impute_by(
@@ -275,6 +278,7 @@ def _run(
         reply.warnings + reply.messages,
         notes,
         kept,
+        answer.get("derived", {}),
     )
 
 

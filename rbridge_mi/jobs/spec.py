@@ -362,8 +362,27 @@ def _argument_check(argument: Argument) -> Check:
         "texts": lambda: _texts(argument.count),
         "methods": lambda: _methods,
         "blocks": lambda: any_of(list_of(_block, "columns or lists of them"), by_column(_NAMES)),
+        "formulas": lambda: any_of(list_of(text, "two formulas", 2, 2), text),
+        "roles": lambda: _of_levels(by_column(whole(least, most))),
+        "prior": lambda: _prior,
     }
     return checks[argument.kind]()
+
+
+def _of_levels(check: Check) -> Check:
+    """Make the check of a value, or of two for level 1 and level 2."""
+    two = list_of(check, "two tables", 2, 2, unique=False)
+    return lambda value: two(value) if isinstance(value, list) else check(value)
+
+
+def _prior(value: Any) -> Any:
+    """Check a table of numbers and matrices, or several."""
+    parts = value if isinstance(value, list) else [value]
+    number_or_matrix = any_of(number(), _MATRIX)
+    if not parts or not all(isinstance(x, Mapping) for x in parts):
+        raise Wrong("must be a table such as {a = 1, Binv = [[1]], ...}, not {}", value)
+    checked = [by_column(number_or_matrix)(x) for x in parts]
+    return checked if isinstance(value, list) else checked[0]
 
 
 def _bounds(value: Any) -> tuple[float, float]:

@@ -6,6 +6,7 @@
 `amelia`          the cases of Amelia
 `jomo`            the cases of jomo
 `mice`            the cases of mice
+`pan`             the cases of mitml's imputers
 `engine`          runs a case on both sides, and compares the answers
 `report`          runs the suite, and prints the report of ``rbridge-mi parity``
 `scripts`         writes a case as two scripts that can be run alone
@@ -22,12 +23,13 @@ from .engine import Case, Checked, Suite
 from .jomo import JOMO
 from .mice import MICE
 from .models import MODELS
+from .pan import PAN
 from .report import Outcome, run_suite
 
 __all__ = ["CASES", "Apart", "Argument", "Case", "Checked", "Column", "ImputationCase",
            "ModelCase", "Outcome", "Suite", "find_cases", "run_suite"]  # fmt: skip
 
-CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *JOMO, *MICE)
+CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *JOMO, *MICE, *PAN)
 
 
 def find_cases(pattern: str) -> list[Case]:

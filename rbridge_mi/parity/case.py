@@ -164,10 +164,11 @@ class ImputationCase:
     script : str
         R code that imputes the frame ``data`` and ends with what the engine returned; empty where
         it is a call of the engine's function with the data, m and the arguments.
+    fresh : bool
+        Whether R's side needs an Rscript that has imputed nothing before: the engine keeps a state
+        between calls that no seed sets.
     needs : tuple of str
         R packages without which the case can't run; the engine's comes first.
-    fresh : bool
-        Run it in an Rscript that has run nothing before, since compiled code keeps state.
     apart : mapping of str to Apart
         Per accessor, a tolerance and its reason.
 
@@ -185,8 +186,8 @@ class ImputationCase:
     model: str | None = None
     family: str = "amelia"
     script: str = ""
-    needs: tuple[str, ...] = ("Amelia",)
     fresh: bool = False
+    needs: tuple[str, ...] = ("Amelia",)
     apart: Mapping[str, Apart] = field(default_factory=dict)
 
     def r_call(self) -> str:

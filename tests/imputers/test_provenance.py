@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
-from rbridge_mi import rdoor
 from rbridge_mi.data.provenance import ColumnModel
 from rbridge_mi.imputers.engines import ENGINES
 
@@ -123,15 +122,6 @@ def test_r_keeps_what_amelia_returned(kept: rb.ImputedData) -> None:
     assert isolated.r.call("base::getElement", "m").value.tolist() == [3]
 
 
-def test_amelias_own_functions_take_it(
-    kept: rb.ImputedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)  # R draws into Rplots.pdf
-    table = kept.r.call("Amelia::overimpute", "x").value
-    assert len(table["orig"]) == frame()["x"].notna().sum()
-    rdoor.call("grDevices::graphics.off")
-
-
 def test_one_object_cannot_hold_streams() -> None:
     with pytest.raises(rb.ArgumentError, match="keep_r needs rng='r'"):
         rb.AmeliaImputer(2, rng="streams", idvars="person", noms="kind").impute(
@@ -174,6 +164,12 @@ def test_arguments_are_taken_under_both_names() -> None:
         rb.AmeliaImputer(2, max_resample=3, **dotted)
 
 
+# What an engine can't do without, on the columns x, y, z and person.
+NEEDED: dict[str, dict[str, Any]] = {
+    "pan": {"formula": "x + y ~ z + (1 | person)", "n_burn": 10, "n_iter": 5}
+}
+
+
 def test_every_engine_can_be_asked_for_by_name() -> None:
     data = frame()[["x", "y", "z"]]
     grouped = frame()[["x", "y", "z", "person"]]
@@ -185,8 +181,11 @@ def test_every_engine_can_be_asked_for_by_name() -> None:
                 imp = rb.impute(grouped, formula, 2, engine.name, 1, **few)  # type: ignore[arg-type]
                 assert imp == engine.imputer(formula, 2, **few).impute(grouped, seed=1)
         else:
-            imp = rb.impute(data, None, 2, engine.name, 1)  # type: ignore[arg-type]
-            assert imp == engine.imputer(2).impute(data, seed=1)
+            given = NEEDED.get(engine.name, {})
+            assert engine.needs_arguments == bool(given)
+            used = grouped if given else data
+            imp = rb.impute(used, None, 2, engine.name, 1, **given)  # type: ignore[arg-type]
+            assert imp == engine.imputer(2, **given).impute(used, seed=1)
         assert imp.method == engine.name
     assert ENGINES[-1].package is None, "the last engine is what is left where R has no package"
 

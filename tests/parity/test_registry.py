@@ -15,6 +15,7 @@ from . import (
     test_estimation,
     test_jomo,
     test_mice,
+    test_pan,
     test_random,
     test_terms,
 )
@@ -26,11 +27,11 @@ IMPUTATIONS = [x for x in CASES if isinstance(x, ImputationCase)]
 
 
 def test_there_are_enough_cases_and_each_is_tested_once() -> None:
-    assert len(MODELS) >= 100 and len(IMPUTATIONS) >= 30
+    assert len(MODELS) >= 100 and len(IMPUTATIONS) >= 100
     names = [x.name for x in CASES]
     assert len(set(names)) == len(names)
     files = (
-        test_amelia, test_columns, test_datasets, test_estimation, test_jomo, test_mice,
+        test_amelia, test_columns, test_datasets, test_estimation, test_jomo, test_mice, test_pan,
         test_random, test_terms,
     )  # fmt: skip
     assert sorted(x.name for file in files for x in file.HERE) == sorted(names)
