@@ -385,6 +385,7 @@ def test_data_sets_can_be_stored_with_all_that_they_tell(tmp_path: Path) -> None
     imp = impute(data, **arguments)
     rb.save(imp, tmp_path / "imp")
     back = rb.load(tmp_path / "imp")
+    assert isinstance(back, rb.ImputedData)
     same(imp, back)
     assert back.saw == imp.saw and back.method == "jomo"
     pd.testing.assert_frame_equal(back.trace, imp.trace)

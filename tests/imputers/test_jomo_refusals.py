@@ -118,7 +118,7 @@ def test_families() -> None:
     data = frame()
     data["fails"] = np.resize([0, 1, 2], len(data))
     with pytest.raises(rb.ArgumentError, match="a probit model, and makes one of any other"):
-        rb.JomoImputer(2, model="fails ~ x + (1 | school)", family="poisson")
+        rb.JomoImputer(2, model="fails ~ x + (1 | school)", family="poisson")  # type: ignore[arg-type]
     refused(data, "two categories, and the response 'fails' has 3",
             model="fails ~ x + (1 | school)", family="binomial")  # fmt: skip
     refused(data, "'yes' has holes, which this version of jomo.glmer leaves open",
