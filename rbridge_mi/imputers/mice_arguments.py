@@ -20,7 +20,7 @@ WHERE = ("missing", "all", "none", "observed")
 VISITS = ("roman", "arabic", "monotone", "revmonotone")
 # All of mice()'s arguments but the data, m and seed. Python's signature, its checks and those of
 # job files follow from this list.
-_OWN = (
+_OF_MICE = (
     Argument("method", "methods"),
     Argument("predictorMatrix", "by column", each="types"),
     Argument("ignore", "values", hidden="has a value for each row, which a job file can't name"),
@@ -70,7 +70,7 @@ _PASSED_ON = (
     Argument("ums", "text"),
 )
 ARGUMENTS = (
-    *_OWN,
+    *_OF_MICE,
     *_PASSED_ON,
     Argument("printFlag", "truth", hidden="prints: a progress bar does that"),
 )

@@ -15,7 +15,7 @@ from .mice_arguments import Setup, is_passive
 
 __all__ = ["carried", "check", "keeps_state", "notes", "packages"]
 
-_OWN_PACKAGE = {
+_PACKAGES = {
     "cart": "rpart",
     "polyreg": "nnet",
     "polr": "MASS",
@@ -39,7 +39,7 @@ def packages(setup: Setup, arguments: Mapping[str, Any]) -> dict[str, str]:
     """Return the R packages that the methods need, each with a method that needs it."""
     needed = {}
     for _, method, _ in setup.targets():
-        package = _OWN_PACKAGE.get(method)
+        package = _PACKAGES.get(method)
         if method == "rf":
             package = str(arguments.get("rfPackage", "ranger"))
         elif method.startswith("lasso."):

@@ -195,8 +195,8 @@ def verdicts(case: Case, mine: dict[str, Any], theirs: dict[str, Any]) -> list[C
     for name in list(dict.fromkeys([*mine, *theirs])):
         if name in _OTHERS and name not in theirs:
             continue
-        pandas_own = name in PANDAS_MISSING or (name == "imputations" and case.family in _LEAVE)
-        missing: Missing = "any" if pandas_own else "exact"
+        of_pandas = name in PANDAS_MISSING or (name == "imputations" and case.family in _LEAVE)
+        missing: Missing = "any" if of_pandas else "exact"
         apart = case.apart.get(name, Apart(0, ""))
         sides = (("Python", mine), ("R", theirs))
         absent = [side for side, answers in sides if name not in answers]

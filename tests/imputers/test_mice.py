@@ -443,7 +443,7 @@ def test_what_is_told_is_so() -> None:
 def test_where_r_would_fail_or_lose_values(tmp_path: Path) -> None:
     """The refusals' reasons, in R itself."""
     data = one_observed()[NEEDED].assign(school=lambda d: pd.factorize(d["school"])[0] + 1)
-    made = run_r(
+    in_r = run_r(
         """suppressMessages(library(mice))
         p <- make.predictorMatrix(data); p["x", c("school", "y")] <- c(-2, 2)
         try_it <- function(data, method) tryCatch(
@@ -456,9 +456,9 @@ def test_where_r_would_fail_or_lose_values(tmp_path: Path) -> None:
         """,
         data=data,
     )
-    assert "non-conformable" in made["singleton"][0]
-    assert made["left"] == made["holes"] > 0
-    assert "No class variable" in made["text"][0]
+    assert "non-conformable" in in_r["singleton"][0]
+    assert in_r["left"] == in_r["holes"] > 0
+    assert "No class variable" in in_r["text"][0]
 
 
 # --- code is data ---------------------------------------------------------------------------------
