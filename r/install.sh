@@ -41,6 +41,7 @@ r_name() {
         r-cran-amelia) echo Amelia ;;
         r-cran-lmertest) echo lmerTest ;;
         r-cran-mertools) echo merTools ;;
+        r-cran-randomforest) echo randomForest ;;
         *) echo "${1#r-cran-}" ;;
     esac
 }

@@ -61,6 +61,12 @@ MICE: tuple[ImputationCase, ...] = (
                        "midastouch")
     ),
     _case("logreg_boot", "nhanes2", _method(hyp="logreg.boot")),
+    _case("polyreg", "boys", _method(reg="polyreg", gen="polr"), needs=("nnet",)),
+    _case("cart", "boys", _method(hgt="cart", wgt="cart", reg="cart", gen="cart"),
+          Argument("minbucket", 8, "minbucket = 8"), needs=("rpart",)),
+    _case("rf", "boys", _method(hgt="rf", wgt="rf", reg="rf", gen="rf"),
+          Argument("rf_package", "randomForest", 'rfPackage = "randomForest"'),
+          needs=("randomForest",)),
     _case("lda", "boys", _method(reg="lda", gen="polr"), needs=("MASS",)),
     _case("list_of_methods", "nhanes2",
           Argument("method", ["", "norm", "logreg", "pmm"],
