@@ -354,5 +354,7 @@ def test_impute_gives_the_cluster_to_the_engine_that_has_it() -> None:
 
 
 def test_impute_refuses_unknown_engines() -> None:
-    with pytest.raises(rb.ArgumentError, match="'auto', 'amelia', 'mice', 'compatible' or 'boot"):
+    with pytest.raises(
+        rb.ArgumentError, match="'auto', 'amelia', 'mice', 'compatible', 'pan' or 'boot"
+    ):
         rb.impute(small(), engine="norm")  # type: ignore[arg-type]

@@ -185,12 +185,12 @@ def test_an_empty_file_says_what_to_begin_with() -> None:
 
 def test_sections_that_are_no_tables_and_a_wrong_engine() -> None:
     _, found = parsed(
-        'data = 1\nmodel = "x"\noutput = []\n[imputation]\nengine = "mice"\nm = 0\nq = 1'
+        'data = 1\nmodel = "x"\noutput = []\n[imputation]\nengine = "norm"\nm = 0\nq = 1'
     )
     assert set(found) >= {"data", "model", "output", "imputation.engine", "imputation.m",
                           "imputation.q"}  # fmt: skip
-    names = '"amelia", "mice", "compatible", "bootstrap", "auto", "none"'
-    assert f'one of {names}, not "mice"' in found["imputation.engine"]
+    names = '"amelia", "mice", "compatible", "pan", "bootstrap", "auto", "none"'
+    assert f'one of {names}, not "norm"' in found["imputation.engine"]
 
 
 def test_what_is_no_toml_is_told_with_its_line(place: Path) -> None:
