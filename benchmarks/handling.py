@@ -216,7 +216,7 @@ def _jomo(kind: Kind, data: pd.DataFrame, seed: int) -> Imputed:
         Y2=[x for x, what in kind.columns.items() if what == "group"] or None,
         X=[x for x in given if x != "z"] or None,
         X2=[x for x in given if x == "z"] or None,
-        clus=groups if len(groups) > 1 else groups[0],
+        clus=groups if len(groups) > 1 else groups[0],  # type: ignore[arg-type]  # it has one
         factors=[x for x, what in kind.columns.items() if what == "binary"] or None,
         nburn=500,
         nbetween=100,

@@ -17,7 +17,7 @@ optimizer_functions <- c("nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap", "nm
 na_actions <- c("na.omit", "na.exclude", "na.fail", "na.pass")
 
 # The formula that `text` spells; stops with what is wrong before anything is evaluated.
-parse_formula <- function(text, columns, allow) {
+parse_formula <- function(text, columns, allow, may_allow = TRUE) {
   expr <- str2lang(text)
   if (!is.call(expr) || !identical(expr[[1L]], as.name("~"))) {
     stop("this is not a formula: '", text, "' has no '~' at its top", call. = FALSE)
@@ -25,7 +25,7 @@ parse_formula <- function(text, columns, allow) {
   if (length(expr) != 3L) {
     stop("the formula '", text, "' has no response: write 'response ~ terms'", call. = FALSE)
   }
-  check_calls(expr, "the formula", allow)
+  check_calls(expr, "the formula", allow, may_allow)
   unknown <- setdiff(formula_variables(expr), c(columns, formula_constants, "."))
   if (length(unknown) > 0L) {
     stop("the formula names ", paste0("'", unknown, "'", collapse = ", "),
@@ -37,8 +37,9 @@ parse_formula <- function(text, columns, allow) {
   expr
 }
 
-# Stops if `expr` would call what isn't on the list or in `allow`; returns the calls' names.
-check_calls <- function(expr, what, allow = character()) {
+# Stops if `expr` would call what isn't on the list or in `allow`; returns the calls' names. Where
+# the user can't give `allow`, the message doesn't offer it.
+check_calls <- function(expr, what, allow = character(), may_allow = TRUE) {
   used <- formula_calls(expr)
   refused <- setdiff(used, c(formula_vocabulary, allow))
   refused <- refused[!vapply(strsplit(refused, "::", fixed = TRUE), function(parts) {
@@ -47,8 +48,8 @@ check_calls <- function(expr, what, allow = character()) {
   if (length(refused) > 0L) {
     stop(what, " calls ", paste0("'", refused, "'", collapse = ", "), ", which ",
       if (length(refused) == 1L) "is" else "are",
-      " not on the list of functions that a formula may call; if it is meant, name it in `allow`",
-      python_hints(refused), call. = FALSE
+      " not on the list of functions that a formula may call",
+      if (may_allow) "; if it is meant, name it in `allow`", python_hints(refused), call. = FALSE
     )
   }
   check_coding(expr, what, allow)

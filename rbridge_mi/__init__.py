@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .imputers.choose import impute
     from .imputers.compatible import CompatibleImputer
     from .imputers.imputation_plan import imputation_plan
+    from .imputers.jomo import JomoImputer
     from .imputers.mice import MiceImputer
     from .imputers.pan import PanImputer
     from .models.fitting import start_workers
@@ -91,6 +92,7 @@ _HOMES = {
     "imputers.choose": ("impute",),
     "imputers.compatible": ("CompatibleImputer",),
     "imputers.imputation_plan": ("imputation_plan",),
+    "imputers.jomo": ("JomoImputer",),
     "imputers.mice": ("MiceImputer",),
     "imputers.pan": ("PanImputer",),
     "fits.mermod": ("MerMod",),
@@ -113,6 +115,7 @@ __all__ = [
     "FormulaError",
     "ImputationError",
     "ImputedData",
+    "JomoImputer",
     "Lmer",
     "MerMod",
     "MerModList",

@@ -43,7 +43,7 @@ check_mice_code <- function(columns, args) {
   }
   check_mice_methods(unlist(args$method), columns)
   check_mice_methods(args$defaultMethod, columns)
-  for (text in args$formulas) parse_formula(text, columns, character())
+  for (text in args$formulas) parse_formula(text, columns, character(), may_allow = FALSE)
   for (name in names(args$post)) check_post(args$post[[name]], name)
   invisible(TRUE)
 }
@@ -68,7 +68,7 @@ check_passive <- function(text, columns) {
   if (!is.call(expr) || !identical(expr[[1L]], quote(`~`)) || length(expr) != 2L) {
     stop(what, " is no formula such as '~ I(a / b)'", call. = FALSE)
   }
-  check_calls(expr, what, passive_functions)
+  check_calls(expr, what, passive_functions, may_allow = FALSE)
   refuse_unknown(formula_variables(expr), columns, what)
   refuse_shadowed(expr, columns)
 }
@@ -89,7 +89,7 @@ check_post <- function(text, name) {
       stop(what, " must assign to a part of 'imp', as in 'imp[[j]][, i] <- squeeze(imp[[j]][, i], ",
         "c(0, 10))': '", deparse1(expr), "' does not", call. = FALSE)
     }
-    check_calls(expr, what, post_functions)
+    check_calls(expr, what, post_functions, may_allow = FALSE)
     if ("<-" %in% c(formula_calls(expr[[2L]]), formula_calls(expr[[3L]]))) {
       stop(what, " assigns within '", deparse1(expr), "': write one assignment a line", call. = FALSE)
     }

@@ -245,6 +245,29 @@ recipes <- list(
     for (name in names(d)[-1L]) d[[name]][sample(n, 10L)] <- NA
     d
   },
+  # Two levels, both with holes: numbers, text, categories and truth values; groups called by text.
+  school_holes = function() {
+    set.seed(73)
+    groups <- 18L
+    g <- rep(seq_len(groups), each = 7L)
+    n <- length(g)
+    u <- rnorm(groups)
+    z <- round(rnorm(groups), 2)
+    x <- rnorm(n) + u[g] / 2
+    w <- rpois(n, 4) + 0L
+    d <- data.frame(
+      school = sprintf("s%02d", (g * 7L) %% 19L), y = 1 + x + z[g] / 2 + u[g] + rnorm(n), x = x,
+      w = w, one = rnorm(n), text = ifelse(x + rnorm(n) > 0, "up", "Down"),
+      kind = factor(sample(c("p", "q", "r"), n, TRUE), c("r", "p", "q")),
+      yes = runif(n) < 0.5 + x / 9, code = sample(c(0, 1), n, TRUE), z = z[g],
+      sector = factor(sample(c("A", "B"), groups, TRUE))[g], size = (u + rnorm(groups))[g],
+      passed = x + u[g] + rnorm(n) > 0
+    )
+    for (name in c("y", "x", "w", "text", "kind", "yes", "code")) d[[name]][sample(n, 11L)] <- NA
+    d$z[d$school %in% c("s02", "s07")] <- NA
+    d$sector[d$school %in% c("s09", "s14")] <- NA
+    d
+  },
   numbers_holes = function() {
     set.seed(72)
     d <- data.frame(a = rnorm(120), b = rnorm(120), c = rnorm(120))

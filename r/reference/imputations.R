@@ -39,6 +39,33 @@ completed_by_amelia <- function(out, data) {
   list(frames = out$imputations, chain_lengths = unname(vapply(out$iterHist, NROW, 1L)))
 }
 
+# The columns of jomo's long frame in the place and the kind that they have in the data; jomo makes
+# factors of all categories.
+completed_by_jomo <- function(out, data) {
+  number <- out[[length(out)]]
+  numbers <- setdiff(unique(number), 0)
+  frames <- lapply(numbers, function(i) {
+    for (name in intersect(names(data), names(out)[seq_len(length(out) - 3L)])) {
+      new <- out[[name]][number == i]
+      old <- data[[name]]
+      if (!anyNA(old)) next
+      data[[name]] <- if (is.factor(old)) {
+        factor(as.character(new), levels(old), ordered = is.ordered(old))
+      } else if (is.logical(old)) {
+        as.logical(as.character(new))
+      } else if (is.character(old)) {
+        as.character(new)
+      } else if (is.factor(new)) {
+        as.numeric(as.character(new))
+      } else {
+        new
+      }
+    }
+    data
+  })
+  list(frames = frames, chain_lengths = integer())
+}
+
 # The logged events are warnings of this library's, each once, after those of mice itself.
 completed_by_mice <- function(out, data) {
   events <- out$loggedEvents

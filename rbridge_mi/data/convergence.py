@@ -13,6 +13,11 @@ from ..pooling.convergence import LEAST_ITERATIONS, chain_convergence
 
 __all__ = ["burn_in", "chains_of", "convergence_table", "worst_mixing"]
 
+# How an engine that keeps no parameters by itself is told to.
+_UNTRACED = {
+    "jomo": "jomo() keeps no parameters of its chain: give JomoImputer(trace=True), which runs it "
+    "twice, or rng='streams', which has a chain for each imputation."
+}
 # Their chains are iterations of an optimizer, which end where it has converged.
 OPTIMIZERS = ("amelia",)
 
@@ -24,6 +29,8 @@ def convergence_table(trace: pd.DataFrame, method: str, warmup: int | None) -> p
             f"{method} draws no Markov chains: its trace is of an optimizer, whose end the "
             "messages tell. Look at imp.log, and at imp.chain_lengths."
         )
+    if method in _UNTRACED and not len(trace):
+        raise ArgumentError(_UNTRACED[method])
     before = burn_in(trace)
     names, draws = chains_of(trace if before is None else trace.assign(imputation=1))
     iterations = draws.shape[1]

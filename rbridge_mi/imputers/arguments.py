@@ -24,6 +24,8 @@ Kind = Literal[
     "whole",
     "wholes",
     "start",
+    "matrix",
+    "text",
     "truth",
     "choice",
     "object",
@@ -50,14 +52,14 @@ class Argument:
         R's name, or Python's where the engine is no R function.
     kind : str
         "columns" (names of columns), "column", "table" (rows of numbers), "number", "whole" (a
-        whole number), "wholes" (`count` of them), "start" (a whole number or a matrix), "truth",
-        "choice" (one of `choices`), "object" (an R object), "by column" (a mapping from names of
-        columns to something of each), "text", "texts" (one or several), "methods" (texts, or a
-        mapping from names of columns or blocks to them), "blocks" (lists of columns, or a mapping
-        to them), "values" (a frame or values for each row, which the engine itself checks),
-        "formulas" (a text, or one for level 1 and one for level 2), "roles" (a mapping from names
-        of columns to whole numbers, or two of them likewise) or "prior" (a mapping from names to
-        numbers and matrices, or several).
+        whole number), "wholes" (`count` of them), "start" (a whole number or a matrix), "matrix"
+        (of numbers), "truth", "choice" (one of `choices`), "object" (an R object), "by column" (a
+        mapping from names of columns to something of each), "text", "texts" (one or several),
+        "methods" (texts, or a mapping from names of columns or blocks to them), "blocks" (lists of
+        columns, or a mapping to them), "values" (a frame or values for each row, which the engine
+        itself checks), "formulas" (a text, or one for level 1 and one for level 2), "roles" (a
+        mapping from names of columns to whole numbers, or two of them likewise) or "prior" (a
+        mapping from names to numbers and matrices, or several).
     least, most : float, optional
         Limits of a number in a job file; R itself says what it thinks of others.
     above : bool
@@ -169,6 +171,10 @@ def _checked(argument: Argument, value: Any) -> Any:
         raise ArgumentError(f"{name} must be {argument.count} whole numbers, not {value!r}.")
     if kind == "choice" and value not in argument.choices:
         raise ArgumentError(f"{name} must be {' or '.join(argument.choices)}, not {value!r}.")
+    if kind == "matrix":
+        return _matrix(value, name)
+    if kind == "text" and not isinstance(value, str):
+        raise ArgumentError(f"{name} must be text, not {value!r}.")
     if kind == "object" and not hasattr(value, "__rsexp__"):
         raise ArgumentError(f"{name} must be an R object, not {type(value).__name__}.")
     if kind == "truth" and not isinstance(value, bool | np.bool_):
@@ -186,6 +192,16 @@ def _checked(argument: Argument, value: Any) -> Any:
     if kind == "roles":
         return [_roles(argument, x) for x in _of_levels(name, value, Mapping, "a mapping")]
     return value
+
+
+def _matrix(value: Any, name: str) -> np.ndarray[Any, Any]:
+    try:
+        matrix = np.array(value, np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} must be a matrix of numbers, not {value!r}.") from None
+    if matrix.ndim != 2 or not np.isfinite(matrix).all():
+        raise ArgumentError(f"{name} must be a matrix (rows and columns) of finite numbers.")
+    return matrix
 
 
 def _several(value: Any) -> Sequence[Any]:

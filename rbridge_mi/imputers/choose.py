@@ -21,7 +21,7 @@ def impute(
     data: pd.DataFrame,
     model: Any = None,
     m: int | None = None,
-    engine: Literal["auto", "amelia", "mice", "compatible", "pan", "bootstrap"] = "auto",
+    engine: Literal["auto", "amelia", "compatible", "mice", "jomo", "pan", "bootstrap"] = "auto",
     seed: int | None = None,
     n_jobs: int | None = None,
     *,
@@ -39,13 +39,14 @@ def impute(
     data : DataFrame
     model : Lmer, optional
         The model that will be fitted. The data are then imputed from it (`CompatibleImputer`), as
-        is right for multilevel models; all further arguments are that class'.
+        is right for multilevel models; all further arguments are that class'. ``engine="jomo"``
+        takes it, too (`JomoImputer`).
     m : int, at least 2, optional
         Number of data sets. With a model von Hippel's (2020) rule chooses it, if it is not given:
         the model is fitted to 20 data sets, and as many are made as make its standard errors
         replicable (`imputations_needed`; the largest fraction of missing information counts). A
         warning says how many. Without a model it is 5.
-    engine : {"auto", "amelia", "mice", "compatible", "pan", "bootstrap"}
+    engine : {"auto", "amelia", "compatible", "mice", "jomo", "pan", "bootstrap"}
         "auto" takes "compatible" if there is a model. Else it takes Amelia if R has it, or the
         bootstrap, with a warning that says what that means for inference.
     seed : int, optional
@@ -83,6 +84,7 @@ def impute(
     --------
     CompatibleImputer : Multiple imputation from the model.
     AmeliaImputer : Multiple imputation by Amelia.
+    JomoImputer : Multiple imputation by jomo.
     MiceImputer : Multiple imputation by chained equations.
     PanImputer : Multilevel imputation by mitml.
     BootstrapImputer : Bootstrap samples.
@@ -115,9 +117,12 @@ def impute(
                 )
         return from_model(model, m, data, seed, n_jobs, max_m, arguments)
     if model is not None:
-        raise ArgumentError(
-            f"model: engine={engine!r} knows nothing of models. Leave the model out, or the engine."
-        )
+        if all(x.name != "model" for x in asked.arguments):
+            raise ArgumentError(
+                f"model: engine={engine!r} knows nothing of models. Leave the model out, or the "
+                "engine."
+            )
+        arguments = {"model": model, **arguments}
     m = 5 if m is None else m
     given = arguments if cluster is None else {"cluster": cluster, **arguments}
     how: dict[str, Any] = {"timeout": timeout, "keep_r": keep_r}

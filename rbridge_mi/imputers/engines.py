@@ -10,11 +10,20 @@ import pandas as pd
 
 from .. import rdoor
 from ..errors import ArgumentError
-from . import amelia_arguments, compatible_arguments, mice_arguments, pan_arguments, pan_roles
+from . import (
+    amelia_arguments,
+    compatible_arguments,
+    jomo_arguments,
+    jomo_columns,
+    mice_arguments,
+    pan_arguments,
+    pan_roles,
+)
 from .amelia import AmeliaImputer
 from .arguments import Argument
 from .bootstrap import BootstrapImputer
 from .compatible import CompatibleImputer
+from .jomo import JomoImputer
 from .mice import MiceImputer
 from .mice import check_with_data as check_mice
 from .pan import PanImputer
@@ -44,8 +53,8 @@ class Engine:
         Whether its `impute` takes `isolate`, `timeout` and `keep_r`.
     needs_model : bool
         Whether its class takes the analysis model, before m.
-    needs_arguments : bool
-        Whether it can't do without arguments, so that "auto" never takes it.
+    auto : bool
+        Whether "auto" may take it.
     check : callable
         ``check(arguments, data)`` refuses what can't be right before R is asked.
     check_column : callable
@@ -60,7 +69,7 @@ class Engine:
     arguments: tuple[Argument, ...]
     isolates: bool = True
     needs_model: bool = False
-    needs_arguments: bool = False
+    auto: bool = True
     check: Callable[[Mapping[str, Any], pd.DataFrame], None] = _accept
     check_column: Callable[[pd.Series[Any], Mapping[str, Any]], None] = _accept
     foreign: Mapping[str, str] = field(default_factory=dict)
@@ -85,10 +94,20 @@ ENGINES = (
         },
     ),
     Engine(
+        "compatible",
+        CompatibleImputer,
+        None,
+        compatible_arguments.ARGUMENTS,
+        isolates=False,
+        needs_model=True,
+        auto=False,
+    ),
+    Engine(
         "mice",
         MiceImputer,
         "mice",
         mice_arguments.ARGUMENTS,
+        auto=False,
         check=check_mice,
         foreign={
             "cluster": "cluster= is the bootstrap's: mice's multilevel methods know groups by -2 "
@@ -96,19 +115,22 @@ ENGINES = (
         },
     ),
     Engine(
-        "compatible",
-        CompatibleImputer,
-        None,
-        compatible_arguments.ARGUMENTS,
-        isolates=False,
-        needs_model=True,
+        "jomo",
+        JomoImputer,
+        "jomo",
+        jomo_arguments.ARGUMENTS,
+        auto=False,
+        check=jomo_columns.check_with_data,
+        foreign={
+            "cluster": "cluster= is the bootstrap's: jomo's column of groups is called clus=.",
+        },
     ),
     Engine(
         "pan",
         PanImputer,
         "mitml",
         pan_arguments.ARGUMENTS,
-        needs_arguments=True,
+        auto=False,
         check=pan_roles.check_with_data,
     ),
     Engine(
@@ -137,5 +159,5 @@ def engine_named(name: str) -> Engine:
 
 
 def available() -> Engine:
-    """Return the first engine that needs nothing but what R has; the last needs not even that."""
-    return next(x for x in ENGINES if x.available and not x.needs_model and not x.needs_arguments)
+    """Return the first engine of "auto" that R has what it needs for; the last needs none."""
+    return next(x for x in ENGINES if x.auto and x.available)

@@ -298,6 +298,7 @@ def _column_models(answer: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, C
     for model in answer:
         predictors = tuple(map(str, model["predictors"]))
         level = None if model["level"] is None else str(model["level"][0])
+        effects = model.get("random_effects")
         for name in map(str, model["columns"]):
             yield (
                 name,
@@ -306,7 +307,7 @@ def _column_models(answer: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, C
                     tuple(x for x in predictors if x != name),
                     tuple(x for x in map(str, model["groups"]) if x != name),
                     level,
-                    tuple(map(str, model.get("random_effects") or ())),
+                    () if effects is None else tuple(map(str, effects)),
                 ),
             )
 

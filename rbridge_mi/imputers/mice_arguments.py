@@ -18,8 +18,8 @@ __all__ = ["ARGUMENTS", "Setup", "checked", "for_r", "is_passive", "set_up"]
 
 WHERE = ("missing", "all", "none", "observed")
 VISITS = ("roman", "arabic", "monotone", "revmonotone")
-# All of mice()'s arguments but the data and m. Python's signature, its checks and those of job
-# files follow from this list.
+# All of mice()'s arguments but the data, m and seed. Python's signature, its checks and those of
+# job files follow from this list.
 _OWN = (
     Argument("method", "methods"),
     Argument("predictorMatrix", "by column", each="types"),
@@ -69,11 +69,11 @@ _PASSED_ON = (
     Argument("ri.maxit", "whole", least=1),
     Argument("ums", "text"),
 )
-_OURS = (
-    Argument("seed", "whole", hidden="is [imputation]'s own seed, and impute()'s"),
+ARGUMENTS = (
+    *_OWN,
+    *_PASSED_ON,
     Argument("printFlag", "truth", hidden="prints: a progress bar does that"),
 )
-ARGUMENTS = (*_OWN, *_PASSED_ON, *_OURS)
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,10 @@ def checked(given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     ArgumentError
         Unknown arguments, values of a wrong kind, arguments that exclude each other.
     """
-    values = under_r_names(given, ARGUMENTS, "MiceImputer")
-    if "seed" in values:
+    given = list(given)
+    if any(name == "seed" for name, _ in given):
         raise ArgumentError("seed is impute()'s: `MiceImputer(...).impute(data, seed=1)`.")
+    values = under_r_names(given, ARGUMENTS, "MiceImputer")
     if values.pop("printFlag", False):
         raise ArgumentError("printFlag=True would print: a progress bar does that. Drop it.")
     frames = {x: values.pop(x) for x in ("where",) if isinstance(values.get(x), pd.DataFrame)}
@@ -176,6 +177,7 @@ def set_up(arguments: Mapping[str, Any], data: pd.DataFrame) -> Setup:
     Returns
     -------
     Setup
+        Of all blocks, also those in which there is nothing to impute.
 
     Raises
     ------

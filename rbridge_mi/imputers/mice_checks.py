@@ -119,6 +119,7 @@ def notes(arguments: Mapping[str, Any], setup: Setup, data: pd.DataFrame) -> tup
     Returns
     -------
     tuple of str
+        Whole sentences, each once.
     """
     texts = list(_notes_on_matrix(arguments, setup))
     for block, method, name in setup.targets():

@@ -429,19 +429,21 @@ def _impute(checked: Checked, n_jobs: int | None, tell: Say) -> ImputedData:
     frame.index = pd.RangeIndex(1, len(frame) + 1)  # rows are numbered as R numbers them
     engine: Any = spec.engine
     from_model = engine_named(engine).needs_model
+    arguments = dict(spec.arguments)
+    model: Any = checked.model if from_model else arguments.pop("model", None)
     try:
         return impute(
             frame,
-            checked.model if from_model else None,
+            model,
             spec.m,
             engine,
             spec.seed,
             n_jobs if from_model else None,
             isolate=spec.isolate,
             timeout=spec.timeout,
-            **spec.arguments,
+            **arguments,
         )
-    except (ArgumentError, EncodingError) as error:
+    except (ArgumentError, EncodingError, FormulaError) as error:
         raise JobError(checked.name, [("imputation", str(error))]) from error
 
 

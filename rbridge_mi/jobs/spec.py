@@ -11,8 +11,8 @@
 ========== ==============================================================================
 
 A job is data: no value of it reaches R as code. A formula may call only what `Lmer` allows anyway
-(there is no ``allow`` here), what mice takes as code is checked in the same way, and the names of
-functions (optimizers, contrasts, mice's methods) come from lists.
+(there is no ``allow`` here), as may what mice takes as code, and the names of functions
+(optimizers, contrasts, mice's methods) come from lists.
 """
 
 from __future__ import annotations
@@ -336,6 +336,7 @@ def column_key(name: str) -> str:
 # -- [imputation] --------------------------------------------------------------------------
 
 _NAMES = list_of(text, "column names", 1, single=True)
+_METHODS = list_of(any_text, "methods", unique=False)
 _MATRIX = matrix()
 
 
@@ -353,14 +354,13 @@ def _argument_check(argument: Argument) -> Check:
             whole(least), "two whole numbers", argument.count, argument.count, unique=False
         ),
         "start": lambda: any_of(_MATRIX, whole(least, most)),
+        "matrix": lambda: _MATRIX,
         "truth": lambda: boolean,
         "choice": lambda: one_of(*argument.choices),
         "by column": lambda: by_column(_EACH[argument.each](argument)),
         "text": lambda: text,
         "texts": lambda: _texts(argument.count),
-        "methods": lambda: any_of(
-            text, by_column(any_text), list_of(any_text, "methods", unique=False)
-        ),
+        "methods": lambda: _methods,
         "blocks": lambda: any_of(list_of(_block, "columns or lists of them"), by_column(_NAMES)),
         "formulas": lambda: any_of(list_of(text, "two formulas", 2, 2), text),
         "roles": lambda: _of_levels(by_column(whole(least, most))),
@@ -411,6 +411,13 @@ def _texts(count: int) -> Check:
     if count:
         return list_of(text, f"{count} texts", count, count, unique=False)
     return any_of(text, list_of(text, "texts"))
+
+
+def _methods(value: Any) -> Any:
+    """Check a method, several in the order of the columns, or some by name; "" is none."""
+    if isinstance(value, Mapping):
+        return by_column(any_text)(value)
+    return text(value) if isinstance(value, str) else _METHODS(value)
 
 
 def _block(value: Any) -> Any:

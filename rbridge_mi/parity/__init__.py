@@ -4,6 +4,7 @@
 `case`            what a case is
 `models`          the model cases
 `amelia`          the cases of Amelia
+`jomo`            the cases of jomo
 `mice`            the cases of mice
 `pan`             the cases of mitml's imputers
 `engine`          runs a case on both sides, and compares the answers
@@ -19,6 +20,7 @@ from fnmatch import fnmatchcase
 from .amelia import AMELIA
 from .case import Apart, Argument, Column, ImputationCase, ModelCase
 from .engine import Case, Checked, Suite
+from .jomo import JOMO
 from .mice import MICE
 from .models import MODELS
 from .pan import PAN
@@ -27,7 +29,7 @@ from .report import Outcome, run_suite
 __all__ = ["CASES", "Apart", "Argument", "Case", "Checked", "Column", "ImputationCase",
            "ModelCase", "Outcome", "Suite", "find_cases", "run_suite"]  # fmt: skip
 
-CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *MICE, *PAN)
+CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *JOMO, *MICE, *PAN)
 
 
 def find_cases(pattern: str) -> list[Case]:

@@ -26,7 +26,7 @@ __all__ = ["PACKAGES", "Case", "Checked", "Suite", "verdicts"]
 Case = ModelCase | ImputationCase
 
 # The report begins with the versions of these.
-PACKAGES = ("Amelia", "Matrix", "broom.mixed", "jomo", "lme4", "merTools", "mitml", "pan")
+PACKAGES = ("Amelia", "Matrix", "broom.mixed", "jomo", "lme4", "merTools", "mice", "mitml", "pan")
 
 # Engines that may leave holes in a column, which are then pandas' and no longer R's own NA.
 _LEAVE = frozenset({"mice"})

@@ -159,4 +159,11 @@ MICE: tuple[ImputationCase, ...] = (
                    "formulas = list(two = x + y ~ 1 + (1 | number))"),
           Argument("n_burn", 50, "n.burn = 50"), Argument("n_iter", 10, "n.iter = 10"),
           needs=("mitml", "pan"), fresh=True, maxit=1, seed=5, columns=("number", "x", "y"), m=2),
+    _case("jomo_of_mitml", "schools_holes",
+          Argument("blocks", {"two": ["x", "y"]}, 'blocks = list(two = c("x", "y"))'),
+          Argument("method", {"two": "jomoImpute"}, 'method = "jomoImpute"'),
+          Argument("predictor_matrix", {"two": {"number": -2, "x": 1, "y": 1}},
+                   "predictorMatrix = rbind(two = c(number = -2, x = 1, y = 1))"),
+          Argument("n_burn", 50, "n.burn = 50"), Argument("n_iter", 10, "n.iter = 10"),
+          needs=("mitml", "jomo"), fresh=True, maxit=1, seed=5, columns=("number", "x", "y"), m=2),
 )  # fmt: skip

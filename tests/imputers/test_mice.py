@@ -266,7 +266,7 @@ def test_arguments_have_both_names_and_are_known() -> None:
 def test_every_argument_of_r_is_known() -> None:
     theirs = set(run_r("known <- names(formals(mice::mice))")["known"])
     known = {x.name for x in rb.imputers.mice_arguments.ARGUMENTS}
-    assert theirs - {"data", "m", "..."} <= known
+    assert theirs - {"data", "m", "seed", "..."} <= known
 
 
 def test_a_matrix_as_frame_and_as_mapping() -> None:
@@ -395,7 +395,7 @@ def test_a_method_whose_package_is_lacking_is_refused(monkeypatch: pytest.Monkey
         (schools, only("2l.lmer", y=3), "types 3 and 4 .* are 2l.pan's, and with 2l.lmer 'y'"),
         (schools, only("2l.lmer", "yes"), "'yes' holds 0 and 1 only, and 2l.lmer draws numbers"),
         (schools, only("2l.bin", "yes"), "2l.bin draws the effects of groups without regard"),
-        (schools, only("pmm"), "'x': pmm knows no groups, and takes the class 'school' for a num"),
+        (schools, only("pmm"), "'x': pmm knows no groups, and takes the class 'school'"),
         (lambda: schools().assign(x=lambda d: d["x"] / 1000), {"method": "norm"},
          "'x': the variance .* drops all of its predictors without a word: give eps=0"),
         (lambda: schools().assign(w=lambda d: d["w"].where(d["school"] != "s4")),

@@ -182,7 +182,7 @@ def test_every_engine_can_be_asked_for_by_name() -> None:
                 assert imp == engine.imputer(formula, 2, **few).impute(grouped, seed=1)
         else:
             given = NEEDED.get(engine.name, {})
-            assert engine.needs_arguments == bool(given)
+            assert not (engine.auto and given)
             used = grouped if given else data
             imp = rb.impute(used, None, 2, engine.name, 1, **given)  # type: ignore[arg-type]
             assert imp == engine.imputer(2, **given).impute(used, seed=1)

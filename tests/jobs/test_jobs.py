@@ -189,7 +189,7 @@ def test_sections_that_are_no_tables_and_a_wrong_engine() -> None:
     )
     assert set(found) >= {"data", "model", "output", "imputation.engine", "imputation.m",
                           "imputation.q"}  # fmt: skip
-    names = '"amelia", "mice", "compatible", "pan", "bootstrap", "auto", "none"'
+    names = '"amelia", "compatible", "mice", "jomo", "pan", "bootstrap", "auto", "none"'
     assert f'one of {names}, not "norm"' in found["imputation.engine"]
 
 
@@ -890,6 +890,77 @@ def test_what_the_plan_refuses_is_told_before_any_work(
     assert said in found["imputation"]
 
 
+MICE: dict[str, Any] = {
+    "engine": "mice",
+    "idvars": None,
+    "maxit": 2,
+    "method": {"x": "2l.lmer", "z": "pmm"},
+    "predictorMatrix": {"x": {"g": -2, "y": 2}, "z": {"g": 0}},
+    "post": {"x": "imp[[j]][, i] <- squeeze(imp[[j]][, i], c(-1, 1))"},
+    "visitSequence": ["z", "x"],
+    "donors": 3,
+}
+
+
+def test_a_job_may_impute_by_mice(place: Path) -> None:
+    """The same data sets as the call."""
+    done = run_job(write(place, changed(imputation=MICE, output={"imputed": True})))
+    long = pd.read_csv(done.folder / "imputed.csv")
+    imp = rb.MiceImputer(
+        2,
+        maxit=2,
+        method=MICE["method"],
+        predictor_matrix=MICE["predictorMatrix"],
+        post=MICE["post"],
+        visit_sequence=["z", "x"],
+        donors=3,
+    ).impute(pd.read_csv(place / "d.csv", dtype={"g": str, "z": "Int64"}), seed=1)
+    for number, frame in enumerate(imp, 1):
+        theirs = long[long.iloc[:, 0] == number]
+        np.testing.assert_array_equal(theirs["x"], frame["x"])
+        np.testing.assert_array_equal(theirs["z"], frame["z"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "where", "said"),
+    [
+        ({"method": {"x": 1}}, ".method", "must be a text"),
+        ({"method": 3}, ".method", "must be a list of methods"),
+        ({"predictorMatrix": {"x": {"g": "class"}}}, ".predictorMatrix", "must be a whole number"),
+        ({"defaultMethod": ["pmm"]}, ".defaultMethod", "must be a list of 4 texts"),
+        ({"blocks": [1]}, ".blocks", "must be a table of columns"),
+        ({"blots": {"x": {"ums": [1, "a"]}}}, ".blots", "a number, a text, true or false"),
+        ({"where": "some"}, ".where", "must be one of"),
+        ({"ignore": [True]}, ".ignore", "has a value for each row"),
+        ({"seed": "x"}, ".seed", "must be a whole number"),
+        ({"seed": None}, ".seed", "is missing"),
+        ({"printFlag": True}, ".printFlag", "prints"),
+        ({"data.init": 1}, ".data.init", "is a frame"),
+        ({"donor": 3}, ".donor", "did you mean donors?"),
+        ({"predictorMatrix": None}, "", "2l.lmer needs one class"),
+        ({"method": {"q": "pmm"}}, "", "method names 'q'"),
+    ],
+    ids=str,
+)
+def test_mistakes_in_the_arguments_of_mice(
+    place: Path, keys: dict[str, Any], where: str, said: str
+) -> None:
+    found = mistakes_of(write(place, changed(imputation={**MICE, **keys})))
+    assert said in found[f"imputation{where}"]
+
+
+def test_a_job_may_not_run_code_by_mice(place: Path) -> None:
+    plain = {"method": None, "predictorMatrix": None, "visitSequence": None}
+    for keys in (
+        {"post": {"x": "system('touch PWNED')"}},
+        {**plain, "method": {"x": "~ I(system('touch PWNED'))"}},
+        {**plain, "formulas": {"x": "x ~ system('touch PWNED')"}},
+    ):
+        with pytest.raises(rb.RBridgeError, match=r"system|must assign"):
+            run_job(write(place, changed(imputation={**MICE, **keys})))
+        assert not [*place.rglob("PWNED")] and not Path("PWNED").exists()
+
+
 def test_a_job_may_derive_columns(place: Path) -> None:
     """As R expressions and group means; their values are those of the completed columns."""
     frame = data_frame()
@@ -908,6 +979,53 @@ def test_a_job_may_derive_columns(place: Path) -> None:
     np.testing.assert_allclose(long["square"], long["x"] ** 2)
     means = long.groupby([long.columns[0], "g"])["x"].transform("mean")
     np.testing.assert_allclose(long["mean"], means)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"clus": "g", "Y": ["x", "z"], "X": ["y"], "l1cov.prior": [[2.0, 0.5], [0.5, 1.0]],
+         "meth": "random", "a_prior": 4},
+        {"model": "y ~ x + (1 | g)", "auxiliary": ["z"], "levels": {"z": ""}, "scale": False},
+    ],
+    ids=["joint", "model"],
+)  # fmt: skip
+def test_a_job_may_impute_by_jomo(place: Path, keys: dict[str, Any]) -> None:
+    """The data sets of a call with the same arguments."""
+    engine = {"engine": "jomo", "idvars": None, "nburn": 10, "nbetween": 5, **keys}
+    job = changed(imputation=engine, output={"imputed": True})
+    done = run_job(write(place, job))
+    arguments = {name.replace(".", "_"): value for name, value in keys.items()}
+    if "levels" in arguments:
+        arguments["levels"] = {"z": None}
+    imputer = rb.JomoImputer(2, nburn=10, nbetween=5, **arguments)
+    with pytest.warns(rb.RBridgeWarning, match="z: Int64 became Float64"):
+        imp = imputer.impute(data_frame(), seed=1)
+    long = pd.read_csv(done.folder / "imputed.csv", dtype=str)
+    for i, part in enumerate(imp, start=1):
+        rows = long[long.iloc[:, 0] == str(i)]
+        assert doubles(rows["x"]).tolist() == part["x"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "said"),
+    [
+        ({"Y": ["gone"]}, "imputation.Y", "gone"),
+        ({"clus": "g", "meth": "wild"}, "imputation.meth", "common"),
+        ({"nburn": 0}, "imputation.nburn", "whole number"),
+        ({"l1cov.prior": 3}, "imputation.l1cov.prior", "rows"),
+        ({"output": 1}, "imputation.output", "prints"),
+        ({"Y": ["x"], "l1cov.prior": [[-1.0]]}, "imputation", "covariances"),
+        ({"auxiliary": ["x"]}, "imputation", "needs model="),
+    ],
+)
+def test_mistakes_in_the_arguments_of_jomo(
+    place: Path, keys: dict[str, Any], key: str, said: str
+) -> None:
+    found = mistakes_of(
+        write(place, changed(imputation={"engine": "jomo", "idvars": None, **keys}))
+    )
+    assert said in found[key]
 
 
 def test_a_job_may_ask_for_processes_that_may_be_lost(place: Path) -> None:

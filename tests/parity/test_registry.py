@@ -13,6 +13,7 @@ from . import (
     test_columns,
     test_datasets,
     test_estimation,
+    test_jomo,
     test_mice,
     test_pan,
     test_random,
@@ -26,12 +27,12 @@ IMPUTATIONS = [x for x in CASES if isinstance(x, ImputationCase)]
 
 
 def test_there_are_enough_cases_and_each_is_tested_once() -> None:
-    assert len(MODELS) >= 100 and len(IMPUTATIONS) >= 30
+    assert len(MODELS) >= 100 and len(IMPUTATIONS) >= 100
     names = [x.name for x in CASES]
     assert len(set(names)) == len(names)
     files = (
-        test_amelia, test_columns, test_datasets, test_estimation, test_mice, test_pan, test_random,
-        test_terms,
+        test_amelia, test_columns, test_datasets, test_estimation, test_jomo, test_mice, test_pan,
+        test_random, test_terms,
     )  # fmt: skip
     assert sorted(x.name for file in files for x in file.HERE) == sorted(names)
 
@@ -65,6 +66,15 @@ def test_every_kind_of_model_is_there(pattern: str) -> None:
 )  # fmt: skip
 def test_every_family_of_amelia_s_arguments_is_there(argument: str) -> None:
     assert any(x.name == argument for case in IMPUTATIONS for x in case.arguments)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["Y2 = ", "X = ", "X2 = ", "Z = ", "clus = ", 'meth = "fixed"', 'meth = "random"', "a.prior = ",
+     "l1cov.prior = ", "l2cov.prior = ", "u.start = ", "jomo.lmer", "jomo.glmer", "level = c"],
+)  # fmt: skip
+def test_every_family_of_jomo_s_arguments_is_there(part: str) -> None:
+    assert any(part in case.script for case in IMPUTATIONS)
 
 
 @pytest.mark.parametrize(
