@@ -354,6 +354,6 @@ def test_impute_gives_the_cluster_to_the_engine_that_has_it() -> None:
 
 
 def test_impute_refuses_unknown_engines() -> None:
-    names = "'auto', 'amelia', 'jomo', 'mice', 'compatible' or 'bootstrap'"
+    names = "'auto', 'amelia', 'compatible', 'mice', 'jomo', 'pan' or 'bootstrap'"
     with pytest.raises(rb.ArgumentError, match=names):
         rb.impute(small(), engine="norm")  # type: ignore[arg-type]

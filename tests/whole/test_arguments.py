@@ -86,6 +86,7 @@ PASSING: dict[str, Callable[[rb.MerModList, dict[str, Any]], Any]] = {
     "AmeliaImputer": lambda fits, more: rb.AmeliaImputer(**more),
     "JomoImputer": lambda fits, more: rb.JomoImputer(**more),
     "MiceImputer": lambda fits, more: rb.MiceImputer(**more),
+    "PanImputer": lambda fits, more: rb.PanImputer(formula="y ~ x1 + (1 | g)", **more),
     "MerMod.predict": lambda fits, more: fits[0].predict(**more),
     "MerMod.simulate": lambda fits, more: fits[0].simulate(**more),
     "MerMod.confint": lambda fits, more: fits[0].confint(**more),
