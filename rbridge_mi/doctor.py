@@ -15,7 +15,7 @@ __all__ = ["Diagnosis", "diagnose"]
 
 _ENGINES = tuple(x.package for x in ENGINES if x.package is not None)
 NEEDED = ("lme4", _ENGINES[0])  # the models, and the engine that is tried first
-OPTIONAL = (*_ENGINES[1:], "lmerTest", "pbkrtest", "emmeans")
+OPTIONAL = (*_ENGINES[1:], "pan", "lmerTest", "pbkrtest", "emmeans")
 _PYTHON = ("rbridge_mi", "rpy2", "rpy2-rinterface", "pandas", "numpy", "scipy", "joblib")
 
 
@@ -54,7 +54,9 @@ class Diagnosis:
             lines += ["R"] + [f"  {name:<16} {value}" for name, value in self.r.items()]
             lines += ["R packages"]
             for name, version in self.packages.items():
-                absent = "MISSING" if name in NEEDED else "not installed (optional)"
+                engines = [f'engine="{x.name}"' for x in ENGINES if x.package == name]
+                use = f"optional: {engines[0]}" if engines else "optional"
+                absent = "MISSING" if name in NEEDED else f"not installed ({use})"
                 lines.append(f"  {name:<16} {version or absent}")
         if self.ok:
             lines += ["", "All that the main job needs is here."]

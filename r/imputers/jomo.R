@@ -156,7 +156,7 @@ safe_names <- function(columns) make.names(names(columns), unique = TRUE)
 # The model as jomo.lmer reads it: with its random term last, as a covariate behind it would be
 # taken for another.
 jomo_formula <- function(text, names, columns) {
-  expr <- parse_formula(text, names, character())
+  expr <- parse_formula(text, names, character(), may_allow = FALSE)
   bar <- find_bars(expr)[[1L]]
   expr[[3L]] <- call("+", without_bars(expr[[3L]]), call("(", bar))
   safe <- lapply(safe_names(columns), as.name)
@@ -226,7 +226,7 @@ jomo_models <- function(columns, args) {
       one(args[["Y2"]], "jomo", c(outcomes, args[["X2"]]), args$clus)
     ))
   }
-  bar <- find_bars(parse_formula(args$model, names(columns), character()))[[1L]]
+  bar <- find_bars(parse_formula(args$model, names(columns), character(), may_allow = FALSE))[[1L]]
   random <- effect_names(bar[[2L]], as_frame(lapply(columns, `[[`, "values")))
   effects <- paste0(args$clus, ": ", random)
   method <- if (identical(args$family, "binomial")) "jomo.glmer" else "jomo.lmer"

@@ -3,7 +3,7 @@
 # What a formula says, for the checks of Python's side: nothing of it is evaluated.
 describe_jomo_model <- function(text, columns) {
   double <- "||" %in% formula_calls(str2lang(text))
-  expr <- parse_formula(text, columns, character())
+  expr <- parse_formula(text, columns, character(), may_allow = FALSE)
   bars <- lapply(find_bars(expr), function(bar) {
     list(text = deparse1(bar), group = name_of(bar[[3L]]),
          terms = vapply(summands(bar[[2L]]), plain_term, ""))

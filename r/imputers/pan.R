@@ -71,7 +71,7 @@ mitml_roles <- function(texts, columns) {
 }
 
 mitml_formula <- function(text, columns, level_1) {
-  expr <- parse_formula(text, columns, c("clusterMeans", "mitml::clusterMeans"))
+  expr <- parse_formula(text, columns, c("clusterMeans", "mitml::clusterMeans"), may_allow = FALSE)
   where <- paste0("the formula '", text, "'")
   check_mitml_names(intersect(formula_variables(expr), columns))
   if ("." %in% formula_variables(expr)) {

@@ -180,6 +180,17 @@ def notes(roles: Roles, arguments: Mapping[str, Any], data: pd.DataFrame) -> tup
     left = [x for x in data.columns if x not in roles.targets and data[x].isna().any()]
     if left:
         texts.append(f"{', '.join(map(repr, left))}: no targets, so that their holes stay")
+    incomplete = [data[x] for x in roles.targets if data[x].isna().any()]
+    zero_one = [
+        x.name
+        for x in incomplete
+        if pd.api.types.is_numeric_dtype(x.dtype) and set(x.dropna().unique()) <= {0, 1}
+    ]
+    if zero_one:
+        texts.append(
+            f"{', '.join(map(repr, zero_one))}: numbers 0 and 1 are imputed as continuous numbers, "
+            "such as 0.37. For zeros and ones make them categories, with package='jomo'"
+        )
     if arguments["package"] == "pan" and "prior" in arguments:
         residual, random = arguments["prior"]["Binv"], arguments["prior"]["Dinv"]
         if random.size == 1 and (random != residual).any():
