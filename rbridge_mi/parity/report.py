@@ -184,10 +184,12 @@ def table_line(row: Checked) -> list[str]:
 def totals(outcome: Outcome) -> list[str]:
     """Write which cases did not run, and the totals of those that did."""
     lines = [""]
-    lines += [
-        f"not run: {name} (R lacks {', '.join(lacking)})"
-        for name, lacking in outcome.not_run.items()
-    ]
+    by_packages: dict[str, list[str]] = {}
+    for name, lacking in outcome.not_run.items():
+        by_packages.setdefault(", ".join(lacking), []).append(name)
+    for packages, names in by_packages.items():
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        lines.append(f"not run: {', '.join(names[:3])}{more} (R lacks {packages})")
     largest = max((x.max_ulp for x in outcome.rows), default=0.0)
     verdict = "all equal" if outcome.equal else f"{len(outcome.wrong)} accessors DIFFER"
     lines.append(
