@@ -337,7 +337,9 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("make", "arguments", "text"), REFUSED, ids=lambda x: str(x)[:40])
+@pytest.mark.parametrize(
+    ("make", "arguments", "text"), REFUSED, ids=lambda x: None if callable(x) else str(x)[:40]
+)
 def test_refused_before_r(
     make: Any, arguments: dict[str, Any], text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
