@@ -11,6 +11,7 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi.imputers import jomo as jomo_module
+from rbridge_mi.imputers import jomo_columns
 
 from .test_jomo import SHORT, frame
 
@@ -140,6 +141,23 @@ def test_groups() -> None:
     for meth in ("fixed", "random"):
         refused(single, f"meth='{meth}' .* 1 of them have a single row.*meth='common'",
                 Y=["y", "x"], clus="school", meth=meth)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [".", "...", "..1"])
+def test_names_by_which_r_cannot_be_asked(name: str) -> None:
+    text = "R can't be asked for a column that is called"
+    refused(frame().rename(columns={"x": name}), text, model=f"y ~ `{name}` + (1 | school)")
+    refused(frame().rename(columns={"x": ""}), text, Y=["y", ""], clus="school")
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [("y ~ system(1) + (1 | school)", "'system'.*not on the list"),
+     ("y ~ log(x) + (1 | school)", r"it has log\(x\)")],
+)  # fmt: skip
+def test_jobs_are_told_before_they_run(formula: str, text: str) -> None:
+    with pytest.raises(rb.ArgumentError, match=text):
+        jomo_columns.check_with_data({"model": formula}, frame())
 
 
 def test_levels() -> None:

@@ -487,6 +487,8 @@ def test_formulas_that_mitml_would_read_otherwise(formula: str, text: str) -> No
         impute(frame().assign(**{"a b": 1.0}), formula=formula)
     with pytest.raises(rb.FormulaError, match="'y z'"):
         impute(frame().rename(columns={"y": "y z"}), type={"y z": 1, "school": -2})
+    with pytest.raises(rb.FormulaError, match=r"rename '\.\.\.', to 'X\.\.\.'"):
+        impute(frame().rename(columns={"x": "..."}), type={"y": 1, "...": 2, "school": -2})
 
 
 def test_level_2_has_no_random_term() -> None:
