@@ -14,7 +14,7 @@ from ..base.checks import nearest
 from ..errors import ArgumentError
 from .arguments import Argument, check_kinds, under_r_names
 
-__all__ = ["ARGUMENTS", "Setup", "checked", "for_r", "is_passive", "set_up"]
+__all__ = ["ARGUMENTS", "PASSED_ON", "Setup", "checked", "for_r", "is_passive", "set_up"]
 
 WHERE = ("missing", "all", "none", "observed")
 VISITS = ("roman", "arabic", "monotone", "revmonotone")
@@ -74,6 +74,9 @@ ARGUMENTS = (
     *_PASSED_ON,
     Argument("printFlag", "truth", hidden="prints: a progress bar does that"),
 )
+
+
+PASSED_ON = tuple(x.name for x in _PASSED_ON)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..base.labels import label
 from ..errors import ArgumentError
-from .mice_arguments import Setup, is_passive
+from .mice_arguments import PASSED_ON, Setup, is_passive
 
 __all__ = ["carried", "check", "keeps_state", "notes", "packages"]
 
@@ -303,6 +303,18 @@ def _check_kind(method: str, column: pd.Series[Any]) -> None:
             )
 
 
+def _check_passed_on(name: Any, method: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that these methods hand on to lme4, which takes none of them."""
+    for given in arguments:
+        if given in PASSED_ON and given != "intercept":
+            raise ArgumentError(
+                f"{name!r}: mice passes {given} on to {method}, and this to lme4, which fails at "
+                "it, so that the cells would be random draws of observed values. If it is meant "
+                f"for another column, give it in that one's blots, as in blots={{'other': "
+                f"{{{given!r}: ...}}}}; otherwise leave it out."
+            )
+
+
 def _check_ums(name: str, method: str, ums: str | None, data: pd.DataFrame) -> None:
     """Refuse an unidentifiable part (ums) that mice would fail at, or take for missing numbers."""
     if ums is None:
@@ -345,10 +357,11 @@ def _check_multilevel(
     types = setup.types.loc[block]
     observed = column.notna() & ~setup.ignore
     if _drops_predictors(arguments, method, column, setup):
+        remedy = "" if method in _PASTE_LABELS else "give eps=0, or "
         raise ArgumentError(
             f"{name!r}: the variance of its values is below mice's eps ({_eps(arguments):g}), for "
             f"which mice drops all predictors, the class among them, without which {method} "
-            "fails: give eps=0, or impute the column in a larger unit."
+            f"fails: {remedy}impute the column in a larger unit."
         )
     if method == "2l.pan" and not (column.isna() == setup.where[name]).all():
         raise ArgumentError(
@@ -368,6 +381,8 @@ def _check_multilevel(
                     "(3 or 4), which is constant in each group and thus its own mean: 2l.pan would "
                     "never end. Give it 1."
                 )
+    if method in _PASTE_LABELS:
+        _check_passed_on(name, method, {**arguments, **arguments.get("blots", {}).get(block, {})})
     if method == "2l.lmer" and (types == 2).any():
         sizes = group[observed].value_counts()
         single = sizes.index[sizes == 1]

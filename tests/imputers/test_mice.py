@@ -335,6 +335,11 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (schools, {"where": pd.DataFrame({"x": [True]})}, "the same index"),
     (schools, {"ignore": [True]}, "True or False for each of the 72 rows"),
     (schools, {"data_init": schools()}, "data_init has missing values"),
+    *((schools, {**only(method, name), **given}, f"'{name}': mice passes .* on to {method}, and")
+      for method, name in (("2l.lmer", "x"), ("2l.bin", "yes"))
+      for given in ({"donors": 3}, {"eps": 0}, {"blots": {name: {"ridge": 0.1}}})),
+    (lambda: schools().assign(x=lambda d: d["x"] / 1000), only("2l.lmer"),
+     "without which 2l.lmer fails: impute the column in a larger unit"),
     (schools, {"predictor_matrix": {"x": ["y"]}}, "predictorMatrix has .* takes a mapping"),
     (schools, {"blocks": {}}, "each of at least one"),
     (schools, {"blocks": [["x", "x"]]}, "block 'B1' names a column twice"),
@@ -561,6 +566,33 @@ def test_what_is_told_is_so() -> None:
     number = data.assign(school=pd.factorize(data["school"])[0] + 1)
     plain = impute(number, method="norm")
     assert plain == impute(number, method="norm", predictor_matrix={"x": {"school": -2}})
+
+
+def test_what_lme4_does_not_take_makes_mice_draw_at_random() -> None:
+    """The refusal's reason, in R itself; in another column's blots the argument is right."""
+    data = schools()[["school", "x", "y", "yes"]]
+    coded = data.assign(school=pd.factorize(data["school"])[0] + 1)
+    script = """library(mice)
+    p <- make.predictorMatrix(data)
+    p["x", "school"] <- -2
+    p["yes", "school"] <- 0
+    set.seed(1)
+    out <- mice(data, m = 2, maxit = 2, method = c("", "2l.lmer", "", "pmm"), predictorMatrix = p,
+      GIVEN, printFlag = FALSE)
+    x <- complete(out, 2)$x
+    """
+    told = run_r("texts <- character(); withCallingHandlers({" + script.replace(
+        "GIVEN", "donors = 1") + "}, warning = function(w) texts <<- conditionMessage(w))",
+        data=coded)  # fmt: skip
+    assert told["texts"] == "lmer does not run. Simplify imputation model"
+    holes = data["x"].isna().to_numpy()
+    assert set(told["x"][holes]) <= set(data["x"].dropna())
+    right = run_r(script.replace("GIVEN", "blots = list(yes = list(donors = 1))"), data=coded)
+    imp = impute(
+        data, method={"x": "2l.lmer", "yes": "pmm"}, blots={"yes": {"donors": 1}},
+        predictor_matrix={"x": {"school": -2}, "yes": {"school": 0}},
+    )  # fmt: skip
+    np.testing.assert_array_equal(imp[1]["x"], right["x"])
 
 
 def test_where_r_would_fail_or_lose_values(tmp_path: Path) -> None:

@@ -419,6 +419,7 @@ def test_refused_by_name(arguments: dict[str, Any], text: str) -> None:
         (changed("y", np.nan, slice(None)), {"formula": TWO}, "'y' has no value at all"),
         (changed("y", np.inf), {"formula": TWO}, "'y' holds infinite"),
         (changed("x", np.inf), {"formula": TWO}, "'x' holds infinite"),
+        (frame(), {"formula": TWO, "group": "school"}, "has a single cluster of 'school'"),
         (frame().assign(y=lambda d: d["y"].where(d["half"] == "odd")),
          {"formula": TWO, "group": "half"}, "'y' has no value in group 'even'"),
         (frame().assign(kind=lambda d: d["kind"].where((d["half"] == "odd") | (d["kind"] != "p"))),
