@@ -245,3 +245,8 @@ call_arguments <- function(expr) {
   arguments <- as.list(expr)[-1L]
   arguments[!vapply(arguments, identical, NA, quote(expr = ))]
 }
+
+# Names that may stand in a formula without backticks. `...` and `..1` are arguments of functions.
+is_plain_name <- function(names) names == plain_names(names)
+
+plain_names <- function(names) sub("^(\\.\\.(\\.|[0-9]+))$", "X\\1", make.names(names))

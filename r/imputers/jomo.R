@@ -142,7 +142,12 @@ standardised <- function(column, shift) {
 # Groups as a factor: categories in their order, text by code points, numbers by size.
 group_factor <- function(values) {
   if (is.factor(values)) return(droplevels(factor(values, ordered = FALSE)))
-  factor(values, sort(unique(values), method = "radix"))
+  groups <- sort(unique(values), method = "radix")
+  # factor() finds none of the times, and numbers may read the same in 15 digits.
+  if (is.object(values) || anyDuplicated(as.character(groups))) {
+    return(factor(match(values, groups)))
+  }
+  factor(values, groups)
 }
 
 as_frame <- function(columns) {

@@ -35,15 +35,15 @@ mice_methods <- function() {
 # What R would run as code, checked: names of columns and methods, formulas, and the commands in
 # `post`. Stops at the first that may not be run; Python asks before it calls run_mice, too.
 check_mice_code <- function(columns, args) {
-  pasted <- columns != make.names(columns)
+  pasted <- !is_plain_name(columns)
   if (any(pasted)) {
     stop("mice writes the names of columns into formulas, and ",
       paste0("'", columns[pasted], "'", collapse = ", "), " would be no name in R: rename the ",
-      "column, for instance to '", make.names(columns[pasted][1L]), "'", call. = FALSE)
+      "column, for instance to '", plain_names(columns[pasted][1L]), "'", call. = FALSE)
   }
   check_mice_methods(unlist(args$method), columns)
   check_mice_methods(args$defaultMethod, columns)
-  for (text in args$formulas) parse_formula(text, columns, character(), may_allow = FALSE)
+  for (text in args$formulas) check_mice_formula(text, columns, unlist(args$method))
   for (name in names(args$post)) check_post(args$post[[name]], name)
   invisible(TRUE)
 }
@@ -56,6 +56,20 @@ check_mice_methods <- function(methods, columns) {
       stop("'", method, "' is no imputation method of mice's: it has ",
         paste(mice_methods(), collapse = ", "), ", and formulas such as '~ I(a / b)'", call. = FALSE)
     }
+  }
+}
+
+# mice makes a design of a formula by model.matrix(), which knows no offsets and no random terms.
+check_mice_formula <- function(text, columns, methods) {
+  expr <- parse_formula(text, columns, character(), may_allow = FALSE)
+  if (any(c("offset", "stats::offset") %in% formula_calls(expr))) {
+    stop("the formula '", text, "' has an offset, which mice leaves out without a word",
+      call. = FALSE)
+  }
+  if (length(find_bars(expr)) > 0L && !any(multilevel_functions %in% methods)) {
+    stop("the formula '", text, "' has a random term, which mice knows only with the methods ",
+      paste0("'", multilevel_functions, "'", collapse = " and "), ": for others give ",
+      "predictor_matrix, with -2 for the groups", call. = FALSE)
   }
 }
 
@@ -196,7 +210,7 @@ mice_models <- function(data, out) {
       level = if (startsWith(method, "2lonly")) class
     ))
   })
-  unlist(models, recursive = FALSE)
+  do.call(c, c(list(list()), models))
 }
 
 multilevel_functions <- c("panImpute", "jomoImpute")

@@ -143,11 +143,11 @@ bare_variables <- function(expr) {
 
 # mitml pastes names into the text of a formula, which it then parses.
 check_mitml_names <- function(names) {
-  odd <- names[make.names(names) != names]
+  odd <- names[!is_plain_name(names)]
   if (length(odd) > 0L) {
     stop("mitml writes names of columns into formulas without backticks, so that they must be ",
       "names in R: rename ", paste0("'", odd, "'", collapse = ", "), ", to ",
-      paste0("'", make.names(odd), "'", collapse = ", "), " say", call. = FALSE)
+      paste0("'", plain_names(odd), "'", collapse = ", "), " say", call. = FALSE)
   }
 }
 

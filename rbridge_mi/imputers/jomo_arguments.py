@@ -132,8 +132,10 @@ def _refuse(values: Mapping[str, Any], names: Iterable[str], why: str) -> None:
 
 def _whole(value: Any, name: str) -> int:
     number = _number(value, name, "a whole number of at least 1")
-    if number != int(number) or number < 1:
-        raise ArgumentError(f"{name} must be a whole number of at least 1, not {value!r}.")
+    if number != int(number) or not 1 <= number < 2**31:
+        raise ArgumentError(
+            f"{name} must be a whole number of at least 1, and below 2**31, not {value!r}."
+        )
     return int(number)
 
 

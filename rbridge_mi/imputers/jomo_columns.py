@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from ..base.arguments import check_columns
-from ..errors import ArgumentError
+from ..errors import ArgumentError, FormulaError, RNotFoundError, RPackageError
 from .columns import Groups, is_constant_within, level_of, numbered
 from .jomo_arguments import checked
 from .jomo_matrices import Sizes, check_matrices
-from .jomo_model import JomoModel
+from .jomo_model import JomoModel, read_model
 
 __all__ = ["JomoPlan", "check_with_data", "plan"]
 
@@ -41,10 +42,18 @@ class JomoPlan:
 
 
 def check_with_data(arguments: Mapping[str, Any], data: pd.DataFrame) -> None:
-    """Make every check that needs no R; `arguments` need not be checked yet."""
+    """Make every check before the imputation; `arguments` need not be checked yet."""
     values = checked(arguments.items())
     if "model" not in values:
         plan(values, data, None)
+        return
+    try:
+        model = read_model(values["model"], data)
+    except (RNotFoundError, RPackageError):
+        return  # R reads the formula
+    except FormulaError as error:
+        raise ArgumentError(f"model: {error.r_message or error}") from None
+    plan(values, data, model)
 
 
 def plan(given: Mapping[str, Any], data: pd.DataFrame, model: JomoModel | None) -> JomoPlan:
@@ -89,6 +98,7 @@ def plan(given: Mapping[str, Any], data: pd.DataFrame, model: JomoModel | None) 
             factors = list(dict.fromkeys([*factors, model.response]))
         upper = [x for x in targets if x != model.response and levels.is_upper(x)]
         roles = {"Y": [x for x in targets if x not in upper], "Y2": upper}
+    _check_names([*used, *([] if group is None else [group])], model is not None)
     for name in used:
         if name != group:
             _check_column(data[name], name, name in factors)
@@ -289,6 +299,16 @@ def _check_factors(factors: Sequence[str], data: pd.DataFrame) -> None:
         if not _is_category(data[name]) and not pd.api.types.is_numeric_dtype(data[name].dtype):
             raise ArgumentError(
                 f"factors names {name!r} ({data[name].dtype}), which jomo can't use."
+            )
+
+
+def _check_names(names: Sequence[str], in_formula: bool) -> None:
+    """Refuse names by which R can't be asked for a column."""
+    for name in names:
+        if name == "" or (in_formula and re.fullmatch(r"\.|\.\.(\.|\d+)", name)):
+            raise ArgumentError(
+                f"R can't be asked for a column that is called {name!r}: rename it "
+                f"(`data.rename(columns={{{name!r}: 'x'}})`)."
             )
 
 

@@ -18,14 +18,16 @@ from ..base.arguments import (
     check_timeout,
 )
 from ..data.imputed_data import ImputedData
-from ..errors import ArgumentError, ImputationError
+from ..errors import ArgumentError, ImputationError, RNotFoundError
 from ..processes.running import Number
 from . import mice_arguments as mice
 from . import mice_checks
-from .execution import EngineCall, completed, impute_by, joined_cells, refuse_altered
+from .execution import EngineCall, Imputations, completed, impute_by, joined_cells, refuse_altered
 
 __all__ = ["MiceImputer", "check_with_data"]
 
+_FAR = 10  # times the range of what was observed
+_UNFITTED = "does not run. Simplify imputation model"
 _EACH = 1000  # bytes, at least, that a data set takes beside its values: in R, and here
 
 Methods: TypeAlias = str | Sequence[str] | Mapping[str, str]
@@ -64,7 +66,8 @@ class MiceImputer:
         By column or block, the model: ``{"bmi": "bmi ~ age * hyp"}``. As in R, columns without a
         formula are imputed only if there is a `predictor_matrix`, too.
     blots : mapping of mappings, optional
-        By column or block, arguments for its imputation function.
+        By column or block, arguments for its imputation function: those that mice passes on, see
+        `arguments` below.
     post : mapping of str, optional
         By column, what R does after each imputation of it:
         ``{"bmi": "imp[[j]][, i] <- squeeze(imp[[j]][, i], c(15, 40))"}``.
@@ -252,9 +255,13 @@ class MiceImputer:
         )
         check_memory(self.m, 8 * data.size + _EACH, "imputations")
         sent = mice_checks.carried(data, setup)
-        parts = impute_by(
-            call, sent, rng=self.rng, n_jobs=n_jobs, isolate=fresh or bool(isolate), timeout=timeout
-        )
+        try:
+            parts = impute_by(
+                call, sent, rng=self.rng, n_jobs=n_jobs, isolate=fresh or bool(isolate),
+                timeout=timeout,
+            )  # fmt: skip
+        except ImputationError as error:
+            raise _with_remedy(error) from None
         cells = joined_cells(sent, parts)
         return completed(
             data,
@@ -263,7 +270,12 @@ class MiceImputer:
             call=call,
             method="mice",
             settings={"m": self.m, "rng": self.rng, **self.arguments},
-            notes=(*notes, *_still_missing(cells, setup)),
+            notes=(
+                *notes,
+                *_still_missing(cells, setup),
+                *_far_off(cells, data, setup),
+                *_not_fitted(parts),
+            ),
         )
 
     def _ask_r(self, data: pd.DataFrame, setup: mice.Setup, arguments: Mapping[str, Any]) -> None:
@@ -271,11 +283,7 @@ class MiceImputer:
         rdoor.require_package("mice", "MiceImputer")
         for package, method in mice_checks.packages(setup, arguments).items():
             rdoor.require_package(package, f"method {method!r} of MiceImputer")
-        code = {x: arguments[x] for x in _CODE if x in arguments}
-        try:
-            rdoor.call("check_mice_code", list(data.columns), code, error=ImputationError)
-        except ImputationError as error:
-            raise ArgumentError(f"{error.r_message}.") from None
+        _check_code(data, arguments)
 
     def __repr__(self) -> str:
         names = {x.name: x.python_name for x in mice.ARGUMENTS}
@@ -287,8 +295,25 @@ _CODE = ("method", "defaultMethod", "formulas", "post")
 
 
 def check_with_data(arguments: Mapping[str, Any], data: pd.DataFrame) -> None:
-    """Make every check that needs no R; `arguments` need not be checked yet."""
-    _checked_with_data(mice.checked(arguments.items()), data)
+    """Make every check before the imputation; `arguments` need not be checked yet."""
+    values = mice.checked(arguments.items())
+    setup, _ = _checked_with_data(values, data)
+    for_r = mice.for_r(values, setup, data)
+    try:
+        has_mice = rdoor.has_package("mice")
+    except RNotFoundError:
+        return  # R reads the code
+    if has_mice:
+        _check_code(data, for_r)
+
+
+def _check_code(data: pd.DataFrame, arguments: Mapping[str, Any]) -> None:
+    """Refuse code, and names, that R must not run."""
+    code = {x: arguments[x] for x in _CODE if x in arguments}
+    try:
+        rdoor.call("check_mice_code", list(data.columns), code, error=ImputationError)
+    except ImputationError as error:
+        raise ArgumentError(f"{error.r_message}.") from None
 
 
 def _checked_with_data(
@@ -319,3 +344,47 @@ def _still_missing(cells: Mapping[str, Any], setup: mice.Setup) -> Iterator[str]
                 "imputed has holes there, mice took the column for constant or collinear (see "
                 "`log`), or the method failed"
             )
+
+
+def _far_off(cells: Mapping[str, Any], data: pd.DataFrame, setup: mice.Setup) -> Iterator[str]:
+    """Tell of imputed numbers far from all that were observed."""
+    for _, method, name in setup.targets():
+        column = data[name]
+        numbers = pd.api.types.is_numeric_dtype(column.dtype)
+        if name not in cells or not numbers or mice.is_passive(method):
+            continue
+        observed = column.dropna().to_numpy(np.float64)
+        imputed = np.concatenate([np.asarray(x, np.float64) for x in cells[name]["values"]])
+        imputed = imputed[np.isfinite(imputed)]
+        if not len(observed) or not len(imputed):
+            continue
+        least, most = observed.min(), observed.max()
+        if (_FAR * (most - least) < np.maximum(least - imputed, imputed - most)).any():
+            yield (
+                f"{name!r}: its imputations ({method}) go from {imputed.min():.3g} to "
+                f"{imputed.max():.3g}, and what was observed from {least:.3g} to {most:.3g}: the "
+                "model broke down. 2l.lmer with random slopes (type 2) does so where lme4 calls "
+                "its fit singular: give type 1, or 2l.pan"
+            )
+
+
+def _not_fitted(parts: Sequence[Imputations]) -> Iterator[str]:
+    """Tell what cells hold where lme4 failed."""
+    if any(_UNFITTED in text for part in parts for text in part.conditions):
+        yield (
+            "where lmer or glmer did not run, 2l.lmer and 2l.bin leave the cells as they were, at "
+            "first random draws of observed values: take a simpler model (fewer predictors, type 1 "
+            "in place of 2), or another method"
+        )
+
+
+def _with_remedy(error: ImputationError) -> ImputationError:
+    """Say what helps where a regression could not be solved."""
+    if "singular" not in error.r_message:
+        return error
+    return ImputationError(
+        f"{error}\n  what helps: mice could not solve a regression. A predictor may be very large "
+        "or very small beside the others (a time counts seconds since 1970): rescale it, or give "
+        "it 0 in predictor_matrix. Or imputed values ran away: try maxit=1, and look at them.",
+        r_message=error.r_message, r_call=error.r_call, output=error.output,
+    )  # fmt: skip

@@ -14,7 +14,7 @@ from ..base.checks import nearest
 from ..errors import ArgumentError
 from .arguments import Argument, check_kinds, under_r_names
 
-__all__ = ["ARGUMENTS", "Setup", "checked", "for_r", "is_passive", "set_up"]
+__all__ = ["ARGUMENTS", "PASSED_ON", "Setup", "checked", "for_r", "is_passive", "set_up"]
 
 WHERE = ("missing", "all", "none", "observed")
 VISITS = ("roman", "arabic", "monotone", "revmonotone")
@@ -74,6 +74,9 @@ ARGUMENTS = (
     *_PASSED_ON,
     Argument("printFlag", "truth", hidden="prints: a progress bar does that"),
 )
+
+
+PASSED_ON = tuple(x.name for x in _PASSED_ON)
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,8 @@ def checked(given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
         raise ArgumentError(
             "mice can't take predictorMatrix, blocks and formulas together: give two of them."
         )
+    if "blots" in values:
+        values["blots"] = {x: _settings(x, given) for x, given in values["blots"].items()}
     default = values.get("defaultMethod")
     if default is not None and (isinstance(default, str) or len(default) != 4):
         raise ArgumentError(
@@ -163,6 +168,13 @@ def checked(given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     if not isinstance(maxit, int | np.integer) or maxit < 0:
         raise ArgumentError(f"maxit must be a whole number of at least 0, not {maxit!r}.")
     return values
+
+
+def _settings(block: str, given: Any) -> dict[str, Any]:
+    """Check a block's arguments: R would look a function up by the name that some others hold."""
+    if not isinstance(given, Mapping):
+        raise ArgumentError(f"blots has {given!r} for {block!r}, and takes a mapping of arguments.")
+    return check_kinds(under_r_names(given.items(), _PASSED_ON, f"blots of {block!r}"), _PASSED_ON)
 
 
 def set_up(arguments: Mapping[str, Any], data: pd.DataFrame) -> Setup:
@@ -258,7 +270,8 @@ def _blocks(given: Any, data: pd.DataFrame) -> dict[str, list[str]]:
         return {str(name): [name] for name in data.columns}
     if isinstance(given, str):
         given = [given]
-    if not all(len(x) for x in (given.values() if isinstance(given, Mapping) else given)):
+    lists = given.values() if isinstance(given, Mapping) else given
+    if not lists or not all(len(x) for x in lists):
         raise ArgumentError("blocks must be lists of columns, each of at least one.")
     if isinstance(given, Mapping):
         blocks = {str(k): [v] if isinstance(v, str) else [*v] for k, v in given.items()}
@@ -268,8 +281,10 @@ def _blocks(given: Any, data: pd.DataFrame) -> dict[str, list[str]]:
             columns = [item] if isinstance(item, str) else [*item]
             number += len(columns) > 1
             blocks[f"B{number}" if len(columns) > 1 else columns[0]] = columns
-    for columns in blocks.values():
+    for name, columns in blocks.items():
         check_columns(columns, data, "blocks")
+        if len(set(columns)) < len(columns):
+            raise ArgumentError(f"block {name!r} names a column twice.")
     return blocks
 
 
@@ -295,6 +310,11 @@ def _response(name: str, text: Any, data: pd.DataFrame) -> list[str]:
             f"{text!r}."
         )
     check_columns(columns, data, "formulas")
+    if name in data.columns and name not in columns:
+        raise ArgumentError(
+            f"the formula of {name!r} has {', '.join(map(repr, columns))} on its left: it would "
+            f"impute that, and not {name!r}."
+        )
     return columns
 
 
@@ -386,6 +406,11 @@ def _types(given: Any, blocks: Mapping[str, list[str]], data: pd.DataFrame) -> p
     rows = given.iterrows() if isinstance(given, pd.DataFrame) else given.items()
     for name, row in rows:
         _check_blocks([name], blocks, "predictorMatrix")
+        if not isinstance(row, Mapping | pd.Series):
+            raise ArgumentError(
+                f"predictorMatrix has {row!r} for {name!r}: it takes a mapping from names of "
+                "columns to types, such as {'school': -2}."
+            )
         for column, value in dict(row).items():
             check_columns([column], data, "predictorMatrix")
             if isinstance(value, bool | np.bool_) or value not in (-2, -1, 0, 1, 2, 3, 4):
@@ -406,6 +431,8 @@ def _ignore(given: Any, data: pd.DataFrame) -> np.ndarray[Any, Any]:
     rows = np.asarray(given)
     if rows.dtype != bool or rows.shape != (len(data),):
         raise ArgumentError(f"ignore must be True or False for each of the {len(data)} rows.")
+    if rows.all():
+        raise ArgumentError("ignore names all rows, and leaves none to estimate anything from.")
     return rows
 
 
@@ -414,6 +441,11 @@ def _visits(given: Any, setup: Setup) -> Any:
         return given
     names = [given] if isinstance(given, str) else list(given)
     _check_blocks(names, setup.blocks, "visitSequence")
+    if len(names) < 2:
+        raise ArgumentError(
+            "visitSequence needs two columns or blocks at least (mice takes one name for one of "
+            f"its keywords: {', '.join(VISITS)}): leave it out, or name a complete column, too."
+        )
     return names
 
 

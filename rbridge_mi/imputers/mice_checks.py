@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..base.labels import label
 from ..errors import ArgumentError
-from .mice_arguments import Setup, is_passive
+from .mice_arguments import PASSED_ON, Setup, is_passive
 
 __all__ = ["carried", "check", "keeps_state", "notes", "packages"]
 
@@ -30,8 +30,18 @@ _PACKAGES = {
 _KEEP_STATE = ("2l.pan", "panImpute", "jomoImpute")
 _LEVEL_1 = ("2l.norm", "2l.pan", "2l.lmer")
 _LEVEL_2 = ("2lonly.norm", "2lonly.pmm")
+# These work on numbers, and leave the cells of a category empty, or fail.
+_NUMBERS = (
+    "norm", "norm.nob", "norm.boot", "norm.predict", "mean", "midastouch", "quadratic", "ri",
+    "mpmm", "mnar.norm", "lasso.norm", "lasso.select.norm",
+)  # fmt: skip
+_BINARY = ("logreg", "logreg.boot", "mnar.logreg", "lasso.logreg", "lasso.select.logreg")
+_CATEGORIES = ("polyreg", "polr", "lda")
+_FULL = ("logreg.boot", "lda")  # fail at a category that no row has
 # These write the names of a design's columns into a formula, labels of categories among them.
 _PASTE_LABELS = ("2l.lmer", "2l.bin")
+# These join the column that they impute to its predictors, under a name of their own.
+_NAME_YOBS = ("2l.lmer", "2l.bin", "cart")
 _EPS = 1e-4  # mice's own, of variances
 
 
@@ -68,14 +78,14 @@ def carried(data: pd.DataFrame, setup: Setup) -> pd.DataFrame:
         Text is counted from 1 in the order of its first appearance, categories in the order of
         their levels. Other columns are as they were.
     """
-    codes = {}
+    sent = data.copy(deep=False)
     for name in setup.classes:
         column = data[name]
         if isinstance(column.dtype, pd.CategoricalDtype):
-            codes[name] = column.cat.codes.to_numpy().astype(np.int64) + 1
+            sent[name] = column.cat.codes.to_numpy().astype(np.int64) + 1
         elif _is_text(column):
-            codes[name] = pd.factorize(column)[0].astype(np.int64) + 1
-    return data.assign(**codes)
+            sent[name] = pd.factorize(column)[0].astype(np.int64) + 1
+    return sent
 
 
 def check(arguments: Mapping[str, Any], setup: Setup, data: pd.DataFrame) -> None:
@@ -101,6 +111,14 @@ def check(arguments: Mapping[str, Any], setup: Setup, data: pd.DataFrame) -> Non
         column = data[name]
         if not is_passive(method):
             _check_kind(method, column)
+        if method.startswith("mnar."):
+            blot = arguments.get("blots", {}).get(block, {})
+            _check_ums(name, method, blot.get("ums", arguments.get("ums")), data)
+        if method in _NAME_YOBS and "yobs" in data.columns and name != "yobs":
+            raise ArgumentError(
+                f"{name!r}: {method} calls the column that it imputes 'yobs', so that the data's "
+                "column of this name would be taken for it: rename that one."
+            )
         if method.startswith("2l"):
             group = data[_class_of(block, method, name, setup)]
             _check_multilevel(arguments, setup, block, method, column, group, data)
@@ -122,6 +140,13 @@ def notes(arguments: Mapping[str, Any], setup: Setup, data: pd.DataFrame) -> tup
         Whole sentences, each once.
     """
     texts = list(_notes_on_matrix(arguments, setup))
+    in_blocks = {x for names in setup.blocks.values() for x in names}
+    left = [x for x in data.columns if x not in in_blocks and data[x].isna().any()]
+    if left:
+        texts.append(
+            f"{', '.join(map(repr, left))}: in no block and with no formula, so that mice leaves "
+            "the holes"
+        )
     for block, method, name in setup.targets():
         column, types = data[name], setup.types.loc[block]
         if _drops_predictors(arguments, method, column, setup):
@@ -201,6 +226,11 @@ def _check_class(name: str, setup: Setup, data: pd.DataFrame) -> None:
             f"the class column {name!r} has missing values (the first in row {row}): mice can't "
             f"tell these rows' groups. Drop them (`data.dropna(subset=[{name!r}])`)."
         )
+    if column.nunique() < 2:
+        raise ArgumentError(
+            f"the class column {name!r} has one group: mice drops it as constant, and multilevel "
+            "methods fail without it. Use a method without groups."
+        )
     if name in setup.where and setup.where[name].any():
         raise ArgumentError(
             f"where asks for imputations of {name!r}, the class column of predictor_matrix: it "
@@ -240,6 +270,29 @@ def _check_kind(method: str, column: pd.Series[Any]) -> None:
             f"empty: use {other}, impute it as numbers, or take CompatibleImputer, which imputes "
             "categories of both levels."
         )
+    if category and method in _NUMBERS:
+        raise ArgumentError(
+            f"column {name!r} is a category, and {method} draws numbers, which leaves its cells "
+            "empty: use logreg (two categories), polyreg, polr (ordered), cart or pmm."
+        )
+    if method in _CATEGORIES and not category:
+        raise ArgumentError(
+            f"column {name!r} ({dtype}) holds no categories, and {method} imputes only these: make "
+            f"it a category (`data[{name!r}] = data[{name!r}].astype('category')`), or use another "
+            "method."
+        )
+    if method in _BINARY:
+        observed = column.dropna().unique()
+        if len(observed) > 2 or not (category or set(observed) <= {0, 1}):
+            raise ArgumentError(
+                f"column {name!r} is not binary, and {method} imputes only two categories, truth "
+                "values, or 0 and 1: use another method."
+            )
+    if method in _FULL and category and column.nunique() < len(dtype.categories):
+        raise ArgumentError(
+            f"column {name!r} has a category that no row has, at which {method} fails: "
+            f"`data[{name!r}].cat.remove_unused_categories()` takes it out."
+        )
     if method == "2l.bin":
         values = column.dtype.categories if category else column.dropna().unique()
         right = len(values) == 2 if category else set(values) <= {0, 1}
@@ -248,6 +301,47 @@ def _check_kind(method: str, column: pd.Series[Any]) -> None:
                 f"column {name!r} is not binary, and 2l.bin imputes only 0 and 1, or two "
                 "categories: use another method."
             )
+
+
+def _check_passed_on(name: Any, method: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that these methods hand on to lme4, which takes none of them."""
+    for given in arguments:
+        if given in PASSED_ON and given != "intercept":
+            raise ArgumentError(
+                f"{name!r}: mice passes {given} on to {method}, and this to lme4, which fails at "
+                "it, so that the cells would be random draws of observed values. If it is meant "
+                f"for another column, give it in that one's blots, as in blots={{'other': "
+                f"{{{given!r}: ...}}}}; otherwise leave it out."
+            )
+
+
+def _check_ums(name: str, method: str, ums: str | None, data: pd.DataFrame) -> None:
+    """Refuse an unidentifiable part (ums) that mice would fail at, or take for missing numbers."""
+    if ums is None:
+        raise ArgumentError(
+            f"{name!r}: {method} needs ums, what it adds to the imputations, such as "
+            f"blots={{{name!r}: {{'ums': '-2+0.1*age'}}}}."
+        )
+    terms = [x for x in ums.replace("-", "+-").split("+") if x]
+    plain = [x for x in terms if "*" not in x]
+    dummies = [x for x in data if isinstance(data[x].dtype, pd.CategoricalDtype)]
+    for factor, times, of in (x.partition("*") for x in terms):
+        try:
+            float(factor)
+        except ValueError:
+            raise ArgumentError(
+                f"{name!r}: ums={ums!r} has {factor!r} in place of a number, as in 2 or 0.1*age "
+                "(numbers without exponents, and before the column)."
+            ) from None
+        if times and of not in data.columns and not of.startswith(tuple(dummies)):
+            raise ArgumentError(
+                f"{name!r}: ums={ums!r} names {of!r}, which is no column of the data (nor one with "
+                "its category, and there may be no spaces)."
+            )
+    if len(plain) != 1:
+        raise ArgumentError(
+            f"{name!r}: ums={ums!r} must have one number without a column, and has {len(plain)}."
+        )
 
 
 def _check_multilevel(
@@ -263,10 +357,11 @@ def _check_multilevel(
     types = setup.types.loc[block]
     observed = column.notna() & ~setup.ignore
     if _drops_predictors(arguments, method, column, setup):
+        remedy = "" if method in _PASTE_LABELS else "give eps=0, or "
         raise ArgumentError(
             f"{name!r}: the variance of its values is below mice's eps ({_eps(arguments):g}), for "
             f"which mice drops all predictors, the class among them, without which {method} "
-            "fails: give eps=0, or impute the column in a larger unit."
+            f"fails: {remedy}impute the column in a larger unit."
         )
     if method == "2l.pan" and not (column.isna() == setup.where[name]).all():
         raise ArgumentError(
@@ -286,6 +381,8 @@ def _check_multilevel(
                     "(3 or 4), which is constant in each group and thus its own mean: 2l.pan would "
                     "never end. Give it 1."
                 )
+    if method in _PASTE_LABELS:
+        _check_passed_on(name, method, {**arguments, **arguments.get("blots", {}).get(block, {})})
     if method == "2l.lmer" and (types == 2).any():
         sizes = group[observed].value_counts()
         single = sizes.index[sizes == 1]

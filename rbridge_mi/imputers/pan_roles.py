@@ -291,6 +291,11 @@ def _check_groups(roles: Roles, group: str, package: str, data: pd.DataFrame) ->
             "by themselves."
         )
     for label, rows in parts.items():
+        if len(parts) > 1 and package == "pan" and rows[roles.cluster].nunique() < 2:
+            raise ArgumentError(
+                f"group {label!r} of {group!r} has a single cluster of {roles.cluster!r}, at which "
+                "pan fails: leave group= out, or drop those rows."
+            )
         if len(rows) < 2:
             raise ArgumentError(f"group {label!r} of {group!r} has a single row: drop it.")
         for name in roles.targets:

@@ -227,6 +227,31 @@ def test_groups_may_be_called_anything_in_the_same_order(
 
 
 @pytest.mark.parametrize(
+    "label",
+    [
+        lambda code: pd.Timestamp("2020-03-01 10:00") + pd.to_timedelta(code, unit="s"),
+        lambda code: (
+            pd.Timestamp("2020-03-01", tz="Europe/Paris") + pd.to_timedelta(code, unit="D")
+        ),
+        lambda code: pd.Timestamp("2020-03-01") + pd.to_timedelta(code, unit="us"),
+        lambda code: 0.3 + code * 2.0**-53,
+    ],
+    ids=["seconds", "zone", "microseconds", "ulps"],
+)
+@pytest.mark.parametrize("arguments", [{"Y": ["y", "x"], "clus": "school"},
+                                       {"model": "y ~ x + (1 | school)"}])  # fmt: skip
+def test_groups_may_be_times_and_numbers_that_read_the_same(
+    label: Any, arguments: dict[str, Any]
+) -> None:
+    data = frame()
+    codes = data["school"].rank(method="dense").astype(int)
+    plain = impute(data.assign(school=codes), **arguments)
+    other = impute(data.assign(school=label(codes)), **arguments)
+    assert other[1]["x"].equals(plain[1]["x"])
+    assert other[1]["school"].equals(label(codes).rename("school"))
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         {"Y": ["y", "x", "w", "text"], "X": "full", "clus": "school"},

@@ -11,6 +11,7 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi.imputers import jomo as jomo_module
+from rbridge_mi.imputers import jomo_columns
 
 from .test_jomo import SHORT, frame
 
@@ -142,6 +143,28 @@ def test_groups() -> None:
                 Y=["y", "x"], clus="school", meth=meth)  # fmt: skip
 
 
+def test_iterations_beyond_an_integer_of_r_would_end_it() -> None:
+    with pytest.raises(rb.ArgumentError, match=r"nburn must be .* below"):
+        rb.JomoImputer(2, nburn=2**31)
+
+
+@pytest.mark.parametrize("name", [".", "...", "..1"])
+def test_names_by_which_r_cannot_be_asked(name: str) -> None:
+    text = "R can't be asked for a column that is called"
+    refused(frame().rename(columns={"x": name}), text, model=f"y ~ `{name}` + (1 | school)")
+    refused(frame().rename(columns={"x": ""}), text, Y=["y", ""], clus="school")
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [("y ~ system(1) + (1 | school)", "'system'.*not on the list"),
+     ("y ~ log(x) + (1 | school)", r"it has log\(x\)")],
+)  # fmt: skip
+def test_jobs_are_told_before_they_run(formula: str, text: str) -> None:
+    with pytest.raises(rb.ArgumentError, match=text):
+        jomo_columns.check_with_data({"model": formula}, frame())
+
+
 def test_levels() -> None:
     data = frame()
     refused(data, r"Y names 'z', which has one value in each group.*name it in Y2", Y=["x", "z"],
@@ -216,7 +239,7 @@ def test_nothing_has_holes() -> None:
         ({"model": "y ~ x + (1 | g)", "clus": "g"}, r"clus is jomo\(\)'s"),
         ({"model": "y ~ x + (1 | g)", "meth": "fixed"}, r"meth='fixed' is jomo\(\)'s"),
         ({"model": "y ~ x + (1 | g)", "meth": "random", "trace": True}, "trace=True.*common"),
-        ({"nburn": 0}, "nburn must be a whole number of at least 1, not 0"),
+        ({"nburn": 0}, "nburn must be a whole number of at least 1, .* not 0"),
         ({"nbetween": 2.5}, "nbetween must be a whole number"),
         ({"nburn": "20"}, "nburn must be a number"),
         ({"nburn": [5, 6]}, "nburn must be a whole number"),

@@ -15,6 +15,7 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi import rdoor
+from rbridge_mi.imputers import mice as mice_module
 from rbridge_mi.imputers import mice_checks
 from rbridge_mi.testing import run_r
 
@@ -334,6 +335,37 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (schools, {"where": pd.DataFrame({"x": [True]})}, "the same index"),
     (schools, {"ignore": [True]}, "True or False for each of the 72 rows"),
     (schools, {"data_init": schools()}, "data_init has missing values"),
+    *((schools, {**only(method, name), **given}, f"'{name}': mice passes .* on to {method}, and")
+      for method, name in (("2l.lmer", "x"), ("2l.bin", "yes"))
+      for given in ({"donors": 3}, {"eps": 0}, {"blots": {name: {"ridge": 0.1}}})),
+    (lambda: schools().assign(x=lambda d: d["x"] / 1000), only("2l.lmer"),
+     "without which 2l.lmer fails: impute the column in a larger unit"),
+    (schools, {"predictor_matrix": {"x": ["y"]}}, "predictorMatrix has .* takes a mapping"),
+    (schools, {"blocks": {}}, "each of at least one"),
+    (schools, {"blocks": [["x", "x"]]}, "block 'B1' names a column twice"),
+    (schools, {"formulas": {"x": "yes ~ y"}}, "'x' has 'yes' on its left"),
+    (schools, {"ignore": np.full(72, True)}, "ignore names all rows"),
+    (lambda: schools().assign(school="s"), only("2l.lmer"), "'school' has one group"),
+    (lambda: schools().rename(columns={"y": "yobs"}), only("2l.lmer"), "'yobs'.*rename that one"),
+    (lambda: schools().rename(columns={"school": "yobs"}),
+     {**only("2l.bin", "yes"), "predictor_matrix": {"yes": {"yobs": -2}}}, "'yobs'.*rename"),
+    (lambda: schools().rename(columns={"y": "yobs"}), only("cart"), "'yobs'.*rename that one"),
+    *((schools, only(method, "kind"), f"'kind' is a category, and {method} draws numbers")
+      for method in ("norm", "norm.boot", "mean", "midastouch", "ri", "mpmm", "quadratic")),
+    *((schools, only(method), f"'x' .*holds no categories, and {method} imputes only these")
+      for method in ("polyreg", "polr", "lda")),
+    *((schools, only(method), f"'x' is not binary, and {method}")
+      for method in ("logreg", "logreg.boot", "mnar.logreg")),
+    *((lambda: schools().assign(kind=lambda d: d["kind"].cat.add_categories("c")),
+       only(method, "kind"), f"'kind' has a category that no row has, at which {method} fails")
+      for method in ("lda", "logreg.boot")),
+    *((schools, {**only("mnar.norm"), **ums}, text) for ums, text in (
+        ({}, "mnar.norm needs ums"),
+        ({"ums": "system(1)"}, "in place of a number"),
+        ({"ums": "1+2e-1*y"}, "in place of a number"),
+        ({"ums": "1+2*nope"}, "names 'nope'"),
+        ({"blots": {"x": {"ums": "2*y"}}}, "must have one number without a column, and has 0"),
+    )),
 ]  # fmt: skip
 
 
@@ -362,11 +394,87 @@ def test_refused_before_r(
         ({"post": "imp"}, "post must be a mapping"),
         ({"printFlag": True}, "printFlag"),
         ({"blocks": [["x"], []]}, "each of at least one"),
+        ({"blots": {"x": 3}}, "blots has 3 for 'x'"),
+        ({"blots": {"x": {"donor": 1}}}, r"blots of 'x' has no argument 'donor' \(did you mean"),
+        ({"blots": {"x": {"na.action": "attach"}}}, "blots of 'x' has no argument 'na.action'"),
+        ({"blots": {"x": {"donors": "1"}}}, "donors must be a number"),
     ],
 )
 def test_refused_without_data(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(rb.ArgumentError, match=text):
         rb.MiceImputer(2, **arguments).impute(schools(), seed=1)
+
+
+@pytest.mark.parametrize("names", [[], ["x"], "x"])
+def test_one_name_is_no_order_of_visits(names: Any) -> None:
+    with pytest.raises(rb.ArgumentError, match="visitSequence needs two columns"):
+        impute(schools()[["x", "y"]], visit_sequence=names)
+    assert impute(schools()[["x", "y"]], visit_sequence=["y", "x"])[1]["x"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [("x ~ offset(y)", "has an offset, which mice leaves out"),
+     ("x ~ y + (1 | w)", "has a random term, which mice knows only with .*'panImpute'")],
+)  # fmt: skip
+def test_formulas_that_mice_would_read_otherwise(formula: str, text: str) -> None:
+    with pytest.raises(rb.ArgumentError, match=text):
+        impute(schools()[["x", "y", "w"]], formulas={"x": formula})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [({"method": "pmmm"}, "'pmmm' is no imputation method"),
+     ({"method": {"x": "~ I(system(1))"}}, "calls 'system'"),
+     ({"post": {"x": "system(1)"}}, "must assign to a part of 'imp'"),
+     ({"formulas": {"x": "x ~ system(1)"}}, "calls 'system'"),
+     ({"visitSequence": ["x"]}, "visitSequence needs two")],
+)  # fmt: skip
+def test_jobs_are_told_before_they_run(arguments: dict[str, Any], text: str) -> None:
+    with pytest.raises(rb.ArgumentError, match=text):
+        mice_module.check_with_data(arguments, schools()[["x", "y"]])
+
+
+def test_blots_call_no_function() -> None:
+    """R would call the function that na.action names with lmer's data, here attach()."""
+    blots = {"x": {"na.action": "attach"}}
+    before = rdoor.call("base::search").value
+    with pytest.raises(rb.ArgumentError, match=r"blots of .x. has no argument .na"):
+        impute(schools()[NEEDED], blots=blots, **x_only("2l.lmer"))
+    assert list(rdoor.call("base::search").value) == list(before)
+    one = impute(schools()[["x", "y"]], blots={"x": {"donors": 1}})
+    assert one == impute(schools()[["x", "y"]], donors=1) != impute(schools()[["x", "y"]])
+
+
+def test_nothing_to_impute_gives_the_data_m_times() -> None:
+    data = schools()[["x", "y", "w"]]
+    for imp in (impute(data.dropna()), impute(data, where="none")):
+        assert (imp.m, imp.saw, len(imp.trace)) == (2, {}, 0)
+        pd.testing.assert_frame_equal(imp[1], imp.original)
+
+
+def test_a_column_that_mice_takes_out_keeps_its_holes() -> None:
+    data = schools()[["kind", "y"]].assign(same=lambda d: d["kind"].cat.as_ordered())
+    data["kind"] = data["kind"].fillna("a")
+    with pytest.warns(rb.RBridgeWarning, match="mice left 12 holes in 'same'"):
+        imp = rb.MiceImputer(2).impute(data, seed=1)
+    assert imp.saw == {}
+    assert imp[0]["same"].isna().sum() == 12
+
+
+def test_a_class_may_have_the_name_of_an_argument() -> None:
+    data = schools()[NEEDED]
+    plain = impute(data, **x_only("2l.lmer"))
+    renamed = {"method": {"x": "2l.lmer"}, "predictor_matrix": {"x": {"self": -2}}}
+    imp = impute(data.rename(columns={"school": "self"}), **renamed)
+    for one, other in zip(imp, plain, strict=True):
+        pd.testing.assert_frame_equal(one.rename(columns={"self": "school"}), other)
+
+
+def test_a_predictor_that_regressions_cannot_take_has_a_remedy() -> None:
+    data = schools()[["x", "y"]].assign(day=pd.date_range("2020-01-01", periods=72))
+    with pytest.raises(rb.ImputationError, match=r"singular(?s:.*)what helps: .*rescale it"):
+        impute(data, method={"x": "norm"})
 
 
 def test_a_method_whose_package_is_lacking_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,11 +488,27 @@ def test_a_method_whose_package_is_lacking_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(rdoor, "require_package", require)
     for package, method in lacking.items():
         with pytest.raises(rb.RPackageError, match=f"method '{method}' .*package {package}"):
-            impute(schools()[["x", "y"]], method=method)
+            impute(schools()[["kind" if package == "nnet" else "x", "y"]], method=method)
     with pytest.raises(rb.RPackageError, match="randomForest"):
         monkeypatch.setattr(rdoor, "has_package", lambda name: name != "randomForest")
         has = rdoor.has_package
         impute(schools()[["x", "y"]], method="rf", rf_package="randomForest")
+
+
+def runaway() -> pd.DataFrame:
+    """Groups with hardly any slopes, at which lme4 says that the fit is singular."""
+    g = np.random.default_rng(1)
+    groups, size = 12, 8
+    n = groups * size
+    of = np.repeat(np.arange(groups), size)
+    u = g.normal(size=groups)[of]
+    x = u + g.normal(size=n)
+    y = x / 2 + u + g.normal(size=n)
+    w = g.normal(size=groups)[of]
+    kind = np.array([1.0, 2.0, 3.0])[g.integers(0, 3, n)]
+    return pd.DataFrame({"school": of, "y": y, "w": w, "kind": kind}).assign(
+        x=np.where(g.random(n) < 0.2, np.nan, x)
+    )
 
 
 # --- traps: told ----------------------------------------------------------------------------------
@@ -402,6 +526,10 @@ def test_a_method_whose_package_is_lacking_is_refused(monkeypatch: pytest.Monkey
          "'x': the variance .* drops all of its predictors without a word: give eps=0"),
         (lambda: schools().assign(w=lambda d: d["w"].where(d["school"] != "s4")),
          only("2lonly.mean", "w"), "group s4 of 'school' has none: its holes stay"),
+        (lambda: schools().assign(school=range(72)), x_only("2l.lmer"),
+         "where lmer or glmer did not run, .* random draws of observed values"),
+        (runaway, x_only("2l.lmer", y=2), r"'x': its imputations \(2l.lmer\) go from .*broke down"),
+        (schools, {"formulas": {"x": "x ~ y"}}, "'yes': in no block and with no formula"),
     ],
     ids=lambda x: None if callable(x) else str(x)[:30],
 )  # fmt: skip
@@ -440,6 +568,33 @@ def test_what_is_told_is_so() -> None:
     number = data.assign(school=pd.factorize(data["school"])[0] + 1)
     plain = impute(number, method="norm")
     assert plain == impute(number, method="norm", predictor_matrix={"x": {"school": -2}})
+
+
+def test_what_lme4_does_not_take_makes_mice_draw_at_random() -> None:
+    """The refusal's reason, in R itself; in another column's blots the argument is right."""
+    data = schools()[["school", "x", "y", "yes"]]
+    coded = data.assign(school=pd.factorize(data["school"])[0] + 1)
+    script = """library(mice)
+    p <- make.predictorMatrix(data)
+    p["x", "school"] <- -2
+    p["yes", "school"] <- 0
+    set.seed(1)
+    out <- mice(data, m = 2, maxit = 2, method = c("", "2l.lmer", "", "pmm"), predictorMatrix = p,
+      GIVEN, printFlag = FALSE)
+    x <- complete(out, 2)$x
+    """
+    told = run_r("texts <- character(); withCallingHandlers({" + script.replace(
+        "GIVEN", "donors = 1") + "}, warning = function(w) texts <<- conditionMessage(w))",
+        data=coded)  # fmt: skip
+    assert told["texts"] == "lmer does not run. Simplify imputation model"
+    holes = data["x"].isna().to_numpy()
+    assert set(told["x"][holes]) <= set(data["x"].dropna())
+    right = run_r(script.replace("GIVEN", "blots = list(yes = list(donors = 1))"), data=coded)
+    imp = impute(
+        data, method={"x": "2l.lmer", "yes": "pmm"}, blots={"yes": {"donors": 1}},
+        predictor_matrix={"x": {"school": -2}, "yes": {"school": 0}},
+    )  # fmt: skip
+    np.testing.assert_array_equal(imp[1]["x"], right["x"])
 
 
 def test_where_r_would_fail_or_lose_values(tmp_path: Path) -> None:

@@ -419,6 +419,7 @@ def test_refused_by_name(arguments: dict[str, Any], text: str) -> None:
         (changed("y", np.nan, slice(None)), {"formula": TWO}, "'y' has no value at all"),
         (changed("y", np.inf), {"formula": TWO}, "'y' holds infinite"),
         (changed("x", np.inf), {"formula": TWO}, "'x' holds infinite"),
+        (frame(), {"formula": TWO, "group": "school"}, "has a single cluster of 'school'"),
         (frame().assign(y=lambda d: d["y"].where(d["half"] == "odd")),
          {"formula": TWO, "group": "half"}, "'y' has no value in group 'even'"),
         (frame().assign(kind=lambda d: d["kind"].where((d["half"] == "odd") | (d["kind"] != "p"))),
@@ -487,6 +488,8 @@ def test_formulas_that_mitml_would_read_otherwise(formula: str, text: str) -> No
         impute(frame().assign(**{"a b": 1.0}), formula=formula)
     with pytest.raises(rb.FormulaError, match="'y z'"):
         impute(frame().rename(columns={"y": "y z"}), type={"y z": 1, "school": -2})
+    with pytest.raises(rb.FormulaError, match=r"rename '\.\.\.', to 'X\.\.\.'"):
+        impute(frame().rename(columns={"x": "..."}), type={"y": 1, "...": 2, "school": -2})
 
 
 def test_level_2_has_no_random_term() -> None:

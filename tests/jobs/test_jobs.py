@@ -898,7 +898,7 @@ MICE: dict[str, Any] = {
     "predictorMatrix": {"x": {"g": -2, "y": 2}, "z": {"g": 0}},
     "post": {"x": "imp[[j]][, i] <- squeeze(imp[[j]][, i], c(-1, 1))"},
     "visitSequence": ["z", "x"],
-    "donors": 3,
+    "blots": {"z": {"donors": 3}},
 }
 
 
@@ -913,7 +913,7 @@ def test_a_job_may_impute_by_mice(place: Path) -> None:
         predictor_matrix=MICE["predictorMatrix"],
         post=MICE["post"],
         visit_sequence=["z", "x"],
-        donors=3,
+        blots=MICE["blots"],
     ).impute(pd.read_csv(place / "d.csv", dtype={"g": str, "z": "Int64"}), seed=1)
     for number, frame in enumerate(imp, 1):
         theirs = long[long.iloc[:, 0] == number]
@@ -950,7 +950,7 @@ def test_mistakes_in_the_arguments_of_mice(
 
 
 def test_a_job_may_not_run_code_by_mice(place: Path) -> None:
-    plain = {"method": None, "predictorMatrix": None, "visitSequence": None}
+    plain = dict.fromkeys(("method", "predictorMatrix", "visitSequence", "blots"))
     for keys in (
         {"post": {"x": "system('touch PWNED')"}},
         {**plain, "method": {"x": "~ I(system('touch PWNED'))"}},
