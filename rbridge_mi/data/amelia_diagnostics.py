@@ -48,6 +48,8 @@ def overimputed(
         In the order of the data.
     """
     _check_object(r, method, "overimpute")
+    if not isinstance(column, str):
+        raise ArgumentError(f"overimpute takes the name of one column, not {column!r}.")
     check_columns([column], original, "overimpute")
     for role, what in _NOT_IMPUTED.items():
         named = settings.get(role, ())

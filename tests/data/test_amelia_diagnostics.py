@@ -76,6 +76,11 @@ def _in_r(value: Any) -> str:
     return "NA" if pd.isna(value) else repr(float(value))
 
 
+def test_overimpute_takes_one_name(kept: rb.ImputedData) -> None:
+    with pytest.raises(rb.ArgumentError, match="the name of one column"):
+        kept.overimpute(["x"])  # type: ignore[arg-type]
+
+
 @pytest.mark.processes
 @pytest.mark.parametrize("column", ["x", "w"])
 def test_overimputed_cells_are_r_s(kept: rb.ImputedData, column: str, tmp_path: Path) -> None:
