@@ -465,7 +465,7 @@ def test_a_column_that_mice_takes_out_keeps_its_holes() -> None:
 def test_a_class_may_have_the_name_of_an_argument() -> None:
     data = schools()[NEEDED]
     plain = impute(data, **x_only("2l.lmer"))
-    renamed = {"method": {"x": "2l.lmer"}, "predictor_matrix": {"x": {"self": -2}}}
+    renamed: dict[str, Any] = {"method": {"x": "2l.lmer"}, "predictor_matrix": {"x": {"self": -2}}}
     imp = impute(data.rename(columns={"school": "self"}), **renamed)
     for one, other in zip(imp, plain, strict=True):
         pd.testing.assert_frame_equal(one.rename(columns={"self": "school"}), other)
