@@ -26,7 +26,7 @@ import pandas as pd
 from tqdm import tqdm
 
 import rbridge_mi as rb
-from rbridge_mi.errors import ArgumentError, RBridgeError
+from rbridge_mi.errors import ArgumentError, FormulaError, RBridgeError
 
 Rng: TypeAlias = np.random.Generator
 GROUPS, EACH, M = 80, 10, 5
@@ -290,7 +290,7 @@ def replication(kind: Kind, run: Run, number: int) -> dict[str, Any]:
         reference = estimates(whole.beta, whole.varcorr())
         try:
             pooled = model.fit(run(kind, holes, number + 1)).pool()
-        except ArgumentError as error:
+        except (ArgumentError, FormulaError) as error:
             return {"refused": str(error)}
         except RBridgeError as error:
             return {"failed": str(error)}

@@ -164,6 +164,8 @@ def _checked(argument: Argument, value: Any) -> Any:
     name, kind = argument.name, argument.kind
     if kind == "columns":
         return column_list(value, name)
+    if kind == "column" and not isinstance(value, str):
+        raise ArgumentError(f"{name} must be the name of one column, not {value!r}.")
     numbers = kind in ("number", "whole", "wholes", "start")
     if numbers and np.asarray(value).dtype.kind not in "biuf":
         raise ArgumentError(f"{name} must be a number or numbers, not {value!r}.")

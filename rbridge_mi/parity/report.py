@@ -151,7 +151,9 @@ def _checked(suite: Suite, case: Case) -> list[Checked]:
         return suite.check(case)
     except RBridgeError as error:
         suite.restart()
-        return [Checked(case.name, "all", 0, 0, math.inf, (f"{type(error).__name__}: {error}",))]
+        # Where R itself ended, its text may hold the data.
+        text = f"{type(error).__name__}: {error}"[:1000]
+        return [Checked(case.name, "all", 0, 0, math.inf, (text,))]
 
 
 def heading(outcome: Outcome) -> list[str]:

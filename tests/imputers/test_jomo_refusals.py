@@ -115,6 +115,11 @@ def test_models_with_more_than_a_formula() -> None:
             auxiliary="x")  # fmt: skip
 
 
+def test_jomo_knows_one_grouping() -> None:
+    with pytest.raises(rb.ArgumentError, match="clus must be the name of one column"):
+        rb.JomoImputer(2, clus=["school", "class"])  # type: ignore[arg-type]
+
+
 def test_families() -> None:
     data = frame()
     data["fails"] = np.resize([0, 1, 2], len(data))
