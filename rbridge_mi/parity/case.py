@@ -169,6 +169,8 @@ class ImputationCase:
         between calls that no seed sets.
     needs : tuple of str
         R packages without which the case can't run; the engine's comes first.
+    until : mapping of str to str
+        By package, the version from which the call ends R, so that the case can't run.
     apart : mapping of str to Apart
         Per accessor, a tolerance and its reason.
 
@@ -188,6 +190,7 @@ class ImputationCase:
     script: str = ""
     fresh: bool = False
     needs: tuple[str, ...] = ("Amelia",)
+    until: Mapping[str, str] = field(default_factory=dict)
     apart: Mapping[str, Apart] = field(default_factory=dict)
 
     def r_call(self) -> str:

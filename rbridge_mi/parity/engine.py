@@ -105,8 +105,14 @@ class Suite:
         return self._r.stack(PACKAGES)
 
     def missing_packages(self, case: Case) -> list[str]:
-        """List the R packages that the case needs and R lacks."""
-        return [x for x in case.needs if not call("has_package", x).value[0]]
+        """List the R packages that the case needs and R lacks, or has in a version that fails."""
+        lacking = [x for x in case.needs if not call("has_package", x).value[0]]
+        if isinstance(case, ImputationCase) and not lacking:
+            for package, limit in case.until.items():
+                has = call("utils::packageDescription", package, fields="Version").value[0]
+                if call("utils::compareVersion", str(has), limit).value[0] >= 0:
+                    lacking.append(f"{package} before {limit}")
+        return lacking
 
     def data(self, case: Case) -> pd.DataFrame:
         """Return the case's frame, which the Rscript makes."""
