@@ -166,8 +166,19 @@ jomo_formula <- function(text, names, columns) {
   expr[[3L]] <- call("+", without_bars(expr[[3L]]), call("(", bar))
   safe <- lapply(safe_names(columns), as.name)
   names(safe) <- base::names(columns)
-  renamed <- do.call(substitute, list(expr, safe))
+  renamed <- rename_variables(expr, safe)
   structure(renamed, class = "formula", .Environment = asNamespace("stats"))
+}
+
+# The expression with other names for its variables; a function keeps its name, though a column may
+# be called `+`.
+rename_variables <- function(expr, names) {
+  if (is.name(expr)) {
+    other <- names[[as.character(expr)]]
+    return(if (is.null(other)) expr else other)
+  }
+  if (is.call(expr)) expr[-1L] <- lapply(as.list(expr)[-1L], rename_variables, names)
+  expr
 }
 
 # The columns of one imputation, as jomo returned them. Before them jomo may have columns of no one;

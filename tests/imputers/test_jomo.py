@@ -513,3 +513,14 @@ def test_rs_own_text_comes_with_the_error() -> None:
     data.loc[data.index[6:], "y"] = None  # all but one group
     with pytest.raises(rb.ImputationError, match="grouping factors must have > 1 sampled level"):
         impute(data, model="y ~ x + (1 | school)")
+
+
+@pytest.mark.parametrize("name", ["+", "^", "(", "*", "I", "if", "a b"])
+def test_a_column_may_have_the_name_of_an_operator(name: str) -> None:
+    data = frame()[["school", "x", "y"]].dropna(subset=["y"])
+    model = "y ~ {0} + I({0}^2) + (1 | school)"
+    plain = rb.JomoImputer(2, model=model.format("x"), nburn=5, nbetween=2).impute(data, seed=1)
+    renamed = data.rename(columns={"x": name})
+    imp = rb.JomoImputer(2, model=model.format(f"`{name}`"), nburn=5, nbetween=2)
+    for one, other in zip(imp.impute(renamed, seed=1), plain, strict=True):
+        pd.testing.assert_frame_equal(one.rename(columns={name: "x"}), other)
