@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         RWarning,
         RWorkerLost,
     )
-    from .fits.mermod import MerMod
     from .imputers.amelia import AmeliaImputer
     from .imputers.bootstrap import BootstrapImputer
     from .imputers.choose import impute
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from .imputers.jomo import JomoImputer
     from .imputers.mice import MiceImputer
     from .imputers.pan import PanImputer
+    from .inference.mermod import MerMod
     from .models.fitting import start_workers
     from .models.lmer import Lmer
     from .pooled.listwise import compare_estimates
@@ -95,7 +95,7 @@ _HOMES = {
     "imputers.jomo": ("JomoImputer",),
     "imputers.mice": ("MiceImputer",),
     "imputers.pan": ("PanImputer",),
-    "fits.mermod": ("MerMod",),
+    "inference.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
     "models.fitting": ("start_workers",),
     "models.lmer": ("Lmer",),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .data.imputed_data import ImputedData
-    from .fits.mermod import MerMod
+    from .inference.mermod import MerMod
     from .pooled.mermod_list import MerModList
 
 __all__ = ["demo"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import PredictionError, RCallError, RPackageError, RWarning
 
 if TYPE_CHECKING:
-    from .mermod import MerMod
+    from .fitted_model import FittedModel
 
 __all__ = ["Reply", "ask", "told"]
 
@@ -29,12 +29,12 @@ class Reply(Protocol):
         """The texts of R's messages."""
 
 
-def ask(fit: MerMod, function: str, *args: Any, **kwargs: Any) -> Any:
+def ask(fit: FittedModel, function: str, *args: Any, **kwargs: Any) -> Any:
     """Call an R function on a fit, and pass R's warnings on, with the number of the imputation.
 
     Parameters
     ----------
-    fit : MerMod
+    fit : FittedModel
         Its R object is the first argument.
     function : str
         The function's name, one of this library's or "package::function".

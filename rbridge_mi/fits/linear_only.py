@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 from ..errors import ArgumentError
 
 if TYPE_CHECKING:
-    from .mermod import MerMod
+    from .fitted_model import FittedModel
 
 __all__ = ["check_linear", "is_linear"]
 
 
-def is_linear(fit: MerMod) -> bool:
+def is_linear(fit: FittedModel) -> bool:
     """Tell whether a fit is a linear mixed model: normal residuals about a linear predictor."""
     return fit.family == "gaussian" and fit.link == "identity" and fit.has_scale
 
 
-def check_linear(fits: Sequence[MerMod], what: str) -> None:
+def check_linear(fits: Sequence[FittedModel], what: str) -> None:
     """Refuse what doesn't hold for generalised models, before R is asked.
 
     Parameters
     ----------
-    fits : sequence of MerMod
+    fits : sequence of FittedModel
         Of one model.
     what : str
         What was asked for, for the message.

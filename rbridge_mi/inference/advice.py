@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..data.imputed_data import ImputedData
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 
 __all__ = ["advise"]
 
@@ -25,7 +25,7 @@ _SAME = 2e-2  # of a standard deviation: derived columns are often stored rounde
 
 
 def advise(
-    fits: Sequence[MerMod], data: ImputedData | None, fixed: pd.DataFrame
+    fits: Sequence[FittedModel], data: ImputedData | None, fixed: pd.DataFrame
 ) -> tuple[str, ...]:
     """Advise what should be looked at, each with its remedy; empty where nothing is amiss.
 
@@ -62,7 +62,7 @@ def advise(
     return tuple(advice)
 
 
-def _broken_groups(fit: MerMod, data: ImputedData) -> Iterator[str]:
+def _broken_groups(fit: FittedModel, data: ImputedData) -> Iterator[str]:
     """Name grouping factors whose groups the bootstrap samples tear, or put together."""
     if "cluster" not in data.settings:  # the samples were drawn elsewhere
         return
@@ -100,7 +100,7 @@ def _too_few(fixed: pd.DataFrame, m: int) -> Iterator[str]:
 
 
 def _blind_slopes(
-    fit: MerMod, data: ImputedData, columns: Sequence[str], groups: Sequence[str]
+    fit: FittedModel, data: ImputedData, columns: Sequence[str], groups: Sequence[str]
 ) -> Iterator[str]:
     models = {name: data.saw[name] for name in columns if name in data.saw}
     for group in groups:
@@ -126,14 +126,16 @@ def _blind_slopes(
         )
 
 
-def _random_slopes(fit: MerMod) -> list[tuple[str, str]]:
+def _random_slopes(fit: FittedModel) -> list[tuple[str, str]]:
     """Return the group and the name of each random effect but the intercepts."""
     table = fit.varcorr()
     sds = table[table["var2"].isna() & table["var1"].notna() & (table["var1"] != "(Intercept)")]
     return [(str(x.grp), str(x.var1)) for x in sds.itertuples()]
 
 
-def _slopes_without_model(fit: MerMod, data: ImputedData, columns: Sequence[str]) -> Iterator[str]:
+def _slopes_without_model(
+    fit: FittedModel, data: ImputedData, columns: Sequence[str]
+) -> Iterator[str]:
     for grp, slope in _random_slopes(fit):
         group = _bare(grp)
         lacking = {
@@ -157,7 +159,7 @@ def _slopes_without_model(fit: MerMod, data: ImputedData, columns: Sequence[str]
         )
 
 
-def _products(fit: MerMod, data: ImputedData, columns: Sequence[str]) -> Iterator[str]:
+def _products(fit: FittedModel, data: ImputedData, columns: Sequence[str]) -> Iterator[str]:
     incomplete = {x for x in columns if x in data.saw and not data.saw[x].random_effects}
     of: dict[str, list[str]] = {}
     for term in fit.fixef()["term"].astype(str):
@@ -458,7 +460,7 @@ def _constant_within(column: pd.Series[float], group: pd.Series[float]) -> bool:
     return bool((groups.nunique() <= 1).all() and (groups.size() > 1).any())
 
 
-def _grouping(fit: MerMod) -> list[str]:
+def _grouping(fit: FittedModel) -> list[str]:
     """Columns that group: of "school:class" both."""
     return list(dict.fromkeys(part for name in fit.ngrps for part in name.split(":")))
 

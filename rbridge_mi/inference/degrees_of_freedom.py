@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..errors import ArgumentError, RBridgeWarning
 from ..fits.asking import ask
+from ..fits.fitted_model import FittedModel
 from ..fits.linear_only import check_linear
-from ..fits.mermod import MerMod
 
 __all__ = ["SMALL_SAMPLE", "complete_df", "default_dfcom", "is_small_sample", "plain_df"]
 
@@ -23,7 +23,7 @@ SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
 
 
 def complete_df(
-    dfcom: Any, fits: Sequence[MerMod], matrix: Floats, *, joint: bool = False
+    dfcom: Any, fits: Sequence[FittedModel], matrix: Floats, *, joint: bool = False
 ) -> float | Floats:
     """Degrees of freedom that complete data would leave, for each row of `matrix`.
 
@@ -36,7 +36,7 @@ def complete_df(
         ``contest1D``, pbkrtest's ``ddf_Lb``; for a joint test lmerTest's ``contestMD``) and
         averaged. Kenward and Roger's are for REML: fits by ML are refitted by it, as pbkrtest
         does, with a warning.
-    fits : sequence of MerMod
+    fits : sequence of FittedModel
         Of one model.
     matrix : ndarray of shape (k, p)
         Linear combinations of the coefficients.
@@ -81,12 +81,12 @@ def is_small_sample(dfcom: Any) -> bool:
     return isinstance(dfcom, str) and dfcom in SMALL_SAMPLE
 
 
-def default_dfcom(fits: Sequence[MerMod]) -> str | float:
+def default_dfcom(fits: Sequence[FittedModel]) -> str | float:
     """Choose the degrees of freedom where none were asked for.
 
     Parameters
     ----------
-    fits : sequence of MerMod
+    fits : sequence of FittedModel
         Of one model.
 
     Returns
@@ -98,14 +98,14 @@ def default_dfcom(fits: Sequence[MerMod]) -> str | float:
     return "residual" if fits[0].has_scale else math.inf
 
 
-def plain_df(dfcom: Any, fits: Sequence[MerMod]) -> float:
+def plain_df(dfcom: Any, fits: Sequence[FittedModel]) -> float:
     """`complete_df` where it needs no R: the residual ones, or a number.
 
     Parameters
     ----------
     dfcom : "residual", float, or None
         As in `complete_df`.
-    fits : sequence of MerMod
+    fits : sequence of FittedModel
         Of one model.
 
     Returns

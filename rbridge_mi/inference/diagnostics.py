@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..base.glossary import checked
 from ..base.text import Printed
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 from ..pooling import PoolingRule, fmi_interval, imputations_needed, monte_carlo_errors
 from .linear_combinations import coefficients
 
@@ -68,7 +68,7 @@ class Diagnostics:
 
 
 def diagnose(
-    fits: Sequence[MerMod],
+    fits: Sequence[FittedModel],
     fixed: pd.DataFrame,
     rule: PoolingRule,
     complete_df: pd.Series[float],

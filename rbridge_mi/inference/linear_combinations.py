@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..base.glossary import checked
 from ..errors import RBridgeWarning
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 from ..pooling import PoolingRule, joint
 from .degrees_of_freedom import complete_df
 from .hypothesis_text import linear_rows
@@ -23,12 +23,12 @@ __all__ = ["coefficients", "estimate_contrasts", "hypothesis_test", "one_row"]
 Floats = NDArray[np.float64]
 
 
-def coefficients(fits: Sequence[MerMod], terms: Sequence[str]) -> tuple[Floats, Floats]:
+def coefficients(fits: Sequence[FittedModel], terms: Sequence[str]) -> tuple[Floats, Floats]:
     """Collect the fits' coefficients, by name of term.
 
     Parameters
     ----------
-    fits : sequence of MerMod
+    fits : sequence of FittedModel
         Of one model.
     terms : sequence of str
         Names of the coefficients, in the wanted order.
@@ -44,7 +44,7 @@ def coefficients(fits: Sequence[MerMod], terms: Sequence[str]) -> tuple[Floats, 
 
 
 def hypothesis_test(
-    fits: Sequence[MerMod],
+    fits: Sequence[FittedModel],
     terms: Sequence[str],
     rule: PoolingRule,
     dfcom: Any,
@@ -93,7 +93,7 @@ def one_row(
 
 
 def estimate_contrasts(
-    fits: Sequence[MerMod],
+    fits: Sequence[FittedModel],
     terms: Sequence[str],
     rule: PoolingRule,
     dfcom: Any,

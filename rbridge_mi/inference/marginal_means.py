@@ -16,7 +16,7 @@ from ..base.arguments import check_known, check_level, column_list, r_arguments
 from ..base.glossary import beside
 from ..errors import ArgumentError, PoolingError, RBridgeWarning
 from ..fits.asking import ask
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 from ..pooling import COLUMNS, PoolingRule
 from .degrees_of_freedom import complete_df, is_small_sample
 
@@ -72,13 +72,13 @@ class _Question:
     grid: dict[str, Any]
     comparing: dict[str, Any]
 
-    def ask(self, fit: MerMod, function: str, *more: Any) -> Any:
+    def ask(self, fit: FittedModel, function: str, *more: Any) -> Any:
         parts = (self.specs, self.contrast, self.at, self.grid, self.comparing)
         return ask(fit, function, *parts, *more)
 
 
 def marginal_means(
-    fits: Sequence[MerMod],
+    fits: Sequence[FittedModel],
     rule: PoolingRule,
     dfcom: Any,
     conf_level: float,
@@ -147,7 +147,11 @@ def marginal_means(
 
 
 def _pooled(
-    fits: Sequence[MerMod], rule: PoolingRule, dfcom: Any, conf_level: float, grids: Sequence[Any]
+    fits: Sequence[FittedModel],
+    rule: PoolingRule,
+    dfcom: Any,
+    conf_level: float,
+    grids: Sequence[Any],
 ) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
     """Pool the columns, and mark the means that every fit can estimate: others are missing."""
     q = np.array([x["estimate"] for x in grids])
@@ -169,7 +173,7 @@ def _pooled(
     return columns, usable
 
 
-def _sigma(fits: Sequence[MerMod]) -> float:
+def _sigma(fits: Sequence[FittedModel]) -> float:
     """Of the bias adjustment: the square root of the mean residual variance."""
     if not fits[0].has_scale:
         raise ArgumentError(

@@ -13,8 +13,8 @@ from ..base.arguments import check_known, check_level, check_newdata, re_form_te
 from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..fits.asking import ask
+from ..fits.fitted_model import FittedModel
 from ..fits.linear_only import check_linear
-from ..fits.mermod import MerMod
 from ..pooling import PoolingRule
 from .degrees_of_freedom import is_small_sample, plain_df
 
@@ -22,7 +22,7 @@ __all__ = ["predict_fits"]
 
 
 def predict_fits(
-    fits: Sequence[MerMod],
+    fits: Sequence[FittedModel],
     rule: PoolingRule,
     newdata: pd.DataFrame | None,
     re_form: str | None,

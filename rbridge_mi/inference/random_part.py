@@ -14,8 +14,8 @@ from ..base.arguments import check_level
 from ..base.glossary import checked
 from ..errors import RBridgeWarning
 from ..fits.asking import ask
+from ..fits.fitted_model import FittedModel
 from ..fits.linear_only import check_linear
-from ..fits.mermod import MerMod
 from ..pooling import PoolingRule
 from ..pooling.scales import FISHER_Z, LOG, LOGIT
 
@@ -27,7 +27,7 @@ Key = tuple[str, "str | None", "str | None"]
 
 
 def pool_random(
-    fits: Sequence[MerMod],
+    fits: Sequence[FittedModel],
     rule: PoolingRule,
     varcorr: pd.DataFrame,
     icc: pd.Series[float],

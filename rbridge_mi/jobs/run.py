@@ -27,11 +27,11 @@ from ..errors import (
     RNotFoundError,
     RPackageError,
 )
-from ..fits.mermod import MerMod
 from ..imputers.arguments import columns_named
 from ..imputers.choose import impute
 from ..imputers.engines import engine_named
 from ..imputers.imputation_plan import imputation_plan
+from ..inference.mermod import MerMod
 from ..models.fitting import check_model, start_workers
 from ..models.lmer import Lmer
 from ..pooled.mermod_list import MerModList

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..base.glossary import beside
 from ..data.imputed_data import ImputedData
-from ..fits.mermod import MerMod
+from ..inference.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import PoolingError, RBridgeWarning, RNotFoundError
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 
 __all__ = [
     "RandomTerm",
@@ -42,7 +42,7 @@ class RandomTerm(NamedTuple):
     correlations: list[list[float]]
 
 
-def fixef(fits: Sequence[MerMod]) -> pd.DataFrame:
+def fixef(fits: Sequence[FittedModel]) -> pd.DataFrame:
     """Average the coefficients by their position."""
     betas = [fit.beta for fit in fits]
     longest = max(map(len, betas))
@@ -52,7 +52,7 @@ def fixef(fits: Sequence[MerMod]) -> pd.DataFrame:
     return pd.DataFrame({"term": terms, "estimate": total / len(betas)})
 
 
-def varcorr(fits: Sequence[MerMod]) -> pd.DataFrame:
+def varcorr(fits: Sequence[FittedModel]) -> pd.DataFrame:
     """Average SDs and correlations; per term its SDs, then the correlations below the diagonal."""
     rows: list[tuple[str | None, str, str | None, float]] = []
     for grp, names, sds, correlations in mean_random_terms(fits):
@@ -65,7 +65,7 @@ def varcorr(fits: Sequence[MerMod]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["grp", "var1", "var2", "sdcor"])
 
 
-def ranef(fits: Sequence[MerMod]) -> pd.DataFrame:
+def ranef(fits: Sequence[FittedModel]) -> pd.DataFrame:
     """Divide the first fit's random effects by m; repeat the first factor's for every factor."""
     effects = fits[0].ranef()
     factors = list(fits[0].ngrps)
@@ -74,7 +74,7 @@ def ranef(fits: Sequence[MerMod]) -> pd.DataFrame:
     return pd.concat([table.assign(grpvar=name) for name in factors], ignore_index=True)
 
 
-def model_fixed_eff(fits: Sequence[MerMod], stacklevel: int) -> pd.DataFrame:
+def model_fixed_eff(fits: Sequence[FittedModel], stacklevel: int) -> pd.DataFrame:
     """Add mean standard errors to variances between fits; `stacklevel` is that of the warning."""
     m = len(fits)
     tables = [fit.tidy().query("effect == 'fixed'") for fit in fits]
@@ -108,7 +108,7 @@ def model_fixed_eff(fits: Sequence[MerMod], stacklevel: int) -> pd.DataFrame:
     )
 
 
-def model_rand_eff_stats(fits: Sequence[MerMod]) -> pd.DataFrame:
+def model_rand_eff_stats(fits: Sequence[FittedModel]) -> pd.DataFrame:
     """Return means and standard deviations over the fits of each SD and correlation."""
     estimates: dict[tuple[str, str], list[float]] = {}
     for fit in fits:
@@ -121,7 +121,7 @@ def model_rand_eff_stats(fits: Sequence[MerMod]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["term", "group", "estimate", "std_error"])
 
 
-def model_info(fits: Sequence[MerMod]) -> pd.DataFrame:
+def model_info(fits: Sequence[FittedModel]) -> pd.DataFrame:
     """Return one row per fit, with its imputation's number in front."""
     parts = [fit.model_info() for fit in fits]
     for fit, part in zip(fits, parts, strict=True):
@@ -132,7 +132,7 @@ def model_info(fits: Sequence[MerMod]) -> pd.DataFrame:
 # -- random terms ---------------------------------------------------------------------------
 
 
-def random_terms(fit: MerMod) -> list[RandomTerm]:
+def random_terms(fit: FittedModel) -> list[RandomTerm]:
     """Return the random terms of one fit, in its order."""
     terms = []
     varcorr = fit.varcorr()
@@ -147,7 +147,7 @@ def random_terms(fit: MerMod) -> list[RandomTerm]:
     return terms
 
 
-def mean_random_terms(fits: Sequence[MerMod]) -> list[RandomTerm]:
+def mean_random_terms(fits: Sequence[FittedModel]) -> list[RandomTerm]:
     """Average SDs and correlations over the fits, named as merTools names them.
 
     Raises
@@ -184,7 +184,7 @@ def mean_random_terms(fits: Sequence[MerMod]) -> list[RandomTerm]:
 # -- R's order and arithmetic ---------------------------------------------------------------
 
 
-def _ranks(fit: MerMod, texts: Iterable[str]) -> dict[str, int]:
+def _ranks(fit: FittedModel, texts: Iterable[str]) -> dict[str, int]:
     """Return the distinct texts and their places, in the order of R's locale."""
     distinct = sorted(set(texts))
     with suppress(RNotFoundError):

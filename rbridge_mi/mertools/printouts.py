@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ..errors import PoolingError
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 from ..pooling.tails import t_two_sided
 from . import numbers
 from .numbers import r_mean
@@ -27,7 +27,7 @@ _STACKLEVEL = 4
 _HEADS = {"std_error": "std.error"}
 
 
-def summary_lines(fits: Sequence[MerMod], digits: int) -> list[str]:
+def summary_lines(fits: Sequence[FittedModel], digits: int) -> list[str]:
     """Return the lines of ``print(summary(list), digits)``."""
     terms = numbers.mean_random_terms(fits)
     method = "REML" if fits[0].reml else "maximum likelihood "
@@ -56,7 +56,7 @@ def summary_lines(fits: Sequence[MerMod], digits: int) -> list[str]:
     ]
 
 
-def fastdisp_lines(fits: Sequence[MerMod], digits: int, detail: bool) -> list[str]:
+def fastdisp_lines(fits: Sequence[FittedModel], digits: int, detail: bool) -> list[str]:
     """Return the lines of ``fastdisp(list, digits, detail)``."""
     fixed = numbers.model_fixed_eff(fits, stacklevel=_STACKLEVEL)
     if detail:
@@ -79,7 +79,7 @@ def fastdisp_lines(fits: Sequence[MerMod], digits: int, detail: bool) -> list[st
 # -- parts of a printout --------------------------------------------------------------------
 
 
-def _error_terms(fits: Sequence[MerMod], digits: int) -> list[str]:
+def _error_terms(fits: Sequence[FittedModel], digits: int) -> list[str]:
     """Return the table of SDs and correlations, its SDs in merTools' wrong order."""
     terms = numbers.random_terms(fits[0])
     widest = max(len(x.names) for x in terms)
@@ -117,17 +117,17 @@ def _error_terms(fits: Sequence[MerMod], digits: int) -> list[str]:
     return matrix_lines([""] * (len(names) + 1), head, cells, right=False)
 
 
-def _call(fit: MerMod) -> list[str]:
+def _call(fit: FittedModel) -> list[str]:
     ml = "" if fit.reml else ", REML = FALSE"
     return call_lines(f"lmer(formula = {fit.formula}, data = d{ml})")
 
 
-def _groups(fit: MerMod, nobs: int) -> str:
+def _groups(fit: FittedModel, nobs: int) -> str:
     groups = "; ".join(f"{name}, {n}" for name, n in fit.ngrps.items())
     return f"number of obs: {nobs}, groups: {groups}"
 
 
-def _aic(fits: Sequence[MerMod]) -> str:
+def _aic(fits: Sequence[FittedModel]) -> str:
     return f"AIC = {round_r(r_mean([fit.aic for fit in fits]), 1):g}"
 
 

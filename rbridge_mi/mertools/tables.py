@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..base.text import Printed
 from ..errors import PoolingError
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 from . import numbers, printouts
 
 __all__ = ["MerToolsTables"]
@@ -28,7 +28,7 @@ class MerToolsTables:
 
     Parameters
     ----------
-    fits : sequence of MerMod
+    fits : sequence of FittedModel
         One fit per imputation.
     failed : collection of int
         Numbers of the data sets that could not be fitted.
@@ -57,7 +57,7 @@ class MerToolsTables:
     (3, 5)
     """
 
-    fits: Sequence[MerMod]
+    fits: Sequence[FittedModel]
     failed: Collection[int] = ()
 
     def __post_init__(self) -> None:

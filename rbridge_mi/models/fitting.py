@@ -17,7 +17,7 @@ from ..data.imputed_data import ImputedData
 from ..data.stores import FrameStore, Piece, Store
 from ..errors import ArgumentError, FitError, FormulaError, RBridgeError, RWarning, RWorkerLost
 from ..fits.answers import Answers
-from ..fits.mermod import MerMod
+from ..inference.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..processes.running import Number, run_each_of, run_one
 from ..processes.workers import Begun, Later, Packed, wake

@@ -11,7 +11,7 @@ import pandas as pd
 from ..base.arguments import check_columns, check_known
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
-from ..fits.mermod import MerMod
+from ..inference.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from . import fitting
 from .codings import codings

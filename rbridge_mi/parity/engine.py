@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, RBridgeWarning, RCallError
-from ..fits.mermod import MerMod
 from ..imputers.engines import engine_named
+from ..inference.mermod import MerMod
 from ..models.lmer import Lmer
 from ..rdoor import call
 from ..testing.answers import answer, compared, fit_answers, intervals, numbered, simulated

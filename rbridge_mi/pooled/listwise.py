@@ -7,8 +7,8 @@ import pandas as pd
 
 from ..base.glossary import checked
 from ..errors import ArgumentError
-from ..fits.mermod import MerMod
 from ..inference.degrees_of_freedom import plain_df
+from ..inference.mermod import MerMod
 from ..pooling import rubin
 from .mermod_list import MerModList
 

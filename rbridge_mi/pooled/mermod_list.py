@@ -14,7 +14,8 @@ from ..base.glossary import beside, checked
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeError
-from ..fits.mermod import MerMod, stacked
+from ..fits.fitted_model import stacked
+from ..inference.mermod import MerMod
 from ..inference.predictions import predict_fits
 from ..mertools import MerToolsTables
 from ..pooling import rule_for

@@ -16,9 +16,9 @@ from ..errors import ArgumentError, PoolingError, RBridgeWarning
 from ..fits.asking import ask
 from ..fits.comparable import check_comparable
 from ..fits.linear_only import check_linear
-from ..fits.mermod import MerMod
 from ..inference.degrees_of_freedom import complete_df
 from ..inference.linear_combinations import coefficients, one_row
+from ..inference.mermod import MerMod
 from ..pooling import joint, rule_for
 from .mermod_list import MerModList
 

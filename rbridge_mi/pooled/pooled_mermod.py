@@ -15,12 +15,13 @@ from ..base.glossary import checked
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeWarning
+from ..fits.fitted_model import random_terms
 from ..fits.linear_only import check_linear
-from ..fits.mermod import MerMod, random_terms
 from ..inference.advice import advise
 from ..inference.diagnostics import Diagnostics, diagnose
 from ..inference.linear_combinations import estimate_contrasts, hypothesis_test
 from ..inference.marginal_means import marginal_means
+from ..inference.mermod import MerMod
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
 from ..pooling import PoolingRule, rule_for
 from .printing import summary_lines

@@ -13,9 +13,9 @@ import pandas as pd
 from ..base.glossary import checked
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, PoolingError
-from ..fits.mermod import MerMod
 from ..inference.degrees_of_freedom import complete_df, default_dfcom
 from ..inference.linear_combinations import coefficients
+from ..inference.mermod import MerMod
 from ..pooling import PoolingRule, rule_for
 from .pooled_mermod import PooledMerMod
 

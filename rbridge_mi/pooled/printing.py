@@ -11,7 +11,7 @@ import pandas as pd
 from ..fits.linear_only import is_linear
 
 if TYPE_CHECKING:
-    from ..fits.mermod import MerMod
+    from ..inference.mermod import MerMod
     from .pooled_mermod import PooledMerMod
 
 __all__ = ["fit_line", "summary_lines"]

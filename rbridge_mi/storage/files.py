@@ -27,7 +27,7 @@ from ..data.on_disk import Filed
 from ..data.provenance import trace_of_lengths
 from ..errors import ArgumentError, EncodingError, MissingPathError, RBridgeError
 from ..fits.answers import Answers
-from ..fits.mermod import MerMod
+from ..inference.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
 from .cells import from_cells, index_from_cells, to_cells

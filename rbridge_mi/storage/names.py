@@ -18,7 +18,7 @@ import pandas as pd
 from ..data.imputed_data import ImputedData
 from ..data.provenance import ColumnModel
 from ..data.stores import Cells, CellStore, FrameStore, RowStore
-from ..fits.mermod import MerMod
+from ..inference.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import RCallError
-from ..fits.mermod import MerMod
+from ..inference.mermod import MerMod
 
 __all__ = ["answer", "compared", "fit_answers", "intervals", "numbered", "simulated"]
 

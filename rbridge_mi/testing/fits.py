@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..fits.mermod import MerMod
+from ..inference.mermod import MerMod
 from ..rdoor import call
 from .answers import fit_answers
 from .bits import Missing, compare

@@ -78,10 +78,11 @@ def test_a_copy_shares_the_answers_and_a_pickle_has_all(fit: rb.MerMod) -> None:
 
 
 def test_attributes_have_types_and_documentation() -> None:
-    names = [x for x, value in vars(rb.MerMod).items() if isinstance(value, property)]
+    attributes = {k: x for base in rb.MerMod.__mro__ for k, x in vars(base).items()}
+    names = [x for x, value in attributes.items() if isinstance(value, property)]
     assert {"formula", "sigma", "theta", "has_scale", "dropped", "r"} <= set(names)
     for name in names:
-        prop = vars(rb.MerMod)[name]
+        prop = attributes[name]
         assert prop.fget.__annotations__.get("return"), name
         assert inspect.getdoc(prop), name
     assert [x.name for x in fields(rb.MerMod)] == ["answers", "index", "messages", "imputation"]
