@@ -13,7 +13,7 @@ from ..base.glossary import checked
 from ..base.text import Printed
 from ..fits.fitted_model import FittedModel
 from ..pooling import PoolingRule, fmi_interval, imputations_needed, monte_carlo_errors
-from .linear_combinations import coefficients
+from .linear_combinations import CoefficientSets
 
 __all__ = ["Diagnostics", "diagnose"]
 
@@ -69,6 +69,7 @@ class Diagnostics:
 
 def diagnose(
     fits: Sequence[FittedModel],
+    sets: CoefficientSets,
     fixed: pd.DataFrame,
     rule: PoolingRule,
     complete_df: pd.Series[float],
@@ -86,9 +87,8 @@ def diagnose(
     if rule.knows_missing_information:
         needed = pd.array(imputations_needed(fmi, m, cv=cv, conf_level=conf_level), dtype="Int64")
         if m >= 3:
-            q, u = coefficients(fits, list(fixed["term"]))
             jackknifed = monte_carlo_errors(
-                q, np.diagonal(u, axis1=1, axis2=2), dfcom=complete_df.to_numpy()
+                sets.estimates, sets.variances, dfcom=complete_df.to_numpy()
             )
             errors = {name: getattr(jackknifed, name) for name in errors}
     table = pd.DataFrame(
