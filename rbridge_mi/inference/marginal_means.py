@@ -80,7 +80,7 @@ _TYPES = ("link", "response", "unlink", "mu")
 
 @dataclass(frozen=True)
 class _Question:
-    """The arguments of emmeans, but for the fit; those of emtrends, if `trend` names a covariate."""
+    """The arguments of emmeans, but for the fit; of emtrends, if `trend` names a covariate."""
 
     specs: list[str]
     contrast: str | None
@@ -126,7 +126,9 @@ def marginal_means(
     names = column_list(specs, "specs")
     comparing = () if contrast is None else tuple(ask(fits[0], "contrast_arguments", contrast))
     what, of_grid = ("emmeans", _GRID) if trend is None else ("emtrends", _TREND_GRID)
-    summarising = _SUMMARY if trend is None else tuple(x for x in _SUMMARY if x not in _NOT_OF_TRENDS)
+    summarising = (
+        _SUMMARY if trend is None else tuple(x for x in _SUMMARY if x not in _NOT_OF_TRENDS)
+    )
     valid = (*of_grid, *summarising, *comparing)
     not_taken = _NOT_TAKEN if trend is None else {**_NOT_TAKEN, **_NOT_OF_TRENDS}
     refused = {k: v for k, v in not_taken.items() if k not in valid}

@@ -378,7 +378,9 @@ class TestedFit(FittedModel):
             if dfcom is not None:
                 raise ArgumentError("lmer_df is R's name of dfcom: give one of them.")
             if lmer_df not in _LMER_DF:
-                raise ArgumentError(f"lmer_df must be one of {', '.join(_LMER_DF)}, not {lmer_df!r}.")
+                raise ArgumentError(
+                    f"lmer_df must be one of {', '.join(_LMER_DF)}, not {lmer_df!r}."
+                )
             dfcom = _LMER_DF[lmer_df]
         wanted = dfcom_of_one(self, dfcom)
         return marginal_means(
