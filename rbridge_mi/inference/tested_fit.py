@@ -92,7 +92,7 @@ class TestedFit(FittedModel):
         >>> fit.fixed()[["term", "df"]].round(0)
                   term     df
         0  (Intercept)  154.0
-        1      meanses  154.0
+        1      meanses  153.0
         """
         check_level(conf_level)
         sets = self._coefficient_sets(dfcom)
