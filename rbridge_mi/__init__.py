@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from .imputers.pan import PanImputer
     from .inference.mermod import MerMod
     from .models.fitting import start_workers
+    from .models.glmer import Glmer
+    from .models.glmer_nb import GlmerNb
     from .models.lmer import Lmer
     from .pooled.listwise import compare_estimates
     from .pooled.mermod_list import MerModList
@@ -98,6 +100,8 @@ _HOMES = {
     "inference.mermod": ("MerMod",),
     "pooled.mermod_list": ("MerModList",),
     "models.fitting": ("start_workers",),
+    "models.glmer": ("Glmer",),
+    "models.glmer_nb": ("GlmerNb",),
     "models.lmer": ("Lmer",),
     "pooled.nested_models": ("compare",),
     "pooled.pooled_mermod": ("PooledMerMod",),
@@ -113,6 +117,8 @@ __all__ = [
     "EncodingError",
     "FitError",
     "FormulaError",
+    "Glmer",
+    "GlmerNb",
     "ImputationError",
     "ImputedData",
     "JomoImputer",

@@ -25,6 +25,8 @@ mermod_core <- function(fit) {
     reml = reml,
     family = stats::family(fit)$family,
     link = stats::family(fit)$link,
+    nAGQ = if (!lme4::isLMM(fit)) fit@devcomp$dims[["nAGQ"]],
+    nb_theta = nb_theta(fit),
     has_scale = isTRUE(as.logical(fit@devcomp$dims[["useSc"]])),
     criterion = unname(fit@devcomp$cmp[[if (reml) "REML" else "dev"]]),
     deviance = if (!lme4::isLMM(fit)) stats::deviance(fit), # of an lmer fit it is the criterion
@@ -39,6 +41,11 @@ mermod_core <- function(fit) {
     convergence = as.character(unlist(fit@optinfo$conv$lme4$messages)),
     collation = as.character(attr(environment(stats::formula(fit)), "collation"))
   )
+}
+
+# The theta of a negative binomial fit; NULL for other families.
+nb_theta <- function(fit) {
+  if (grepl("^Negative Binomial", stats::family(fit)$family)) lme4::getME(fit, "glmer.nb.theta")
 }
 
 mermod_vcov <- function(fit) {
