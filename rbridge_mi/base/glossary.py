@@ -96,6 +96,7 @@ GLOSSARY: dict[str, str] = {
     "r2_conditional": "share of the variance due to the fixed and the random part",
     "icc_adjusted": "random variance as a share of random and residual variance",
     "icc_conditional": "random variance as a share of the whole, fixed part included",
+    "icc_response": "random variance's share of the variance of the response, on its own scale",
     "var_fixed": "variance of the fixed part's predictions",
     "var_random": "mean variance of the random part's predictions",
     "var_residual": "residual variance",
@@ -142,7 +143,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     "ranef_intervals": ("grpvar", "term", "grp", "condval", "condsd", "conf_low", "conf_high"),
     "r2": (
-        "r2_marginal", "r2_conditional", "icc_adjusted", "icc_conditional",
+        "r2_marginal", "r2_conditional", "icc_adjusted", "icc_conditional", "icc_response",
         "var_fixed", "var_random", "var_residual",
     ),
     "diagnostics": (

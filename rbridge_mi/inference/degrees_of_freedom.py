@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ArgumentError, RBridgeWarning
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
-from ..fits.linear_only import check_linear
+from ..fits.which_models import check_linear
 
 __all__ = ["SMALL_SAMPLE", "complete_df", "default_dfcom", "is_small_sample", "plain_df"]
 

@@ -24,7 +24,6 @@ from ..fits.answers import Askable
 from ..fits.asking import told
 from ..fits.comparable import check_comparable
 from ..fits.fitted_model import FittedModel
-from ..fits.linear_only import check_linear
 
 __all__ = ["MerMod"]
 
@@ -95,14 +94,23 @@ class MerMod(FittedModel):
         DataFrame
             One row. Columns r2_marginal (fixed part), r2_conditional (fixed and random part),
             icc_adjusted (random over random and residual variance), icc_conditional (random over
-            all), and the variances: var_fixed of the fixed part's predictions (divisor n - 1),
-            var_random averaged over the rows where there are random slopes (Johnson 2014, eq. 10),
-            var_residual.
+            all), icc_response (as icc_adjusted, on the scale of the response: the expected
+            correlation of two responses of a group), and the variances: var_fixed of the fixed
+            part's predictions (divisor n - 1), var_random averaged over the rows where there are
+            random slopes (Johnson 2014, eq. 10), var_residual.
+
+            Of a generalised model all but icc_response are on the scale of the link. There the
+            residual variance is the latent variable's in a binomial model (logit: pi^2 / 3,
+            probit: 1, cloglog: pi^2 / 6); log(1 + 1/mu) in a Poisson and log(1 + 1/mu + 1/theta)
+            in a negative binomial model with a log link, (1 + mu/theta) / 4 with a square root, mu
+            being the mean count by the model without its fixed part; log(1 + sigma^2) in a Gamma
+            model with a log link. Effects of a grouping factor with a level for each row count as
+            residual.
 
         Raises
         ------
-        ArgumentError
-            The model is a generalised one, whose residual variance depends on the link.
+        RCallError
+            A generalised model whose residual variance on the scale of the link isn't known.
 
         See Also
         --------
@@ -111,17 +119,22 @@ class MerMod(FittedModel):
         References
         ----------
         Nakagawa, Johnson and Schielzeth (2017), Journal of the Royal Society Interface 14,
-        20170213, eqs. 2.2 to 2.5; Johnson (2014), Methods in Ecology and Evolution 5, 944-946.
+        20170213, eqs. 2.2 to 2.5, 5.8 and table 2; Johnson (2014), Methods in Ecology and
+        Evolution 5, 944-946; Goldstein, Browne and Rasbash (2002), Understanding Statistics 1,
+        223-231, and de Villemereuil, Schielzeth, Nakagawa and Morrissey (2016), Genetics 204,
+        1281-1294 (the scale of the response).
         """
-        check_linear([self], "r2")
         shares = self.answers["variance_shares"]
         fixed, random, residual = (float(shares[x][0]) for x in ("fixed", "random", "residual"))
         total = fixed + random + residual
+        adjusted = random / (random + residual)
+        response = shares.get("icc_response")
         row = {
             "r2_marginal": [fixed / total],
             "r2_conditional": [(fixed + random) / total],
-            "icc_adjusted": [random / (random + residual)],
+            "icc_adjusted": [adjusted],
             "icc_conditional": [random / total],
+            "icc_response": [adjusted if response is None else float(response[0])],
             "var_fixed": [fixed],
             "var_random": [random],
             "var_residual": [residual],

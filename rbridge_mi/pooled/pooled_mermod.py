@@ -16,7 +16,6 @@ from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeWarning
 from ..fits.fitted_model import random_terms
-from ..fits.linear_only import check_linear
 from ..inference.advice import advise
 from ..inference.diagnostics import Diagnostics, diagnose
 from ..inference.linear_combinations import estimate_contrasts, hypothesis_test
@@ -53,8 +52,9 @@ class PooledMerMod:
         the model has no scale.
     icc : Series
         Per grouping factor: its intercept variance as a share of all intercept variances and the
-        residual one (with random slopes: where these terms are zero). Missing if the model has no
-        scale.
+        residual one (with random slopes: where these terms are zero). In a binomial model with a
+        logit, probit or cloglog link the residual variance is that of the latent variable: pi^2 /
+        3, 1, pi^2 / 6. Missing for other generalised models, whose `r2` has them.
     m : int
         Number of fits.
     kind : {"imputation", "bootstrap"}
@@ -316,9 +316,10 @@ class PooledMerMod:
         """SDs, correlations, sigma and ICCs with standard errors and intervals.
 
         Every fit's own sampling variance comes from the curvature of its (restricted) deviance at
-        the optimum, twice the inverse of the second derivatives in theta and log sigma, and is
-        pooled by Rubin's rules on the log (SDs), Fisher's z (correlations) or logit (ICC) scale;
-        estimates are those of the mean covariance matrices (`varcorr`, `icc`).
+        the optimum, twice the inverse of the second derivatives in theta and log sigma (of a
+        generalised model: in theta and the coefficients; a negative binomial's theta is taken as
+        known), and is pooled by Rubin's rules on the log (SDs), Fisher's z (correlations) or logit
+        (ICC) scale; estimates are those of the mean covariance matrices (`varcorr`, `icc`).
 
         A parameter on its boundary in any fit has neither standard error nor interval, and
         `n_boundary` counts those fits; the other parameters' curvature is taken with it held there.
@@ -336,7 +337,7 @@ class PooledMerMod:
         Raises
         ------
         ArgumentError
-            For a model that is not linear.
+            For a generalised model with a scale, such as a Gamma model.
 
         Notes
         -----
@@ -365,10 +366,9 @@ class PooledMerMod:
 
         Raises
         ------
-        ArgumentError
-            For a model that is not linear.
+        RCallError
+            A generalised model whose residual variance on the scale of the link isn't known.
         """
-        check_linear(self.fits, "Nakagawa's R2 (`r2`)")
         return pool_r2(pd.concat([fit.r2() for fit in self.fits], ignore_index=True))
 
     def ranef_intervals(self, conf_level: float | None = None) -> pd.DataFrame:

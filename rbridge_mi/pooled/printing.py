@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..fits.linear_only import is_linear
+from ..fits.which_models import is_linear
 
 if TYPE_CHECKING:
     from ..inference.mermod import MerMod
