@@ -82,10 +82,10 @@ def null(formula: str, frame: pd.DataFrame, **arguments: Any) -> float:
 
 
 def test_counts_and_times(frame: pd.DataFrame) -> None:
-    poisson = {"family": "poisson"}
+    poisson: dict[str, Any] = {"family": "poisson"}
     fit = rb.Glmer("count ~ x + (1 | site)", **poisson).fit(frame)
     check_shares(fit, frame, math.log1p(1 / null("count ~", frame, **poisson)))
-    given = {"family": "negative.binomial(2)"}
+    given: dict[str, Any] = {"family": "negative.binomial(2)"}
     fit = rb.Glmer("wild ~ x + (1 | site)", **given).fit(frame)
     assert fit.nb_theta == 2
     check_shares(fit, frame, math.log1p(1 / null("wild ~", frame, **given) + 1 / 2))
