@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,9 +20,57 @@ from ..pooling import PoolingRule, joint
 from .degrees_of_freedom import complete_df
 from .hypothesis_text import linear_rows
 
-__all__ = ["coefficients", "estimate_contrasts", "hypothesis_test", "one_row"]
+__all__ = [
+    "CoefficientSets",
+    "CompleteDf",
+    "coefficients",
+    "estimate_contrasts",
+    "hypothesis_test",
+    "one_row",
+]
 
 Floats = NDArray[np.float64]
+
+
+class CompleteDf(Protocol):
+    """Degrees of freedom that complete data would leave, for each row of a matrix."""
+
+    def __call__(self, matrix: Floats, *, joint: bool = False) -> float | Floats:
+        """Return one number where it is the same for every row, or all are tested together."""
+
+
+@dataclass(frozen=True, eq=False)
+class CoefficientSets:
+    """m sets of estimates of the same coefficients: what is asked of fits, and of any estimates.
+
+    Attributes
+    ----------
+    terms : sequence of str
+        Names of the p coefficients.
+    estimates : ndarray of shape (m, p)
+        Of each set.
+    vcovs : ndarray of shape (m, p, p)
+        Sampling covariance matrices of each set.
+    complete_df : callable
+        Degrees of freedom that complete data would leave; see `CompleteDf`.
+    """
+
+    terms: Sequence[str]
+    estimates: Floats
+    vcovs: Floats
+    complete_df: CompleteDf
+
+    @classmethod
+    def of_fits(
+        cls, fits: Sequence[FittedModel], terms: Sequence[str], dfcom: Any
+    ) -> CoefficientSets:
+        """Collect those of fits; see `complete_df` for `dfcom`."""
+        return cls(terms, *coefficients(fits, terms), partial(complete_df, dfcom, fits))
+
+    @property
+    def variances(self) -> Floats:
+        """Each set's squared standard errors, of shape (m, p)."""
+        return np.diagonal(self.vcovs, axis1=1, axis2=2)
 
 
 def coefficients(fits: Sequence[FittedModel], terms: Sequence[str]) -> tuple[Floats, Floats]:
@@ -44,20 +94,15 @@ def coefficients(fits: Sequence[FittedModel], terms: Sequence[str]) -> tuple[Flo
 
 
 def hypothesis_test(
-    fits: Sequence[FittedModel],
-    terms: Sequence[str],
-    rule: PoolingRule,
-    dfcom: Any,
-    hypothesis: Any,
-    rhs: Any,
+    sets: CoefficientSets, rule: PoolingRule, hypothesis: Any, rhs: Any
 ) -> pd.DataFrame:
     """Test hypotheses together by D1; see `PooledMerMod.test`."""
     rule.check_joint_test(
         "use `contrast`, whose intervals come from their spread, or impute the data"
     )
-    matrix, right, labels = linear_rows(hypothesis, terms, rhs)
-    q, u = joint.linear_hypothesis(*coefficients(fits, terms), matrix, right)
-    complete = complete_df(dfcom, fits, matrix, joint=len(matrix) > 1)
+    matrix, right, labels = linear_rows(hypothesis, sets.terms, rhs)
+    q, u = joint.linear_hypothesis(sets.estimates, sets.vcovs, matrix, right)
+    complete = sets.complete_df(matrix, joint=len(matrix) > 1)
     tested = joint.d1(q, u, dfcom=float(np.max(complete)))
     return one_row(tested, [tested.note], hypothesis="; ".join(labels))
 
@@ -93,20 +138,13 @@ def one_row(
 
 
 def estimate_contrasts(
-    fits: Sequence[FittedModel],
-    terms: Sequence[str],
-    rule: PoolingRule,
-    dfcom: Any,
-    conf_level: float,
-    contrast: Any,
-    rhs: Any,
+    sets: CoefficientSets, rule: PoolingRule, conf_level: float, contrast: Any, rhs: Any
 ) -> pd.DataFrame:
     """Estimate linear combinations one by one; see `PooledMerMod.contrast`."""
-    matrix, right, labels = linear_rows(contrast, terms, rhs)
-    estimates, vcovs = coefficients(fits, terms)
-    q = estimates @ matrix.T - right
-    u = np.maximum(np.einsum("kp,mpq,kq->mk", matrix, vcovs, matrix), 0)
-    complete = complete_df(dfcom, fits, matrix) if rule.uses_dfcom else math.inf
+    matrix, right, labels = linear_rows(contrast, sets.terms, rhs)
+    q = sets.estimates @ matrix.T - right
+    u = np.maximum(np.einsum("kp,mpq,kq->mk", matrix, sets.vcovs, matrix), 0)
+    complete = sets.complete_df(matrix) if rule.uses_dfcom else math.inf
     pooled = rule.scalars(q, u, dfcom=complete, conf_level=conf_level)
     frame = pd.DataFrame({"term": labels, **pooled.columns()})
     several = len(labels) > 1
