@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.glossary import checked
-from ..errors import RBridgeWarning
+from ..errors import ArgumentError, RBridgeWarning
 from ..fits.fitted_model import FittedModel
 from ..pooling import PoolingRule, joint
 from .degrees_of_freedom import complete_df
@@ -25,6 +25,7 @@ __all__ = [
     "CompleteDf",
     "coefficients",
     "estimate_contrasts",
+    "exponentiated",
     "hypothesis_test",
     "one_row",
 ]
@@ -53,12 +54,15 @@ class CoefficientSets:
         Sampling covariance matrices of each set.
     complete_df : callable
         Degrees of freedom that complete data would leave; see `CompleteDf`.
+    covariances_known : bool
+        False where only the variances are known: what lies off the diagonal has no meaning then.
     """
 
     terms: Sequence[str]
     estimates: Floats
     vcovs: Floats
     complete_df: CompleteDf
+    covariances_known: bool = True
 
     @classmethod
     def of_fits(
@@ -71,6 +75,25 @@ class CoefficientSets:
     def variances(self) -> Floats:
         """Each set's squared standard errors, of shape (m, p)."""
         return np.diagonal(self.vcovs, axis1=1, axis2=2)
+
+    def check_covariances(self, matrix: Floats, *, joint: bool = False) -> None:
+        """Refuse rows that combine terms, or are tested together, if only variances are known.
+
+        Raises
+        ------
+        ArgumentError
+            Naming the terms.
+        """
+        if self.covariances_known:
+            return
+        used = matrix != 0
+        for row in used.any(axis=0, keepdims=True) if joint else used:
+            terms = [term for term, x in zip(self.terms, row, strict=True) if x]
+            if len(terms) > 1:
+                raise ArgumentError(
+                    f"{', '.join(terms)} are asked about together, which takes the covariances "
+                    "between them, and only variances were given: give `covariances` instead."
+                )
 
 
 def coefficients(fits: Sequence[FittedModel], terms: Sequence[str]) -> tuple[Floats, Floats]:
@@ -101,6 +124,7 @@ def hypothesis_test(
         "use `contrast`, whose intervals come from their spread, or impute the data"
     )
     matrix, right, labels = linear_rows(hypothesis, sets.terms, rhs)
+    sets.check_covariances(matrix, joint=True)
     q, u = joint.linear_hypothesis(sets.estimates, sets.vcovs, matrix, right)
     complete = sets.complete_df(matrix, joint=len(matrix) > 1)
     tested = joint.d1(q, u, dfcom=float(np.max(complete)))
@@ -142,6 +166,7 @@ def estimate_contrasts(
 ) -> pd.DataFrame:
     """Estimate linear combinations one by one; see `PooledMerMod.contrast`."""
     matrix, right, labels = linear_rows(contrast, sets.terms, rhs)
+    sets.check_covariances(matrix)
     q = sets.estimates @ matrix.T - right
     u = np.maximum(np.einsum("kp,mpq,kq->mk", matrix, sets.vcovs, matrix), 0)
     complete = sets.complete_df(matrix) if rule.uses_dfcom else math.inf
@@ -151,3 +176,29 @@ def estimate_contrasts(
     note = "p values and intervals are not adjusted for several comparisons" if several else ""
     frame.attrs["note"] = note
     return checked(frame, "fixed")
+
+
+def exponentiated(frame: pd.DataFrame) -> pd.DataFrame:
+    """Exponentiate estimates and the ends of their intervals, as broom does.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With estimate, conf_low and conf_high, on the log scale.
+
+    Returns
+    -------
+    DataFrame
+        A copy. The other columns stay on the log scale, standard errors among them: as with R's
+        ``broom::tidy(..., exponentiate = TRUE)`` and ``mice::summary.mipo``. ``attrs["note"]`` says
+        so.
+    """
+    frame = frame.copy()
+    for name in ("estimate", "conf_low", "conf_high"):
+        frame[name] = np.exp(frame[name])
+    note = (
+        "estimates and intervals are exponentiated; standard errors, statistics and variances are "
+        "of their logarithms"
+    )
+    frame.attrs["note"] = "; ".join(x for x in (frame.attrs.get("note", ""), note) if x)
+    return frame
