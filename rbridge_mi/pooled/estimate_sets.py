@@ -81,16 +81,6 @@ def read_sets(
     if len(given) > 1:
         raise ArgumentError(f"{' and '.join(given)} say the same: give one of them.")
     sets = _named(sets, names, numbers)
-    in_one_order = len({tuple(x.names or ()) for x in sets}) == 1
-    [(argument, parts)] = given.items() or [("cov_params", [x.covariance for x in sets])]
-    rows = []
-    for one, part, number in zip(sets, parts, numbers, strict=True):
-        if part is not None and not in_one_order and argument in given and not _has_names(part):
-            raise ArgumentError(
-                f"the estimates have their names in another order in imputation {number}, and "
-                f"{argument} has no names: give it by name (a Series, or a DataFrame of a matrix)."
-            )
-        rows.append(_matrix(part, one.names or [], argument, number))
     common = common_names(
         [x.names or [] for x in sets],
         numbers,
@@ -99,6 +89,16 @@ def read_sets(
         odd="Give every set the same terms; a factor may have lost a level in one of the data "
         "sets.",
     )
+    [(argument, parts)] = given.items() or [("cov_params", [x.covariance for x in sets])]
+    if given and any(x.names != common for x in sets) and not all(map(_has_names, parts)):
+        raise ArgumentError(
+            f"the estimates have their names in several orders, and {argument} has no names: give "
+            "it by name, too (Series, or DataFrames of matrices)."
+        )
+    rows = [
+        _matrix(part, x.names or [], argument, number)
+        for x, part, number in zip(sets, parts, numbers, strict=True)
+    ]
     order = [[(x.names or []).index(name) for name in common] for x in sets]
     lacking = [i for i, x in zip(numbers, rows, strict=True) if x is None]
     if lacking and len(lacking) < len(rows):
