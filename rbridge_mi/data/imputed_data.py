@@ -344,7 +344,8 @@ class ImputedData(Sequence[pd.DataFrame]):
             With several processes it and what it returns have to pickle, by cloudpickle, so that
             it may be a lambda. A function that draws random numbers has to seed them itself.
         n_jobs : int, optional
-            Processes, as joblib counts them; None is joblib's own setting.
+            Processes, as joblib counts them; None is joblib's own setting. What f warns of in a
+            worker is written to standard error.
         errors : {"raise", "keep"}
             "raise" stops at the first data set at which f stops; "keep" warns, leaves out its
             result, and has its error in `MappedResults.failed`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -54,11 +54,12 @@ def map_data_sets(
             n_jobs=n_jobs,
             what="map",
         ):
-            outcome = value.unpack() if isinstance(value, _Carried) else value
-            outcomes[number] = outcome
-            first = _first_stopped(outcomes)
-            if first is not None and errors == "raise":
-                raise outcomes[first].error_of(first)
+            in_worker = isinstance(value, _Carried)
+            outcomes[number] = outcome = value.unpack() if in_worker else value
+            # Here they come in order. Workers end in any order, and the first data set's error is
+            # known once all are done.
+            if errors == "raise" and isinstance(outcome, _Stopped) and not in_worker:
+                raise outcome.error_of(number)
     except RBridgeError:
         raise
     except Exception as error:  # what f raises is caught where it is called
@@ -67,22 +68,12 @@ def map_data_sets(
             "hold nothing but what pickles, or run here (n_jobs=1)."
         ) from error
     failed = {i: x.error_of(i) for i in numbers if isinstance(x := outcomes[i], _Stopped)}
-    if len(failed) == len(numbers):
-        raise failed[1]
+    if failed and (errors == "raise" or len(failed) == len(numbers)):
+        raise next(iter(failed.values()))
     for stopped in failed.values():
         warnings.warn(str(stopped), RBridgeWarning, stacklevel=3)
     done = tuple(i for i in numbers if i not in failed)
     return MappedResults(tuple(outcomes[i] for i in done), done, kind, failed)
-
-
-def _first_stopped(outcomes: Mapping[int, Any]) -> int | None:
-    """Return the first data set at which the function stopped, once all before it are done.
-
-    So that the error is of the same data set whatever order the workers end in.
-    """
-    stopped = [i for i, x in outcomes.items() if isinstance(x, _Stopped)]
-    first = min(stopped, default=None)
-    return first if first is not None and all(i in outcomes for i in range(1, first)) else None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ __all__ = ["EstimateSets", "read_sets"]
 
 Floats = NDArray[np.float64]
 
+_OF_RESULT = "its covariance matrix"  # the argument, where a result has it
 _SMALL = 1e-8  # of a correlation: what rounding leaves in a covariance matrix
 
 
@@ -89,7 +90,7 @@ def read_sets(
         odd="Give every set the same terms; a factor may have lost a level in one of the data "
         "sets.",
     )
-    [(argument, parts)] = given.items() or [("cov_params", [x.covariance for x in sets])]
+    [(argument, parts)] = given.items() or [(_OF_RESULT, [x.covariance for x in sets])]
     if given and any(x.names != common for x in sets) and not all(map(_has_names, parts)):
         raise ArgumentError(
             f"the estimates have their names in several orders, and {argument} has no names: give "
@@ -111,7 +112,7 @@ def read_sets(
         None if lacking else np.array(
             [x[np.ix_(i, i)] for x, i in zip(rows, order, strict=True) if x is not None]
         ),
-        argument in ("covariances", "cov_params") or len(common) == 1,
+        argument in ("covariances", _OF_RESULT) or len(common) == 1,
         None if None in df else [float(x) for x in df if x is not None],
         sets[0].model,
     )  # fmt: skip
