@@ -15,7 +15,7 @@ from ..data.mapped_results import MappedResults
 from ..errors import ArgumentError, PoolingError
 from .matching import common_names
 from .mermod_list import MerModList
-from .result_objects import OneSet, read_result
+from .result_objects import OneSet, is_result, read_result
 
 __all__ = ["EstimateSets", "read_sets"]
 
@@ -148,7 +148,7 @@ def _is_set_of_sets(results: Any) -> bool:
         return results.ndim in (1, 2)
     if isinstance(results, str | Mapping) or not isinstance(results, Iterable):
         return False
-    return isinstance(results, pd.Series | pd.DataFrame) or read_result(results) is None
+    return isinstance(results, pd.Series | pd.DataFrame) or not is_result(results)
 
 
 def _is_frame(value: Any) -> bool:
@@ -169,14 +169,10 @@ def _one_set(item: Any, number: int) -> OneSet:
     elif is_number(item) or isinstance(item, np.ndarray | list | tuple):
         one = OneSet(np.atleast_1d(item))
     else:
-        result = read_result(item)
-        if result is None:
-            raise ArgumentError(
-                f"imputation {number}: {type(item).__name__} has no estimates that are known here: "
-                "neither `params` with `cov_params()` or `cov`, nor `coef_`. Give arrays or Series "
-                "of estimates, with `variances` or `covariances`."
-            )
-        one = result
+        try:
+            one = read_result(item)
+        except ArgumentError as error:
+            raise ArgumentError(f"imputation {number}: {error}") from error
     estimates = _numbers(one.estimates, f"imputation {number}: the estimates")
     if estimates.ndim != 1 or not estimates.size:
         raise ArgumentError(

@@ -100,7 +100,11 @@ def pool(
     In R: ``mice::pool`` for a list of fits, ``mice::pool.scalar(Q, U, n)`` for numbers, and
     ``mitml::testEstimates(qhat, uhat)``. Estimates are pooled on the scale on which they are given,
     which should be one on which their distribution is near normal: of a variance or a correlation
-    pool the logarithm or Fisher's z.
+    pool the logarithm or Fisher's z. A part of a result (``fe_params`` of statsmodels' MixedLM) is
+    pooled as Series, with `covariances` as DataFrames.
+
+    The residual degrees of freedom of linearmodels don't count clusters; where these are few, give
+    `dfcom`, their number minus 1.
 
     References
     ----------

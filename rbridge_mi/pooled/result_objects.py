@@ -15,7 +15,7 @@ from ..errors import ArgumentError
 from ..inference.degrees_of_freedom import plain_df
 from ..inference.mermod import MerMod
 
-__all__ = ["OneSet", "read_result"]
+__all__ = ["OneSet", "is_result", "read_result"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,12 @@ class OneSet:
     model: str = ""
 
 
-def read_result(result: Any) -> OneSet | None:
+def is_result(value: Any) -> bool:
+    """Tell whether `read_result` knows an object of this kind."""
+    return any(is_of_this_kind(value) for is_of_this_kind, _ in _READERS)
+
+
+def read_result(result: Any) -> OneSet:
     """Read a result object.
 
     Parameters
@@ -55,18 +60,27 @@ def read_result(result: Any) -> OneSet | None:
 
     Returns
     -------
-    OneSet or None
-        None where the object is none of these.
+    OneSet
+        What it says.
 
     Raises
     ------
     ArgumentError
-        A result with more than one column of estimates.
+        An object of another kind, a result with more than one column of estimates, or one that has
+        no covariance matrix.
+
+    See Also
+    --------
+    is_result : Whether it is one.
     """
     for is_of_this_kind, read in _READERS:
         if is_of_this_kind(result):
             return read(result)
-    return None
+    raise ArgumentError(
+        f"{type(result).__name__} has no estimates that are known here: neither `params` with "
+        "`cov_params()` or `cov`, nor `coef_`. Give arrays or Series of estimates, with "
+        "`variances` or `covariances`."
+    )
 
 
 def _of_mermod(fit: MerMod) -> OneSet:
@@ -85,9 +99,14 @@ def _of_params(result: Any) -> OneSet:
             "per equation, and pooling takes one vector of named estimates: give estimates and "
             "`covariances` as arrays, with `names`."
         )
-    covariance = result.cov_params() if hasattr(result, "cov_params") else None
-    if covariance is None:
-        covariance = getattr(result, "cov", None)
+    try:
+        asked = hasattr(result, "cov_params")
+        covariance = result.cov_params() if asked else getattr(result, "cov", None)
+    except Exception as error:  # another library's method, which may raise anything
+        raise ArgumentError(
+            f"{type(result).__name__} gives no covariance matrix ({type(error).__name__}: {error})."
+            " Leave this result out, or give `covariances` and the estimates as arrays."
+        ) from error
     model = getattr(result, "model", None)
     is_series = isinstance(params, pd.Series)
     names: Any = list(params.index) if is_series else getattr(model, "exog_names", None)

@@ -769,6 +769,16 @@ def test_results_of_several_models_are_refused(data: rb.ImputedData) -> None:
         rb.pool(several)
 
 
+def test_a_result_that_gives_no_covariance_is_told() -> None:
+    class Unfinished(LinearmodelsResult):
+        def cov_params(self) -> None:
+            raise ValueError("need covariance of parameters")
+
+    good, wrong = LinearmodelsResult(Q[0], V[0]), Unfinished(Q[1], V[1])
+    with pytest.raises(rb.ArgumentError, match=r"imputation 2: .*ValueError: need covariance"):
+        rb.pool([good, wrong])
+
+
 def test_a_factor_that_lost_a_level_is_refused_by_its_term(data: rb.ImputedData) -> None:
     frames = list(data)
     frames[1] = frames[1][frames[1]["f"] != "c"]
