@@ -18,7 +18,11 @@ from ..errors import ArgumentError, RBridgeWarning
 from ..fits.fitted_model import random_terms
 from ..inference.advice import advise
 from ..inference.diagnostics import Diagnostics, diagnose
-from ..inference.linear_combinations import estimate_contrasts, hypothesis_test
+from ..inference.linear_combinations import (
+    CoefficientSets,
+    estimate_contrasts,
+    hypothesis_test,
+)
 from ..inference.marginal_means import marginal_means
 from ..inference.mermod import MerMod
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
@@ -129,6 +133,10 @@ class PooledMerMod:
 
     # -- coefficients ----------------------------------------------------------------------
 
+    @property
+    def _coefficients(self) -> CoefficientSets:
+        return CoefficientSets.of_fits(self.fits, list(self.fixed["term"]), self.dfcom)
+
     def test(self, hypothesis: Any, rhs: Any = None) -> pd.DataFrame:
         """Test linear hypotheses about the coefficients, all at once, by D1.
 
@@ -178,8 +186,7 @@ class PooledMerMod:
         >>> pooled.test("ses = meanses").shape
         (1, 6)
         """
-        terms = list(self.fixed["term"])
-        return hypothesis_test(self.fits, terms, self.rule, self.dfcom, hypothesis, rhs)
+        return hypothesis_test(self._coefficients, self.rule, hypothesis, rhs)
 
     def contrast(
         self, contrast: Any, rhs: Any = None, conf_level: float | None = None
@@ -224,8 +231,7 @@ class PooledMerMod:
         ['ses - meanses']
         """
         level = self.conf_level if conf_level is None else conf_level
-        terms = list(self.fixed["term"])
-        return estimate_contrasts(self.fits, terms, self.rule, self.dfcom, level, contrast, rhs)
+        return estimate_contrasts(self._coefficients, self.rule, level, contrast, rhs)
 
     def emmeans(
         self,
@@ -441,7 +447,14 @@ class PooledMerMod:
         for text in self.advice:
             warnings.warn(text, RBridgeWarning, stacklevel=2)
         return diagnose(
-            self.fits, self.fixed, self.rule, self.complete_df, self.advice, cv, conf_level
+            self._coefficients,
+            self.fixed,
+            self.rule,
+            self.complete_df,
+            self.advice,
+            cv,
+            conf_level,
+            self.fits,
         )
 
     # -- reports -----------------------------------------------------------------------------
