@@ -128,6 +128,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "confint": ("term", "conf_low", "conf_high"),
     "anova": ("npar", "aic", "bic", "log_lik", "deviance", "statistic", "df", "p_value"),
     "convergence": ("is_singular", "messages"),
+    "all_fit": ("optimizer", "log_lik", "is_singular", "messages"),
     "convergence_chains": ("parameter", "rhat", "ess_bulk"),
     "overimpute": (
         "row", "observed", "overimputed_mean", "overimputed_low", "overimputed_high", "row_missing",

@@ -24,6 +24,7 @@ from ..fits.answers import Askable
 from ..fits.asking import told
 from ..fits.comparable import check_comparable
 from ..fits.fitted_model import FittedModel
+from .optimizers import all_fit
 
 __all__ = ["MerMod"]
 
@@ -392,6 +393,39 @@ class MerMod(FittedModel):
                 raise ArgumentError(f"parm takes names of terms or their numbers, not {x!r}.")
             elif not 1 <= x <= len(names):
                 raise ArgumentError(f"parm {x}: the fit has {len(names)} terms, from 1.")
+
+    def all_fit(self, maxfun: int = 100_000) -> pd.DataFrame:
+        """Fit the model again by every optimizer, in R ``summary(allFit(m))``.
+
+        Estimates that agree say that a convergence warning can be left alone.
+
+        Parameters
+        ----------
+        maxfun : int
+            How many evaluations (or, of optimx, iterations) each may take.
+
+        Returns
+        -------
+        DataFrame
+            One row per optimizer: optimizer, log_lik, is_singular, messages (R's warnings and
+            messages while fitting, or why there is no fit, such as a package that R lacks), then a
+            column per coefficient, by term, and per SD and correlation, as in ``"schid
+            sd__(Intercept)"``.
+
+        See Also
+        --------
+        MerMod.convergence : What was reported of this fit.
+        MerModList.all_fit : Of several fits.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> table = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb()).all_fit()
+        >>> table.loc[table["optimizer"] == "bobyqa", ["log_lik", "ses"]].round(3)
+             log_lik   ses
+        0 -23322.585  2.39
+        """
+        return all_fit(self, maxfun)
 
     def anova(self, *others: MerMod, refit: bool = True) -> pd.DataFrame:
         """Compare nested fits by likelihood ratio tests, in R ``anova(m, ...)``.

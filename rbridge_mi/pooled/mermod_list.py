@@ -372,6 +372,26 @@ class MerModList(Sequence[MerMod]):
         """
         return self._stack(MerMod.convergence, "convergence")
 
+    def all_fit(self, maxfun: int = 100_000) -> pd.DataFrame:
+        """Fit the model again by every optimizer, to each data set.
+
+        Parameters
+        ----------
+        maxfun : int
+            How many evaluations each may take.
+
+        Returns
+        -------
+        DataFrame
+            imputation, and the columns of `MerMod.all_fit`.
+
+        See Also
+        --------
+        convergence : What was reported of these fits.
+        MerMod.all_fit : Of one fit.
+        """
+        return self._stack(lambda fit: fit.all_fit(maxfun))
+
     def fitted(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
         """Average the fitted values over the fits.
 
