@@ -16,7 +16,7 @@ from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
 from ..fits.linear_only import check_linear
 from ..pooling import PoolingRule
-from .degrees_of_freedom import is_small_sample, plain_df
+from .degrees_of_freedom import check_adjusted, is_small_sample, plain_df
 
 __all__ = ["predict_fits"]
 
@@ -30,8 +30,10 @@ def predict_fits(
     conf_level: float,
     allow_new_levels: bool,
     dfcom: Any,
+    *,
+    vcov: str = "model",
 ) -> pd.DataFrame:
-    """Pool predictions row by row; see `MerModList.predict`."""
+    """Pool predictions row by row; see `MerModList.predict`. One fit has its own intervals."""
     if interval is not None:
         check_known([interval], ("confidence", "prediction"), "interval")
     check_level(conf_level)
@@ -48,10 +50,13 @@ def predict_fits(
             "dfcom='kenward-roger' is of the fixed part alone: give re_form='NA', and interval "
             "None or 'confidence'; or take 'satterthwaite', which is of the whole variance."
         )
+    if vcov != "model":
+        check_adjusted(fits)
     given = math.inf if method else plain_df(dfcom, fits)
     parts = [
         ask(fit, "prediction_parts", newdata=fit.needed(newdata), re_form=form,
-            allow_new_levels=allow_new_levels, observed=observed, method=method)
+            allow_new_levels=allow_new_levels, observed=observed, method=method,
+            vcov=None if vcov == "model" else ask(fit, "adjusted_vcov")["vcov"])
         for fit in fits
     ]  # fmt: skip
     rows = parts[0]["rows"]
