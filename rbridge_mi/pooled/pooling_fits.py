@@ -76,11 +76,11 @@ def pool_fits(
     complete = complete_df(dfcom, fits, np.eye(len(terms)))
     variances = np.diagonal(vcovs, axis1=1, axis2=2)
     fixed = rule.scalars(estimates, variances, dfcom=complete, conf_level=conf_level)
-    vcov = rule.vcov(estimates, vcovs)
+    total = rule.vcov(estimates, vcovs)
     varcorr = _pool_varcorr(fits)
     return PooledMerMod(
         fixed=checked(pd.DataFrame({"term": terms, **fixed.columns()}), "fixed"),
-        vcov=pd.DataFrame(vcov, index=terms, columns=terms),
+        vcov=pd.DataFrame(total, index=terms, columns=terms),
         varcorr=varcorr,
         ranef=_pool_ranef(fits, rule),
         sigma=_sigma(fits),
