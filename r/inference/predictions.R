@@ -4,7 +4,8 @@
 # parameters (Henderson's mixed model equations, through lme4's factors), what a new observation adds
 # (`extra`: its residual variance, and that of the random effects that `re_form` leaves out; 0 if
 # none is `observed`), and, for a `method` of small samples, the degrees of freedom of their sum.
-prediction_parts <- function(fit, newdata, re_form, allow_new_levels, observed, method) {
+# Of the fixed part alone, `vcov` may be another covariance matrix of the coefficients than lme4's.
+prediction_parts <- function(fit, newdata, re_form, allow_new_levels, observed, method, vcov = NULL) {
   if (observed || !is.null(method)) linear_only(fit, "a prediction interval of this kind")
   form <- read_re_form(fit, newdata, re_form)
   residual <- if (observed) residual_rows(fit, newdata) else 0
@@ -24,9 +25,13 @@ prediction_parts <- function(fit, newdata, re_form, allow_new_levels, observed, 
     covs = lapply(lme4::VarCorr(fit), plain_matrix)
   )
   sigma2 <- stats::sigma(fit)^2
+  within <- if (is.null(vcov)) {
+    sigma2 * prediction_norms(at, rows$X, rows$Z) + block_rows(rows, at, "unseen")
+  } else {
+    quadratic_rows(rows$X, vcov)
+  }
   list(
-    rows = rows$rows, mean = mean_rows(fit, rows, TRUE),
-    variance = sigma2 * prediction_norms(at, rows$X, rows$Z) + block_rows(rows, at, "unseen"),
+    rows = rows$rows, mean = mean_rows(fit, rows, TRUE), variance = within,
     extra = if (observed) residual + block_rows(rows, at, "left_out") else numeric(length(rows$rows)),
     df = if (!is.null(method)) prediction_df(fit, rows, if (observed) residual / sigma2, method)
   )

@@ -58,7 +58,9 @@ GLOSSARY: dict[str, str] = {
     "df": "degrees of freedom of the reference t distribution",
     "method": "rule by which a test was pooled: D1, D2, D3 or D4",
     "df1": "numerator degrees of freedom: number of hypotheses or parameters tested",
-    "df2": "denominator degrees of freedom",
+    "df2": "denominator degrees of freedom; missing where R gives none",
+    "sum_sq": "sum of squares, in squared units of the response: mean_sq times df1",
+    "mean_sq": "F statistic times the residual variance",
     "p_value": "two-sided p value of the statistic",
     "conf_low": "lower end of the confidence interval",
     "conf_high": "upper end of the confidence interval",
@@ -137,6 +139,13 @@ TABLES: dict[str, tuple[str, ...]] = {
     "imputation_plan": (
         "column", "role", "level", "type", "missing", "imputed_by", "predictors", "reason",
     ),
+    "estimates": (
+        "term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high",
+    ),
+    "anova_terms": ("term", "sum_sq", "mean_sq", "df1", "df2", "statistic", "p_value"),
+    "anova_wald": ("term", "statistic", "df", "p_value"),
+    "anova_pooled": ("term", "method", "statistic", "df1", "df2", "p_value", "riv"),
+    "test_one": ("statistic", "df1", "df2", "p_value"),
     "test": ("method", "statistic", "df1", "df2", "p_value", "riv"),
     "random": (
         "group", "term", "estimate", "std_error", "df", "conf_low", "conf_high", "fmi",

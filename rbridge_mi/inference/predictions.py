@@ -17,7 +17,7 @@ from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
 from ..fits.which_models import check_linear
 from ..pooling import PoolingRule
-from .degrees_of_freedom import is_small_sample, plain_df
+from .degrees_of_freedom import check_adjusted, is_small_sample, plain_df
 
 __all__ = ["predict_fits", "to_response"]
 
@@ -33,9 +33,11 @@ def predict_fits(
     conf_level: float,
     allow_new_levels: bool,
     dfcom: Any,
-    type: str = "link",  # noqa: A002 -- R's name
+    *,
+    type: str = "link",
+    vcov: str = "model",
 ) -> pd.DataFrame:
-    """Pool predictions row by row; see `MerModList.predict`."""
+    """Pool predictions row by row; see `MerModList.predict`. One fit has its own intervals."""
     check_known([type], ("link", "response"), "type")
     if interval is not None:
         check_known([interval], ("confidence", "prediction"), "interval")
@@ -56,10 +58,13 @@ def predict_fits(
             "dfcom='kenward-roger' is of the fixed part alone: give re_form='NA', and interval "
             "None or 'confidence'; or take 'satterthwaite', which is of the whole variance."
         )
+    if vcov != "model":
+        check_adjusted(fits)
     given = math.inf if method else plain_df(dfcom, fits)
     parts = [
         ask(fit, "prediction_parts", newdata=fit.needed(newdata), re_form=form,
-            allow_new_levels=allow_new_levels, observed=observed, method=method)
+            allow_new_levels=allow_new_levels, observed=observed, method=method,
+            vcov=None if vcov == "model" else ask(fit, "adjusted_vcov")["vcov"])
         for fit in fits
     ]  # fmt: skip
     rows = parts[0]["rows"]

@@ -98,7 +98,12 @@ class MerModList(Sequence[MerMod]):
 
     # -- pooled --------------------------------------------------------------------------
 
-    def pool(self, dfcom: Any = None, conf_level: float = 0.95) -> PooledMerMod:
+    def pool(
+        self,
+        dfcom: Any = None,
+        conf_level: float = 0.95,
+        vcov: Literal["model", "kenward-roger"] = "model",
+    ) -> PooledMerMod:
         """Pool the fits by Rubin's rules or, if of bootstrap samples, by their spread.
 
         Parameters
@@ -108,11 +113,15 @@ class MerModList(Sequence[MerMod]):
             default, but for models without a scale, such as binomial ones, whose default is
             infinite), as in mice: nobs minus all parameters, too many where there are few groups.
             "satterthwaite" and "kenward-roger": per coefficient, by lmerTest and pbkrtest, the mean
-            over the fits; standard errors stay lme4's. Kenward and Roger's take time and memory
+            over the fits; standard errors stay lme4's unless `vcov` says otherwise. Kenward and Roger's take time and memory
             that grow with the square of nobs, and are for REML: of fits by ML they are those
             of refits by it, with a warning. Or a number; ``math.inf`` gives Rubin's (1987).
         conf_level : float
             Of the intervals.
+        vcov : {"model", "kenward-roger"}
+            Covariance matrices of the fits' coefficients: lme4's, or Kenward and Roger's, larger in
+            small samples (``pbkrtest::vcovAdj``; for linear models by REML). All that is asked of
+            the pooled model has them. Usual with ``dfcom="kenward-roger"``.
 
         Returns
         -------
@@ -122,11 +131,11 @@ class MerModList(Sequence[MerMod]):
         Raises
         ------
         ArgumentError
-            One fit only, or a dfcom or conf_level that can't be.
+            One fit only, or a dfcom, conf_level or vcov that can't be.
         PoolingError
             Fits that differ in their coefficients or covariance parameters.
         RPackageError
-            Where R lacks lmerTest or pbkrtest, and dfcom needs it.
+            Where R lacks lmerTest or pbkrtest, and dfcom or vcov needs it.
 
         See Also
         --------
@@ -140,7 +149,7 @@ class MerModList(Sequence[MerMod]):
         (2017), Journal of Statistical Software 82(13) (Satterthwaite); Kenward and Roger (1997),
         Biometrics 53, 983-997.
         """
-        return pool_fits(self.fits, self.data.kind, dfcom, conf_level, self.data)
+        return pool_fits(self.fits, self.data.kind, dfcom, conf_level, self.data, vcov)
 
     @property
     def pooled_by_default(self) -> PooledMerMod:
@@ -450,7 +459,7 @@ class MerModList(Sequence[MerMod]):
         conf_level: float = 0.95,
         allow_new_levels: bool = False,
         dfcom: float | str | None = None,
-        type: Literal["link", "response"] = "link",  # noqa: A002 -- R's name
+        type: Literal["link", "response"] = "link",
     ) -> pd.DataFrame:
         """Pool predictions over the fits, with standard errors.
 
@@ -525,7 +534,7 @@ class MerModList(Sequence[MerMod]):
         """
         return predict_fits(
             self.fits, rule_for(self.data.kind), newdata, re_form, interval, conf_level,
-            allow_new_levels, dfcom, type,
+            allow_new_levels, dfcom, type=type,
         )  # fmt: skip
 
     @property

@@ -128,7 +128,12 @@ class PooledEstimates:
         return hypothesis_test(self.sets, self.rule, hypothesis, rhs)
 
     def contrast(
-        self, contrast: Any, rhs: Any = None, conf_level: float | None = None
+        self,
+        contrast: Any,
+        rhs: Any = None,
+        conf_level: float | None = None,
+        *,
+        adjust: str | None = None,
     ) -> pd.DataFrame:
         """Estimate linear combinations of the estimates, one row each.
 
@@ -140,6 +145,8 @@ class PooledEstimates:
             Subtracted from the rows of a matrix.
         conf_level : float, optional
             That of the pooled estimates by default.
+        adjust : str, optional
+            How p values are adjusted for several combinations; as in `PooledMerMod.contrast`.
 
         Returns
         -------
@@ -172,7 +179,7 @@ class PooledEstimates:
         [['z - x', 0.933]]
         """
         level = self.conf_level if conf_level is None else conf_level
-        table = estimate_contrasts(self.sets, self.rule, level, contrast, rhs)
+        table = estimate_contrasts(self.sets, self.rule, level, contrast, rhs, adjust)
         return exponentiated(table) if self.exponentiate else table
 
     @cached_property

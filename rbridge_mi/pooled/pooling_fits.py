@@ -9,11 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ..base.arguments import check_known
 from ..base.glossary import checked
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
 from ..fits.which_models import is_linear
-from ..inference.degrees_of_freedom import complete_df, default_dfcom
+from ..inference.degrees_of_freedom import VCOVS, complete_df, default_dfcom
 from ..inference.latent_scale import latent_variance
 from ..inference.linear_combinations import coefficients
 from ..inference.mermod import MerMod
@@ -30,6 +31,7 @@ def pool_fits(
     dfcom: Any = None,
     conf_level: float = 0.95,
     data: ImputedData | None = None,
+    vcov: Literal["model", "kenward-roger"] = "model",
 ) -> PooledMerMod:
     """Pool fits by name; see `MerModList.pool`.
 
@@ -45,6 +47,8 @@ def pool_fits(
         Of the intervals.
     data : ImputedData, optional
         The data sets.
+    vcov : {"model", "kenward-roger"}
+        The fits' covariance matrices of the coefficients.
 
     Returns
     -------
@@ -59,21 +63,26 @@ def pool_fits(
         Fits that differ in their coefficients or covariance parameters.
     """
     rule = rule_for(kind)
+    check_known([vcov], VCOVS, "vcov")
+    if vcov != "model" and not rule.uses_dfcom:
+        raise ArgumentError(
+            "vcov has no effect on bootstrap samples: their spread is the whole error."
+        )
     if len(fits) < 2:
         raise ArgumentError(
             f"pooling needs at least two fits, not {len(fits)}: one fit shows nothing of the "
             "variance between imputations. Its own tables are in `fits[0]`."
         )
     terms = _common([list(fit.beta.index) for fit in fits], "coefficients", fits)
-    estimates, vcovs = coefficients(fits, terms)
+    estimates, vcovs = coefficients(fits, terms, vcov)
     complete = complete_df(dfcom, fits, np.eye(len(terms)))
     variances = np.diagonal(vcovs, axis1=1, axis2=2)
     fixed = rule.scalars(estimates, variances, dfcom=complete, conf_level=conf_level)
-    vcov = rule.vcov(estimates, vcovs)
+    total = rule.vcov(estimates, vcovs)
     varcorr = _pool_varcorr(fits)
     return PooledMerMod(
         fixed=checked(pd.DataFrame({"term": terms, **fixed.columns()}), "fixed"),
-        vcov=pd.DataFrame(vcov, index=terms, columns=terms),
+        vcov=pd.DataFrame(total, index=terms, columns=terms),
         varcorr=varcorr,
         ranef=_pool_ranef(fits, rule),
         sigma=_sigma(fits),
@@ -88,6 +97,7 @@ def pool_fits(
         complete_df=pd.Series(np.broadcast_to(complete, len(terms)), index=terms, name="df"),
         fits=tuple(fits),
         data=data,
+        vcov_method=vcov,
     )
 
 

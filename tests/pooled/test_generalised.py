@@ -1,7 +1,7 @@
 """Pooled generalised models against mice, mitml, emmeans and formulas by hand.
 
-mice and mitml are run in this R on the very fits, so that numbers differ by the order of sums alone:
-1e-10. Where another number is compared, the tolerance stands beside it with its reason.
+mice and mitml are run in this R on the very fits, so that numbers differ by the order of sums
+alone: 1e-10. Where another number is compared, the tolerance and its reason stand beside it.
 """
 
 from __future__ import annotations
@@ -320,7 +320,7 @@ def test_new_groups_and_wrong_arguments() -> None:
     assert (unseen["std_error"] > fixed["std_error"]).all()
     with pytest.raises(rb.ArgumentError, match="type"):
         fits.predict(new, type="mean")  # type: ignore[arg-type]
-    with pytest.raises(rb.ArgumentError, match="interval='prediction'.*fit.simulate"):
+    with pytest.raises(rb.ArgumentError, match=r"interval='prediction'.*fit\.simulate"):
         fits.predict(new, interval="prediction")
 
 
