@@ -327,7 +327,9 @@ def _where(fit: MerMod) -> str:
 
 def _check_same_family(full: MerMod, reduced: MerMod) -> None:
     """Refuse models whose likelihoods are those of different distributions."""
-    if (full.family, full.link) != (reduced.family, reduced.link):
+    # Negative binomial models are named by their thetas, which each fit may have estimated.
+    names = [x.family.partition("(")[0] for x in (full, reduced)]
+    if names[0] != names[1] or full.link != reduced.link:
         raise ArgumentError(
             f"the full model has family {full.family!r} with link {full.link!r}, the reduced one "
             f"{reduced.family!r} with {reduced.link!r}: models of different distributions aren't "
