@@ -111,6 +111,18 @@ class Glmer(MixedModel):
                     "\"binomial(link = 'probit')\", or give link and the bare name."
                 )
 
+    @property
+    def distribution(self) -> tuple[str, str | None]:
+        """The name of the family, and of the link where it is said."""
+        match = re.fullmatch(r"(?:\w+::)?([\w.]+)(?:\((.*)\))?", self.family.strip(), re.DOTALL)
+        if match is None:
+            return self.family, self.link
+        name, inside = match.groups()
+        given = [
+            x for x in _LINKS if re.search(rf"(?<![\w/]){re.escape(x)}(?![\w/^])", inside or "")
+        ]
+        return name, given[0] if given else self.link
+
     def own_arguments(self) -> dict[str, Any]:
         """Return the arguments that ``glmer`` has and other fitters haven't."""
         family = self.family if self.link is None else f'{self.family}(link = "{self.link}")'
