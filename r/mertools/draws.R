@@ -69,7 +69,7 @@ joint_carrier <- function(fit) {
 }
 
 # Which random effect each element of getME(fit, "b") is, one after the other: grpvar, term, grp.
-effect_names <- function(fit) {
+random_effect_names <- function(fit) {
   flist <- lme4::getME(fit, "flist")
   cnms <- lme4::getME(fit, "cnms")
   factors <- names(flist)[attr(flist, "assign")]
@@ -98,11 +98,11 @@ simulated_fixed <- function(fit, others, n_sims, seed, draws) {
 # The same of the random effects, which the fits have under the same names.
 simulated_random <- function(fit, others, n_sims, seed, draws) {
   seed_r(seed)
-  names <- effect_names(fit)
+  names <- random_effect_names(fit)
   key <- function(names) paste(names$grpvar, names$term, names$grp, sep = "\r")
   b <- lapply(c(list(fit), others), function(one) {
     b <- coefficient_draws(one, n_sims, draws)$b
-    b[, match(key(names), key(effect_names(one))), drop = FALSE]
+    b[, match(key(names), key(random_effect_names(one))), drop = FALSE]
   })
   b <- do.call(rbind, b)[, names$order, drop = FALSE]
   c(lapply(names[c("grpvar", "term", "grp")], `[`, names$order), draw_summary(b))

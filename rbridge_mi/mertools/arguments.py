@@ -1,4 +1,4 @@
-"""What the functions of merTools that are asked of one fit or of several take, and how it is read."""
+"""What merTools' functions take: one fit or several, and arguments under its names."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def under_r_names(function: Function) -> Function:
         The same, which raises an `ArgumentError` for unknown names and for those of merTools'
         arguments that can't be taken.
     """
-    names = list(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters
+    names = [name for name, x in parameters.items() if x.kind is not x.VAR_KEYWORD]
+    passes_on = len(names) < len(parameters)
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -58,7 +60,7 @@ def under_r_names(function: Function) -> Function:
                 raise ArgumentError(
                     f"{function.__name__} does not take {name!r}: {_REFUSED['.' + ours]}."
                 )
-            if ours not in names:
+            if ours not in names and not passes_on:
                 check_known([name], names, function.__name__)
             if ours in given or ours in names[: len(args)]:
                 raise ArgumentError(f"{function.__name__} was given {ours!r} twice.")

@@ -8,8 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..base.arguments import check_count, check_known, check_level, check_newdata, check_seed
-from ..base.arguments import column_list
+from ..base.arguments import (
+    check_count,
+    check_known,
+    check_level,
+    check_newdata,
+    check_seed,
+    column_list,
+)
 from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..fits.asking import ask
@@ -81,9 +87,9 @@ def predict_interval(
     matrix; and the residual (over the row's weight) for the combined part of a linear model only.
     Of a generalised model the intervals are of the linear predictor, or of the mean.
 
-    Of several fits, as many predictions are drawn from each and read together, so that the intervals
-    contain the variance between the imputations (see `fe_sim`). merTools stops at a list of fits;
-    ``draws="mertools"`` puts its draws of the single fits beside each other.
+    Of several fits, as many predictions are drawn from each and read together, so that the
+    intervals contain the variance between the imputations (see `fe_sim`). merTools stops at a list
+    of fits; ``draws="mertools"`` puts its draws of the single fits beside each other.
 
     Parameters
     ----------
@@ -164,7 +170,11 @@ def predict_interval(
     fits = fits_of(fit_or_fits, "predict_interval")
     way = drawn(draws, fit_or_fits)
     check_newdata(newdata)
-    for value, valid, name in ((which, _WHICH, "which"), (stat, _STAT, "stat"), (type, _TYPE, "type")):
+    for value, valid, name in (
+        (which, _WHICH, "which"),
+        (stat, _STAT, "stat"),
+        (type, _TYPE, "type"),
+    ):
         check_known([value], valid, name)
     flags = {
         "include_resid_var": include_resid_var,
