@@ -138,7 +138,7 @@ def average_obs(
     >>> from rbridge_mi.mertools import average_obs
     >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
     >>> average_obs(fit).round(2).values.tolist()
-    [[12.75, 0.0, '4931']]
+    [[12.75, 0.0, '5667']]
     """
     fits = fits_of(fit_or_fits, "average_obs")
     if orig_data is not None:

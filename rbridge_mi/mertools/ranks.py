@@ -81,7 +81,7 @@ def re_rank(
     >>> from rbridge_mi.mertools import re_rank
     >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
     >>> re_rank(fit).nlargest(1, "expected_rank")[["grp", "percentile"]].values.tolist()
-    [['8193', 97.0]]
+    [['3427', 99.0]]
     """
     fits = fits_of(fit_or_fits, "re_rank")
     table = _effects(fits)
@@ -145,7 +145,7 @@ def re_quantile(
     >>> from rbridge_mi.mertools import re_quantile
     >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
     >>> re_quantile(fit, [0.25, 0.75], "schid")["grp"].tolist()
-    ['3020', '8854']
+    ['9550', '5650']
     """
     fits = fits_of(fit_or_fits, "re_quantile")
     quantiles = np.atleast_1d(np.asarray(quantile, dtype=object))
