@@ -10,29 +10,34 @@ coefficient_draws <- function(fit, n_sims, draws) {
   carry <- if (draws == "mertools") arm_carrier(fit) else joint_carrier(fit)
   q <- length(mean_b)
   p <- length(mean_beta)
-  b <- matrix(0, n_sims, q)
-  beta <- matrix(0, n_sims, p, dimnames = list(NULL, names(lme4::fixef(fit))))
+  draw_sigma <- sigma_drawer(fit, draws)
   sigma <- numeric(n_sims)
+  z <- matrix(0, q + p, n_sims)
   for (i in seq_len(n_sims)) {
-    sigma[i] <- drawn_sigma(fit, draws)
-    effects <- carry(stats::rnorm(q + p, 0, sigma[i]))
-    b[i, ] <- effects$b + mean_b
-    beta[i, ] <- effects$beta + mean_beta
+    sigma[i] <- draw_sigma()
+    z[, i] <- stats::rnorm(q + p, 0, sigma[i])
   }
-  list(beta = beta, b = b, sigma = sigma)
+  effects <- carry(z)
+  beta <- t(effects$beta + mean_beta)
+  colnames(beta) <- names(lme4::fixef(fit))
+  list(beta = beta, b = t(effects$b + mean_b), sigma = sigma)
 }
 
-# arm leaves the scale of a generalised model out, whether the family has one or not.
-drawn_sigma <- function(fit, draws) {
+# A function that draws sigma; of a generalised model it is not drawn, and arm leaves its scale out,
+# whether the family has one or not.
+sigma_drawer <- function(fit, draws) {
   if (lme4::isLMM(fit)) {
     df <- stats::nobs(fit) - length(lme4::getME(fit, "beta"))
-    return(sqrt(1 / stats::rgamma(1, 0.5 * df, 0.5 * fit@devcomp$cmp[["pwrss"]])))
+    rss <- fit@devcomp$cmp[["pwrss"]]
+    return(function() sqrt(1 / stats::rgamma(1, 0.5 * df, 0.5 * rss)))
   }
-  if (draws == "joint") stats::sigma(fit) else 1
+  sigma <- if (draws == "joint") stats::sigma(fit) else 1
+  function() sigma
 }
 
-# A function of standard normal numbers, as arm carries them to the coefficients: with the transpose of
-# Lambda, and without the permutation of L.
+# A function of normal numbers, a column per draw, as arm carries them to the coefficients: with the
+# transpose of Lambda, and without the permutation of L. One draw after the other, as arm does: a
+# product of matrices may be summed in another order.
 arm_carrier <- function(fit) {
   q <- length(lme4::getME(fit, "b"))
   L <- lme4::getME(fit, "L")
@@ -43,12 +48,15 @@ arm_carrier <- function(fit) {
   from_b <- lambdat %*% root_b
   from_beta <- lambdat %*% across
   function(z) {
-    of_b <- z[seq_len(q)]
-    of_beta <- z[-seq_len(q)]
-    list(
-      b = as.vector(from_b %*% of_b + from_beta %*% of_beta),
-      beta = as.vector(root_beta %*% of_beta)
-    )
+    of_b <- z[seq_len(q), , drop = FALSE]
+    of_beta <- z[-seq_len(q), , drop = FALSE]
+    b <- of_b
+    beta <- of_beta
+    for (i in seq_len(ncol(z))) {
+      b[, i] <- as.vector(from_b %*% of_b[, i] + from_beta %*% of_beta[, i])
+      beta[, i] <- as.vector(root_beta %*% of_beta[, i])
+    }
+    list(b = b, beta = beta)
   }
 }
 
@@ -61,10 +69,10 @@ joint_carrier <- function(fit) {
   RZX <- as.matrix(lme4::getME(fit, "RZX"))
   RX <- as.matrix(lme4::getME(fit, "RX"))
   function(z) {
-    beta <- backsolve(RX, z[-seq_len(q)])
-    u <- Matrix::solve(L, z[seq_len(q)] - RZX %*% beta, system = "Lt")
+    beta <- backsolve(RX, z[-seq_len(q), , drop = FALSE])
+    u <- Matrix::solve(L, z[seq_len(q), , drop = FALSE] - RZX %*% beta, system = "Lt")
     u <- Matrix::solve(L, u, system = "Pt")
-    list(b = as.vector(lambda %*% u), beta = beta)
+    list(b = as.matrix(lambda %*% u), beta = beta)
   }
 }
 

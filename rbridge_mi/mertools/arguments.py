@@ -6,11 +6,11 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from ..base.arguments import check_known
 from ..errors import ArgumentError, PoolingError
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 
 __all__ = [
     "DRAWS",
@@ -18,7 +18,6 @@ __all__ = [
     "check_same_names",
     "drawn",
     "fits_of",
-    "one_fit",
     "under_r_names",
 ]
 
@@ -27,10 +26,10 @@ DRAWS = ("mertools", "joint")
 _NO_PARALLEL = "R would draw in other processes, and not the numbers of the seed"
 _REFUSED = {".parallel": _NO_PARALLEL, ".paropts": _NO_PARALLEL}
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 
-def under_r_names(function: Function) -> Function:
+def under_r_names(function: Callable[..., Result]) -> Callable[..., Result]:
     """Let a function take its arguments under merTools' names, too, such as ``n.sims``.
 
     merTools' names are written in snake case here: dots are underscores, and a capital letter
@@ -52,7 +51,7 @@ def under_r_names(function: Function) -> Function:
     passes_on = len(names) < len(parameters)
 
     @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Result:
         given: dict[str, Any] = {}
         for name, value in kwargs.items():
             ours = name if name in names else _snake(name)
@@ -67,7 +66,7 @@ def under_r_names(function: Function) -> Function:
             given[ours] = value
         return function(*args, **given)
 
-    return cast(Function, wrapper)
+    return wrapper
 
 
 def _snake(name: str) -> str:
@@ -77,14 +76,7 @@ def _snake(name: str) -> str:
     return re.sub("(?<=[a-z])[A-Z]", lambda x: "_" + x.group().lower(), dotless)
 
 
-def one_fit(fit: Any, what: str) -> MerMod:
-    """Take one fit; `what` is the function, for the message."""
-    if not isinstance(fit, MerMod):
-        raise ArgumentError(f"{what} takes one fit (MerMod), not {type(fit).__name__}.")
-    return fit
-
-
-def fits_of(fit_or_fits: Any, what: str) -> tuple[MerMod, ...]:
+def fits_of(fit_or_fits: Any, what: str) -> tuple[FittedModel, ...]:
     """Take one fit, or the fits to several imputed data sets.
 
     Parameters
@@ -105,9 +97,11 @@ def fits_of(fit_or_fits: Any, what: str) -> tuple[MerMod, ...]:
         Anything else, and fits to bootstrap samples: their spread is the whole variance, to which
         a simulation from each of them would add each fit's own once more.
     """
-    if isinstance(fit_or_fits, MerMod):
+    if isinstance(fit_or_fits, FittedModel):
         return (fit_or_fits,)
-    if not isinstance(fit_or_fits, Sequence) or not all(isinstance(x, MerMod) for x in fit_or_fits):
+    if not isinstance(fit_or_fits, Sequence) or not all(
+        isinstance(x, FittedModel) for x in fit_or_fits
+    ):
         raise ArgumentError(
             f"{what} takes a fit (MerMod) or a list of fits (MerModList), not "
             f"{type(fit_or_fits).__name__}."
@@ -127,12 +121,14 @@ def fits_of(fit_or_fits: Any, what: str) -> tuple[MerMod, ...]:
 def drawn(draws: Any, fit_or_fits: Any) -> str:
     """Take the way of drawing: merTools' by default for one fit, the joint one for several."""
     if draws is None:
-        return "mertools" if isinstance(fit_or_fits, MerMod) else "joint"
+        return "mertools" if isinstance(fit_or_fits, FittedModel) else "joint"
     check_known([draws], DRAWS, "draws")
     return str(draws)
 
 
-def check_same_names(fits: Sequence[MerMod], names: Callable[[MerMod], Any], what: str) -> None:
+def check_same_names(
+    fits: Sequence[FittedModel], names: Callable[[FittedModel], Any], what: str
+) -> None:
     """Refuse fits that don't have the same names, since they are matched by these."""
     first = set(names(fits[0]))
     for fit in fits[1:]:

@@ -14,7 +14,7 @@ from ..base.checks import is_number
 from ..base.glossary import TABLES, beside, checked
 from ..errors import ArgumentError
 from ..fits.asking import ask
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 from .arguments import fits_of, under_r_names
 from .intervals import predict_interval
 from .ranks import INTERCEPT, re_rank
@@ -192,7 +192,7 @@ def re_margins(
         terms = sorted(terms, key=asked.index)
     grid = [(name, k) for k in range(breaks) for name in terms]
     at = np.ceil(1 + np.arange(breaks) * (100 / breaks))
-    as_mertools = isinstance(fit_or_fits, MerMod)
+    as_mertools = isinstance(fit_or_fits, FittedModel)
     groups = [_nearest(ranks, name, at[k], misplaced=as_mertools) for name, k in grid]
     cases = np.repeat(np.arange(len(data)), len(grid))
     rows = data.iloc[cases].reset_index(drop=True)
@@ -223,7 +223,7 @@ def re_margins(
 # -- helpers --------------------------------------------------------------------------------
 
 
-def _factor(fit: MerMod, given: str | None, data: pd.DataFrame) -> str:
+def _factor(fit: FittedModel, given: str | None, data: pd.DataFrame) -> str:
     factors = list(fit.ngrps)
     factor = factors[0] if given is None else given
     if factor not in factors:
@@ -249,18 +249,16 @@ def _breaks(breaks: Any) -> Any:
         return float(check_count(breaks, "breaks", 2))
     limits = np.asarray(breaks, dtype=float)
     if limits.ndim != 1 or len(limits) < 2 or len(set(limits)) < len(limits):
-        raise ArgumentError(
-            f"breaks must be a number of classes, or different limits, not {breaks!r}."
-        )
+        raise ArgumentError(f"breaks must be a number of classes, or their limits, not {breaks!r}.")
     return limits
 
 
-def _rows_of(fits: Sequence[MerMod]) -> pd.DataFrame:
+def _rows_of(fits: Sequence[FittedModel]) -> pd.DataFrame:
     rows: pd.DataFrame = ask(fits[0], "rows_of_fit")
     return rows
 
 
-def _like(fit: MerMod, factor: str, labels: Any) -> Any:
+def _like(fit: FittedModel, factor: str, labels: Any) -> Any:
     """Return labels of groups as values of the kind that the data of the fit have."""
     kind = str(ask(fit, "kind_of_column", factor)[0])
     return (

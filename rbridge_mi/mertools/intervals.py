@@ -19,8 +19,8 @@ from ..base.arguments import (
 from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..fits.asking import ask
+from ..fits.fitted_model import FittedModel
 from ..fits.linear_only import is_linear
-from ..fits.mermod import MerMod
 from .arguments import check_flags, check_same_names, drawn, fits_of, under_r_names
 
 __all__ = ["Simulated", "predict_interval"]
@@ -220,7 +220,7 @@ def predict_interval(
     return Simulated(table, {part: pd.DataFrame(x.copy(), index=index) for part, x in sims})
 
 
-def _ignored(fits: Sequence[MerMod], terms: Any) -> list[str]:
+def _ignored(fits: Sequence[FittedModel], terms: Any) -> list[str]:
     names = column_list(terms, "ignore_fixed_terms")
     check_known(names, [str(x) for x in fits[0].beta.index], "ignore_fixed_terms")
     return names

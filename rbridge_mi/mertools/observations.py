@@ -12,7 +12,7 @@ import pandas as pd
 from ..base.arguments import check_columns, check_frame, check_known, check_seed, column_list
 from ..errors import ArgumentError, RBridgeWarning
 from ..fits.asking import ask
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 from .arguments import fits_of, under_r_names
 from .ranks import re_quantile
 
@@ -239,16 +239,16 @@ def _repeated(rows: pd.DataFrame, name: str, values: list[Any]) -> pd.DataFrame:
     return repeated
 
 
-def _columns(fit: MerMod) -> list[str]:
+def _columns(fit: FittedModel) -> list[str]:
     return [str(x) for x in ask(fit, "frame_facts", {})["columns"]]
 
 
-def _count(fit: MerMod, subset: Mapping[str, Any]) -> int:
+def _count(fit: FittedModel, subset: Mapping[str, Any]) -> int:
     return int(ask(fit, "frame_facts", subset)["rows"][0])
 
 
 def _subset(
-    fit: MerMod, var_list: Mapping[str, Any] | None, data: pd.DataFrame | None
+    fit: FittedModel, var_list: Mapping[str, Any] | None, data: pd.DataFrame | None
 ) -> dict[str, Any]:
     if var_list is None:
         return {}
@@ -268,7 +268,7 @@ def _subset(
 
 
 def _enough_rows(
-    fits: Sequence[MerMod], subset: dict[str, Any], data: pd.DataFrame | None
+    fits: Sequence[FittedModel], subset: dict[str, Any], data: pd.DataFrame | None
 ) -> dict[str, Any]:
     if data is None:
         rows = _count(fits[0], subset)

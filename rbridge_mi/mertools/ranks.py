@@ -15,7 +15,7 @@ from ..base.arguments import column_list
 from ..base.checks import is_number
 from ..base.glossary import checked
 from ..errors import ArgumentError, RBridgeWarning
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 from .arguments import check_same_names, fits_of, under_r_names
 
 __all__ = ["INTERCEPT", "re_quantile", "re_rank"]
@@ -185,7 +185,7 @@ def re_quantile(
 # -- helpers --------------------------------------------------------------------------------
 
 
-def _effects(fits: Sequence[MerMod]) -> pd.DataFrame:
+def _effects(fits: Sequence[FittedModel]) -> pd.DataFrame:
     """Return the random effects, with those of each fit (fits, rows) in the column `each`."""
     keys = ["grpvar", "term", "grp"]
     tables = [fit.ranef() for fit in fits]
@@ -230,7 +230,7 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _factors(fit: MerMod, given: Any) -> list[str]:
+def _factors(fit: FittedModel, given: Any) -> list[str]:
     factors = list(fit.ngrps)
     names = column_list(given, "group_fctr") or factors
     unknown = [x for x in names if x not in factors]

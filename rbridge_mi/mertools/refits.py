@@ -17,7 +17,7 @@ from ..base.glossary import beside
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeWarning, RWarning
 from ..fits.answers import Answers
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 from .arguments import check_flags, fits_of, under_r_names
 
 __all__ = ["icc", "sub_boot"]
@@ -30,7 +30,7 @@ _LOGISTIC = math.pi**2 / 3
 def sub_boot(
     fit_or_fits: Any,
     n: int | None = None,
-    fun: Callable[[MerMod], Any] | None = None,
+    fun: Callable[[Any], Any] | None = None,
     r: int = 100,
     seed: int | None = None,
     warn: bool = False,
@@ -108,16 +108,16 @@ def sub_boot(
     tables = []
     for fit in fits:
         table = _resampled(fit, fit.nobs if n is None else n, fun, r, seed, warn, as_fitted)
-        if not isinstance(fit_or_fits, MerMod):
+        if not isinstance(fit_or_fits, FittedModel):
             table.insert(0, "imputation", fit.imputation)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
 def _resampled(
-    fit: MerMod,
+    fit: FittedModel,
     n: int,
-    fun: Callable[[MerMod], Any],
+    fun: Callable[[Any], Any],
     r: int,
     seed: int,
     warn: bool,
@@ -144,7 +144,9 @@ def _resampled(
     return beside(keys, pd.DataFrame(rows))
 
 
-def _refit(fit: MerMod, positions: Any, as_fitted: bool) -> tuple[MerMod, tuple[str, ...]]:
+def _refit(
+    fit: FittedModel, positions: Any, as_fitted: bool
+) -> tuple[FittedModel, tuple[str, ...]]:
     reply = fit.r.call("resampled_object", positions, as_fitted)
     again = replace(fit, answers=Answers(reply.value["fit"]), index=fit.index[positions - 1])
     texts = reply.warnings + reply.messages

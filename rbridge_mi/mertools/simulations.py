@@ -10,7 +10,7 @@ import pandas as pd
 from ..base.arguments import check_count, check_seed
 from ..base.glossary import checked
 from ..fits.asking import ask
-from ..fits.mermod import MerMod
+from ..fits.fitted_model import FittedModel
 from .arguments import check_flags, check_same_names, drawn, fits_of, under_r_names
 
 __all__ = ["fe_sim", "re_sim"]
@@ -128,9 +128,8 @@ def re_sim(
     Returns
     -------
     DataFrame
-        grpvar (merTools' groupFctr; where a factor has several terms, merTools numbers its name),
-        term, grp (its groupID), mean, median, sd: on the scale of the linear predictor, unless
-        `odds_ratio`.
+        grpvar, term, grp (merTools' groupFctr, term, groupID), mean, median, sd: on the scale of
+        the linear predictor, unless `odds_ratio`.
 
     Raises
     ------
@@ -165,14 +164,14 @@ def re_sim(
     return checked(table, "re_sim")
 
 
-def _effects(fit: MerMod) -> list[Any]:
+def _effects(fit: FittedModel) -> list[Any]:
     table = fit.ranef()
     return list(zip(table["grpvar"], table["term"], table["grp"], strict=True))
 
 
 def _simulated(
     function: str,
-    fits: tuple[MerMod, ...],
+    fits: tuple[FittedModel, ...],
     n_sims: int,
     odds_ratio: bool,
     seed: int | None,
