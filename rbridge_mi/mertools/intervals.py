@@ -162,10 +162,10 @@ def predict_interval(
     >>> from rbridge_mi.mertools import predict_interval
     >>> hsb = rb.load_hsb()
     >>> fit = rb.Lmer("mathach ~ ses + (1 + ses | schid)").fit(hsb)
-    >>> predict_interval(fit, hsb.head(2), seed=1).round(2)
+    >>> predict_interval(fit, hsb.head(2), seed=1).round(1)
        estimate  pred_low  pred_high
-    0      5.82     -2.08      13.55
-    1      8.27      0.49      16.34
+    0       7.4      -0.6      15.2
+    1       9.5       1.8      17.1
     """
     fits = fits_of(fit_or_fits, "predict_interval")
     way = drawn(draws, fit_or_fits)

@@ -30,7 +30,7 @@ from rbridge_mi.mertools import (
     wiggle,
 )
 
-pytestmark = pytest.mark.r
+pytestmark = [pytest.mark.r, pytest.mark.slow]
 
 # The draws are R's own, in merTools' order, and so are the sums that are taken of them: every bit.
 # What is computed in numpy (ranks, averages over groups) takes its sums in another order.
@@ -238,9 +238,8 @@ def test_simulated_values(which: str, models: Any) -> None:
     for part, values in expected.items():
         assert answer.sims[part].to_numpy().tolist() == np.asarray(values).tolist()
     if which == "full":
-        assert (
-            answer.intervals["estimate"].tolist() == answer.sims["combined"].median(axis=1).tolist()
-        )
+        medians = answer.sims["combined"].median(axis=1)
+        assert answer.intervals["estimate"].tolist() == medians.tolist()
 
 
 def test_a_single_row(models: Any) -> None:
@@ -857,6 +856,7 @@ def test_fits_that_differ_are_refused(several: rb.MerModList, models: Any) -> No
         re_rank([several[0], crossed])
 
 
+@pytest.mark.processes
 def test_lists_from_other_processes(several: rb.MerModList) -> None:
     """Their R objects are made again where they are needed, and give the same draws."""
     again = rb.Lmer(SLOPES).fit(several.data, n_jobs=2)
