@@ -9,6 +9,10 @@ simulated_intervals <- function(fit, others, newdata, o) {
   fits <- c(list(fit), others)
   for (one in fits) {
     problem <- newdata_problem(one, newdata, NULL, TRUE, gaps = FALSE)
+    if (is.null(problem) && has_residual(one, o)) {
+      variance <- residual_rows(one, newdata)
+      if (is.character(variance)) problem <- variance
+    }
     if (!is.null(problem)) return(list(problem = problem, r_message = ""))
   }
   rows <- lapply(fits, predicted_rows, newdata)
@@ -269,6 +273,10 @@ without_group_variance <- function(fit, variance) {
 
 # -- draws of the model's own distribution -----------------------------------------------------
 
+has_residual <- function(fit, o) {
+  o$draws == "joint" && o$include_resid_var && lme4::isLMM(fit)
+}
+
 joint_simulation <- function(fit, newdata, o) {
   rows <- design_rows(fit, newdata, NULL)
   labels <- row_labels(fit, newdata)
@@ -283,10 +291,8 @@ joint_simulation <- function(fit, newdata, o) {
   parts <- parts[names(lme4::ngrps(fit))]
   parts$fixed <- rows$X %*% t(effects$beta) + rows$offset
   values <- combined_parts(parts, o$which)
-  if (o$include_resid_var && lme4::isLMM(fit)) {
-    variance <- residual_rows(fit, newdata)
-    if (is.character(variance)) stop(variance, call. = FALSE)
-    spread <- sqrt(variance) / stats::sigma(fit)
+  if (has_residual(fit, o)) {
+    spread <- sqrt(residual_rows(fit, newdata)) / stats::sigma(fit)
     for (i in seq_len(o$n_sims)) {
       noise <- stats::rnorm(nrow(rows$X), 0, effects$sigma[i] * spread)
       values$combined[, i] <- values$combined[, i] + noise

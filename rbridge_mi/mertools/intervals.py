@@ -20,7 +20,7 @@ from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
-from ..fits.linear_only import is_linear
+from ..fits.which_models import is_linear
 from .arguments import check_flags, check_same_names, drawn, fits_of, under_r_names
 
 __all__ = ["Simulated", "predict_interval"]
@@ -59,7 +59,7 @@ def predict_interval(
     level: float = 0.8,
     n_sims: int = 1000,
     stat: str = "median",
-    type: str = "linear.prediction",  # noqa: A002 - R's name
+    type: str = "linear.prediction",
     include_resid_var: bool = True,
     return_sims: bool = False,
     seed: int | None = None,
@@ -164,8 +164,8 @@ def predict_interval(
     >>> fit = rb.Lmer("mathach ~ ses + (1 + ses | schid)").fit(hsb)
     >>> predict_interval(fit, hsb.head(2), seed=1).round(1)
        estimate  pred_low  pred_high
-    0       7.4      -0.6      15.2
-    1       9.5       1.8      17.1
+    0       7.4      -0.6       15.2
+    1       9.5       1.8       17.1
     """
     fits = fits_of(fit_or_fits, "predict_interval")
     way = drawn(draws, fit_or_fits)

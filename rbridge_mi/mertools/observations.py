@@ -25,7 +25,7 @@ _TOO_FEW_ROWS = 3
 @under_r_names
 def draw(
     fit_or_fits: Any,
-    type: str = "random",  # noqa: A002 - R's name
+    type: str = "random",
     var_list: Mapping[str, Any] | None = None,
     seed: int | None = None,
     orig_data: pd.DataFrame | None = None,

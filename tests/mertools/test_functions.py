@@ -333,6 +333,8 @@ def test_joint_draws_know_offset_and_weights() -> None:
     ).sims
     noise = parts["combined"] - parts["Subject"] - parts["fixed"]
     assert noise.iloc[0].std() / noise.iloc[1].std() == pytest.approx(math.sqrt(10), rel=CLOSE)
+    with pytest.raises(rb.PredictionError, match="newdata has no column 'w'"):
+        predict_interval(fit, rows.drop(columns="w"), draws="joint")
     exact = fit.predict(rows)
     assert np.allclose(parts["combined"].mean(axis=1), exact, rtol=0.01)
 
