@@ -50,7 +50,7 @@ def test_a_model_of_its_own_arguments_is_fitted(fit: rb.MerMod, in_r: rdoor.RObj
     assert fit.reml is False
     with pytest.raises(rb.ArgumentError, match=r"control \(glmerControl\)"):
         rb.Glmer(FORMULA, control={"optimise": "bobyqa"}).fit(pupils())
-    with pytest.raises(rb.FormulaError, match="the family 'no family' is none of binomial"):
+    with pytest.raises(rb.ArgumentError, match="family 'no family' is none of binomial"):
         rb.Glmer(FORMULA, family="no family").fit(pupils())
 
 
