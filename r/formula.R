@@ -188,7 +188,7 @@ is_one_of <- function(value, known) {
 }
 
 # lme4 looks these up by name, and calls what it finds.
-check_names_of_functions <- function(contrasts, control, allow) {
+check_names_of_functions <- function(contrasts, controls, allow) {
   for (name in names(contrasts)) {
     value <- contrasts[[name]]
     if (holds_text(value) && !is_one_of(value, c(contrast_functions, allow))) {
@@ -197,7 +197,7 @@ check_names_of_functions <- function(contrasts, control, allow) {
         "' is meant, name it in `allow`", call. = FALSE)
     }
   }
-  check_optimizer(control$optimizer, allow)
+  for (control in controls) check_optimizer(control$optimizer, allow)
 }
 
 check_optimizer <- function(value, allow) {

@@ -1,11 +1,12 @@
 # A model as the call that R will make once it has data of these columns; nothing of it is evaluated.
-# `model` is list(fitter, control_maker, formula, allow, arguments, names, vectors, control): the names
+# `model` is list(fitter, control_maker, formula, allow, arguments, names, vectors, controls): the names
 # of lme4's two functions, the formula, what it may call besides, and the arguments: plain ones, names
-# of columns, vectors of one value per row, and those of the control.
+# of columns, vectors of one value per row, and those that control_maker makes.
 plan_model <- function(model, columns) {
   model$arguments["contrasts"] <- list(lapply(model$arguments$contrasts, coding_values))
   if (length(model$arguments$contrasts) == 0L) model$arguments$contrasts <- NULL
-  check_names_of_functions(model$arguments$contrasts, model$control, model$allow)
+  model$arguments$family <- parse_family(model$arguments$family)
+  check_names_of_functions(model$arguments$contrasts, model$controls, model$allow)
   formula <- parse_formula(model$formula, columns, model$allow)
   call <- c(
     list(as.name(model$fitter), formula = formula, data = quote(data)), model$arguments,
@@ -19,8 +20,8 @@ plan_model <- function(model, columns) {
     names(vectors)[names(vectors) == name] <- free
     call[[name]] <- as.name(free)
   }
-  if (length(model$control) > 0L) {
-    call$control <- as.call(c(list(as.name(model$control_maker)), model$control))
+  for (name in names(model$controls)) {
+    call[[name]] <- as.call(c(list(as.name(model$control_maker)), model$controls[[name]]))
   }
   bases <- intersect(c("ns", "bs"), formula_calls(formula))
   structure(list(call = call, vectors = vectors, bases = bases), class = "model_plan")

@@ -77,6 +77,18 @@ class FittedModel:
         return bool(self._core.get("has_scale", [True])[0])
 
     @property
+    def nAGQ(self) -> int | None:  # noqa: N802 -- R's name
+        """Points of the quadrature: 1 is Laplace's approximation; None for linear models."""
+        points = self._core.get("nAGQ")
+        return None if points is None else int(points[0])
+
+    @property
+    def nb_theta(self) -> float:
+        """The negative binomial's theta, var = mu + mu^2 / theta; nan for other families."""
+        theta = self._core.get("nb_theta")
+        return float("nan") if theta is None else float(theta[0])
+
+    @property
     def nobs(self) -> int:
         """Number of rows used."""
         return int(self._core["nobs"][0])

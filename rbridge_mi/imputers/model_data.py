@@ -51,7 +51,7 @@ class Formula:
             "arguments": {},
             "names": {},
             "vectors": {},
-            "control": {},
+            "controls": {},
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 from ..errors import ArgumentError, RBridgeWarning
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
-from ..fits.linear_only import check_linear, is_linear
+from ..fits.which_models import check_linear, is_linear
 
 __all__ = [
     "SMALL_SAMPLE",
     "VCOVS",
+    "LeastDf",
     "check_adjusted",
     "complete_df",
     "default_dfcom",
@@ -207,3 +209,32 @@ def plain_df(dfcom: Any, fits: Sequence[FittedModel]) -> float:
             f"or math.inf, not {dfcom!r}."
         )
     return float(dfcom)
+
+
+@dataclass(frozen=True, eq=False)
+class LeastDf:
+    """Degrees of freedom of combinations, from those of each coefficient: the least of them.
+
+    Parameters
+    ----------
+    values : ndarray of shape (p,)
+        Of each coefficient; may be infinite.
+
+    See Also
+    --------
+    complete_df : Asks fits.
+
+    Examples
+    --------
+    >>> least = LeastDf(np.array([10.0, 20.0]))
+    >>> rows = np.array([[0.0, 1.0], [1.0, -1.0]])
+    >>> least(rows).tolist(), least(rows, joint=True)
+    ([20.0, 10.0], 10.0)
+    """
+
+    values: Floats
+
+    def __call__(self, matrix: Floats, *, joint: bool = False) -> float | Floats:
+        """Return the least among the coefficients of each row, or of all rows together."""
+        of_rows = np.where(matrix != 0, self.values, np.inf).min(axis=1)
+        return float(of_rows.min()) if joint else np.asarray(of_rows)

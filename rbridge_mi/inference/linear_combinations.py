@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..base.arguments import check_known, check_level
 from ..base.glossary import checked
-from ..errors import RBridgeWarning
+from ..errors import ArgumentError, RBridgeWarning
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
 from ..pooling import PoolingRule, adjusted_level, adjusted_p, joint
@@ -29,6 +29,7 @@ __all__ = [
     "CompleteDf",
     "coefficients",
     "estimate_contrasts",
+    "exponentiated",
     "hypothesis_test",
     "joint_test",
     "one_row",
@@ -46,7 +47,7 @@ class CompleteDf(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class CoefficientSets:
-    """m sets of estimates of the same coefficients.
+    """m sets of estimates of the same coefficients: what is asked of fits, and of any estimates.
 
     Attributes
     ----------
@@ -58,12 +59,15 @@ class CoefficientSets:
         Sampling covariance matrices of each set.
     complete_df : callable
         Degrees of freedom that complete data would leave; see `CompleteDf`.
+    covariances_known : bool
+        False where only the variances are known: what lies off the diagonal has no meaning then.
     """
 
     terms: Sequence[str]
     estimates: Floats
     vcovs: Floats
     complete_df: CompleteDf
+    covariances_known: bool = True
 
     @classmethod
     def of_fits(
@@ -76,6 +80,25 @@ class CoefficientSets:
     def variances(self) -> Floats:
         """Each set's squared standard errors, of shape (m, p)."""
         return np.diagonal(self.vcovs, axis1=1, axis2=2)
+
+    def check_covariances(self, matrix: Floats, *, joint: bool = False) -> None:
+        """Refuse rows that combine terms, or are tested together, if only variances are known.
+
+        Raises
+        ------
+        ArgumentError
+            Naming the terms.
+        """
+        if self.covariances_known:
+            return
+        used = matrix != 0
+        for row in used.any(axis=0, keepdims=True) if joint else used:
+            terms = [term for term, x in zip(self.terms, row, strict=True) if x]
+            if len(terms) > 1:
+                raise ArgumentError(
+                    f"{', '.join(terms)} are asked about together, which takes the covariances "
+                    "between them, and only variances were given: give `covariances` instead."
+                )
 
 
 def coefficients(
@@ -137,6 +160,7 @@ def joint_test(sets: CoefficientSets, matrix: Floats, right: Floats) -> joint.Jo
     ArgumentError
         Where a hypothesis follows from the others, or contradicts them.
     """
+    sets.check_covariances(matrix, joint=True)
     q, u = joint.linear_hypothesis(sets.estimates, sets.vcovs, matrix, right)
     complete = sets.complete_df(matrix, joint=len(matrix) > 1)
     return joint.d1(q, u, dfcom=float(np.max(complete)))
@@ -197,6 +221,7 @@ def estimate_contrasts(
     method = "none" if adjust is None else adjust
     check_known([method], ADJUSTMENTS, "adjust")
     matrix, right, labels = linear_rows(contrast, sets.terms, rhs)
+    sets.check_covariances(matrix)
     q = sets.estimates @ matrix.T - right
     u = np.maximum(np.einsum("kp,mpq,kq->mk", matrix, sets.vcovs, matrix), 0)
     complete = sets.complete_df(matrix) if rule.uses_dfcom else math.inf
@@ -213,6 +238,32 @@ def estimate_contrasts(
     frame = pd.DataFrame({"term": labels, **columns})
     frame.attrs["note"] = _note(method, k)
     return checked(frame, "fixed")
+
+
+def exponentiated(frame: pd.DataFrame) -> pd.DataFrame:
+    """Exponentiate estimates and the ends of their intervals, as broom does.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With estimate, conf_low and conf_high, on the log scale.
+
+    Returns
+    -------
+    DataFrame
+        A copy. The other columns stay on the log scale, standard errors among them: as with R's
+        ``broom::tidy(..., exponentiate = TRUE)`` and ``mice::summary.mipo``. ``attrs["note"]`` says
+        so.
+    """
+    frame = frame.copy()
+    for name in ("estimate", "conf_low", "conf_high"):
+        frame[name] = np.exp(frame[name])
+    note = (
+        "estimates and intervals are exponentiated; standard errors, statistics and variances are "
+        "of their logarithms"
+    )
+    frame.attrs["note"] = "; ".join(x for x in (frame.attrs.get("note", ""), note) if x)
+    return frame
 
 
 def _note(method: str, k: int) -> str:

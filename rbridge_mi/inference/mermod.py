@@ -23,9 +23,9 @@ from ..errors import ArgumentError, RBridgeWarning, RWarning
 from ..fits.answers import Askable
 from ..fits.asking import told
 from ..fits.comparable import check_comparable
-from ..fits.linear_only import check_linear
 from ..pooling import rule_for
 from .degrees_of_freedom import dfcom_of_one, vcov_of_one
+from .optimizers import all_fit
 from .predictions import predict_fits
 from .term_tests import table_of_terms
 from .tested_fit import TestedFit
@@ -99,14 +99,23 @@ class MerMod(TestedFit):
         DataFrame
             One row. Columns r2_marginal (fixed part), r2_conditional (fixed and random part),
             icc_adjusted (random over random and residual variance), icc_conditional (random over
-            all), and the variances: var_fixed of the fixed part's predictions (divisor n - 1),
-            var_random averaged over the rows where there are random slopes (Johnson 2014, eq. 10),
-            var_residual.
+            all), icc_response (as icc_adjusted, on the scale of the response: the expected
+            correlation of two responses of a group), and the variances: var_fixed of the fixed
+            part's predictions (divisor n - 1), var_random averaged over the rows where there are
+            random slopes (Johnson 2014, eq. 10), var_residual.
+
+            Of a generalised model all but icc_response are on the scale of the link. There the
+            residual variance is the latent variable's in a binomial model (logit: pi^2 / 3,
+            probit: 1, cloglog: pi^2 / 6); log(1 + 1/mu) in a Poisson and log(1 + 1/mu + 1/theta)
+            in a negative binomial model with a log link, (1 + mu/theta) / 4 with a square root, mu
+            being the mean count by the model without its fixed part; log(1 + sigma^2) in a Gamma
+            model with a log link. Effects of a grouping factor with a level for each row count as
+            residual.
 
         Raises
         ------
-        ArgumentError
-            The model is a generalised one, whose residual variance depends on the link.
+        RCallError
+            A generalised model whose residual variance on the scale of the link isn't known.
 
         See Also
         --------
@@ -115,17 +124,22 @@ class MerMod(TestedFit):
         References
         ----------
         Nakagawa, Johnson and Schielzeth (2017), Journal of the Royal Society Interface 14,
-        20170213, eqs. 2.2 to 2.5; Johnson (2014), Methods in Ecology and Evolution 5, 944-946.
+        20170213, eqs. 2.2 to 2.5, 5.8 and table 2; Johnson (2014), Methods in Ecology and
+        Evolution 5, 944-946; Goldstein, Browne and Rasbash (2002), Understanding Statistics 1,
+        223-231, and de Villemereuil, Schielzeth, Nakagawa and Morrissey (2016), Genetics 204,
+        1281-1294 (the scale of the response).
         """
-        check_linear([self], "r2")
         shares = self.answers["variance_shares"]
         fixed, random, residual = (float(shares[x][0]) for x in ("fixed", "random", "residual"))
         total = fixed + random + residual
+        adjusted = random / (random + residual)
+        response = shares.get("icc_response")
         row = {
             "r2_marginal": [fixed / total],
             "r2_conditional": [(fixed + random) / total],
-            "icc_adjusted": [random / (random + residual)],
+            "icc_adjusted": [adjusted],
             "icc_conditional": [random / total],
+            "icc_response": [adjusted if response is None else float(response[0])],
             "var_fixed": [fixed],
             "var_random": [random],
             "var_residual": [residual],
@@ -241,13 +255,14 @@ class MerMod(TestedFit):
         """
         given = r_arguments(arguments, _PREDICT, _NOT_PREDICT, "predict")
         if interval is not None:
+            scale = given.pop("type", "link")
             if given:
                 raise ArgumentError(f"interval can't be combined with {', '.join(given)}.")
             wanted = dfcom_of_one(self, dfcom)
             return predict_fits(
                 [self], rule_for("imputation"), newdata, re_form, interval,
                 0.95 if conf_level is None else conf_level, allow_new_levels, wanted,
-                vcov=vcov_of_one(wanted),
+                type=scale, vcov=vcov_of_one(wanted),
             )  # fmt: skip
         if conf_level is not None or dfcom is not None:
             raise ArgumentError("conf_level and dfcom are of an interval: give interval, too.")
@@ -418,11 +433,44 @@ class MerMod(TestedFit):
             elif not 1 <= x <= len(names):
                 raise ArgumentError(f"parm {x}: the fit has {len(names)} terms, from 1.")
 
+    def all_fit(self, maxfun: int = 100_000) -> pd.DataFrame:
+        """Fit the model again by every optimizer, in R ``summary(allFit(m))``.
+
+        Estimates that agree say that a convergence warning can be left alone.
+
+        Parameters
+        ----------
+        maxfun : int
+            How many evaluations (or, of optimx, iterations) each may take.
+
+        Returns
+        -------
+        DataFrame
+            One row per optimizer: optimizer, log_lik, is_singular, messages (R's warnings and
+            messages while fitting, or why there is no fit, such as a package that R lacks), then a
+            column per coefficient, by term, and per SD and correlation, as in ``"schid
+            sd__(Intercept)"``.
+
+        See Also
+        --------
+        MerMod.convergence : What was reported of this fit.
+        MerModList.all_fit : Of several fits.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> table = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb()).all_fit()
+        >>> table.loc[table["optimizer"] == "bobyqa", ["log_lik", "ses"]].round(3)
+             log_lik   ses
+        0 -23322.585  2.39
+        """
+        return all_fit(self, maxfun)
+
     def anova(
         self,
         *others: MerMod,
         refit: bool = True,
-        type: int | str | None = None,  # noqa: A002 - R's name
+        type: int | str | None = None,
         ddf: Literal["satterthwaite", "kenward-roger", "lme4"] | None = None,
     ) -> pd.DataFrame:
         """Compare nested fits by likelihood ratio tests, or test the terms of this one.

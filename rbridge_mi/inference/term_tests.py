@@ -16,7 +16,7 @@ from ..base.glossary import checked
 from ..errors import ArgumentError, PoolingError, RBridgeWarning
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
-from ..fits.linear_only import is_linear
+from ..fits.which_models import is_linear
 from ..pooling import PoolingRule, wald_chi2
 from ..pooling.tails import f_upper
 from .degrees_of_freedom import check_adjusted

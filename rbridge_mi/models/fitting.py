@@ -34,18 +34,17 @@ class Model(Protocol):
         ...
 
     @property
-    def control(self) -> Mapping[str, Any] | None:
-        """The arguments of its ``control``."""
-        ...
-
-    @property
     def control_maker(self) -> str:
-        """The name of lme4's function that takes these."""
+        """The name of lme4's function that makes its ``control``."""
         ...
 
     @property
     def verbose(self) -> int:
         """How much R is to print while it fits."""
+        ...
+
+    def controls(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the arguments that `control_maker` makes, each with what that is given."""
         ...
 
     def r_call(self) -> str:
@@ -154,7 +153,8 @@ def check_model(model: Model, data: pd.DataFrame) -> Plan:
         raise
     if facts["columns"] is None:  # a formula with a dot
         rdoor.check_frame_names(data)
-    check_known(model.control or (), facts["control"], f"control ({model.control_maker})")
+    for name, given in model.controls().items():
+        check_known(given, facts["control"], f"{name} ({model.control_maker})")
     for name in facts["variables"]:
         _check_values(data[name], name)
     for name in facts["coded"] if facts["coded"] is not None else ():

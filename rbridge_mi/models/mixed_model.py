@@ -16,7 +16,7 @@ from ..pooled.mermod_list import MerModList
 from . import fitting
 from .codings import codings
 
-__all__ = ["Column", "MixedModel"]
+__all__ = ["Code", "Column", "MixedModel"]
 
 _NA_ACTIONS = ("na.omit", "na.exclude", "na.fail", "na.pass")
 Column: TypeAlias = (
@@ -24,15 +24,23 @@ Column: TypeAlias = (
 )
 
 
+class Code(str):
+    """A text that stands for R code, which R checks before it is evaluated."""
+
+    __slots__ = ()
+
+
 class MixedModel:
     """The base of the models; each is a frozen dataclass that adds further fields.
 
     A model names lme4's function that fits it (`fitter`) and that makes its ``control``
-    (`control_maker`), and the arguments that only it has (`own_arguments`).
+    (`control_maker`), the arguments that have a value per row (`per_row`), and those that only it
+    has (`own_arguments`).
     """
 
     fitter: ClassVar[str]
     control_maker: ClassVar[str]
+    per_row: ClassVar[tuple[str, ...]] = ("weights", "offset", "subset")
 
     formula: str
     control: Mapping[str, Any] | None
@@ -48,6 +56,10 @@ class MixedModel:
     def own_arguments(self) -> dict[str, Any]:
         """Return the arguments that this model has beside the common ones, by R's names."""
         raise NotImplementedError
+
+    def controls(self) -> dict[str, Mapping[str, Any]]:
+        """Return the arguments that `control_maker` makes, by R's names."""
+        return {} if self.control is None else {"control": self.control}
 
     def __post_init__(self) -> None:
         if not isinstance(self.formula, str):
@@ -176,7 +188,7 @@ class MixedModel:
         """
         columns: dict[str, str] = {}
         vectors: dict[str, Any] = {}
-        for name in ("weights", "offset", "subset"):
+        for name in self.per_row:
             value = getattr(self, name)
             if isinstance(value, str):
                 check_columns([value], data, name)
@@ -193,7 +205,7 @@ class MixedModel:
             "arguments": self._plain_arguments(data),
             "names": columns,
             "vectors": vectors,
-            "control": dict(self.control or {}),
+            "controls": {name: dict(x) for name, x in self.controls().items() if x},
         }
 
     def _plain_arguments(self, data: pd.DataFrame) -> dict[str, Any]:
@@ -217,7 +229,7 @@ class MixedModel:
 def _in_r(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).upper()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return f'"{value}"' if isinstance(value, str) and not isinstance(value, Code) else str(value)
 
 
 def _per_row(given: Any, data: pd.DataFrame, name: str) -> Any:

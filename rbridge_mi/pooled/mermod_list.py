@@ -382,6 +382,26 @@ class MerModList(Sequence[MerMod]):
         """
         return self._stack(MerMod.convergence, "convergence")
 
+    def all_fit(self, maxfun: int = 100_000) -> pd.DataFrame:
+        """Fit the model again by every optimizer, to each data set.
+
+        Parameters
+        ----------
+        maxfun : int
+            How many evaluations each may take.
+
+        Returns
+        -------
+        DataFrame
+            imputation, and the columns of `MerMod.all_fit`.
+
+        See Also
+        --------
+        convergence : What was reported of these fits.
+        MerMod.all_fit : Of one fit.
+        """
+        return self._stack(lambda fit: fit.all_fit(maxfun))
+
     def fitted(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
         """Average the fitted values over the fits.
 
@@ -440,6 +460,7 @@ class MerModList(Sequence[MerMod]):
         conf_level: float = 0.95,
         allow_new_levels: bool = False,
         dfcom: float | str | None = None,
+        type: Literal["link", "response"] = "link",
     ) -> pd.DataFrame:
         """Pool predictions over the fits, with standard errors.
 
@@ -470,19 +491,26 @@ class MerModList(Sequence[MerMod]):
             var(v), by the delta method from lmerTest's sampling covariance of theta and sigma; for
             the fixed part alone they are lmerTest's. "kenward-roger": per row, by
             pbkrtest, for the fixed part alone (``re_form="NA"``, and no new observation).
+        type : {"link", "response"}
+            Of a generalised model: on the scale of the link, as R's ``predict`` is by default, or
+            on that of the response. Predictions are pooled on the scale of the link, and taken
+            back last: estimates and limits by the inverse link, standard errors by the delta
+            method.
 
         Returns
         -------
         DataFrame
             estimate, std_error (of a new observation, with interval="prediction"), df, and
-            conf_low, conf_high or pred_low, pred_high; by newdata's index, on the scale of the
-            response. Missing where a row of newdata has missing values. `estimate` is the mean of
-            R's ``predict(fit, newdata, re.form, allow.new.levels)``.
+            conf_low, conf_high or pred_low, pred_high; by newdata's index. Missing where a row of
+            newdata has missing values. `estimate` is the mean of R's ``predict(fit, newdata,
+            re.form, allow.new.levels)``, of generalised models on the scale of the link. There
+            the coefficients' covariance is ``vcov(fit)``, and the random effects' that at the
+            weights of their conditional modes.
 
         Raises
         ------
         ArgumentError
-            Arguments that can't be right; a model that is not linear.
+            Arguments that can't be right; ``interval="prediction"`` of a generalised model.
         PredictionError
             newdata that lack a column, or have new levels without `allow_new_levels`.
 
@@ -507,7 +535,7 @@ class MerModList(Sequence[MerMod]):
         """
         return predict_fits(
             self.fits, rule_for(self.data.kind), newdata, re_form, interval, conf_level,
-            allow_new_levels, dfcom,
+            allow_new_levels, dfcom, type=type,
         )  # fmt: skip
 
     @property

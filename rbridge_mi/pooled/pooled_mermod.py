@@ -16,7 +16,6 @@ from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..errors import RBridgeWarning
 from ..fits.fitted_model import random_terms
-from ..fits.linear_only import check_linear
 from ..inference.advice import advise
 from ..inference.diagnostics import Diagnostics, diagnose
 from ..inference.linear_combinations import (
@@ -58,8 +57,9 @@ class PooledMerMod:
         the model has no scale.
     icc : Series
         Per grouping factor: its intercept variance as a share of all intercept variances and the
-        residual one (with random slopes: where these terms are zero). Missing if the model has no
-        scale.
+        residual one (with random slopes: where these terms are zero). In a binomial model with a
+        logit, probit or cloglog link the residual variance is that of the latent variable: pi^2 /
+        3, 1, pi^2 / 6. Missing for other generalised models, whose `r2` has them.
     m : int
         Number of fits.
     kind : {"imputation", "bootstrap"}
@@ -394,7 +394,7 @@ class PooledMerMod:
             default_level=self.conf_level, vcov=self.vcov_method, trend=check_trend(var),
         )  # fmt: skip
 
-    def anova(self, type: int | str = 3) -> pd.DataFrame:  # noqa: A002 - R's name
+    def anova(self, type: int | str = 3) -> pd.DataFrame:
         """Test each term of the fixed part, by D1.
 
         Of a linear model the hypotheses are lmerTest's of that type (``lmerTest::show_tests``), of
@@ -452,9 +452,10 @@ class PooledMerMod:
         """SDs, correlations, sigma and ICCs with standard errors and intervals.
 
         Every fit's own sampling variance comes from the curvature of its (restricted) deviance at
-        the optimum, twice the inverse of the second derivatives in theta and log sigma, and is
-        pooled by Rubin's rules on the log (SDs), Fisher's z (correlations) or logit (ICC) scale;
-        estimates are those of the mean covariance matrices (`varcorr`, `icc`).
+        the optimum, twice the inverse of the second derivatives in theta and log sigma (of a
+        generalised model: in theta and the coefficients; a negative binomial's theta is taken as
+        known), and is pooled by Rubin's rules on the log (SDs), Fisher's z (correlations) or logit
+        (ICC) scale; estimates are those of the mean covariance matrices (`varcorr`, `icc`).
 
         A parameter on its boundary in any fit has neither standard error nor interval, and
         `n_boundary` counts those fits; the other parameters' curvature is taken with it held there.
@@ -472,7 +473,7 @@ class PooledMerMod:
         Raises
         ------
         ArgumentError
-            For a model that is not linear.
+            For a generalised model with a scale, such as a Gamma model.
 
         Notes
         -----
@@ -501,10 +502,9 @@ class PooledMerMod:
 
         Raises
         ------
-        ArgumentError
-            For a model that is not linear.
+        RCallError
+            A generalised model whose residual variance on the scale of the link isn't known.
         """
-        check_linear(self.fits, "Nakagawa's R2 (`r2`)")
         return pool_r2(pd.concat([fit.r2() for fit in self.fits], ignore_index=True))
 
     def ranef_intervals(self, conf_level: float | None = None) -> pd.DataFrame:
@@ -577,8 +577,8 @@ class PooledMerMod:
         for text in self.advice:
             warnings.warn(text, RBridgeWarning, stacklevel=2)
         return diagnose(
-            self.fits, self._coefficients, self.fixed, self.rule, self.complete_df, self.advice, cv,
-            conf_level,
+            self._coefficients, self.fixed, self.rule, self.complete_df, self.advice, cv,
+            conf_level, self.fits,
         )  # fmt: skip
 
     # -- reports -----------------------------------------------------------------------------

@@ -325,12 +325,25 @@ def test_a_generalised_fit_has_z_tests_and_odds_ratios(
     np.testing.assert_allclose(slopes["conf_low"], wald["slopes"]["asymp.LCL"], rtol=1e-10)
 
 
+def test_intervals_of_generalised_predictions(event: rb.MerMod, data: rb.ImputedData) -> None:
+    eight = data[0].head(8)
+    link = event.predict(eight, "NA", interval="confidence")
+    chance = event.predict(eight, "NA", interval="confidence", type="response")
+    for name in ("estimate", "conf_low", "conf_high"):
+        np.testing.assert_allclose(chance[name], 1 / (1 + np.exp(-link[name])), rtol=1e-12)
+    assert set(link["df"]) == {math.inf}
+    half = scipy.stats.norm.ppf(0.975) * link["std_error"]
+    np.testing.assert_allclose(link["conf_high"], link["estimate"] + half, rtol=1e-12)
+    both = event.predict(eight, "NA", se_fit=True)
+    np.testing.assert_allclose(link["std_error"], both["std_error"], rtol=1e-12)
+
+
 def test_what_is_of_linear_models_is_refused(event: rb.MerMod, data: rb.ImputedData) -> None:
     for ask in (
         lambda: event.fixed("satterthwaite"),
         lambda: event.fixed("kenward-roger"),
         lambda: event.anova(ddf="satterthwaite"),
-        lambda: event.predict(interval="confidence"),
+        lambda: event.predict(interval="prediction"),
         lambda: event.emmeans("f", lmer_df="kenward-roger"),
     ):
         with pytest.raises(rb.ArgumentError, match="linear mixed models"):
