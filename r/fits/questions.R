@@ -48,12 +48,38 @@ mermod_simulate <- function(fit, nsim, seed, ...) {
   }
   say_offset(fit, newdata)
   say_weights(fit)
+  say_trials(fit, newdata)
   names <- paste0("sim_", seq_len(nsim))
   if (identical(nrow(newdata), 0L)) {
     return(list(rows = integer(), names = names, values = rep(list(numeric()), nsim)))
   }
   values <- do.call(stats::simulate, arguments, quote = TRUE)
-  list(rows = as.integer(row.names(values)), names = names(values), values = unname(as.list(values)))
+  columns <- counts_apart(as.list(values))
+  list(rows = as.integer(row.names(values)), names = names(columns), values = unname(columns))
+}
+
+# Responses with the matrices of cbind(success, failure) taken apart into two columns.
+counts_apart <- function(responses) {
+  apart <- lapply(names(responses), function(name) {
+    values <- responses[[name]]
+    if (!is.matrix(values)) return(responses[name])
+    stats::setNames(list(values[, 1L], values[, 2L]), paste0(name, c("_success", "_failure")))
+  })
+  do.call(c, apart)
+}
+
+# For new data lme4 takes the numbers of trials of a cbind() response from the fit's own rows, and
+# those given as weights= to be 1.
+say_trials <- function(fit, newdata) {
+  if (is.null(newdata) || stats::family(fit)$family != "binomial") return(invisible())
+  counts <- is.matrix(stats::model.response(stats::model.frame(fit)))
+  if (counts) {
+    warning("lme4's simulate() gives the rows of newdata the numbers of trials of the fit's own rows, ",
+      "in their order", call. = FALSE)
+  } else if (!is.null(stats::getCall(fit)$weights)) {
+    warning("lme4's simulate() gives every row of newdata one trial, whatever the fit's weights",
+      call. = FALSE)
+  }
 }
 
 say_weights <- function(fit) {

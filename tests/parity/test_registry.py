@@ -99,7 +99,7 @@ def test_what_the_names_promise_is_so(suite: Suite) -> None:
         frame = suite.data(case)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return rb.Lmer(case.formula, **case.python_arguments(frame)).fit(frame)
+            return case.python_model(frame).fit(frame)
 
     assert fit("awkward/singular").is_singular
     assert fit("awkward/singular_slopes").is_singular
