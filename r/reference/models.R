@@ -50,12 +50,19 @@ model_case <- function(script, data, against = NULL, newdata = NULL, new_levels 
   if (profile) answers$confint_profile <- answer(intervals(confint(fit, quiet = TRUE)))
   answers$anova_terms <- answer(as.data.frame(anova(fit)))
   if (!is.null(against)) {
+    other <- NULL
+    second <- function() {
+      if (is.null(other)) {
+        other <<- eval(parse(text = against, keep.source = FALSE, encoding = "UTF-8"), env)
+      }
+      other
+    }
     answers$anova <- answer({
-      other <- eval(parse(text = against, keep.source = FALSE, encoding = "UTF-8"), env)
+      other <- second()
       compared(anova(fit, other), list(fit = fit, other = other))
     })
     answers$anova_no_refit <- answer({
-      other <- eval(parse(text = against, keep.source = FALSE, encoding = "UTF-8"), env)
+      other <- second()
       compared(anova(fit, other, refit = FALSE), list(fit = fit, other = other))
     })
   }
@@ -82,7 +89,7 @@ answer <- function(expr) {
 accessors <- list(
   attributes = function(fit, conditions) {
     list(
-      formula = one_line(formula(fit)),
+      formula = one_line(formula(bars_apart(fit))),
       reml = isREML(fit),
       family = family(fit)$family,
       link = family(fit)$link,
@@ -135,11 +142,24 @@ accessors <- list(
   },
   design = function(fit, ...) unname(as.matrix(getME(fit, "X"))),
   summary = function(fit, ...) {
-    fit_summary <- summary(fit)
+    fit_summary <- summary(bars_apart(fit))
     utils::capture.output(print(fit_summary))
   },
-  print = function(fit, ...) utils::capture.output(print(fit))
+  print = function(fit, ...) {
+    fit <- bars_apart(fit)
+    utils::capture.output(print(fit))
+  }
 )
+
+# A fit whose formula has the terms that each double bar stands for, as lmer() itself writes them;
+# glmer() leaves the double bars there. Nothing else is changed.
+bars_apart <- function(fit) {
+  formula <- formula(fit)
+  if (isLMM(fit) || !"||" %in% all.names(formula)) return(fit)
+  formula[[3L]] <- expandDoubleVerts(formula[[3L]])
+  attr(fit@frame, "formula") <- fit@call$formula <- formula
+  fit
+}
 
 # lme4 gives a model without a residual standard deviation the sigma 1; this library says NaN.
 has_scale <- function(fit) as.logical(getME(fit, "devcomp")$dims[["useSc"]])
@@ -185,9 +205,12 @@ glanced <- function(fit) {
   table <- as.data.frame(broom.mixed::glance(fit))
   table$logLik <- as.numeric(table$logLik)
   table$sigma <- residual_sd(fit)
+  # Of a fit with rows left out, deviance() is NA, and broom.mixed leaves the column out.
+  if (isGLMM(fit)) table$deviance <- deviance(fit)
   table$df.residual <- as.integer(table$df.residual) # a double where theta is counted
   new <- c(nobs = "nobs", sigma = "sigma", logLik = "log_lik", AIC = "aic", BIC = "bic",
            REMLcrit = "reml_crit", deviance = "deviance", df.residual = "df_residual")
+  table <- table[intersect(names(new), names(table))]
   renamed(table, unname(new[names(table)]))
 }
 
@@ -213,7 +236,7 @@ intervals <- function(table) {
 # anova() sorts the models; the row names of its table say which model a row belongs to.
 compared <- function(table, fits) {
   data.frame(
-    formula = vapply(fits[rownames(table)], function(x) one_line(formula(x)), ""),
+    formula = vapply(fits[rownames(table)], function(x) one_line(formula(bars_apart(x))), ""),
     npar = as.numeric(table$npar), aic = table$AIC, bic = table$BIC, log_lik = table$logLik,
     deviance = if ("deviance" %in% names(table)) table$deviance else table[["-2*log(L)"]], # lme4 1.1-37
     statistic = table$Chisq, df = as.numeric(table$Df),

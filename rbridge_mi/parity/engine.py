@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -280,9 +281,9 @@ def model_answers(case: ModelCase, frame: pd.DataFrame) -> dict[str, Any]:
     if case.profile:
         answers["confint_profile"] = answer(lambda: intervals(fit.confint()))
     answers["anova_terms"] = answer(fit.anova)
-    second = case.python_model(frame, case.second())
-    answers["anova"] = answer(lambda: _anova(fit, second.fit(frame), refit=True))
-    answers["anova_no_refit"] = answer(lambda: _anova(fit, second.fit(frame), refit=False))
+    second = cache(lambda: case.python_model(frame, case.second()).fit(frame))
+    answers["anova"] = answer(lambda: _anova(fit, second(), refit=True))
+    answers["anova_no_refit"] = answer(lambda: _anova(fit, second(), refit=False))
     return answers
 
 
