@@ -121,15 +121,6 @@ mermod_cases <- function(fit) {
   )
 }
 
-# Residuals of a type ("response", "pearson", "working", "deviance"; NULL: lme4's own choice), divided by
-# sigma where they are to be `scaled`.
-mermod_residuals <- function(fit, type, scaled) {
-  arguments <- list(fit, scaled = scaled)
-  arguments$type <- type
-  values <- do.call(stats::residuals, arguments, quote = TRUE)
-  list(rows = as.integer(names(values)), values = unname(values))
-}
-
 # What several of these functions return for a fit, without those in which R stopped.
 mermod_answers <- function(fit, functions) {
   answers <- lapply(functions, function(name) {

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 
-from ..base.arguments import check_known
+from ..base.arguments import check_known, checked_argument
+from ..base.checks import boolean
 from ..base.glossary import beside, checked
 from ..base.text import Printed
 from .answers import Answers, Askable
 
-__all__ = ["FittedModel", "random_terms", "stacked"]
+__all__ = ["FittedModel", "ResidualType", "random_terms", "stacked"]
+
+# What R's residuals() has; it lists "partial", too, and has not implemented it.
+ResidualType: TypeAlias = Literal["response", "pearson", "working", "deviance"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -396,7 +400,7 @@ class FittedModel:
 
     def residuals(
         self,
-        type: Literal["response", "pearson", "working", "deviance"] | None = None,
+        type: ResidualType | None = None,  # noqa: A002 -- R's name
         scaled: bool = False,
     ) -> pd.Series[float]:
         """Return the residuals, in R ``residuals(m, type, scaled)``.
@@ -422,7 +426,7 @@ class FittedModel:
         Raises
         ------
         ArgumentError
-            Another type.
+            Another type, or `scaled` that is no truth value.
 
         See Also
         --------
@@ -441,7 +445,8 @@ class FittedModel:
         [-0.076, -0.115]
         """
         if type is not None:
-            check_known([type], ("response", "pearson", "working", "deviance"), "type")
+            check_known([type], get_args(ResidualType), "type")
+        checked_argument(scaled, boolean, "scaled")
         if type is None and not scaled:
             cases = self.answers["mermod_cases"]
             return self._by_row(cases["residual_rows"], cases["residuals"], "residuals")

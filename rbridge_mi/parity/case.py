@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,10 @@ from ..models.lmer import Lmer
 
 __all__ = ["Apart", "Argument", "Column", "ImputationCase", "ModelCase", "new_data", "new_levels"]
 
+Model: TypeAlias = Lmer | Glmer | GlmerNb
+
 # By lme4's function, the class of the models that it fits.
-_MODELS: dict[str, type[Lmer | Glmer | GlmerNb]] = {x.fitter: x for x in (Lmer, Glmer, GlmerNb)}
+_MODELS: dict[str, type[Model]] = {x.fitter: x for x in (Lmer, Glmer, GlmerNb)}
 
 # By engine, what keeps its function from printing.
 _QUIET = {"amelia": "p2s = 0", "mice": "printFlag = FALSE"}
@@ -137,11 +139,11 @@ class ModelCase:
         return f"{self.fitter}({', '.join(parts)})"
 
     @property
-    def model(self) -> type[Lmer | Glmer | GlmerNb]:
-        """This library's class for models of the case's fitter."""
+    def model(self) -> type[Model]:
+        """The library's class for models of the case's fitter."""
         return _MODELS[self.fitter]
 
-    def python_model(self, frame: pd.DataFrame, formula: str | None = None) -> Lmer | Glmer | GlmerNb:
+    def python_model(self, frame: pd.DataFrame, formula: str | None = None) -> Model:
         """Return the model of the case's or of another formula, with the case's arguments."""
         arguments = {x.name: x.python(frame) for x in self._arguments(formula)}
         return self.model(formula or self.formula, **arguments)

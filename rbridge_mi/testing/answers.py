@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from ..errors import RCallError
+from ..fits.fitted_model import ResidualType
 from ..inference.mermod import MerMod
 
 __all__ = ["answer", "compared", "fit_answers", "intervals", "numbered", "simulated"]
@@ -106,8 +107,7 @@ def _attributes(fit: MerMod) -> dict[str, Any]:
 
 
 def _residual_types(fit: MerMod) -> pd.DataFrame:
-    types = ("response", "pearson", "working", "deviance")
-    columns = {x: fit.residuals(type=x) for x in types}
+    columns = {x: fit.residuals(type=x) for x in get_args(ResidualType)}
     columns["scaled"] = fit.residuals(type="pearson", scaled=True)
     rows = numbered(fit, columns["response"])[["row"]]
     return rows.assign(**{name: values.to_numpy() for name, values in columns.items()})
