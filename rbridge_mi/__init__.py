@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .data.imputed_data import ImputedData
+    from .data.mapped_results import MappedResults
     from .datasets import ampute, load_hsb
     from .errors import (
         ArgumentError,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         FitError,
         FormulaError,
         ImputationError,
+        MapError,
         MissingPathError,
         PoolingError,
         PredictionError,
@@ -47,7 +49,9 @@ if TYPE_CHECKING:
     from .pooled.listwise import compare_estimates
     from .pooled.mermod_list import MerModList
     from .pooled.nested_models import compare
+    from .pooled.pooled_estimates import PooledEstimates
     from .pooled.pooled_mermod import PooledMerMod
+    from .pooled.pooling_estimates import pool
     from .storage.files import load, save
 
 try:
@@ -75,6 +79,7 @@ _HOMES = {
         "FitError",
         "FormulaError",
         "ImputationError",
+        "MapError",
         "MissingPathError",
         "PoolingError",
         "PredictionError",
@@ -89,6 +94,7 @@ _HOMES = {
         "RWorkerLost",
     ),
     "data.imputed_data": ("ImputedData",),
+    "data.mapped_results": ("MappedResults",),
     "imputers.amelia": ("AmeliaImputer",),
     "imputers.bootstrap": ("BootstrapImputer",),
     "imputers.choose": ("impute",),
@@ -104,7 +110,9 @@ _HOMES = {
     "models.glmer_nb": ("GlmerNb",),
     "models.lmer": ("Lmer",),
     "pooled.nested_models": ("compare",),
+    "pooled.pooled_estimates": ("PooledEstimates",),
     "pooled.pooled_mermod": ("PooledMerMod",),
+    "pooled.pooling_estimates": ("pool",),
     "storage.files": ("load", "save"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -123,11 +131,14 @@ __all__ = [
     "ImputedData",
     "JomoImputer",
     "Lmer",
+    "MapError",
+    "MappedResults",
     "MerMod",
     "MerModList",
     "MiceImputer",
     "MissingPathError",
     "PanImputer",
+    "PooledEstimates",
     "PooledMerMod",
     "PoolingError",
     "PredictionError",
@@ -147,6 +158,7 @@ __all__ = [
     "impute",
     "load",
     "load_hsb",
+    "pool",
     "save",
     "start_workers",
 ]

@@ -13,6 +13,7 @@ __all__ = [
     "FitError",
     "FormulaError",
     "ImputationError",
+    "MapError",
     "MissingPathError",
     "PoolingError",
     "PredictionError",
@@ -107,6 +108,33 @@ class FitError(RCallError):
 
     imputation: int | None = None
     fits: object = None
+
+
+class MapError(RBridgeError):
+    """A function of the user's stopped at one of the data sets.
+
+    The function's exception is the cause (``error.__cause__``).
+
+    Attributes
+    ----------
+    imputation : int
+        The data set, from 1.
+    traceback : str
+        Python's report of the exception, with the lines of the function; that of a worker process
+        has no other trace here.
+
+    See Also
+    --------
+    FitError : A model of this library could not be fitted.
+    """
+
+    def __init__(self, message: str, imputation: int = 0, traceback: str = "") -> None:
+        super().__init__(message)
+        self.imputation = imputation
+        self.traceback = traceback
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.args[0], self.imputation, self.traceback))
 
 
 class RWorkerLost(RBridgeError):  # noqa: N818 - says what happened

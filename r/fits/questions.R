@@ -27,10 +27,11 @@ mermod_predict <- function(fit, newdata, re_form, allow_new_levels, ...) {
   if (is.null(given$newparams)) say_offset(fit, newdata)
   if (identical(nrow(newdata), 0L)) return(list(rows = integer(), values = numeric()))
   if (loses_slope(fit, form)) {
-    linear_only(fit, paste("predict() with random effects", paste(deparse(form), collapse = " ")))
     if (!is.null(given$newparams)) return(list(problem = slope_problem(form), r_message = ""))
     design <- design_rows(fit, newdata, form)
-    return(list(rows = design$rows, values = mean_rows(fit, design, fixed)))
+    values <- mean_rows(fit, design, fixed)
+    if (identical(given$type, "response")) values <- link_inverse(fit, values)$mean
+    return(list(rows = design$rows, values = values))
   }
   if (is.null(newdata) || !is.null(given$na.action)) return(predicted(newdata))
   # lme4 takes missing numbers, but stops at missing levels: rows with these have no prediction.

@@ -9,7 +9,10 @@ mermod_core <- function(fit) {
   likelihood <- stats::logLik(fit)
   reml <- lme4::isREML(fit)
   dropped <- attr(lme4::getME(fit, "X"), "col.dropped")
-  list(
+  generalised <- if (!lme4::isLMM(fit)) {
+    list(nAGQ = fit@devcomp$dims[["nAGQ"]], nb_theta = nb_theta(fit))
+  }
+  c(list(
     formula = paste(deparse(formula, width.cutoff = 500L), collapse = " "),
     columns = union(names(environment(formula)$data), all.vars(formula)),
     terms = as.character(names(beta)),
@@ -25,9 +28,7 @@ mermod_core <- function(fit) {
     reml = reml,
     family = stats::family(fit)$family,
     link = stats::family(fit)$link,
-    nAGQ = if (!lme4::isLMM(fit)) fit@devcomp$dims[["nAGQ"]],
-    nb_theta = nb_theta(fit),
-    has_scale = isTRUE(as.logical(fit@devcomp$dims[["useSc"]])),
+    has_scale = has_scale(fit),
     criterion = unname(fit@devcomp$cmp[[if (reml) "REML" else "dev"]]),
     deviance = if (!lme4::isLMM(fit)) stats::deviance(fit), # of an lmer fit it is the criterion
     log_lik = as.numeric(likelihood),
@@ -40,7 +41,7 @@ mermod_core <- function(fit) {
     optimizer_message = as.character(fit@optinfo$message),
     convergence = as.character(unlist(fit@optinfo$conv$lme4$messages)),
     collation = as.character(attr(environment(stats::formula(fit)), "collation"))
-  )
+  ), generalised[lengths(generalised) > 0L])
 }
 
 # The theta of a negative binomial fit; NULL for other families.
@@ -135,20 +136,4 @@ mermod_print <- function(fit) utils::capture.output(print(fit))
 mermod_summary <- function(fit) {
   table <- summary(fit)
   utils::capture.output(print(table))
-}
-
-# Variance of the fixed predictions, mean variance of the random ones, residual variance.
-variance_shares <- function(fit) {
-  linear_only(fit, "r2")
-  covs <- lme4::VarCorr(fit)
-  n <- stats::nobs(fit)
-  random <- mapply(function(cov, z) {
-    z <- as.matrix(z)
-    sum(plain_matrix(cov) * crossprod(z)) / nrow(z)
-  }, covs, term_columns(fit))
-  list(
-    fixed = stats::var(as.vector(lme4::getME(fit, "X") %*% lme4::fixef(fit))),
-    random = sum(random),
-    residual = stats::sigma(fit)^2
-  )
 }

@@ -12,6 +12,7 @@ loglik_at <- function(fit, beta, covs, sigma2) {
     factor <- lower_factor(cov / sigma2)
     factor[lower.tri(factor, diag = TRUE)]
   }))
+  if (lme4::isGLMM(fit)) return(-generalised_deviance(fit)(theta, beta) / 2)
   parts <- deviance_parts(fit, beta)(theta)
   n <- stats::nobs(fit)
   weights <- fit@resp$weights
@@ -22,7 +23,7 @@ loglik_at <- function(fit, beta, covs, sigma2) {
 # fit: what the formula computes of its variables (scale(x), poly(x, 2)), it computes of the stacked
 # ones.
 stacked_loglik <- function(first, others) {
-  linear_only(first, "D4")
+  no_dispersion(first, "D4")
   fits <- c(list(first), others)
   stacked <- stacked_call(fits)
   parts <- eval(stacked$call, stacked$env)
@@ -34,16 +35,43 @@ stacked_loglik <- function(first, others) {
     stop("the models differ in their parameters: ", different, call. = FALSE)
   }
   control <- eval(stacked$call$control, stacked$env)
-  if (is.null(control)) control <- lme4::lmerControl()
-  devfun <- lme4::mkLmerDevfun(parts$fr, parts$X, parts$reTrms, REML = FALSE, control = control)
-  opt <- lme4::optimizeLmer(devfun,
-    optimizer = control$optimizer, restart_edge = control$restart_edge,
-    boundary.tol = control$boundary.tol, control = control$optCtrl, calc.derivs = FALSE
-  )
+  opt <- if (lme4::isLMM(first)) {
+    optimised_linear(parts, if (is.null(control)) lme4::lmerControl() else control)
+  } else {
+    optimised_generalised(parts, if (is.null(control)) lme4::glmerControl() else control,
+      fit_nAGQ = first@devcomp$dims[["nAGQ"]])
+  }
   list(log_lik = -opt$fval / 2, conv = as.integer(opt$conv), message = as.character(opt$msg))
 }
 
-# What lmer() is asked of the stacked data before it fits: the first fit's call, in an environment
+optimised_linear <- function(parts, control) {
+  devfun <- lme4::mkLmerDevfun(parts$fr, parts$X, parts$reTrms, REML = FALSE, control = control)
+  lme4::optimizeLmer(devfun,
+    optimizer = control$optimizer, restart_edge = control$restart_edge,
+    boundary.tol = control$boundary.tol, control = control$optCtrl, calc.derivs = FALSE
+  )
+}
+
+# In the two steps of glmer(): theta alone, then theta and the coefficients.
+optimised_generalised <- function(parts, control, fit_nAGQ) {
+  # Its deviance looks for lme4's own functions where it is called from.
+  devfun <- do.call(lme4::mkGlmerDevfun, envir = new.env(parent = asNamespace("lme4")), list(
+    parts$fr, parts$X, parts$reTrms, parts$family, nAGQ = 0L, control = control
+  ))
+  optimised <- function(devfun, stage, ...) {
+    lme4::optimizeGlmer(devfun,
+      optimizer = control$optimizer[[stage]], restart_edge = control$restart_edge,
+      boundary.tol = control$boundary.tol, control = control$optCtrl, nAGQ = if (stage == 1L) 0L else
+        fit_nAGQ, stage = stage, calc.derivs = FALSE, ...)
+  }
+  opt <- optimised(devfun, 1L)
+  if (fit_nAGQ == 0L) return(opt)
+  start <- list(theta = opt$par)
+  devfun <- lme4::updateGlmerDevfun(devfun, parts$reTrms, nAGQ = fit_nAGQ)
+  optimised(devfun, 2L, start = start)
+}
+
+# What lmer() or glmer() is asked of the stacked data before it fits: the first fit's call, in an environment
 # that holds the rows of all fits, and their weights, offsets and subsets.
 stacked_call <- function(fits) {
   envs <- lapply(fits, function(fit) environment(stats::formula(fit)))
@@ -54,7 +82,7 @@ stacked_call <- function(fits) {
   env$data <- do.call(rbind, frames)
   row.names(env$data) <- NULL
   call <- stats::getCall(fits[[1L]])
-  for (name in intersect(c("weights", "offset", "subset"), names(call))) {
+  for (name in intersect(c("weights", "offset", "subset", "mustart", "etastart"), names(call))) {
     values <- lapply(seq_along(fits), function(i) {
       value <- eval(call[[name]], frames[[i]], envs[[i]])
       if (name == "subset" && is.numeric(value)) value + sign(value) * before[i] else value
@@ -64,9 +92,10 @@ stacked_call <- function(fits) {
     env[[column]] <- unlist(values, use.names = FALSE)
     call[[name]] <- as.name(column)
   }
-  call[[1L]] <- quote(lme4::lFormula)
-  call$start <- call$verbose <- NULL
-  call$REML <- FALSE
+  linear <- lme4::isLMM(fits[[1L]])
+  call[[1L]] <- if (linear) quote(lme4::lFormula) else quote(lme4::glFormula)
+  call$start <- call$verbose <- call$nAGQ <- NULL
+  if (linear) call$REML <- FALSE
   environment(call$formula) <- env
   list(call = call, env = env, imputation = factor(rep(seq_along(fits), times = sizes)))
 }

@@ -1,9 +1,10 @@
 # Estimated marginal means, by emmeans.
 
 # emmeans' grid for one fit: levels, linear functions of the coefficients, estimates, variances; a
-# mean that can't be estimated is NA.
-marginal_means <- function(fit, specs, contrast, at, arguments, comparing) {
-  grid <- marginal_grid(fit, specs, contrast, at, arguments, comparing)
+# mean that can't be estimated is NA. Variances are those of `vcov` (NULL: lme4's).
+marginal_means <- function(fit, specs, contrast, at, arguments, comparing, trend = NULL, vcov = NULL) {
+  grid <- marginal_grid(fit, specs, contrast, at, arguments, comparing, trend)
+  v <- if (is.null(vcov)) grid@V else vcov
   kept <- !is.na(grid@bhat) # coefficients that were not dropped
   linear <- unname(grid@linfct)
   whole <- rowSums(is.na(linear)) == 0
@@ -18,7 +19,7 @@ marginal_means <- function(fit, specs, contrast, at, arguments, comparing) {
     levels = lapply(grid_levels(grid), function(x) if (is.factor(x)) as.character(x) else x),
     linear = linear,
     estimate = if (is.null(offset)) estimate else estimate + as.vector(offset),
-    variance = rowSums((linear %*% grid@V) * linear)
+    variance = rowSums((linear %*% v) * linear)
   )
 }
 
@@ -58,9 +59,11 @@ plain_variables <- function(expr) {
   expr
 }
 
-marginal_grid <- function(fit, specs, contrast, at, arguments, comparing) {
+# With a `trend`, the name of a covariate, the means are those of the slopes in it.
+marginal_grid <- function(fit, specs, contrast, at, arguments, comparing, trend) {
   needs_package("emmeans", "emmeans")
   check_contrast(contrast)
+  if (!is.null(trend)) check_trend(fit, trend)
   reserved <- intersect(all.vars(stats::formula(fit)), c(".wgt.", ".offset."))
   if (length(reserved) > 0L) {
     stop("emmeans has a column '", reserved[1L], "' of its own in its grid, and the model has a ",
@@ -74,12 +77,26 @@ marginal_grid <- function(fit, specs, contrast, at, arguments, comparing) {
     plain_arguments(arguments, c("weights", "by", "cov.keep", "submodel"))
   )
   if (!is.null(at)) call$at <- at
-  grid <- do.call(emmeans::emmeans, call, quote = TRUE)
+  if (!is.null(trend)) call$var <- trend
+  means <- if (is.null(trend)) emmeans::emmeans else emmeans::emtrends
+  grid <- do.call(means, call, quote = TRUE)
   if (is.null(contrast)) return(grid)
   arguments <- c(
     list(grid, method = contrast, name = contrast_name(grid@misc$by.vars)), plain_arguments(comparing)
   )
   do.call(emmeans::contrast, arguments, quote = TRUE)
+}
+
+# emtrends() evaluates a `var` that is no column's name as R code.
+check_trend <- function(fit, trend) {
+  used <- intersect(all.vars(stats::delete.response(fit_terms(fit, "fixed"))),
+    names(environment(stats::formula(fit))$data))
+  data <- environment(stats::formula(fit))$data
+  numbers <- used[vapply(data[used], is.numeric, NA)]
+  if (!(trend %in% numbers)) {
+    stop("var '", trend, "' is no numeric column of the model's fixed part: those are ",
+      if (length(numbers) > 0L) quoted(numbers) else "none", call. = FALSE)
+  }
 }
 
 # The column of the contrasts: a factor that they are taken within keeps its name.
@@ -103,9 +120,9 @@ contrast_arguments <- function(fit, contrast) {
 
 # What emmeans' summary() makes of pooled estimates, their variances and degrees of freedom, on the
 # grid of `fit`: an emmGrid in which each mean is its own coefficient. `options` are of summary().
-marginal_summary <- function(fit, specs, contrast, at, arguments, comparing,
+marginal_summary <- function(fit, specs, contrast, at, arguments, comparing, trend,
                              estimate, variance, df, level, options) {
-  grid <- marginal_grid(fit, specs, contrast, at, arguments, comparing)
+  grid <- marginal_grid(fit, specs, contrast, at, arguments, comparing, trend)
   k <- length(estimate)
   whole <- is.finite(estimate)
   rank <- qr(grid@linfct[whole, , drop = FALSE])$rank # of Scheffe's

@@ -1,8 +1,9 @@
 # The parameters of a fit, and lme4's deviance as a function of them.
 
-# Coefficients, covariance matrix per random term, residual variance; and what they belong to.
+# Coefficients, covariance matrix per random term, residual variance (1 in a model without a scale);
+# and what they belong to.
 model_parameters <- function(fit) {
-  linear_only(fit, "D3")
+  no_dispersion(fit, "D3")
   list(
     beta = unname(lme4::fixef(fit)), covs = unname(lapply(lme4::VarCorr(fit), plain_matrix)),
     sigma2 = stats::sigma(fit)^2, names = parameter_names(fit)
@@ -63,6 +64,44 @@ deviance_parts <- function(fit, beta = NULL) {
     devfun(theta)
     list(ldL2 = env$pp$ldL2(), ldRX2 = env$pp$ldRX2(), pwrss = env$resp$wrss() + env$pp$sqrL(1))
   }
+}
+
+# What holds for linear models, and for generalised ones whose likelihood has no parameter besides the
+# coefficients and theta: lme4 takes a Gamma's scale from the residuals, and a negative binomial's theta
+# as known while it fits the others.
+no_dispersion <- function(fit, what) {
+  if (lme4::isLMM(fit)) return(invisible())
+  family <- stats::family(fit)$family
+  if (has_scale(fit) || !is.null(nb_theta(fit))) {
+    stop(what, " has no answer for family '", family, "', whose dispersion lme4 estimates apart from ",
+      "the likelihood's other parameters", call. = FALSE)
+  }
+}
+
+has_scale <- function(fit) isTRUE(as.logical(fit@devcomp$dims[["useSc"]]))
+
+# The same, but a negative binomial's theta may be taken as known.
+no_scale <- function(fit, what) {
+  if (is.null(nb_theta(fit))) no_dispersion(fit, what)
+}
+
+# A function of theta and the coefficients that gives minus twice the log-likelihood of a generalised
+# fit, by its quadrature (Laplace's approximation for nAGQ of 0 and 1). The tolerance of the penalised
+# iterations is smaller than lme4's, with which differences of neighbouring values are noise.
+generalised_deviance <- function(fit) {
+  no_scale(fit, "this likelihood")
+  call <- stats::getCall(fit)
+  env <- environment(stats::formula(fit))
+  control <- eval(call$control, env)
+  if (is.null(control)) control <- lme4::glmerControl()
+  control$nAGQ0initStep <- FALSE
+  control$tolPwrss <- 1e-12
+  call$control <- control
+  call$nAGQ <- max(1L, fit@devcomp$dims[["nAGQ"]])
+  call$devFunOnly <- TRUE
+  call$start <- call$verbose <- NULL
+  devfun <- eval(call, env)
+  function(theta, beta) devfun(c(theta, beta))
 }
 
 # The same call by restricted, or by maximum likelihood; the fit itself if it is one (generalised

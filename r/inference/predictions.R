@@ -1,11 +1,12 @@
-# Predictions with their variance given the covariance parameters.
+# Predictions with their variance given the covariance parameters, on the scale of the link.
 
 # Per row of `newdata` (NULL: the data of the fit): the prediction, its variance given the covariance
 # parameters (Henderson's mixed model equations, through lme4's factors), what a new observation adds
 # (`extra`: its residual variance, and that of the random effects that `re_form` leaves out; 0 if
 # none is `observed`), and, for a `method` of small samples, the degrees of freedom of their sum.
-prediction_parts <- function(fit, newdata, re_form, allow_new_levels, observed, method) {
-  linear_only(fit, "predict with standard errors")
+# Of the fixed part alone, `vcov` may be another covariance matrix of the coefficients than lme4's.
+prediction_parts <- function(fit, newdata, re_form, allow_new_levels, observed, method, vcov = NULL) {
+  if (observed || !is.null(method)) linear_only(fit, "a prediction interval of this kind")
   form <- read_re_form(fit, newdata, re_form)
   residual <- if (observed) residual_rows(fit, newdata) else 0
   problem <- newdata_problem(fit, newdata, form, allow_new_levels)
@@ -20,16 +21,33 @@ prediction_parts <- function(fit, newdata, re_form, allow_new_levels, observed, 
   rows <- design_rows(fit, newdata, form)
   at <- list(
     L = lme4::getME(fit, "L"), Lambdat = lme4::getME(fit, "Lambdat"),
-    RZX = lme4::getME(fit, "RZX"), RX = lme4::getME(fit, "RX"),
+    RZX = lme4::getME(fit, "RZX"), RX = coefficient_factor(fit),
     covs = lapply(lme4::VarCorr(fit), plain_matrix)
   )
   sigma2 <- stats::sigma(fit)^2
+  within <- if (is.null(vcov)) {
+    sigma2 * prediction_norms(at, rows$X, rows$Z) + block_rows(rows, at, "unseen")
+  } else {
+    quadratic_rows(rows$X, vcov)
+  }
   list(
-    rows = rows$rows, mean = mean_rows(fit, rows, TRUE),
-    variance = sigma2 * prediction_norms(at, rows$X, rows$Z) + block_rows(rows, at, "unseen"),
+    rows = rows$rows, mean = mean_rows(fit, rows, TRUE), variance = within,
     extra = if (observed) residual + block_rows(rows, at, "left_out") else numeric(length(rows$rows)),
     df = if (!is.null(method)) prediction_df(fit, rows, if (observed) residual / sigma2, method)
   )
+}
+
+# The factor R of the coefficients' covariance matrix, sigma^2 (R' R)^-1. In a generalised fit that is
+# vcov(fit), from the second derivatives of the deviance, and not from the factor that lme4 holds.
+coefficient_factor <- function(fit) {
+  if (lme4::isLMM(fit)) return(lme4::getME(fit, "RX"))
+  chol(solve(plain_matrix(stats::vcov(fit)) / stats::sigma(fit)^2))
+}
+
+# Means of the response at values of the linear predictor, and the derivatives there.
+link_inverse <- function(fit, eta) {
+  family <- stats::family(fit)
+  list(mean = family$linkinv(eta), slope = family$mu.eta(eta))
 }
 
 # The residual variance of a new observation in each row: sigma^2 over its weight. A text says why

@@ -3,9 +3,11 @@
 # Log standard deviations, Fisher's z of correlations and log sigma, in the order of
 # as.data.frame(VarCorr(fit)), with their joint sampling covariance: twice the inverse of the
 # (restricted) deviance's second derivatives in theta and log sigma, carried over by the delta
-# method. What lies on the boundary gets no value there, and is held where it is for the others.
+# method; in a generalised model there is no sigma, and the derivatives are those in theta and the
+# coefficients. What lies on the boundary gets no value there, and is held where it is for the others.
 random_curvature <- function(fit) {
-  linear_only(fit, "the random part's curvature")
+  no_scale(fit, "the random part's curvature")
+  linear <- lme4::isLMM(fit)
   table <- as.data.frame(lme4::VarCorr(fit))
   sigma <- stats::sigma(fit)
   tol <- singular_tolerance()
@@ -16,9 +18,13 @@ random_curvature <- function(fit) {
     open[rowSums(factor^2) == 0, ] <- FALSE
     open[lower.tri(factor, diag = TRUE)]
   })))
-  covariance <- curvature_covariance(fit, theta, free, sigma)
-  slopes <- random_slopes(factors, sigma)
-  jacobian <- slopes$jacobian[, c(free, length(theta) + 1L), drop = FALSE]
+  covariance <- if (linear) {
+    curvature_covariance(fit, theta, free, sigma)
+  } else {
+    generalised_covariance(fit, theta, free)
+  }
+  slopes <- random_slopes(factors, sigma, linear)
+  jacobian <- slopes$jacobian[, c(free, if (linear) length(theta) + 1L), drop = FALSE]
   link <- jacobian %*% covariance %*% t(jacobian)
   link[slopes$boundary, ] <- link[, slopes$boundary] <- NA
   list(
@@ -54,7 +60,7 @@ canonical_factor <- function(factor, tol) {
 
 # Per row of as.data.frame(VarCorr(fit)): the value, whether it lies on the boundary, and the
 # derivatives of its log (SDs) or Fisher's z (correlations) in theta and log sigma.
-random_slopes <- function(factors, sigma) {
+random_slopes <- function(factors, sigma, has_sigma = TRUE) {
   lengths <- vapply(factors, function(factor) nrow(factor) * (nrow(factor) + 1L) / 2L, 0)
   before <- cumsum(c(0, lengths))
   total <- sum(lengths)
@@ -87,7 +93,7 @@ random_slopes <- function(factors, sigma) {
       }
     }
   }
-  add(sigma, FALSE, c(numeric(total), 1))
+  if (has_sigma) add(sigma, FALSE, c(numeric(total), 1))
   list(
     value = vapply(rows, `[[`, 0, "value"),
     boundary = vapply(rows, `[[`, NA, "boundary"),
@@ -114,11 +120,29 @@ curvature_covariance <- function(fit, theta, free, sigma) {
   hessian[seq_len(k), seq_len(k)] <- derivatives$hessian
   hessian[seq_len(k), k + 1L] <- hessian[k + 1L, seq_len(k)] <- -2 * derivatives$gradient
   hessian[k + 1L, k + 1L] <- 4 * df
+  inverse_of_half(hessian)
+}
+
+# Covariance matrix of the free thetas of a generalised fit, whose coefficients are estimated along;
+# NA where the deviance isn't convex there.
+generalised_covariance <- function(fit, theta, free) {
+  beta <- unname(lme4::fixef(fit))
+  k <- length(free)
+  deviance <- generalised_deviance(fit)
+  at <- function(x) c(deviance(replace(theta, free, x[seq_len(k)]), x[-seq_len(k)]), 0)
+  if (k == 0L) return(matrix(0, 0L, 0L))
+  hessian <- second_derivatives(at, c(theta[free], beta))$hessian
+  inverse_of_half(hessian)[seq_len(k), seq_len(k), drop = FALSE]
+}
+
+# Twice the inverse of second derivatives; NA where they are not positive definite.
+inverse_of_half <- function(hessian) {
   scale <- sqrt(abs(diag(hessian)))
-  convex <- all(is.finite(hessian)) && all(scale > 0) &&
-    all(eigen(hessian / outer(scale, scale), symmetric = TRUE, only.values = TRUE)$values > 1e-10)
-  if (!convex) return(matrix(NA_real_, k + 1L, k + 1L))
-  2 * solve(hessian / outer(scale, scale)) / outer(scale, scale)
+  unit <- hessian / outer(scale, scale)
+  convex <- all(is.finite(unit)) &&
+    all(eigen(unit, symmetric = TRUE, only.values = TRUE)$values > 1e-10)
+  if (!convex) return(matrix(NA_real_, nrow(hessian), nrow(hessian)))
+  2 * solve(unit) / outer(scale, scale)
 }
 
 # Second derivatives of the first and first derivatives of the second value of `f`, by central

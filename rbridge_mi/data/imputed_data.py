@@ -6,7 +6,7 @@ import operator
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn, SupportsIndex, overload
+from typing import Any, Literal, NoReturn, SupportsIndex, overload
 
 import pandas as pd
 
@@ -16,6 +16,8 @@ from ..errors import ArgumentError, RBridgeError
 from .amelia_diagnostics import dispersed, overimputed
 from .convergence import burn_in, convergence_table, worst_mixing
 from .long_form import split_long, stacked
+from .mapped_results import MappedResults
+from .mapping import map_data_sets
 from .merging import Kind, merged
 from .provenance import ColumnModel, chain_lengths, empty_trace
 from .stores import Store, own_copy
@@ -325,6 +327,55 @@ class ImputedData(Sequence[pd.DataFrame]):
         ImputedData.transform : The same by a function of the whole frame.
         """
         return self.transform(lambda frame: frame.assign(**columns))
+
+    def map(
+        self,
+        f: Callable[[pd.DataFrame], Any],
+        *,
+        n_jobs: int | None = None,
+        errors: Literal["raise", "keep"] = "raise",
+    ) -> MappedResults:
+        """Call a function with each completed data set, on the workers that fit models.
+
+        Parameters
+        ----------
+        f : callable
+            Takes a frame and returns anything: an estimate, a result of another library's model.
+            With several processes it and what it returns have to pickle, by cloudpickle, so that
+            it may be a lambda. A function that draws random numbers has to seed them itself.
+        n_jobs : int, optional
+            Processes, as joblib counts them; None is joblib's own setting. What f warns of in a
+            worker is written to standard error.
+        errors : {"raise", "keep"}
+            "raise" stops at the first data set at which f stops; "keep" warns, leaves out its
+            result, and has its error in `MappedResults.failed`.
+
+        Returns
+        -------
+        MappedResults
+            What f returned, in the order of the data sets, the same for any `n_jobs`.
+
+        Raises
+        ------
+        MapError
+            f stopped; the error names the data set, has the traceback, and f's own exception as
+            its cause. With ``errors="keep"`` only where f stopped at every data set.
+        ArgumentError
+            f is no function, or f or what it returns can't be carried to or from a worker.
+
+        See Also
+        --------
+        pool : Pools what f returned.
+        ImputedData.transform : Derives columns.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"x": [1.0, None]})
+        >>> imp = ImputedData.from_frames([frame.fillna(3.0), frame.fillna(5.0)], original=frame)
+        >>> list(imp.map(lambda d: float(d["x"].mean())))
+        [2.0, 3.0]
+        """
+        return map_data_sets(self.store, self.kind, f, n_jobs, errors)
 
     # -- long form -------------------------------------------------------------------------
 

@@ -400,7 +400,7 @@ class FittedModel:
 
     def residuals(
         self,
-        type: ResidualType | None = None,  # noqa: A002 -- R's name
+        type: ResidualType | None = None,
         scaled: bool = False,
     ) -> pd.Series[float]:
         """Return the residuals, in R ``residuals(m, type, scaled)``.

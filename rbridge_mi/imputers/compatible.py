@@ -342,10 +342,14 @@ class CompatibleImputer:
 
 
 def _family(model: Model, family: str | None, link: str | None) -> Family:
-    name = family or getattr(model, "family", None) or "gaussian"
+    of_model: tuple[str | None, str | None] = getattr(model, "distribution", (None, None))
+    name = family or of_model[0] or "gaussian"
     if name not in _LINKS:
-        raise ArgumentError(f"family must be one of {', '.join(_LINKS)}, not {name!r}.")
-    link = link or getattr(model, "link", None) or _LINKS[name][-1]
+        raise ArgumentError(
+            f"family must be one of {', '.join(_LINKS)}, not {name!r}: other responses have no "
+            "model in the sampler. Impute by `MiceImputer`, with the response among its predictors."
+        )
+    link = link or of_model[1] or _LINKS[name][-1]
     if link not in _LINKS[name]:
         choices = " or ".join(_LINKS[name])
         raise ArgumentError(f"link must be {choices} with family={name!r}, not {link!r}.")

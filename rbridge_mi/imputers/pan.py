@@ -141,7 +141,7 @@ class PanImputer:
         m: int = 10,
         *,
         formula: str | Sequence[str] | None = None,
-        type: Mapping[str, int] | Sequence[Mapping[str, int]] | None = None,  # noqa: A002
+        type: Mapping[str, int] | Sequence[Mapping[str, int]] | None = None,
         package: Literal["pan", "jomo"] | None = None,
         group: str | None = None,
         random_L1: Literal["none", "mean", "full"] | None = None,  # noqa: N803

@@ -15,7 +15,7 @@ import pandas as pd
 from ..data.imputed_data import ImputedData
 from ..fits.fitted_model import FittedModel
 
-__all__ = ["advise"]
+__all__ = ["advise", "too_few_imputations"]
 
 _NAME = re.compile(r"`([^`]+)`|([^\W\d][\w.]*|\.[\w.]*)")
 _POLYNOMIAL = re.compile(r"(\w+::)?(poly|ns|bs)\(")
@@ -50,7 +50,7 @@ def advise(
         return ()
     if data.kind == "bootstrap":
         return tuple(_broken_groups(fits[0], data))
-    advice = list(_too_few(fixed, len(fits)))
+    advice = list(too_few_imputations(fixed, len(fits)))
     columns = _model_columns(fits[0].formula, data.original)
     groups = [g for g in _grouping(fits[0]) if g in data.original.columns]
     if data.original[columns].isna().any(axis=None):
@@ -87,7 +87,10 @@ def _broken_groups(fit: FittedModel, data: ImputedData) -> Iterator[str]:
             )
 
 
-def _too_few(fixed: pd.DataFrame, m: int) -> Iterator[str]:
+def too_few_imputations(fixed: pd.DataFrame, m: int) -> Iterator[str]:
+    """Say where m is below 1 + (fmi / 0.05)^2 / 2, fmi the largest (von Hippel 2020)."""
+    if fixed["fmi"].isna().all():
+        return
     worst = fixed.loc[fixed["fmi"].idxmax()]
     needed = int(np.ceil(1 + 0.5 * (worst["fmi"] / 0.05) ** 2))
     if needed > m:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,26 @@ from numpy.typing import NDArray
 from ..errors import ArgumentError, RBridgeWarning
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
-from ..fits.linear_only import check_linear
+from ..fits.which_models import check_linear, is_linear
 
-__all__ = ["SMALL_SAMPLE", "complete_df", "default_dfcom", "is_small_sample", "plain_df"]
+__all__ = [
+    "SMALL_SAMPLE",
+    "VCOVS",
+    "LeastDf",
+    "check_adjusted",
+    "complete_df",
+    "default_dfcom",
+    "dfcom_of_one",
+    "is_small_sample",
+    "plain_df",
+    "vcov_of_one",
+]
 
 Floats = NDArray[np.float64]
 
 SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
+# Covariance matrices of the coefficients: those of the fits, and Kenward and Roger's.
+VCOVS = ("model", "kenward-roger")
 
 
 def complete_df(
@@ -98,6 +112,68 @@ def default_dfcom(fits: Sequence[FittedModel]) -> str | float:
     return "residual" if fits[0].has_scale else math.inf
 
 
+def dfcom_of_one(fit: FittedModel, dfcom: Any) -> Any:
+    """Choose the degrees of freedom of a single fit where none were asked for.
+
+    Parameters
+    ----------
+    fit : FittedModel
+        The fit.
+    dfcom : str, float, or None
+        As it was given.
+
+    Returns
+    -------
+    str or float
+        What was given; by default "satterthwaite" for linear models, as in lmerTest's summary, and
+        infinite for others, as in lme4's.
+
+    See Also
+    --------
+    default_dfcom : Of pooled fits.
+    """
+    if dfcom is not None:
+        return dfcom
+    return "satterthwaite" if is_linear(fit) else math.inf
+
+
+def vcov_of_one(dfcom: Any) -> str:
+    """Choose the covariance matrix of a single fit's coefficients by its degrees of freedom.
+
+    Parameters
+    ----------
+    dfcom : str or float
+        As `dfcom_of_one` gives it.
+
+    Returns
+    -------
+    {"model", "kenward-roger"}
+        Kenward and Roger's matrix goes with their degrees of freedom, as in lmerTest and emmeans.
+    """
+    return "kenward-roger" if isinstance(dfcom, str) and dfcom == "kenward-roger" else "model"
+
+
+def check_adjusted(fits: Sequence[FittedModel]) -> None:
+    """Refuse Kenward and Roger's standard errors where they are not to be had.
+
+    Parameters
+    ----------
+    fits : sequence of FittedModel
+        Of one model.
+
+    Raises
+    ------
+    ArgumentError
+        Fits that are not linear, or not by REML.
+    """
+    check_linear(fits, "Kenward and Roger's covariance matrix")
+    if not all(fit.reml for fit in fits):
+        raise ArgumentError(
+            "Kenward and Roger's standard errors are for fits by REML, and this is by maximum "
+            "likelihood: fit with reml=True, or take dfcom='satterthwaite'."
+        )
+
+
 def plain_df(dfcom: Any, fits: Sequence[FittedModel]) -> float:
     """`complete_df` where it needs no R: the residual ones, or a number.
 
@@ -133,3 +209,32 @@ def plain_df(dfcom: Any, fits: Sequence[FittedModel]) -> float:
             f"or math.inf, not {dfcom!r}."
         )
     return float(dfcom)
+
+
+@dataclass(frozen=True, eq=False)
+class LeastDf:
+    """Degrees of freedom of combinations, from those of each coefficient: the least of them.
+
+    Parameters
+    ----------
+    values : ndarray of shape (p,)
+        Of each coefficient; may be infinite.
+
+    See Also
+    --------
+    complete_df : Asks fits.
+
+    Examples
+    --------
+    >>> least = LeastDf(np.array([10.0, 20.0]))
+    >>> rows = np.array([[0.0, 1.0], [1.0, -1.0]])
+    >>> least(rows).tolist(), least(rows, joint=True)
+    ([20.0, 10.0], 10.0)
+    """
+
+    values: Floats
+
+    def __call__(self, matrix: Floats, *, joint: bool = False) -> float | Floats:
+        """Return the least among the coefficients of each row, or of all rows together."""
+        of_rows = np.where(matrix != 0, self.values, np.inf).min(axis=1)
+        return float(of_rows.min()) if joint else np.asarray(of_rows)

@@ -13,7 +13,7 @@ from ..base.glossary import checked
 from ..base.text import Printed
 from ..fits.fitted_model import FittedModel
 from ..pooling import PoolingRule, fmi_interval, imputations_needed, monte_carlo_errors
-from .linear_combinations import coefficients
+from .linear_combinations import CoefficientSets
 
 __all__ = ["Diagnostics", "diagnose"]
 
@@ -22,15 +22,16 @@ _FAILED = ("failed to converge", "convergence code", "unable to evaluate scaled 
 
 @dataclass(frozen=True, eq=False)
 class Diagnostics:
-    """What `PooledMerMod.diagnostics` gives.
+    """What `diagnostics` of pooled fits, or of other pooled estimates, gives.
 
     Attributes
     ----------
     coefficients : DataFrame
         term; fmi with its interval (fmi_low, fmi_high); Monte Carlo errors of estimate, standard
         error, df and p value (mce_...; missing with fewer than 3 imputations); m_needed.
-    fits : DataFrame
-        imputation, converged, is_singular, optimizer, optimizer_message, messages.
+    fits : DataFrame or None
+        imputation, converged, is_singular, optimizer, optimizer_message, messages. None where the
+        estimates are not of lme4's fits.
     advice : tuple of str
         What should be looked at, with the remedy.
     m : int
@@ -42,7 +43,7 @@ class Diagnostics:
     """
 
     coefficients: pd.DataFrame
-    fits: pd.DataFrame
+    fits: pd.DataFrame | None
     advice: tuple[str, ...]
     m: int
 
@@ -50,12 +51,7 @@ class Diagnostics:
         """Write all of it as text."""
         table = self.coefficients.set_index("term").rename_axis(None)
         lines = [f"Diagnostics of {self.m} imputations", "", *table.to_string().split("\n"), ""]
-        bad = self.fits[~self.fits["converged"] | self.fits["is_singular"]]
-        lines.append(
-            f"Fits: {int(self.fits['converged'].sum())} of {self.m} converged, "
-            f"{int(self.fits['is_singular'].sum())} singular"
-        )
-        lines += [f"  imputation {r.imputation}: {r.messages}" for r in bad.itertuples()]
+        lines += [] if self.fits is None else _fit_lines(self.fits)
         for text in self.advice:
             lines += textwrap.wrap(f"Note: {text}", 100, subsequent_indent="  ")
         return Printed.of(lines)
@@ -67,17 +63,27 @@ class Diagnostics:
         return self.summary()._repr_html_()
 
 
+def _fit_lines(fits: pd.DataFrame) -> list[str]:
+    bad = fits[~fits["converged"] | fits["is_singular"]]
+    return [
+        f"Fits: {int(fits['converged'].sum())} of {len(fits)} converged, "
+        f"{int(fits['is_singular'].sum())} singular",
+        *(f"  imputation {r.imputation}: {r.messages}" for r in bad.itertuples()),
+    ]
+
+
 def diagnose(
-    fits: Sequence[FittedModel],
+    sets: CoefficientSets,
     fixed: pd.DataFrame,
     rule: PoolingRule,
     complete_df: pd.Series[float],
     advice: tuple[str, ...],
     cv: float,
     conf_level: float,
+    fits: Sequence[FittedModel] | None = None,
 ) -> Diagnostics:
-    """Collect what `PooledMerMod.diagnostics` says."""
-    m, fmi = len(fits), fixed["fmi"].to_numpy()
+    """Collect what `PooledMerMod.diagnostics` says; of other estimates than fits', without fits."""
+    m, fmi = len(sets.estimates), fixed["fmi"].to_numpy()
     errors = {
         name: np.full(len(fixed), np.nan) for name in ("estimate", "std_error", "df", "p_value")
     }
@@ -86,9 +92,8 @@ def diagnose(
     if rule.knows_missing_information:
         needed = pd.array(imputations_needed(fmi, m, cv=cv, conf_level=conf_level), dtype="Int64")
         if m >= 3:
-            q, u = coefficients(fits, list(fixed["term"]))
             jackknifed = monte_carlo_errors(
-                q, np.diagonal(u, axis1=1, axis2=2), dfcom=complete_df.to_numpy()
+                sets.estimates, sets.variances, dfcom=complete_df.to_numpy()
             )
             errors = {name: getattr(jackknifed, name) for name in errors}
     table = pd.DataFrame(
@@ -101,7 +106,16 @@ def diagnose(
             "m_needed": needed,
         }
     )
-    of_fits = pd.DataFrame(
+    return Diagnostics(
+        coefficients=checked(table, "diagnostics"),
+        fits=None if fits is None else _table_of_fits(fits),
+        advice=advice,
+        m=m,
+    )
+
+
+def _table_of_fits(fits: Sequence[FittedModel]) -> pd.DataFrame:
+    table = pd.DataFrame(
         {
             "imputation": [fit.imputation for fit in fits],
             "converged": [not any(x in y for x in _FAILED for y in fit.messages) for fit in fits],
@@ -111,9 +125,4 @@ def diagnose(
             "messages": ["; ".join(fit.messages) for fit in fits],
         }
     )
-    return Diagnostics(
-        coefficients=checked(table, "diagnostics"),
-        fits=checked(of_fits, "diagnostics_fits", by_imputation=True),
-        advice=advice,
-        m=m,
-    )
+    return checked(table, "diagnostics_fits", by_imputation=True)

@@ -1,29 +1,109 @@
-"""Linear combinations of pooled coefficients: tested together, or estimated one by one."""
+"""Linear combinations of coefficients, of one fit or of m: tested together, or one by one."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..base.arguments import check_known, check_level
 from ..base.glossary import checked
-from ..errors import RBridgeWarning
+from ..errors import ArgumentError, RBridgeWarning
+from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
-from ..pooling import PoolingRule, joint
-from .degrees_of_freedom import complete_df
+from ..pooling import PoolingRule, adjusted_level, adjusted_p, joint
+from ..pooling.multiplicity import ADJUSTMENTS
+from ..pooling.tails import t_critical
+from .degrees_of_freedom import check_adjusted, complete_df
 from .hypothesis_text import linear_rows
 
-__all__ = ["coefficients", "estimate_contrasts", "hypothesis_test", "one_row"]
+__all__ = [
+    "CoefficientSets",
+    "CompleteDf",
+    "coefficients",
+    "estimate_contrasts",
+    "exponentiated",
+    "hypothesis_test",
+    "joint_test",
+    "one_row",
+]
 
 Floats = NDArray[np.float64]
 
 
-def coefficients(fits: Sequence[FittedModel], terms: Sequence[str]) -> tuple[Floats, Floats]:
+class CompleteDf(Protocol):
+    """Degrees of freedom that complete data would leave, for each row of a matrix."""
+
+    def __call__(self, matrix: Floats, *, joint: bool = False) -> float | Floats:
+        """Return one number where it is the same for every row, or all are tested together."""
+
+
+@dataclass(frozen=True, eq=False)
+class CoefficientSets:
+    """m sets of estimates of the same coefficients: what is asked of fits, and of any estimates.
+
+    Attributes
+    ----------
+    terms : sequence of str
+        Names of the p coefficients.
+    estimates : ndarray of shape (m, p)
+        Of each set.
+    vcovs : ndarray of shape (m, p, p)
+        Sampling covariance matrices of each set.
+    complete_df : callable
+        Degrees of freedom that complete data would leave; see `CompleteDf`.
+    covariances_known : bool
+        False where only the variances are known: what lies off the diagonal has no meaning then.
+    """
+
+    terms: Sequence[str]
+    estimates: Floats
+    vcovs: Floats
+    complete_df: CompleteDf
+    covariances_known: bool = True
+
+    @classmethod
+    def of_fits(
+        cls, fits: Sequence[FittedModel], terms: Sequence[str], dfcom: Any, vcov: str = "model"
+    ) -> CoefficientSets:
+        """Collect those of fits; see `complete_df` for `dfcom`, and `coefficients` for `vcov`."""
+        return cls(terms, *coefficients(fits, terms, vcov), partial(complete_df, dfcom, fits))
+
+    @property
+    def variances(self) -> Floats:
+        """Each set's squared standard errors, of shape (m, p)."""
+        return np.diagonal(self.vcovs, axis1=1, axis2=2)
+
+    def check_covariances(self, matrix: Floats, *, joint: bool = False) -> None:
+        """Refuse rows that combine terms, or are tested together, if only variances are known.
+
+        Raises
+        ------
+        ArgumentError
+            Naming the terms.
+        """
+        if self.covariances_known:
+            return
+        used = matrix != 0
+        for row in used.any(axis=0, keepdims=True) if joint else used:
+            terms = [term for term, x in zip(self.terms, row, strict=True) if x]
+            if len(terms) > 1:
+                raise ArgumentError(
+                    f"{', '.join(terms)} are asked about together, which takes the covariances "
+                    "between them, and only variances were given: give `covariances` instead."
+                )
+
+
+def coefficients(
+    fits: Sequence[FittedModel], terms: Sequence[str], vcov: str = "model"
+) -> tuple[Floats, Floats]:
     """Collect the fits' coefficients, by name of term.
 
     Parameters
@@ -32,33 +112,69 @@ def coefficients(fits: Sequence[FittedModel], terms: Sequence[str]) -> tuple[Flo
         Of one model.
     terms : sequence of str
         Names of the coefficients, in the wanted order.
+    vcov : {"model", "kenward-roger"}
+        Their covariance matrices: those of the fits, or Kenward and Roger's, by R's
+        ``pbkrtest::vcovAdj``.
 
     Returns
     -------
     tuple of ndarray
         Estimates, of shape (m, p), and covariance matrices, of shape (m, p, p).
+
+    Raises
+    ------
+    ArgumentError
+        For Kenward and Roger's, where a fit isn't linear, or isn't by REML.
+    RPackageError
+        Where R lacks pbkrtest.
     """
     names = list(terms)
     estimates = np.array([fit.beta.loc[names].to_numpy() for fit in fits])
-    return estimates, np.array([fit.vcov().loc[names, names].to_numpy() for fit in fits])
+    if vcov == "model":
+        return estimates, np.array([fit.vcov().loc[names, names].to_numpy() for fit in fits])
+    check_adjusted(fits)
+    answers = [ask(fit, "adjusted_vcov") for fit in fits]
+    matrices = [pd.DataFrame(x["vcov"], list(x["terms"]), list(x["terms"])) for x in answers]
+    return estimates, np.array([matrix.loc[names, names].to_numpy() for matrix in matrices])
+
+
+def joint_test(sets: CoefficientSets, matrix: Floats, right: Floats) -> joint.JointTest:
+    """Test by D1 that matrix @ coefficients = right.
+
+    Parameters
+    ----------
+    sets : CoefficientSets
+        The coefficients.
+    matrix : ndarray of shape (k, p)
+        A row per hypothesis.
+    right : ndarray of shape (k,)
+        Their right-hand sides.
+
+    Returns
+    -------
+    JointTest
+        Of one set, its own Wald F test.
+
+    Raises
+    ------
+    ArgumentError
+        Where a hypothesis follows from the others, or contradicts them.
+    """
+    sets.check_covariances(matrix, joint=True)
+    q, u = joint.linear_hypothesis(sets.estimates, sets.vcovs, matrix, right)
+    complete = sets.complete_df(matrix, joint=len(matrix) > 1)
+    return joint.d1(q, u, dfcom=float(np.max(complete)))
 
 
 def hypothesis_test(
-    fits: Sequence[FittedModel],
-    terms: Sequence[str],
-    rule: PoolingRule,
-    dfcom: Any,
-    hypothesis: Any,
-    rhs: Any,
+    sets: CoefficientSets, rule: PoolingRule, hypothesis: Any, rhs: Any
 ) -> pd.DataFrame:
     """Test hypotheses together by D1; see `PooledMerMod.test`."""
     rule.check_joint_test(
         "use `contrast`, whose intervals come from their spread, or impute the data"
     )
-    matrix, right, labels = linear_rows(hypothesis, terms, rhs)
-    q, u = joint.linear_hypothesis(*coefficients(fits, terms), matrix, right)
-    complete = complete_df(dfcom, fits, matrix, joint=len(matrix) > 1)
-    tested = joint.d1(q, u, dfcom=float(np.max(complete)))
+    matrix, right, labels = linear_rows(hypothesis, sets.terms, rhs)
+    tested = joint_test(sets, matrix, right)
     return one_row(tested, [tested.note], hypothesis="; ".join(labels))
 
 
@@ -93,23 +209,67 @@ def one_row(
 
 
 def estimate_contrasts(
-    fits: Sequence[FittedModel],
-    terms: Sequence[str],
+    sets: CoefficientSets,
     rule: PoolingRule,
-    dfcom: Any,
     conf_level: float,
     contrast: Any,
     rhs: Any,
+    adjust: str | None = None,
 ) -> pd.DataFrame:
     """Estimate linear combinations one by one; see `PooledMerMod.contrast`."""
-    matrix, right, labels = linear_rows(contrast, terms, rhs)
-    estimates, vcovs = coefficients(fits, terms)
-    q = estimates @ matrix.T - right
-    u = np.maximum(np.einsum("kp,mpq,kq->mk", matrix, vcovs, matrix), 0)
-    complete = complete_df(dfcom, fits, matrix) if rule.uses_dfcom else math.inf
+    check_level(conf_level)
+    method = "none" if adjust is None else adjust
+    check_known([method], ADJUSTMENTS, "adjust")
+    matrix, right, labels = linear_rows(contrast, sets.terms, rhs)
+    sets.check_covariances(matrix)
+    q = sets.estimates @ matrix.T - right
+    u = np.maximum(np.einsum("kp,mpq,kq->mk", matrix, sets.vcovs, matrix), 0)
+    complete = sets.complete_df(matrix) if rule.uses_dfcom else math.inf
     pooled = rule.scalars(q, u, dfcom=complete, conf_level=conf_level)
-    frame = pd.DataFrame({"term": labels, **pooled.columns()})
-    several = len(labels) > 1
-    note = "p values and intervals are not adjusted for several comparisons" if several else ""
-    frame.attrs["note"] = note
+    columns = pooled.columns()
+    k = len(labels)
+    if k > 1 and method != "none":
+        columns["p_value"] = adjusted_p(columns["p_value"], method)
+        half = columns["std_error"] * t_critical(
+            adjusted_level(conf_level, k, method), columns["df"]
+        )
+        columns["conf_low"] = columns["estimate"] - half
+        columns["conf_high"] = columns["estimate"] + half
+    frame = pd.DataFrame({"term": labels, **columns})
+    frame.attrs["note"] = _note(method, k)
     return checked(frame, "fixed")
+
+
+def exponentiated(frame: pd.DataFrame) -> pd.DataFrame:
+    """Exponentiate estimates and the ends of their intervals, as broom does.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With estimate, conf_low and conf_high, on the log scale.
+
+    Returns
+    -------
+    DataFrame
+        A copy. The other columns stay on the log scale, standard errors among them: as with R's
+        ``broom::tidy(..., exponentiate = TRUE)`` and ``mice::summary.mipo``. ``attrs["note"]`` says
+        so.
+    """
+    frame = frame.copy()
+    for name in ("estimate", "conf_low", "conf_high"):
+        frame[name] = np.exp(frame[name])
+    note = (
+        "estimates and intervals are exponentiated; standard errors, statistics and variances are "
+        "of their logarithms"
+    )
+    frame.attrs["note"] = "; ".join(x for x in (frame.attrs.get("note", ""), note) if x)
+    return frame
+
+
+def _note(method: str, k: int) -> str:
+    if k < 2:
+        return ""
+    if method == "none":
+        return "p values and intervals are not adjusted for several comparisons"
+    intervals = "sidak" if method == "sidak" else "bonferroni"
+    return f"p values are adjusted by {method}, intervals by {intervals}, for {k} comparisons"

@@ -1,4 +1,4 @@
-"""Estimated marginal means: emmeans' grid for every fit, pooled mean by mean."""
+"""Estimated marginal means and trends: emmeans' grid for every fit, pooled mean by mean."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..base.arguments import check_known, check_level, column_list, r_arguments
-from ..base.glossary import beside
+from ..base.arguments import (
+    check_known,
+    check_level,
+    checked_argument,
+    column_list,
+    r_arguments,
+)
+from ..base.checks import is_number, text, whole
+from ..base.glossary import TABLES, beside
 from ..errors import ArgumentError, PoolingError, RBridgeWarning
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
 from ..pooling import COLUMNS, PoolingRule
-from .degrees_of_freedom import complete_df, is_small_sample
+from .degrees_of_freedom import check_adjusted, complete_df, is_small_sample
 
-__all__ = ["marginal_means"]
+__all__ = ["check_trend", "marginal_means"]
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +35,7 @@ Floats = NDArray[np.float64]
 # Arguments by R's names: those of emmeans() and ref_grid(), which make the grid; those of
 # summary(), which is called on the pooled means; and those that are not taken, with the reason.
 _GRID = ("weights", "offset", "by", "cov.keep", "cov.reduce", "submodel", "rg.limit")
+_TREND_GRID = (*(x for x in _GRID if x != "offset"), "delta.var", "max.degree")
 _SUMMARY = ("type", "null", "side", "delta", "bias.adjust", "bias.adj", "sigma", "cross.adjust")
 _OWN_DF = "degrees of freedom are pooled, from those of complete data: `fits.pool(dfcom=...)`"
 _NOT_LINEAR = "the means would not be linear in the coefficients"
@@ -54,6 +62,14 @@ _NOT_TAKEN = {
     "options": "name them one by one",
     **dict.fromkeys(("fac.reduce", "calc"), "it is code"),
 }  # fmt: skip
+_NOT_OF_TRENDS = {
+    "offset": "a slope has none",
+    "specs": "that is the first argument",
+    "var": "that is the second argument",
+    "type": "slopes are on the scale of the link",
+    "bias.adjust": "slopes are on the scale of the link",
+    "sigma": "slopes are on the scale of the link",
+}
 _ADJUST = (
     "none", "tukey", "scheffe", "sidak", "dunnettx", "bonferroni", "holm", "hochberg", "hommel",
     "BH", "BY", "fdr",
@@ -64,16 +80,17 @@ _TYPES = ("link", "response", "unlink", "mu")
 
 @dataclass(frozen=True)
 class _Question:
-    """The arguments of emmeans, but for the fit."""
+    """The arguments of emmeans, but for the fit; those of emtrends, if `trend` names a covariate."""
 
     specs: list[str]
     contrast: str | None
     at: dict[str, list[Any]] | None
     grid: dict[str, Any]
     comparing: dict[str, Any]
+    trend: str | None
 
     def ask(self, fit: FittedModel, function: str, *more: Any) -> Any:
-        parts = (self.specs, self.contrast, self.at, self.grid, self.comparing)
+        parts = (self.specs, self.contrast, self.at, self.grid, self.comparing, self.trend)
         return ask(fit, function, *parts, *more)
 
 
@@ -81,31 +98,60 @@ def marginal_means(
     fits: Sequence[FittedModel],
     rule: PoolingRule,
     dfcom: Any,
-    conf_level: float,
+    conf_level: float | None,
     specs: str | Sequence[str],
     contrast: str | None,
     at: Mapping[str, Any] | None,
     adjust: str | None,
     arguments: Mapping[str, Any],
+    *,
+    default_level: float = 0.95,
+    vcov: str = "model",
+    trend: str | None = None,
 ) -> pd.DataFrame:
-    """Pool emmeans' grids of the fits; see `PooledMerMod.emmeans`."""
+    """Pool emmeans' grids of the fits; see `PooledMerMod.emmeans` and `PooledMerMod.emtrends`.
+
+    Of one fit, the table has the columns of one (`MerMod.emmeans`).
+    """
+    if "level" in arguments:
+        if conf_level is not None:
+            raise ArgumentError("level is R's name of conf_level: give one of them.")
+        arguments = dict(arguments)
+        conf_level = arguments.pop("level")
+    if conf_level is None:
+        conf_level = default_level
     check_level(conf_level)
     if contrast is not None and not isinstance(contrast, str):
         raise ArgumentError("contrast must be the name of a method, such as 'pairwise'.")
     names = column_list(specs, "specs")
     comparing = () if contrast is None else tuple(ask(fits[0], "contrast_arguments", contrast))
-    valid = (*_GRID, *_SUMMARY, *comparing)
-    refused = {k: v for k, v in _NOT_TAKEN.items() if k not in valid}
-    given = r_arguments(arguments, valid, refused, "emmeans")
+    what, of_grid = ("emmeans", _GRID) if trend is None else ("emtrends", _TREND_GRID)
+    summarising = (
+        _SUMMARY if trend is None else tuple(x for x in _SUMMARY if x not in _NOT_OF_TRENDS)
+    )
+    valid = (*of_grid, *summarising, *comparing)
+    not_taken = _NOT_TAKEN if trend is None else {**_NOT_TAKEN, **_NOT_OF_TRENDS}
+    refused = {k: v for k, v in not_taken.items() if k not in valid}
+    given = r_arguments(arguments, valid, refused, what)
     question = _Question(
         names,
         contrast,
         None if at is None else {k: _values(v) for k, v in at.items()},
-        _checked_grid({k: v for k, v in given.items() if k in _GRID}),
+        _checked_grid({k: v for k, v in given.items() if k in of_grid}),
         {k: v for k, v in given.items() if k in comparing},
+        trend,
     )
     options = _checked_options({k: v for k, v in given.items() if k in _SUMMARY}, adjust)
-    grids = [question.ask(fit, "marginal_means") for fit in fits]
+    if vcov != "model":
+        check_adjusted(fits)
+    grids = [
+        question.ask(
+            fit,
+            "marginal_means",
+            None if vcov == "model" else ask(fit, "adjusted_vcov")["vcov"],
+        )
+        for fit in fits
+    ]
     levels = [pd.DataFrame(dict(x["levels"])) for x in grids]
     for fit, levels_of_fit in zip(fits, levels, strict=True):
         # Covariates of the grid may stand at the mean of each data set; levels must be the same.
@@ -114,7 +160,7 @@ def marginal_means(
             levels[0].select_dtypes(exclude="number").astype(str)
         ):
             raise PoolingError(
-                f"emmeans makes another grid for imputation {fit.imputation} than for the first: "
+                f"{what} makes another grid for imputation {fit.imputation} than for the first: "
                 "its factors have other levels. Combine levels, or give values in `at`."
             )
     numbers = levels[0].select_dtypes(include="number").columns
@@ -140,10 +186,33 @@ def marginal_means(
             f"can't be estimated (emmeans' nonEst): {'; '.join(lost)}. A level has no data in the "
             "combination, or the design lacks the rank"
         )
-        warnings.warn(f"emmeans: {notes[-1]}.", RBridgeWarning, stacklevel=3)
-    table = beside(pd.DataFrame(columns), table, first=False)
+        warnings.warn(f"{what}: {notes[-1]}.", RBridgeWarning, stacklevel=3)
+    shown = COLUMNS if len(fits) > 1 else TABLES["estimates"][1:]
+    table = beside(pd.DataFrame({name: columns[name] for name in shown}), table, first=False)
     table.attrs["note"] = "; ".join(notes)
     return table
+
+
+def check_trend(var: Any) -> str:
+    """Take the name of the covariate whose slopes are asked for.
+
+    Parameters
+    ----------
+    var : object
+        As it was given.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    ArgumentError
+        Anything else than a text.
+    """
+    name: str = checked_argument(var, text, "var")
+    return name
 
 
 def _pooled(
@@ -202,6 +271,10 @@ def _checked_grid(grid: dict[str, Any]) -> dict[str, Any]:
         check_known([weights], _WEIGHTS, "weights")
     if not isinstance(grid.get("cov.reduce", True), bool):
         raise ArgumentError("cov_reduce must be True (means) or False (every value).")
+    delta, degree = grid.get("delta.var", 1), grid.get("max.degree", 1)
+    if not is_number(delta) or not math.isfinite(delta) or delta == 0:
+        raise ArgumentError(f"delta_var must be a number other than 0, not {delta!r}.")
+    checked_argument(degree, whole(1, 5), "max_degree")
     return grid
 
 

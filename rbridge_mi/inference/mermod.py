@@ -23,8 +23,12 @@ from ..errors import ArgumentError, RBridgeWarning, RWarning
 from ..fits.answers import Askable
 from ..fits.asking import told
 from ..fits.comparable import check_comparable
-from ..fits.fitted_model import FittedModel
-from ..fits.linear_only import check_linear
+from ..pooling import rule_for
+from .degrees_of_freedom import dfcom_of_one, vcov_of_one
+from .optimizers import all_fit
+from .predictions import predict_fits
+from .term_tests import table_of_terms
+from .tested_fit import TestedFit
 
 __all__ = ["MerMod"]
 
@@ -61,7 +65,7 @@ _NOT_CONFINT = {
 }
 
 
-class MerMod(FittedModel):
+class MerMod(TestedFit):
     """A mixed model fitted by lme4; every number has the 64 bits that R gave it.
 
     What costs R time is fetched when first asked for, and kept in `answers`. A pickled fit holds
@@ -95,14 +99,23 @@ class MerMod(FittedModel):
         DataFrame
             One row. Columns r2_marginal (fixed part), r2_conditional (fixed and random part),
             icc_adjusted (random over random and residual variance), icc_conditional (random over
-            all), and the variances: var_fixed of the fixed part's predictions (divisor n - 1),
-            var_random averaged over the rows where there are random slopes (Johnson 2014, eq. 10),
-            var_residual.
+            all), icc_response (as icc_adjusted, on the scale of the response: the expected
+            correlation of two responses of a group), and the variances: var_fixed of the fixed
+            part's predictions (divisor n - 1), var_random averaged over the rows where there are
+            random slopes (Johnson 2014, eq. 10), var_residual.
+
+            Of a generalised model all but icc_response are on the scale of the link. There the
+            residual variance is the latent variable's in a binomial model (logit: pi^2 / 3,
+            probit: 1, cloglog: pi^2 / 6); log(1 + 1/mu) in a Poisson and log(1 + 1/mu + 1/theta)
+            in a negative binomial model with a log link, (1 + mu/theta) / 4 with a square root, mu
+            being the mean count by the model without its fixed part; log(1 + sigma^2) in a Gamma
+            model with a log link. Effects of a grouping factor with a level for each row count as
+            residual.
 
         Raises
         ------
-        ArgumentError
-            The model is a generalised one, whose residual variance depends on the link.
+        RCallError
+            A generalised model whose residual variance on the scale of the link isn't known.
 
         See Also
         --------
@@ -111,17 +124,22 @@ class MerMod(FittedModel):
         References
         ----------
         Nakagawa, Johnson and Schielzeth (2017), Journal of the Royal Society Interface 14,
-        20170213, eqs. 2.2 to 2.5; Johnson (2014), Methods in Ecology and Evolution 5, 944-946.
+        20170213, eqs. 2.2 to 2.5, 5.8 and table 2; Johnson (2014), Methods in Ecology and
+        Evolution 5, 944-946; Goldstein, Browne and Rasbash (2002), Understanding Statistics 1,
+        223-231, and de Villemereuil, Schielzeth, Nakagawa and Morrissey (2016), Genetics 204,
+        1281-1294 (the scale of the response).
         """
-        check_linear([self], "r2")
         shares = self.answers["variance_shares"]
         fixed, random, residual = (float(shares[x][0]) for x in ("fixed", "random", "residual"))
         total = fixed + random + residual
+        adjusted = random / (random + residual)
+        response = shares.get("icc_response")
         row = {
             "r2_marginal": [fixed / total],
             "r2_conditional": [(fixed + random) / total],
-            "icc_adjusted": [random / (random + residual)],
+            "icc_adjusted": [adjusted],
             "icc_conditional": [random / total],
+            "icc_response": [adjusted if response is None else float(response[0])],
             "var_fixed": [fixed],
             "var_random": [random],
             "var_residual": [residual],
@@ -138,6 +156,7 @@ class MerMod(FittedModel):
         allow_new_levels: bool = False,
         *,
         se_fit: Literal[False] = False,
+        interval: None = None,
         **arguments: Any,
     ) -> pd.Series[float]: ...
     @overload
@@ -147,7 +166,10 @@ class MerMod(FittedModel):
         re_form: str | None = None,
         allow_new_levels: bool = False,
         *,
-        se_fit: bool,
+        se_fit: bool = ...,
+        interval: Literal["confidence", "prediction"] | None = ...,
+        conf_level: float | None = ...,
+        dfcom: Any = ...,
         **arguments: Any,
     ) -> pd.Series[float] | pd.DataFrame: ...
     def predict(
@@ -157,6 +179,9 @@ class MerMod(FittedModel):
         allow_new_levels: bool = False,
         *,
         se_fit: bool = False,
+        interval: Literal["confidence", "prediction"] | None = None,
+        conf_level: float | None = None,
+        dfcom: Any = None,
         **arguments: Any,
     ) -> pd.Series[float] | pd.DataFrame:
         """Predict, in R ``predict(m, newdata, re.form, allow.new.levels)``.
@@ -174,6 +199,16 @@ class MerMod(FittedModel):
             Add standard errors: of fixed and random effects together, given the covariance
             parameters (Henderson's mixed model equations). lme4 has them since 1.1-34; these are
             computed by this library, as in `MerModList.predict`.
+        interval : {"confidence", "prediction"}, optional
+            Add standard errors, degrees of freedom and intervals, as in `MerModList.predict`:
+            "confidence" of the mean response given the random effects included; "prediction" of a
+            new observation.
+        conf_level : float, optional
+            Of the intervals; 0.95 by default.
+        dfcom : str or float, optional
+            Degrees of freedom of the intervals, as in `fixed`: "satterthwaite" by default, of each
+            row's variance. "kenward-roger" is of the fixed part alone (``re_form="NA"``, interval
+            "confidence"), and has Kenward and Roger's standard errors.
         **arguments : object
             Others of ``predict.merMod``, under R's names or with underscores for dots:
             ``random_only``, ``newparams``, ``na_action`` (a name such as "na.omit"), ``type``.
@@ -184,12 +219,16 @@ class MerMod(FittedModel):
             One value per row of newdata, on the scale of the response, by newdata's index; missing
             where a row has missing values. With `se_fit`, columns estimate and std_error. What lme4
             says about the call, such as that it leaves the fit's ``offset=`` out for newdata,
-            becomes an `RWarning`.
+            becomes an `RWarning`. With an `interval`, columns estimate, std_error (of the mean, and
+            for "prediction" of a new observation), df, and conf_low and conf_high, or pred_low and
+            pred_high.
 
         Raises
         ------
         ArgumentError
             An argument that ``predict.merMod`` doesn't have, or that would have no effect.
+        RPackageError
+            Where R lacks lmerTest or pbkrtest, and dfcom needs it.
         PredictionError
             newdata that lack a column or have new levels, with R's text.
 
@@ -211,10 +250,23 @@ class MerMod(FittedModel):
         [-1.634, -1.634]
         >>> list(fit.predict(hsb.head(2), se_fit=True).columns)
         ['estimate', 'std_error']
+        >>> list(fit.predict(hsb.head(2), interval="confidence", dfcom="residual").columns)
+        ['estimate', 'std_error', 'df', 'conf_low', 'conf_high']
         """
+        given = r_arguments(arguments, _PREDICT, _NOT_PREDICT, "predict")
+        if interval is not None:
+            if given:
+                raise ArgumentError(f"interval can't be combined with {', '.join(given)}.")
+            wanted = dfcom_of_one(self, dfcom)
+            return predict_fits(
+                [self], rule_for("imputation"), newdata, re_form, interval,
+                0.95 if conf_level is None else conf_level, allow_new_levels, wanted,
+                vcov=vcov_of_one(wanted),
+            )  # fmt: skip
+        if conf_level is not None or dfcom is not None:
+            raise ArgumentError("conf_level and dfcom are of an interval: give interval, too.")
         check_newdata(newdata)
         form = re_form_text(re_form)
-        given = r_arguments(arguments, _PREDICT, _NOT_PREDICT, "predict")
         if "type" in given:
             check_known([given["type"]], ("link", "response"), "type")
         if given.get("random.only") and form == "none":
@@ -381,34 +433,98 @@ class MerMod(FittedModel):
             elif not 1 <= x <= len(names):
                 raise ArgumentError(f"parm {x}: the fit has {len(names)} terms, from 1.")
 
-    def anova(self, *others: MerMod, refit: bool = True) -> pd.DataFrame:
-        """Compare nested fits by likelihood ratio tests, in R ``anova(m, ...)``.
+    def all_fit(self, maxfun: int = 100_000) -> pd.DataFrame:
+        """Fit the model again by every optimizer, in R ``summary(allFit(m))``.
+
+        Estimates that agree say that a convergence warning can be left alone.
+
+        Parameters
+        ----------
+        maxfun : int
+            How many evaluations (or, of optimx, iterations) each may take.
+
+        Returns
+        -------
+        DataFrame
+            One row per optimizer: optimizer, log_lik, is_singular, messages (R's warnings and
+            messages while fitting, or why there is no fit, such as a package that R lacks), then a
+            column per coefficient, by term, and per SD and correlation, as in ``"schid
+            sd__(Intercept)"``.
+
+        See Also
+        --------
+        MerMod.convergence : What was reported of this fit.
+        MerModList.all_fit : Of several fits.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> table = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb()).all_fit()
+        >>> table.loc[table["optimizer"] == "bobyqa", ["log_lik", "ses"]].round(3)
+             log_lik   ses
+        0 -23322.585  2.39
+        """
+        return all_fit(self, maxfun)
+
+    def anova(
+        self,
+        *others: MerMod,
+        refit: bool = True,
+        type: int | str | None = None,
+        ddf: Literal["satterthwaite", "kenward-roger", "lme4"] | None = None,
+    ) -> pd.DataFrame:
+        """Compare nested fits by likelihood ratio tests, or test the terms of this one.
+
+        In R ``anova(m, ...)``; without others that of lmerTest, ``anova(m, type=, ddf=)``, and for
+        generalised models car's ``Anova(m, type=)``.
 
         Parameters
         ----------
         *others : MerMod
             Of the same response, rows, weights and offset. As in R, models that are not nested are
             taken: their aic and bic can be compared, but statistic and p_value mean nothing.
-            Without others, R's table of sequential F values is returned.
         refit : bool
             Refit those that were fitted by REML by ML first, as R does. Restricted likelihoods of
             models with different coefficients can't be compared: False warns of that.
+        type : {3, 2, 1, "III", "II", "I"}, optional
+            Which hypotheses are tested of a term, without others. Linear models: lmerTest's, 3 by
+            default, whose hypotheses don't hang on the coding of factors. Generalised models: 1,
+            the default, is lme4's table of sequential sums of squares; 3 tests that the term's
+            coefficients are 0, as the model's own contrasts define them (the intercept, too), and 2
+            that they are, if those of the terms that contain it are.
+        ddf : {"satterthwaite", "kenward-roger", "lme4"}, optional
+            How denominator degrees of freedom are computed: "satterthwaite" by default for linear
+            models; "kenward-roger" for fits by REML; "lme4" gives none, and is of type 1.
 
         Returns
         -------
         DataFrame
-            Columns npar, aic, bic, log_lik, deviance, statistic (chi-squared), df, p_value;
-            indexed by the models' formulas, in R's order (by npar).
+            With others: columns npar, aic, bic, log_lik, deviance, statistic (chi-squared), df,
+            p_value; indexed by the models' formulas, in R's order (by npar). Without: a row per
+            term, columns term, sum_sq, mean_sq, df1, df2, statistic (F), p_value, where df2 and
+            p_value are missing in lme4's table; types 2 and 3 of a generalised model have term,
+            statistic (Wald's chi-squared), df, p_value.
 
         Raises
         ------
         ArgumentError
             Fits of another response, weights or offset, or to other rows or data, naming which. R
-            asks only for the same number of rows and the same names in the call.
+            asks only for the same number of rows and the same names in the call. Or a type or ddf
+            that there isn't for this model.
+        RPackageError
+            Where R lacks lmerTest or pbkrtest, and ddf needs it; ``ddf="lme4"`` needs neither.
 
         See Also
         --------
         compare : Compare models of several data sets.
+        PooledMerMod.anova : Terms of pooled fits.
+        MerMod.test : Any hypotheses about the coefficients.
+
+        References
+        ----------
+        Kuznetsova, Brockhoff and Christensen (2017), Journal of Statistical Software 82(13); Fox
+        and Weisberg (2019), An R Companion to Applied Regression, section 5.3.4 (the Wald tests of
+        types II and III).
 
         Examples
         --------
@@ -418,12 +534,15 @@ class MerMod(FittedModel):
         >>> reduced = rb.Lmer("mathach ~ ses + (1 | schid)", reml=False).fit(hsb)
         >>> full.anova(reduced)["npar"].tolist()
         [4.0, 5.0]
+        >>> full.anova(type=2)["term"].tolist()
+        ['ses', 'meanses']
         """
         if not others:
             if not refit:
                 raise ArgumentError("refit is for comparing fits: there are no others here.")
-            table: pd.DataFrame = self.r.call("mermod_anova_terms").value
-            return table
+            return table_of_terms(self, type, ddf)
+        if type is not None or ddf is not None:
+            raise ArgumentError("type and ddf are for the terms of one fit: leave the others out.")
         objects = _others_r(others)
         for i, other in enumerate(others):
             check_comparable(

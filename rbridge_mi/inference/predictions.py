@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..base.arguments import check_known, check_level, check_newdata, re_form_text
 from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
-from ..fits.linear_only import check_linear
+from ..fits.which_models import check_linear
 from ..pooling import PoolingRule
-from .degrees_of_freedom import is_small_sample, plain_df
+from .degrees_of_freedom import check_adjusted, is_small_sample, plain_df
 
-__all__ = ["predict_fits"]
+__all__ = ["predict_fits", "to_response"]
+
+Floats = NDArray[np.float64]
 
 
 def predict_fits(
@@ -30,8 +33,12 @@ def predict_fits(
     conf_level: float,
     allow_new_levels: bool,
     dfcom: Any,
+    *,
+    type: str = "link",
+    vcov: str = "model",
 ) -> pd.DataFrame:
-    """Pool predictions row by row; see `MerModList.predict`."""
+    """Pool predictions row by row; see `MerModList.predict`. One fit has its own intervals."""
+    check_known([type], ("link", "response"), "type")
     if interval is not None:
         check_known([interval], ("confidence", "prediction"), "interval")
     check_level(conf_level)
@@ -41,17 +48,23 @@ def predict_fits(
     if newdata is None:
         rule.check_same_rows("give newdata to predict for")
     rule.check_dfcom(dfcom)
-    check_linear(fits, "predict with standard errors")
+    if observed:
+        check_linear(
+            fits, "interval='prediction' (new responses of others are drawn by `fit.simulate`)"
+        )
     method = dfcom if is_small_sample(dfcom) else None
     if method == "kenward-roger" and (form != "none" or observed):
         raise ArgumentError(
             "dfcom='kenward-roger' is of the fixed part alone: give re_form='NA', and interval "
             "None or 'confidence'; or take 'satterthwaite', which is of the whole variance."
         )
+    if vcov != "model":
+        check_adjusted(fits)
     given = math.inf if method else plain_df(dfcom, fits)
     parts = [
         ask(fit, "prediction_parts", newdata=fit.needed(newdata), re_form=form,
-            allow_new_levels=allow_new_levels, observed=observed, method=method)
+            allow_new_levels=allow_new_levels, observed=observed, method=method,
+            vcov=None if vcov == "model" else ask(fit, "adjusted_vcov")["vcov"])
         for fit in fits
     ]  # fmt: skip
     rows = parts[0]["rows"]
@@ -72,6 +85,8 @@ def predict_fits(
         )
         for j, name in enumerate(("estimate", "std_error", "df", "conf_low", "conf_high")):
             table[usable, j] = getattr(pooled, name)
+    if type == "response" and fits[0].link != "identity":
+        table = to_response(fits[0], table)
     what = "predict" if interval is None else f"predict_{interval}"
     ends = {
         None: [],
@@ -80,3 +95,29 @@ def predict_fits(
     }
     names = ["estimate", "std_error", "df", *ends[interval]]
     return checked(pd.DataFrame(table[:, : len(names)], index=index, columns=names), what)
+
+
+def to_response(fit: FittedModel, table: Floats) -> Floats:
+    """Take predictions from the scale of the link to that of the response.
+
+    Parameters
+    ----------
+    fit : FittedModel
+        Its family has the link.
+    table : array
+        Rows x (estimate, standard error, df, low, high) on the scale of the link; columns behind
+        the standard error may be absent.
+
+    Returns
+    -------
+    array
+        The same on the scale of the response; standard errors by the delta method, limits taken
+        back (in their order, where the link falls).
+    """
+    back = ask(fit, "link_inverse", table[:, 0])
+    columns = [back["mean"], table[:, 1] * np.abs(back["slope"]), *table[:, 2:3].T]
+    limits = table[:, 3:]
+    if limits.shape[1]:
+        there = ask(fit, "link_inverse", limits.ravel())["mean"].reshape(limits.shape)
+        columns += [*np.sort(there, axis=1).T]
+    return np.column_stack(columns)

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from ..base.arguments import check_level
 from ..base.glossary import checked
-from ..errors import RBridgeWarning
+from ..errors import ArgumentError, RBridgeWarning
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
-from ..fits.linear_only import check_linear
+from ..fits.which_models import is_linear
 from ..pooling import PoolingRule
 from ..pooling.scales import FISHER_Z, LOG, LOGIT
+from .latent_scale import latent_variance
 
 __all__ = ["pool_r2", "pool_random", "ranef_intervals"]
 
@@ -34,7 +35,12 @@ def pool_random(
     level: float,
 ) -> pd.DataFrame:
     """Pool the random part with intervals; see `PooledMerMod.random`."""
-    check_linear(fits, "the random part's standard errors and intervals (`random`)")
+    if not is_linear(fits[0]) and fits[0].has_scale:
+        raise ArgumentError(
+            f"the random part of family {fits[0].family!r} has no standard errors and intervals "
+            "(`random`): lme4 takes its scale from the residuals, apart from the likelihood. "
+            "`varcorr` has the estimates, and `fit.confint(method='boot')` intervals of one fit."
+        )
     curvatures = [ask(fit, "random_curvature") for fit in fits]
     keys = [_keys(x["grp"], x["var1"], x["var2"]) for x in curvatures]
     # Of each fit, where the parameters of the first stand.
@@ -73,8 +79,10 @@ def pool_random(
     rows = pd.concat(parts).sort_index()
     rows.insert(0, "group", [key[0] for key in keys[0]])
     rows.insert(1, "term", [_term(key) for key in keys[0]])
+    icc = icc.dropna()
     if len(icc):
-        shares, variances = _icc(keys[0], list(icc.index), values, link_vcovs)
+        of_link = latent_variance(fits[0])
+        shares, variances = _icc(keys[0], list(icc.index), values, link_vcovs, of_link)
         there = inside[:, [keys[0].index(_intercept(group)) for group in icc.index]]
         center_of_icc = icc.to_numpy()
         columns = rule.on_scale(
@@ -146,17 +154,20 @@ def _warn_of_no_interval(rows: pd.DataFrame, m: int, least: int, level: float) -
 
 
 def _icc(
-    keys: Sequence[Key], groups: Sequence[str], values: Floats, link_vcovs: Floats
+    keys: Sequence[Key], groups: Sequence[str], values: Floats, link_vcovs: Floats, of_link: float
 ) -> tuple[Floats, Floats]:
-    """Each fit's intercept shares and their variances, by the delta method from log SDs."""
-    intercepts = [keys.index(_intercept(group)) for group in groups]
-    residual = next(i for i, key in enumerate(keys) if key[1] is None)
-    rows = [*intercepts, residual]
+    """Each fit's intercept shares and their variances, by the delta method from log SDs.
+
+    The residual variance is estimated along, or it is that of the link, `of_link`.
+    """
+    rows = [keys.index(_intercept(group)) for group in groups]
+    k = len(rows)
+    rows += [i for i, key in enumerate(keys) if key[1] is None]
     variances = values[:, rows] ** 2
-    shares = variances / variances.sum(axis=1, keepdims=True)
-    k = len(intercepts)
+    known = of_link if len(rows) == k else 0.0
+    shares = variances / (variances.sum(axis=1, keepdims=True) + known)
     # d share_g / d log sd_j = 2 share_j (1[g = j] - share_g)
-    slopes = 2 * shares[:, None, :] * (np.eye(k + 1)[None, :k] - shares[:, :k, None])
+    slopes = 2 * shares[:, None, :] * (np.eye(len(rows))[None, :k] - shares[:, :k, None])
     joint = link_vcovs[:, rows][:, :, rows]
     zero = variances == 0  # an SD of 0 has no log, and no part in the others' shares
     joint = np.where(zero[:, :, None] | zero[:, None, :], 0.0, joint)

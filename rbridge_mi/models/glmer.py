@@ -17,6 +17,12 @@ _LINKS = (
     "logit", "probit", "cauchit", "cloglog", "log", "identity", "sqrt", "inverse", "1/mu^2",
 )  # fmt: skip
 
+# lme4 refuses the quasi families itself.
+_FAMILIES = (
+    "binomial", "poisson", "Gamma", "inverse.gaussian", "gaussian", "negative.binomial", "quasi",
+    "quasibinomial", "quasipoisson",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Glmer(MixedModel):
@@ -101,6 +107,11 @@ class Glmer(MixedModel):
             raise ArgumentError(
                 f"family must be text, as in R ('binomial'), not {type(self.family).__name__}."
             )
+        if self.distribution[0] not in _FAMILIES:
+            raise ArgumentError(
+                f"family {self.family!r} is none of {', '.join(_FAMILIES)}: write its name, or as in "
+                "R \"binomial(link = 'probit')\"."
+            )
         if isinstance(self.nAGQ, bool) or not isinstance(self.nAGQ, int) or self.nAGQ < 0:
             raise ArgumentError(f"nAGQ must be a whole number from 0, not {self.nAGQ!r}.")
         if self.link is not None:
@@ -110,6 +121,18 @@ class Glmer(MixedModel):
                     f"family={self.family!r} says more than its name: put the link there, as in "
                     "\"binomial(link = 'probit')\", or give link and the bare name."
                 )
+
+    @property
+    def distribution(self) -> tuple[str, str | None]:
+        """The name of the family, and of the link where it is said."""
+        match = re.fullmatch(r"(?:\w+::)?([\w.]+)(?:\((.*)\))?", self.family.strip(), re.DOTALL)
+        if match is None:
+            return self.family, self.link
+        name, inside = match.groups()
+        given = [
+            x for x in _LINKS if re.search(rf"(?<![\w/]){re.escape(x)}(?![\w/^])", inside or "")
+        ]
+        return name, given[0] if given else self.link
 
     def own_arguments(self) -> dict[str, Any]:
         """Return the arguments that ``glmer`` has and other fitters haven't."""

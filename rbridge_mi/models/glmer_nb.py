@@ -81,6 +81,8 @@ class GlmerNb(MixedModel):
     verbose: int = 0
     allow: Sequence[str] = ()
 
+    distribution: ClassVar = ("negative binomial", "log")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.interval is not None and len(self.interval) != 2:

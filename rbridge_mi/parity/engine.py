@@ -280,7 +280,7 @@ def model_answers(case: ModelCase, frame: pd.DataFrame) -> dict[str, Any]:
     )
     if case.profile:
         answers["confint_profile"] = answer(lambda: intervals(fit.confint()))
-    answers["anova_terms"] = answer(fit.anova)
+    answers["anova_terms"] = answer(lambda: fit.r.call("mermod_anova_terms").value)
     second = cache(lambda: case.python_model(frame, case.second()).fit(frame))
     answers["anova"] = answer(lambda: _anova(fit, second(), refit=True))
     answers["anova_no_refit"] = answer(lambda: _anova(fit, second(), refit=False))

@@ -98,7 +98,12 @@ class MerModList(Sequence[MerMod]):
 
     # -- pooled --------------------------------------------------------------------------
 
-    def pool(self, dfcom: Any = None, conf_level: float = 0.95) -> PooledMerMod:
+    def pool(
+        self,
+        dfcom: Any = None,
+        conf_level: float = 0.95,
+        vcov: Literal["model", "kenward-roger"] = "model",
+    ) -> PooledMerMod:
         """Pool the fits by Rubin's rules or, if of bootstrap samples, by their spread.
 
         Parameters
@@ -108,11 +113,15 @@ class MerModList(Sequence[MerMod]):
             default, but for models without a scale, such as binomial ones, whose default is
             infinite), as in mice: nobs minus all parameters, too many where there are few groups.
             "satterthwaite" and "kenward-roger": per coefficient, by lmerTest and pbkrtest, the mean
-            over the fits; standard errors stay lme4's. Kenward and Roger's take time and memory
+            over the fits; standard errors stay lme4's unless `vcov` says otherwise. Kenward and Roger's take time and memory
             that grow with the square of nobs, and are for REML: of fits by ML they are those
             of refits by it, with a warning. Or a number; ``math.inf`` gives Rubin's (1987).
         conf_level : float
             Of the intervals.
+        vcov : {"model", "kenward-roger"}
+            Covariance matrices of the fits' coefficients: lme4's, or Kenward and Roger's, larger in
+            small samples (``pbkrtest::vcovAdj``; for linear models by REML). All that is asked of
+            the pooled model has them. Usual with ``dfcom="kenward-roger"``.
 
         Returns
         -------
@@ -122,11 +131,11 @@ class MerModList(Sequence[MerMod]):
         Raises
         ------
         ArgumentError
-            One fit only, or a dfcom or conf_level that can't be.
+            One fit only, or a dfcom, conf_level or vcov that can't be.
         PoolingError
             Fits that differ in their coefficients or covariance parameters.
         RPackageError
-            Where R lacks lmerTest or pbkrtest, and dfcom needs it.
+            Where R lacks lmerTest or pbkrtest, and dfcom or vcov needs it.
 
         See Also
         --------
@@ -140,7 +149,7 @@ class MerModList(Sequence[MerMod]):
         (2017), Journal of Statistical Software 82(13) (Satterthwaite); Kenward and Roger (1997),
         Biometrics 53, 983-997.
         """
-        return pool_fits(self.fits, self.data.kind, dfcom, conf_level, self.data)
+        return pool_fits(self.fits, self.data.kind, dfcom, conf_level, self.data, vcov)
 
     @property
     def pooled_by_default(self) -> PooledMerMod:
@@ -372,6 +381,26 @@ class MerModList(Sequence[MerMod]):
         """
         return self._stack(MerMod.convergence, "convergence")
 
+    def all_fit(self, maxfun: int = 100_000) -> pd.DataFrame:
+        """Fit the model again by every optimizer, to each data set.
+
+        Parameters
+        ----------
+        maxfun : int
+            How many evaluations each may take.
+
+        Returns
+        -------
+        DataFrame
+            imputation, and the columns of `MerMod.all_fit`.
+
+        See Also
+        --------
+        convergence : What was reported of these fits.
+        MerMod.all_fit : Of one fit.
+        """
+        return self._stack(lambda fit: fit.all_fit(maxfun))
+
     def fitted(self, by_imputation: bool = False) -> pd.Series[float] | pd.DataFrame:
         """Average the fitted values over the fits.
 
@@ -430,6 +459,7 @@ class MerModList(Sequence[MerMod]):
         conf_level: float = 0.95,
         allow_new_levels: bool = False,
         dfcom: float | str | None = None,
+        type: Literal["link", "response"] = "link",
     ) -> pd.DataFrame:
         """Pool predictions over the fits, with standard errors.
 
@@ -460,19 +490,26 @@ class MerModList(Sequence[MerMod]):
             var(v), by the delta method from lmerTest's sampling covariance of theta and sigma; for
             the fixed part alone they are lmerTest's. "kenward-roger": per row, by
             pbkrtest, for the fixed part alone (``re_form="NA"``, and no new observation).
+        type : {"link", "response"}
+            Of a generalised model: on the scale of the link, as R's ``predict`` is by default, or
+            on that of the response. Predictions are pooled on the scale of the link, and taken
+            back last: estimates and limits by the inverse link, standard errors by the delta
+            method.
 
         Returns
         -------
         DataFrame
             estimate, std_error (of a new observation, with interval="prediction"), df, and
-            conf_low, conf_high or pred_low, pred_high; by newdata's index, on the scale of the
-            response. Missing where a row of newdata has missing values. `estimate` is the mean of
-            R's ``predict(fit, newdata, re.form, allow.new.levels)``.
+            conf_low, conf_high or pred_low, pred_high; by newdata's index. Missing where a row of
+            newdata has missing values. `estimate` is the mean of R's ``predict(fit, newdata,
+            re.form, allow.new.levels)``, of generalised models on the scale of the link. There
+            the coefficients' covariance is ``vcov(fit)``, and the random effects' that at the
+            weights of their conditional modes.
 
         Raises
         ------
         ArgumentError
-            Arguments that can't be right; a model that is not linear.
+            Arguments that can't be right; ``interval="prediction"`` of a generalised model.
         PredictionError
             newdata that lack a column, or have new levels without `allow_new_levels`.
 
@@ -497,7 +534,7 @@ class MerModList(Sequence[MerMod]):
         """
         return predict_fits(
             self.fits, rule_for(self.data.kind), newdata, re_form, interval, conf_level,
-            allow_new_levels, dfcom,
+            allow_new_levels, dfcom, type=type,
         )  # fmt: skip
 
     @property

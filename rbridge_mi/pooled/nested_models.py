@@ -15,7 +15,7 @@ from ..base.arguments import check_known
 from ..errors import ArgumentError, PoolingError, RBridgeWarning
 from ..fits.asking import ask
 from ..fits.comparable import check_comparable
-from ..fits.linear_only import check_linear
+from ..fits.which_models import check_likelihood, is_linear
 from ..inference.degrees_of_freedom import complete_df
 from ..inference.linear_combinations import coefficients, one_row
 from ..inference.mermod import MerMod
@@ -62,7 +62,8 @@ def compare(
         its random terms in one of the full model's, of the same groups: ``(1 | g)`` in
         ``(1 + x | g)``, that in none of ``(1 + x || g)``, and ``(1 | g/f)`` in ``(0 + f | g)``.
     method : {"D1", "D2", "D3", "D4"}
-        The rule, as in the table above; D3 and D4 are for linear mixed models.
+        The rule, as in the table above; D3 and D4 aren't for generalised models with a dispersion
+        (Gamma, negative binomial).
     use : {"wald", "likelihood"}, optional
         The statistic of D2: by default Wald where only fixed parts differ, else likelihood ratios.
     dfcom : str or float, optional
@@ -249,13 +250,16 @@ class _Pair:
         if any(fit.reml for fit in (*self.full, *self.reduced)):
             self.notes.append("fits by REML were refitted by maximum likelihood")
         if method != "D2":
-            check_linear(self.full, f"{method}'s likelihood")
+            check_likelihood(self.full, method, "Take method='D1' or 'D2'")
         full, reduced = _Likelihoods.of(self.full), _Likelihoods.of(self.reduced)
         at_optimum = full.at_optimum, reduced.at_optimum
         if method == "D2":
             return joint.d2(2 * (at_optimum[0] - at_optimum[1]), self.k)
         if method == "D3":
-            return joint.d3(*at_optimum, full.at_pooled(), reduced.at_pooled(), self.k)
+            d3_optimum = (
+                at_optimum if is_linear(self.full[0]) else (full.evaluated(), reduced.evaluated())
+            )
+            return joint.d3(*d3_optimum, full.at_pooled(), reduced.at_pooled(), self.k)
         n_params = self.full[0].npar if robust else None
         return joint.d4(*at_optimum, full.stacked(), reduced.stacked(), self.k, n_params=n_params)
 
@@ -273,9 +277,22 @@ class _Likelihoods:
         at_optimum = np.array([float(x["log_lik"][0]) for x in refits])
         return cls(tuple(x["object"] for x in refits), at_optimum)
 
+    def evaluated(self) -> Floats:
+        """Each imputation's log-likelihood at its own parameters, to the digits of `at_pooled`.
+
+        lme4 ends the penalised iterations of a generalised model early, so that its log-likelihood
+        of a fit has fewer.
+        """
+        return np.array(
+            [
+                float(fit.call("loglik_at", x["beta"], x["covs"], float(x["sigma2"][0])).value[0])
+                for fit, x in zip(self.fits, self._parameters(), strict=True)
+            ]
+        )
+
     def at_pooled(self) -> Floats:
         """Each imputation's log-likelihood at the mean parameters."""
-        parameters = [fit.call("model_parameters").value for fit in self.fits]
+        parameters = self._parameters()
         if any(list(x["names"]) != list(parameters[0]["names"]) for x in parameters):
             raise PoolingError(
                 "the fits differ in their parameters, or in the order of their random terms (which "
@@ -287,6 +304,9 @@ class _Likelihoods:
         return np.array(
             [float(x.call("loglik_at", beta, covs, sigma2).value[0]) for x in self.fits]
         )
+
+    def _parameters(self) -> list[Mapping[str, Any]]:
+        return [fit.call("model_parameters").value for fit in self.fits]
 
     def stacked(self) -> float:
         """Log-likelihood of one fit to all imputations' rows (not divided by m)."""
@@ -307,7 +327,9 @@ def _where(fit: MerMod) -> str:
 
 def _check_same_family(full: MerMod, reduced: MerMod) -> None:
     """Refuse models whose likelihoods are those of different distributions."""
-    if (full.family, full.link) != (reduced.family, reduced.link):
+    # Negative binomial models are named by their thetas, which each fit may have estimated.
+    names = [x.family.partition("(")[0] for x in (full, reduced)]
+    if names[0] != names[1] or full.link != reduced.link:
         raise ArgumentError(
             f"the full model has family {full.family!r} with link {full.link!r}, the reduced one "
             f"{reduced.family!r} with {reduced.link!r}: models of different distributions aren't "

@@ -14,15 +14,19 @@ import pandas as pd
 from ..base.glossary import checked
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
-from ..errors import ArgumentError, RBridgeWarning
+from ..errors import RBridgeWarning
 from ..fits.fitted_model import random_terms
-from ..fits.linear_only import check_linear
 from ..inference.advice import advise
 from ..inference.diagnostics import Diagnostics, diagnose
-from ..inference.linear_combinations import estimate_contrasts, hypothesis_test
-from ..inference.marginal_means import marginal_means
+from ..inference.linear_combinations import (
+    CoefficientSets,
+    estimate_contrasts,
+    hypothesis_test,
+)
+from ..inference.marginal_means import check_trend, marginal_means
 from ..inference.mermod import MerMod
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
+from ..inference.term_tests import pooled_terms
 from ..pooling import PoolingRule, rule_for
 from .printing import summary_lines
 
@@ -53,8 +57,9 @@ class PooledMerMod:
         the model has no scale.
     icc : Series
         Per grouping factor: its intercept variance as a share of all intercept variances and the
-        residual one (with random slopes: where these terms are zero). Missing if the model has no
-        scale.
+        residual one (with random slopes: where these terms are zero). In a binomial model with a
+        logit, probit or cloglog link the residual variance is that of the latent variable: pi^2 /
+        3, 1, pi^2 / 6. Missing for other generalised models, whose `r2` has them.
     m : int
         Number of fits.
     kind : {"imputation", "bootstrap"}
@@ -72,6 +77,8 @@ class PooledMerMod:
         Which degrees of freedom complete data would leave.
     complete_df : Series
         These, per coefficient.
+    vcov_method : {"model", "kenward-roger"}
+        Which covariance matrices the fits have: their own, or Kenward and Roger's.
     fits : tuple of MerMod
         What was pooled.
     data : ImputedData or None
@@ -85,8 +92,9 @@ class PooledMerMod:
 
     Notes
     -----
-    `random`, `r2`, `diagnostics`, `test`, `contrast` and `emmeans` are computed when asked for;
-    `random`, `r2`, `emmeans` and small-sample degrees of freedom need R.
+    `random`, `r2`, `diagnostics`, `test`, `contrast`, `anova`, `emmeans` and `emtrends` are computed
+    when asked for; `random`, `r2`, `anova`, `emmeans`, `emtrends` and what is of small samples need
+    R.
     """
 
     fixed: pd.DataFrame
@@ -106,6 +114,7 @@ class PooledMerMod:
     fits: tuple[MerMod, ...] = field(repr=False)
     data: ImputedData | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
+    vcov_method: Literal["model", "kenward-roger"] = "model"
 
     @property
     def family(self) -> str:
@@ -128,6 +137,11 @@ class PooledMerMod:
         return rule_for(self.kind)
 
     # -- coefficients ----------------------------------------------------------------------
+
+    @property
+    def _coefficients(self) -> CoefficientSets:
+        terms = list(self.fixed["term"])
+        return CoefficientSets.of_fits(self.fits, terms, self.dfcom, self.vcov_method)
 
     def test(self, hypothesis: Any, rhs: Any = None) -> pd.DataFrame:
         """Test linear hypotheses about the coefficients, all at once, by D1.
@@ -178,11 +192,14 @@ class PooledMerMod:
         >>> pooled.test("ses = meanses").shape
         (1, 6)
         """
-        terms = list(self.fixed["term"])
-        return hypothesis_test(self.fits, terms, self.rule, self.dfcom, hypothesis, rhs)
+        return hypothesis_test(self._coefficients, self.rule, hypothesis, rhs)
 
     def contrast(
-        self, contrast: Any, rhs: Any = None, conf_level: float | None = None
+        self,
+        contrast: Any,
+        rhs: Any = None,
+        conf_level: float | None = None,
+        adjust: str | None = None,
     ) -> pd.DataFrame:
         """Estimate linear combinations of the coefficients, one row each.
 
@@ -195,19 +212,22 @@ class PooledMerMod:
             Subtracted from the rows of a matrix.
         conf_level : float, optional
             That of the pooled model by default.
+        adjust : {"none", "bonferroni", "sidak", "holm", "hochberg", "hommel", "BH", "fdr", "BY"}, optional
+            How p values are adjusted for several combinations, in R ``stats::p.adjust``; by default
+            they are not. Intervals are then Sidak's for "sidak" and Bonferroni's for all others, as
+            in emmeans: the other methods have none.
 
         Returns
         -------
         DataFrame
             The columns of `fixed`, with the combination as term (Rubin 1987, eqs. 3.1.2 to 3.1.10,
-            on the combination's m estimates). In R: ``mice::pool.scalar`` on them. P values and
-            intervals are those of each combination by itself, not adjusted for their number, as
-            ``attrs["note"]`` says of several.
+            on the combination's m estimates). In R: ``mice::pool.scalar`` on them.
+            ``attrs["note"]`` says of several how they were adjusted.
 
         Raises
         ------
         ArgumentError
-            A combination that can't be read.
+            A combination that can't be read, or an adjustment that there isn't.
 
         See Also
         --------
@@ -224,8 +244,7 @@ class PooledMerMod:
         ['ses - meanses']
         """
         level = self.conf_level if conf_level is None else conf_level
-        terms = list(self.fixed["term"])
-        return estimate_contrasts(self.fits, terms, self.rule, self.dfcom, level, contrast, rhs)
+        return estimate_contrasts(self._coefficients, self.rule, level, contrast, rhs, adjust)
 
     def emmeans(
         self,
@@ -299,15 +318,131 @@ class PooledMerMod:
         >>> pooled.emmeans("female", contrast="pairwise", adjust="none").shape
         (1, 14)
         """
-        if "level" in arguments:
-            if conf_level is not None:
-                raise ArgumentError("level is R's name of conf_level: give one of them.")
-            arguments = dict(arguments)
-            conf_level = arguments.pop("level")
-        level = self.conf_level if conf_level is None else conf_level
         return marginal_means(
-            self.fits, self.rule, self.dfcom, level, specs, contrast, at, adjust, arguments
-        )
+            self.fits, self.rule, self.dfcom, conf_level, specs, contrast, at, adjust, arguments,
+            default_level=self.conf_level, vcov=self.vcov_method,
+        )  # fmt: skip
+
+    def emtrends(
+        self,
+        specs: str | Sequence[str],
+        var: str,
+        contrast: str | None = None,
+        at: Mapping[str, Any] | None = None,
+        conf_level: float | None = None,
+        *,
+        adjust: str | None = None,
+        **arguments: Any,
+    ) -> pd.DataFrame:
+        """Estimated slopes of a covariate, or contrasts: ``emmeans::emtrends(fit, specs, var)``.
+
+        Parameters
+        ----------
+        specs : str or list of str
+            Factors (or covariates given in `at`) to show slopes for.
+        var : str
+            The covariate: a numeric column of the model's fixed part.
+        contrast : str, optional
+            As in `emmeans`: "pairwise", ...
+        at : mapping, optional
+            Values of covariates in the grid.
+        conf_level : float, optional
+            That of the pooled model by default; R's name, ``level``, will do too.
+        adjust : str, optional
+            As in `emmeans`.
+        **arguments : Any
+            Others of `emmeans` but ``offset``, ``type``, ``bias_adjust`` and ``sigma``; and of
+            ``emtrends()``: ``delta_var`` (the step of its difference quotient, by default 0.001 of
+            the covariate's range) and ``max_degree``.
+
+        Returns
+        -------
+        DataFrame
+            A column per factor in specs (or ``contrast``), then the columns of `fixed` from
+            estimate on, as in `emmeans`: slopes of the linear predictor, in its units per unit of
+            the covariate.
+
+        Raises
+        ------
+        ArgumentError
+            An argument that emtrends doesn't have, or that would have no effect here.
+        RPackageError
+            Where R has no emmeans.
+
+        See Also
+        --------
+        emmeans : The means.
+        MerMod.emtrends : Of one fit.
+
+        References
+        ----------
+        Searle, Speed and Milliken (1980), The American Statistician 34, 216-221; Rubin (1987), eqs.
+        3.1.2 to 3.1.10.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+        >>> pooled = rb.Lmer("mathach ~ ses * factor(female) + (1 | schid)").fit(imp).pool()
+        >>> pooled.emtrends("female", "ses").shape
+        (2, 14)
+        """
+        return marginal_means(
+            self.fits, self.rule, self.dfcom, conf_level, specs, contrast, at, adjust, arguments,
+            default_level=self.conf_level, vcov=self.vcov_method, trend=check_trend(var),
+        )  # fmt: skip
+
+    def anova(self, type: int | str = 3) -> pd.DataFrame:
+        """Test each term of the fixed part, by D1.
+
+        Of a linear model the hypotheses are lmerTest's of that type (``lmerTest::show_tests``), of
+        a generalised one those of car's type III: that the term's coefficients are 0, as the
+        model's own contrasts define them.
+
+        Parameters
+        ----------
+        type : {3, 2, 1, "III", "II", "I"}
+            Of the hypotheses. Those of types 1 and 2 depend on the data, and can be pooled only if
+            they are the same in every fit, as they are where no imputed column is in the fixed
+            part.
+
+        Returns
+        -------
+        DataFrame
+            A row per term: term, method (D1), statistic (F), df1, df2, p_value, riv; see `test` for
+            the rule. What had to be done differently stands in ``attrs["note"]``, and is warned of.
+
+        Raises
+        ------
+        ArgumentError
+            Another type; type 1 or 2 for a generalised model.
+        PoolingError
+            Hypotheses that differ between the fits; bootstrap samples, for which D1 doesn't hold.
+        RPackageError
+            Where R lacks lmerTest.
+
+        See Also
+        --------
+        MerMod.anova : Of one fit.
+        test : Of any hypotheses.
+        compare : Tests a model against one without the term.
+
+        References
+        ----------
+        Kuznetsova, Brockhoff and Christensen (2017), Journal of Statistical Software 82(13); Li,
+        Raghunathan and Rubin (1991), JASA 86, 1065-1073; Reiter (2007), Biometrika 94, p. 504.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imp = rb.AmeliaImputer(m=5, idvars=["schid", "meanses"]).impute(holes, seed=1)
+        >>> pooled = rb.Lmer("mathach ~ ses * factor(female) + (1 | schid)").fit(imp).pool()
+        >>> pooled.anova()["term"].tolist()
+        ['ses', 'factor(female)', 'ses:factor(female)']
+        """
+        return pooled_terms(self.fits, self._coefficients, self.rule, type)
 
     # -- the random part -------------------------------------------------------------------
 
@@ -316,9 +451,10 @@ class PooledMerMod:
         """SDs, correlations, sigma and ICCs with standard errors and intervals.
 
         Every fit's own sampling variance comes from the curvature of its (restricted) deviance at
-        the optimum, twice the inverse of the second derivatives in theta and log sigma, and is
-        pooled by Rubin's rules on the log (SDs), Fisher's z (correlations) or logit (ICC) scale;
-        estimates are those of the mean covariance matrices (`varcorr`, `icc`).
+        the optimum, twice the inverse of the second derivatives in theta and log sigma (of a
+        generalised model: in theta and the coefficients; a negative binomial's theta is taken as
+        known), and is pooled by Rubin's rules on the log (SDs), Fisher's z (correlations) or logit
+        (ICC) scale; estimates are those of the mean covariance matrices (`varcorr`, `icc`).
 
         A parameter on its boundary in any fit has neither standard error nor interval, and
         `n_boundary` counts those fits; the other parameters' curvature is taken with it held there.
@@ -336,7 +472,7 @@ class PooledMerMod:
         Raises
         ------
         ArgumentError
-            For a model that is not linear.
+            For a generalised model with a scale, such as a Gamma model.
 
         Notes
         -----
@@ -365,10 +501,9 @@ class PooledMerMod:
 
         Raises
         ------
-        ArgumentError
-            For a model that is not linear.
+        RCallError
+            A generalised model whose residual variance on the scale of the link isn't known.
         """
-        check_linear(self.fits, "Nakagawa's R2 (`r2`)")
         return pool_r2(pd.concat([fit.r2() for fit in self.fits], ignore_index=True))
 
     def ranef_intervals(self, conf_level: float | None = None) -> pd.DataFrame:
@@ -441,8 +576,9 @@ class PooledMerMod:
         for text in self.advice:
             warnings.warn(text, RBridgeWarning, stacklevel=2)
         return diagnose(
-            self.fits, self.fixed, self.rule, self.complete_df, self.advice, cv, conf_level
-        )
+            self._coefficients, self.fixed, self.rule, self.complete_df, self.advice, cv,
+            conf_level, self.fits,
+        )  # fmt: skip
 
     # -- reports -----------------------------------------------------------------------------
 

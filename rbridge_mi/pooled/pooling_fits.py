@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from ..base.arguments import check_known
 from ..base.glossary import checked
 from ..data.imputed_data import ImputedData
-from ..errors import ArgumentError, PoolingError
-from ..inference.degrees_of_freedom import complete_df, default_dfcom
+from ..errors import ArgumentError
+from ..fits.which_models import is_linear
+from ..inference.degrees_of_freedom import VCOVS, complete_df, default_dfcom
+from ..inference.latent_scale import latent_variance
 from ..inference.linear_combinations import coefficients
 from ..inference.mermod import MerMod
 from ..pooling import PoolingRule, rule_for
+from .matching import common_names
 from .pooled_mermod import PooledMerMod
 
 __all__ = ["pool_fits"]
@@ -28,6 +31,7 @@ def pool_fits(
     dfcom: Any = None,
     conf_level: float = 0.95,
     data: ImputedData | None = None,
+    vcov: Literal["model", "kenward-roger"] = "model",
 ) -> PooledMerMod:
     """Pool fits by name; see `MerModList.pool`.
 
@@ -43,6 +47,8 @@ def pool_fits(
         Of the intervals.
     data : ImputedData, optional
         The data sets.
+    vcov : {"model", "kenward-roger"}
+        The fits' covariance matrices of the coefficients.
 
     Returns
     -------
@@ -57,25 +63,30 @@ def pool_fits(
         Fits that differ in their coefficients or covariance parameters.
     """
     rule = rule_for(kind)
+    check_known([vcov], VCOVS, "vcov")
+    if vcov != "model" and not rule.uses_dfcom:
+        raise ArgumentError(
+            "vcov has no effect on bootstrap samples: their spread is the whole error."
+        )
     if len(fits) < 2:
         raise ArgumentError(
             f"pooling needs at least two fits, not {len(fits)}: one fit shows nothing of the "
             "variance between imputations. Its own tables are in `fits[0]`."
         )
     terms = _common([list(fit.beta.index) for fit in fits], "coefficients", fits)
-    estimates, vcovs = coefficients(fits, terms)
+    estimates, vcovs = coefficients(fits, terms, vcov)
     complete = complete_df(dfcom, fits, np.eye(len(terms)))
     variances = np.diagonal(vcovs, axis1=1, axis2=2)
     fixed = rule.scalars(estimates, variances, dfcom=complete, conf_level=conf_level)
-    vcov = rule.vcov(estimates, vcovs)
+    total = rule.vcov(estimates, vcovs)
     varcorr = _pool_varcorr(fits)
     return PooledMerMod(
         fixed=checked(pd.DataFrame({"term": terms, **fixed.columns()}), "fixed"),
-        vcov=pd.DataFrame(vcov, index=terms, columns=terms),
+        vcov=pd.DataFrame(total, index=terms, columns=terms),
         varcorr=varcorr,
         ranef=_pool_ranef(fits, rule),
         sigma=_sigma(fits),
-        icc=_icc(varcorr, fits[0].has_scale),
+        icc=_icc(varcorr, fits[0]),
         m=len(fits),
         kind=kind,
         conf_level=conf_level,
@@ -86,28 +97,21 @@ def pool_fits(
         complete_df=pd.Series(np.broadcast_to(complete, len(terms)), index=terms, name="df"),
         fits=tuple(fits),
         data=data,
+        vcov_method=vcov,
     )
 
 
 def _common(names: Sequence[Sequence[Any]], what: str, fits: Sequence[MerMod]) -> list[Any]:
     """Take the names of the first fit, which all others must have too, and which occur once."""
-    twice = [str(x) for x, n in Counter(names[0]).items() if n > 1]
-    if twice:
-        raise PoolingError(
-            f"two {what} are called {', '.join(twice)}, and pooling goes by name. The name of a "
-            "factor and its level may read as another column's name (factor 'a' with a level 'b', "
-            "and a column 'ab'): rename one of them."
-        )
-    for fit, names_of_fit in zip(fits, names, strict=True):
-        odd = set(names_of_fit) ^ set(names[0])
-        if odd:
-            raise PoolingError(
-                f"imputation {fit.imputation} has other {what} than imputation "
-                f"{fits[0].imputation}: they differ in {', '.join(sorted(map(str, odd)))}. A "
-                "factor may have lost a level, or the design its rank: combine levels, or leave "
-                "those fits out (slice the list)."
-            )
-    return list(names[0])
+    return common_names(
+        names,
+        [fit.imputation for fit in fits],
+        what,
+        twice="The name of a factor and its level may read as another column's name (factor 'a' "
+        "with a level 'b', and a column 'ab'): rename one of them.",
+        odd="A factor may have lost a level, or the design its rank: combine levels, or leave "
+        "those fits out (slice the list).",
+    )
 
 
 def _pool_varcorr(fits: Sequence[MerMod]) -> pd.DataFrame:
@@ -155,9 +159,11 @@ def _sigma(fits: Sequence[MerMod]) -> float:
     return float(np.sqrt(np.mean([fit.sigma**2 for fit in fits])))
 
 
-def _icc(varcorr: pd.DataFrame, has_scale: bool) -> pd.Series[float]:
-    """Compute the intercepts' shares of the variance; missing where there is no residual one."""
+def _icc(varcorr: pd.DataFrame, fit: MerMod) -> pd.Series[float]:
+    """Compute the intercepts' shares of the variance; missing where the residual's isn't known."""
     intercepts = varcorr[(varcorr["var1"] == "(Intercept)") & varcorr["var2"].isna()]
-    residual = float(varcorr.loc[varcorr["var1"].isna(), "vcov"].sum()) if has_scale else math.nan
+    residual = latent_variance(fit)
+    if is_linear(fit):
+        residual = float(varcorr.loc[varcorr["var1"].isna(), "vcov"].sum())
     shares = intercepts.set_index("grp")["vcov"]
     return (shares / (shares.sum() + residual)).rename("icc").rename_axis(None)

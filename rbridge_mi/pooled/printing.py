@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from ..fits.linear_only import is_linear
+from ..fits.which_models import is_linear
 
 if TYPE_CHECKING:
     from ..inference.mermod import MerMod
+    from ..pooling import PoolingRule
     from .pooled_mermod import PooledMerMod
 
-__all__ = ["fit_line", "summary_lines"]
+__all__ = ["fit_line", "fixed_lines", "note_lines", "summary_lines"]
 
 
 def summary_lines(pooled: PooledMerMod) -> list[str]:
@@ -26,15 +28,25 @@ def summary_lines(pooled: PooledMerMod) -> list[str]:
     low, high = min(pooled.nobs), max(pooled.nobs)
     groups = "; ".join(f"{name}, {n}" for name, n in pooled.ngrps.items())
     lines += [f"Number of obs: {low if low == high else f'{low} to {high}'}, groups:  {groups}"]
-    shown = pooled.fixed.set_index("term").rename_axis(None)
+    lines += ["", f"Fixed effects ({100 * pooled.conf_level:g}% intervals):"]
+    lines += fixed_lines(pooled.fixed, pooled.rule)
+    return [*lines, *note_lines(pooled.advice), *pooled.notes]
+
+
+def fixed_lines(fixed: pd.DataFrame, rule: PoolingRule) -> list[str]:
+    """Lay out a table of pooled coefficients."""
+    shown = fixed.set_index("term").rename_axis(None)
     columns = ["estimate", "std_error", "df", "statistic", "p_value", "conf_low", "conf_high"]
-    if pooled.rule.knows_missing_information:
+    if rule.knows_missing_information:
         columns += ["riv", "fmi"]
-    table = shown[columns].to_string(formatters=_FORMATS)
-    lines += ["", f"Fixed effects ({100 * pooled.conf_level:g}% intervals):", *table.split("\n")]
-    for text in pooled.advice:
-        lines += textwrap.wrap(f"Note: {text}", 100, subsequent_indent="  ")
-    return [*lines, *pooled.notes]
+    text: str = shown[columns].to_string(formatters=_FORMATS)
+    return text.split("\n")
+
+
+def note_lines(texts: Iterable[str]) -> list[str]:
+    """Lay out notes, wrapped."""
+    wrapped = [textwrap.wrap(f"Note: {text}", 100, subsequent_indent="  ") for text in texts]
+    return [line for lines in wrapped for line in lines]
 
 
 def fit_line(fit: MerMod) -> str:

@@ -53,6 +53,10 @@ class PoolingRule(Protocol):
     def knows_missing_information(self) -> bool:
         """Whether riv, lambda_ and fmi have a value."""
 
+    @property
+    def uses_variances(self) -> bool:
+        """Whether the sampling variances within data sets have an effect."""
+
     def scalars(
         self,
         estimates: Floats,
@@ -212,6 +216,7 @@ class _RubinsRules:
     description = "Rubin's rules over imputations"
     uses_dfcom = True
     knows_missing_information = True
+    uses_variances = True
 
     def scalars(
         self,
@@ -276,6 +281,7 @@ class _BootstrapSpread:
     description = "spread over bootstrap samples (no imputations)"
     uses_dfcom = False
     knows_missing_information = False
+    uses_variances = False
 
     def scalars(
         self,

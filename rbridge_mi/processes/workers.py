@@ -25,7 +25,16 @@ from tqdm import tqdm
 
 from ..errors import RBridgeError, RWorkerLost
 
-__all__ = ["Begun", "Later", "Packed", "check_main_thread", "effective_jobs", "run_each", "wake"]
+__all__ = [
+    "Begun",
+    "Later",
+    "Packed",
+    "check_main_thread",
+    "effective_jobs",
+    "pickled",
+    "run_each",
+    "wake",
+]
 
 T = TypeVar("T")
 
@@ -253,6 +262,19 @@ def effective_jobs(n_jobs: int | None) -> int:
     import joblib
 
     return int(joblib.effective_n_jobs(n_jobs))
+
+
+def pickled(value: Any) -> bytes:
+    """Pickle a value by cloudpickle, as joblib does, so that its class may be defined in a script.
+
+    Returns
+    -------
+    bytes
+        What `pickle.loads` reads.
+    """
+    from joblib.externals.loky.backend.reduction import dumps
+
+    return bytes(dumps(value))
 
 
 def _one_process(n_jobs: int | None) -> bool:

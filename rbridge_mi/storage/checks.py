@@ -67,6 +67,8 @@ _LATER_PARTS = {
     "link": "text 1",
     "has_scale": "truth 1",
     "deviance": "number 1",
+    "nAGQ": "whole 1",
+    "nb_theta": "number 1",
 }
 _SHARES = dict.fromkeys(("fixed", "random", "residual"), "number 1")
 _NEEDED = (*_ANSWERS, "mermod_coef", "mermod_print", "mermod_summary")
@@ -187,7 +189,9 @@ def check_answers(known: Any, n_rows: int) -> None:
     for name in ("mermod_print", "mermod_summary"):
         _check_part(known[name], "text *", {}, name)
     if "variance_shares" in known:
-        _check_answer(known["variance_shares"], _SHARES, {}, "variance_shares")
+        shares = known["variance_shares"]
+        of_response = {"icc_response": "number 1"} if "icc_response" in shares else {}
+        _check_answer(shares, {**_SHARES, **of_response}, {}, "variance_shares")
     core = known["mermod_core"]
     terms = list(core["terms"])
     if list(known["mermod_vcov"]["terms"]) != terms or len(set(terms)) < len(terms):

@@ -154,7 +154,7 @@ _FORMAT_2 = Names(
             PooledMerMod,
             _names(
                 "fixed vcov varcorr ranef sigma icc m kind conf_level formula nobs ngrps dfcom "
-                "complete_df fits data notes"
+                "complete_df fits data notes vcov_method"
             ),
         ),
         "imputed data": Kind(
@@ -174,7 +174,7 @@ _FORMAT_2 = Names(
         "core": Answer(
             "mermod_core",
             _names(
-                _CORE + " deviance",
+                _CORE + " deviance nAGQ nb_theta",
                 n_grouping_factors="n_flist",
                 is_singular="singular",
             ),
@@ -189,7 +189,7 @@ _FORMAT_2 = Names(
         ),
         "printed": Answer("mermod_print"),
         "printed summary": Answer("mermod_summary"),
-        "variance shares": Answer("variance_shares", _names("fixed random residual")),
+        "variance shares": Answer("variance_shares", _names("fixed random residual icc_response")),
     },
 )
 

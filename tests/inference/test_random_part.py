@@ -417,8 +417,9 @@ def test_r2_by_hand(lists: dict[str, rb.MerModList], data: rb.ImputedData) -> No
     random = np.mean(np.einsum("ni,ij,nj->n", z, cov, z))
     fixed, residual = linear.var(ddof=1), fit.sigma**2
     total = fixed + random + residual
-    expected = [fixed / total, (fixed + random) / total, random / (random + residual),
-                random / total, fixed, random, residual]  # fmt: skip
+    share = random / (random + residual)  # on the scale of the response, too
+    expected = [fixed / total, (fixed + random) / total, share, random / total, share,
+                fixed, random, residual]  # fmt: skip
     np.testing.assert_allclose(row, expected, rtol=1e-12)
 
 

@@ -226,7 +226,7 @@ def test_no_imputation_leaves_no_room_for_its_keys() -> None:
             changed(
                 imputation={"engine": "none", "idvars": None},
                 pooling={"dfcom": 10},
-                output={"imputed": True, "tables": ["fixed"]},
+                output={"imputed": True, "tables": ["patterns"]},
             )
         )
     )
