@@ -314,7 +314,8 @@ class MerMod(TestedFit):
         Returns
         -------
         DataFrame
-            Columns sim_1 ... sim_nsim, by the frame's index, or newdata's.
+            Columns sim_1 ... sim_nsim, by the frame's index, or newdata's; for a response by
+            ``cbind(success, failure)`` two each, sim_1_success and sim_1_failure.
 
         Raises
         ------
