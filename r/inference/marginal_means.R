@@ -78,13 +78,25 @@ marginal_grid <- function(fit, specs, contrast, at, arguments, comparing, trend)
   )
   if (!is.null(at)) call$at <- at
   if (!is.null(trend)) call$var <- trend
-  means <- if (is.null(trend)) emmeans::emmeans else emmeans::emtrends
-  grid <- do.call(means, call, quote = TRUE)
+  grid <- if (is.null(trend)) {
+    do.call(emmeans::emmeans, call, quote = TRUE)
+  } else {
+    trend_grid(fit, call)
+  }
   if (is.null(contrast)) return(grid)
   arguments <- c(
     list(grid, method = contrast, name = contrast_name(grid@misc$by.vars)), plain_arguments(comparing)
   )
   do.call(emmeans::contrast, arguments, quote = TRUE)
+}
+
+# Some versions of emmeans can't do this for a model with an offset.
+trend_grid <- function(fit, call) {
+  tryCatch(do.call(emmeans::emtrends, call, quote = TRUE), error = function(condition) {
+    if (all(fit@resp$offset == 0)) stop(condition)
+    stop("emmeans::emtrends stops at this model, which has an offset (", conditionMessage(condition),
+      "): give its coefficients to contrast()", call. = FALSE)
+  })
 }
 
 # emtrends() evaluates a `var` that is no column's name as R code.
@@ -131,7 +143,7 @@ marginal_summary <- function(fit, specs, contrast, at, arguments, comparing, tre
   grid@V <- diag(variance[whole], sum(whole))
   grid@nbasis <- if (all(whole)) estimability::all.estble else grid@linfct[, !whole, drop = FALSE]
   grid@grid$.offset. <- NULL
-  grid@dfargs <- list(df = df)
+  grid@dfargs <- list(df = df[whole]) # emmeans leaves the coefficients out that are NA
   grid@dffun <- function(k, dfargs) dfargs$df[which(k != 0)]
   grid@post.beta <- matrix(NA)
   options <- c(

@@ -255,13 +255,14 @@ class MerMod(TestedFit):
         """
         given = r_arguments(arguments, _PREDICT, _NOT_PREDICT, "predict")
         if interval is not None:
+            scale = given.pop("type", "link")
             if given:
                 raise ArgumentError(f"interval can't be combined with {', '.join(given)}.")
             wanted = dfcom_of_one(self, dfcom)
             return predict_fits(
                 [self], rule_for("imputation"), newdata, re_form, interval,
                 0.95 if conf_level is None else conf_level, allow_new_levels, wanted,
-                vcov=vcov_of_one(wanted),
+                type=scale, vcov=vcov_of_one(wanted),
             )  # fmt: skip
         if conf_level is not None or dfcom is not None:
             raise ArgumentError("conf_level and dfcom are of an interval: give interval, too.")

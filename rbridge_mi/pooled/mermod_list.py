@@ -113,9 +113,10 @@ class MerModList(Sequence[MerMod]):
             default, but for models without a scale, such as binomial ones, whose default is
             infinite), as in mice: nobs minus all parameters, too many where there are few groups.
             "satterthwaite" and "kenward-roger": per coefficient, by lmerTest and pbkrtest, the mean
-            over the fits; standard errors stay lme4's unless `vcov` says otherwise. Kenward and Roger's take time and memory
-            that grow with the square of nobs, and are for REML: of fits by ML they are those
-            of refits by it, with a warning. Or a number; ``math.inf`` gives Rubin's (1987).
+            over the fits; standard errors stay lme4's unless `vcov` says otherwise. Kenward and
+            Roger's take time and memory that grow with the square of nobs, and are for REML: of
+            fits by ML they are those of refits by it, with a warning. Or a number; ``math.inf``
+            gives Rubin's (1987).
         conf_level : float
             Of the intervals.
         vcov : {"model", "kenward-roger"}

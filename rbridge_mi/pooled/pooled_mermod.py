@@ -92,9 +92,9 @@ class PooledMerMod:
 
     Notes
     -----
-    `random`, `r2`, `diagnostics`, `test`, `contrast`, `anova`, `emmeans` and `emtrends` are computed
-    when asked for; `random`, `r2`, `anova`, `emmeans`, `emtrends` and what is of small samples need
-    R.
+    `random`, `r2`, `diagnostics`, `test`, `contrast`, `anova`, `emmeans` and `emtrends` are
+    computed when asked for; `random`, `r2`, `anova`, `emmeans`, `emtrends` and what is of small
+    samples need R.
     """
 
     fixed: pd.DataFrame
@@ -212,9 +212,10 @@ class PooledMerMod:
             Subtracted from the rows of a matrix.
         conf_level : float, optional
             That of the pooled model by default.
-        adjust : {"none", "bonferroni", "sidak", "holm", "hochberg", "hommel", "BH", "fdr", "BY"}, optional
-            How p values are adjusted for several combinations, in R ``stats::p.adjust``; by default
-            they are not. Intervals are then Sidak's for "sidak" and Bonferroni's for all others, as
+        adjust : str, optional
+            How p values are adjusted for several combinations, in R ``stats::p.adjust``: "none"
+            (the default), "bonferroni", "sidak", "holm", "hochberg", "hommel", "BH" (or "fdr"),
+            "BY". Intervals are then Sidak's for "sidak" and Bonferroni's for all others, as
             in emmeans: the other methods have none.
 
         Returns
