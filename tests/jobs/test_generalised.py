@@ -44,7 +44,11 @@ def read(folder: Path, name: str) -> pd.DataFrame:
 
 def test_a_binomial_job_is_the_calls(place: Path) -> None:
     tables = ["fixed", "random", "r2", "anova", "diagnostics", "all_fit"]
-    model = {**LOGIT, "link": "probit", "control": {"optimizer": ["bobyqa", "bobyqa"]}}
+    model: dict[str, Any] = {
+        **LOGIT,
+        "link": "probit",
+        "control": {"optimizer": ["bobyqa", "bobyqa"]},
+    }
     job = changed(
         data=COLUMNS,
         imputation={"engine": "compatible", "idvars": None, "max_iter": 40, "rhat": 5.0, "m": 4},
