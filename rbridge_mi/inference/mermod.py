@@ -218,9 +218,10 @@ class MerMod(TestedFit):
         Series, or DataFrame with `se_fit`
             One value per row of newdata, by newdata's index; missing where a row has missing
             values. Of a generalised model on the scale of the link, or on that of the response with
-            ``type="response"``. With `se_fit`, columns estimate and std_error. What lme4 says about the call, such as that it leaves the fit's ``offset=`` out for newdata,
-            becomes an `RWarning`. With an `interval`, columns estimate, std_error (of the mean, and
-            for "prediction" of a new observation), df, and conf_low and conf_high, or pred_low and
+            ``type="response"``. What lme4 says about the call, such as that it leaves the fit's
+            ``offset=`` out for newdata, becomes an `RWarning`. With `se_fit`, columns estimate and
+            std_error. With an `interval`, columns estimate, std_error (of the mean, and for
+            "prediction" of a new observation), df, and conf_low and conf_high, or pred_low and
             pred_high.
 
         Raises
