@@ -104,7 +104,7 @@ class TestedFit(FittedModel):
         )
         frame = pd.DataFrame({"term": sets.terms, **pooled.columns()})
         frame = checked(frame[list(TABLES["estimates"])], "estimates")
-        return as_ratios(frame, self) if exponentiate else frame
+        return as_ratios(frame, self.link) if exponentiate else frame
 
     def test(self, hypothesis: Any, rhs: Any = None, dfcom: Any = None) -> pd.DataFrame:
         """Test linear hypotheses about the coefficients together, in R ``lmerTest::contestMD``.

@@ -103,6 +103,7 @@ class MerModList(Sequence[MerMod]):
         dfcom: Any = None,
         conf_level: float = 0.95,
         vcov: Literal["model", "kenward-roger"] = "model",
+        exponentiate: bool = False,
     ) -> PooledMerMod:
         """Pool the fits by Rubin's rules or, if of bootstrap samples, by their spread.
 
@@ -123,6 +124,11 @@ class MerModList(Sequence[MerMod]):
             Covariance matrices of the fits' coefficients: lme4's, or Kenward and Roger's, larger in
             small samples (``pbkrtest::vcovAdj``; for linear models by REML). All that is asked of
             the pooled model has them. Usual with ``dfcom="kenward-roger"``.
+
+        exponentiate : bool
+            Give odds or rate ratios (of logit or log links; hazard ratios of cloglog): estimates
+            and intervals of `fixed` and `contrast` are exponentiated, standard errors multiplied
+            by the ratio, as in broom.mixed (``mice::summary.mipo`` leaves those).
 
         Returns
         -------
@@ -150,7 +156,9 @@ class MerModList(Sequence[MerMod]):
         (2017), Journal of Statistical Software 82(13) (Satterthwaite); Kenward and Roger (1997),
         Biometrics 53, 983-997.
         """
-        return pool_fits(self.fits, self.data.kind, dfcom, conf_level, self.data, vcov)
+        return pool_fits(
+            self.fits, self.data.kind, dfcom, conf_level, self.data, vcov, exponentiate
+        )
 
     @property
     def pooled_by_default(self) -> PooledMerMod:

@@ -26,6 +26,7 @@ from ..inference.linear_combinations import (
 from ..inference.marginal_means import check_trend, marginal_means
 from ..inference.mermod import MerMod
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
+from ..inference.ratios import as_ratios
 from ..inference.term_tests import pooled_terms
 from ..pooling import PoolingRule, rule_for
 from .printing import summary_lines
@@ -79,6 +80,10 @@ class PooledMerMod:
         These, per coefficient.
     vcov_method : {"model", "kenward-roger"}
         Which covariance matrices the fits have: their own, or Kenward and Roger's.
+    exponentiate : bool
+        Whether estimates and intervals of `fixed` and `contrast` are ratios (odds, rates), with
+        standard errors by the delta method. All else is on the scale of the link: statistic, ubar,
+        b, t, `vcov`, `test`.
     fits : tuple of MerMod
         What was pooled.
     data : ImputedData or None
@@ -115,6 +120,7 @@ class PooledMerMod:
     data: ImputedData | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
     vcov_method: Literal["model", "kenward-roger"] = "model"
+    exponentiate: bool = False
 
     @property
     def family(self) -> str:
@@ -245,7 +251,8 @@ class PooledMerMod:
         ['ses - meanses']
         """
         level = self.conf_level if conf_level is None else conf_level
-        return estimate_contrasts(self._coefficients, self.rule, level, contrast, rhs, adjust)
+        table = estimate_contrasts(self._coefficients, self.rule, level, contrast, rhs, adjust)
+        return as_ratios(table, self.link) if self.exponentiate else table
 
     def emmeans(
         self,

@@ -209,7 +209,7 @@ def test_kenward_and_rogers_standard_errors(fits: rb.MerModList, theirs: dict[st
 
 def test_saved_models_keep_them(fits: rb.MerModList, tmp_path: Path) -> None:
     pooled = fits.pool("kenward-roger", vcov="kenward-roger")
-    again = rb.load(rb.save(pooled, tmp_path / "pooled.zip"), allow_r_object=True)
+    again: Any = rb.load(rb.save(pooled, tmp_path / "pooled.zip"), allow_r_object=True)
     assert again.vcov_method == "kenward-roger"
     pd.testing.assert_frame_equal(again.contrast("x2"), pooled.contrast("x2"))
 
