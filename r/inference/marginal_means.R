@@ -131,7 +131,7 @@ marginal_summary <- function(fit, specs, contrast, at, arguments, comparing, tre
   grid@V <- diag(variance[whole], sum(whole))
   grid@nbasis <- if (all(whole)) estimability::all.estble else grid@linfct[, !whole, drop = FALSE]
   grid@grid$.offset. <- NULL
-  grid@dfargs <- list(df = df)
+  grid@dfargs <- list(df = df[whole]) # emmeans leaves the coefficients out that are NA
   grid@dffun <- function(k, dfargs) dfargs$df[which(k != 0)]
   grid@post.beta <- matrix(NA)
   options <- c(

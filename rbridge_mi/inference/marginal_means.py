@@ -80,7 +80,7 @@ _TYPES = ("link", "response", "unlink", "mu")
 
 @dataclass(frozen=True)
 class _Question:
-    """The arguments of emmeans, but for the fit; those of emtrends, if `trend` names a covariate."""
+    """The arguments of emmeans, but for the fit; of emtrends, if `trend` names a covariate."""
 
     specs: list[str]
     contrast: str | None

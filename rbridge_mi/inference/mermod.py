@@ -469,7 +469,7 @@ class MerMod(TestedFit):
         self,
         *others: MerMod,
         refit: bool = True,
-        type: int | str | None = None,
+        type: int | str | None = None,  # noqa: A002 - R's name
         ddf: Literal["satterthwaite", "kenward-roger", "lme4"] | None = None,
     ) -> pd.DataFrame:
         """Compare nested fits by likelihood ratio tests, or test the terms of this one.

@@ -10,8 +10,8 @@ from ..fits.fitted_model import FittedModel
 
 __all__ = ["as_ratios"]
 
-# The coefficients of these are differences of logarithms; with the identity link those of a response
-# whose logarithm was modelled may be.
+# The coefficients of these are differences of logarithms; with the identity link they may be, where
+# the logarithm of a response was modelled.
 _LOG_LINKS = ("log", "logit", "cloglog", "identity")
 
 

@@ -393,7 +393,7 @@ class PooledMerMod:
             default_level=self.conf_level, vcov=self.vcov_method, trend=check_trend(var),
         )  # fmt: skip
 
-    def anova(self, type: int | str = 3) -> pd.DataFrame:
+    def anova(self, type: int | str = 3) -> pd.DataFrame:  # noqa: A002 - R's name
         """Test each term of the fixed part, by D1.
 
         Of a linear model the hypotheses are lmerTest's of that type (``lmerTest::show_tests``), of
