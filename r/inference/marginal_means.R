@@ -78,8 +78,11 @@ marginal_grid <- function(fit, specs, contrast, at, arguments, comparing, trend)
   )
   if (!is.null(at)) call$at <- at
   if (!is.null(trend)) call$var <- trend
-  means <- if (is.null(trend)) emmeans::emmeans else emmeans::emtrends
-  grid <- do.call(means, call, quote = TRUE)
+  grid <- if (is.null(trend)) {
+    do.call(emmeans::emmeans, call, quote = TRUE)
+  } else {
+    trend_grid(fit, call)
+  }
   if (is.null(contrast)) return(grid)
   method <- if (is.list(contrast)) mean_coefficients(grid, contrast) else contrast
   arguments <- c(
@@ -113,6 +116,15 @@ mean_coefficients <- function(grid, contrasts) {
     values <- as.numeric(contrast$values)[match(labels, contrast$levels)]
     replace(values, is.na(values), 0)
   }, contrasts, names(contrasts))
+}
+
+# Some versions of emmeans can't do this for a model with an offset.
+trend_grid <- function(fit, call) {
+  tryCatch(do.call(emmeans::emtrends, call, quote = TRUE), error = function(condition) {
+    if (all(fit@resp$offset == 0)) stop(condition)
+    stop("emmeans::emtrends stops at this model, which has an offset (", conditionMessage(condition),
+      "): give its coefficients to contrast()", call. = FALSE)
+  })
 }
 
 # emtrends() evaluates a `var` that is no column's name as R code.

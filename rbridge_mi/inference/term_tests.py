@@ -68,20 +68,20 @@ def _type_number(wanted: Any) -> int:
     return _TYPES[wanted]
 
 
-def _wald_terms(fit: FittedModel, own: bool) -> pd.DataFrame:
-    """Wald chi-squared tests as car has them: of type III if `own`, else of type II."""
+def _wald_terms(fit: FittedModel, as_coded: bool) -> pd.DataFrame:
+    """Wald chi-squared tests as car has them: of type III if `as_coded`, else of type II."""
     structure = _Structure.of(fit)
     estimates, vcovs = coefficients([fit], list(fit.beta.index))
     beta, vcov = estimates[0], vcovs[0]
     rows = []
     for term in structure.terms:
-        if term == "(Intercept)" and not own:
+        if term == "(Intercept)" and not as_coded:
             continue
         columns = structure.columns[term]
         if len(columns) == 0:
             rows.append((term, math.nan, 0.0, math.nan))
             continue
-        above = [] if own else structure.above(term)
+        above = [] if as_coded else structure.above(term)
         q, u = _given_zero(beta, vcov, columns, above)
         chi2 = float(wald_chi2(q[None], u[None])[0])
         k = len(columns)

@@ -93,7 +93,7 @@ class TestedFit(FittedModel):
         >>> fit.fixed()[["term", "df"]].round(0)
                   term     df
         0  (Intercept)  154.0
-        1      meanses  154.0
+        1      meanses  153.0
         """
         check_level(conf_level)
         sets = self._coefficient_sets(dfcom)
@@ -105,7 +105,7 @@ class TestedFit(FittedModel):
         )
         frame = pd.DataFrame({"term": sets.terms, **pooled.columns()})
         frame = checked(frame[list(TABLES["estimates"])], "estimates")
-        return as_ratios(frame, self) if exponentiate else frame
+        return as_ratios(frame, self.link) if exponentiate else frame
 
     def test(self, hypothesis: Any, rhs: Any = None, dfcom: Any = None) -> pd.DataFrame:
         """Test linear hypotheses about the coefficients together, in R ``lmerTest::contestMD``.
@@ -183,10 +183,10 @@ class TestedFit(FittedModel):
             As in `fixed`.
         conf_level : float
             Of the intervals.
-        adjust : {"none", "bonferroni", "sidak", "holm", "hochberg", "hommel", "BH", "fdr", "BY"},\
- optional
-            How p values are adjusted for several combinations, in R ``stats::p.adjust``; by default
-            they are not. Intervals are then Sidak's for "sidak" and Bonferroni's for all others, as
+        adjust : str, optional
+            How p values are adjusted for several combinations, in R ``stats::p.adjust``: "none"
+            (the default), "bonferroni", "sidak", "holm", "hochberg", "hommel", "BH" (or "fdr"),
+            "BY". Intervals are then Sidak's for "sidak" and Bonferroni's for all others, as
             in emmeans: the other methods have none.
 
         Returns

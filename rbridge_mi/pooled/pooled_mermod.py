@@ -27,6 +27,7 @@ from ..inference.marginal_means import check_trend, marginal_means
 from ..inference.mean_contrasts import MeanContrast
 from ..inference.mermod import MerMod
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
+from ..inference.ratios import as_ratios
 from ..inference.term_tests import pooled_terms
 from ..pooling import PoolingRule, rule_for
 from .printing import summary_lines
@@ -80,6 +81,10 @@ class PooledMerMod:
         These, per coefficient.
     vcov_method : {"model", "kenward-roger"}
         Which covariance matrices the fits have: their own, or Kenward and Roger's.
+    exponentiate : bool
+        Whether estimates and intervals of `fixed` and `contrast` are ratios (odds, rates), with
+        standard errors by the delta method. All else is on the scale of the link: statistic, ubar,
+        b, t, `vcov`, `test`.
     fits : tuple of MerMod
         What was pooled.
     data : ImputedData or None
@@ -93,9 +98,9 @@ class PooledMerMod:
 
     Notes
     -----
-    `random`, `r2`, `diagnostics`, `test`, `contrast`, `anova`, `emmeans` and `emtrends` are computed
-    when asked for; `random`, `r2`, `anova`, `emmeans`, `emtrends` and what is of small samples need
-    R.
+    `random`, `r2`, `diagnostics`, `test`, `contrast`, `anova`, `emmeans` and `emtrends` are
+    computed when asked for; `random`, `r2`, `anova`, `emmeans`, `emtrends` and what is of small
+    samples need R.
     """
 
     fixed: pd.DataFrame
@@ -116,6 +121,7 @@ class PooledMerMod:
     data: ImputedData | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
     vcov_method: Literal["model", "kenward-roger"] = "model"
+    exponentiate: bool = False
 
     @property
     def family(self) -> str:
@@ -213,9 +219,10 @@ class PooledMerMod:
             Subtracted from the rows of a matrix.
         conf_level : float, optional
             That of the pooled model by default.
-        adjust : {"none", "bonferroni", "sidak", "holm", "hochberg", "hommel", "BH", "fdr", "BY"}, optional
-            How p values are adjusted for several combinations, in R ``stats::p.adjust``; by default
-            they are not. Intervals are then Sidak's for "sidak" and Bonferroni's for all others, as
+        adjust : str, optional
+            How p values are adjusted for several combinations, in R ``stats::p.adjust``: "none"
+            (the default), "bonferroni", "sidak", "holm", "hochberg", "hommel", "BH" (or "fdr"),
+            "BY". Intervals are then Sidak's for "sidak" and Bonferroni's for all others, as
             in emmeans: the other methods have none.
 
         Returns
@@ -245,7 +252,8 @@ class PooledMerMod:
         ['ses - meanses']
         """
         level = self.conf_level if conf_level is None else conf_level
-        return estimate_contrasts(self._coefficients, self.rule, level, contrast, rhs, adjust)
+        table = estimate_contrasts(self._coefficients, self.rule, level, contrast, rhs, adjust)
+        return as_ratios(table, self.link) if self.exponentiate else table
 
     def emmeans(
         self,
@@ -398,7 +406,7 @@ class PooledMerMod:
             default_level=self.conf_level, vcov=self.vcov_method, trend=check_trend(var),
         )  # fmt: skip
 
-    def anova(self, type: int | str = 3) -> pd.DataFrame:  # noqa: A002 - R's name
+    def anova(self, type: int | str = 3) -> pd.DataFrame:
         """Test each term of the fixed part, by D1.
 
         Of a linear model the hypotheses are lmerTest's of that type (``lmerTest::show_tests``), of
