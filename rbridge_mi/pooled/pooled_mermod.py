@@ -24,6 +24,7 @@ from ..inference.linear_combinations import (
     hypothesis_test,
 )
 from ..inference.marginal_means import check_trend, marginal_means
+from ..inference.mean_contrasts import MeanContrast
 from ..inference.mermod import MerMod
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
 from ..inference.ratios import as_ratios
@@ -257,7 +258,7 @@ class PooledMerMod:
     def emmeans(
         self,
         specs: str | Sequence[str],
-        contrast: str | None = None,
+        contrast: MeanContrast | None = None,
         at: Mapping[str, Any] | None = None,
         conf_level: float | None = None,
         *,
@@ -273,9 +274,13 @@ class PooledMerMod:
         Parameters
         ----------
         specs : str or list of str
-            Factors (or covariates given in `at`) to show means for.
-        contrast : str, optional
-            A method of ``emmeans::contrast``: "pairwise", "trt.vs.ctrl", "poly", ...
+            Factors (or covariates given in `at`) to show means for; "1" for one mean over all.
+        contrast : str or mapping, optional
+            A method of ``emmeans::contrast``: "pairwise", "trt.vs.ctrl", "poly", ...; or
+            coefficients of the means by name, in R ``contrast(means, list(...))``:
+            ``{"last - first": [-1, 0, 1]}`` in the order of the means, or, of one factor, by level,
+            ``{"C - A": {"C": 1, "A": -1}}``, where a level that isn't named has 0. They are taken
+            within each level of ``by``, and are not adjusted by default.
         at : mapping, optional
             Values of covariates in the grid.
         conf_level : float, optional
@@ -335,7 +340,7 @@ class PooledMerMod:
         self,
         specs: str | Sequence[str],
         var: str,
-        contrast: str | None = None,
+        contrast: MeanContrast | None = None,
         at: Mapping[str, Any] | None = None,
         conf_level: float | None = None,
         *,
@@ -347,10 +352,10 @@ class PooledMerMod:
         Parameters
         ----------
         specs : str or list of str
-            Factors (or covariates given in `at`) to show slopes for.
+            Factors (or covariates given in `at`) to show slopes for; "1" for one over all.
         var : str
             The covariate: a numeric column of the model's fixed part.
-        contrast : str, optional
+        contrast : str or mapping, optional
             As in `emmeans`: "pairwise", ...
         at : mapping, optional
             Values of covariates in the grid.
