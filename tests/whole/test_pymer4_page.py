@@ -7,11 +7,8 @@ order than in R. What is lme4's own answer has R's bits.
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -22,65 +19,21 @@ import pytest
 import rbridge_mi as rb
 from rbridge_mi.rdoor import prepare
 from rbridge_mi.testing import run_r
+from tests.whole.pages import ROOT, Page, differences, run
 
 pytestmark = [pytest.mark.r, pytest.mark.slow]
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "coming-from-pymer4.md"
-BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```\n(.*?)```\n)?", re.DOTALL)
-Page = dict[str, Any]
-NUMBER = re.compile(r"-?\d+\.(\d+)(?:e([+-]\d+))?$")  # a whole number has no places to differ in
-
-
-def run(page: str) -> tuple[list[tuple[str, str, str]], Page]:
-    """Each block's code, what it printed and what the page shows; and the variables at the end."""
-    variables: Page = {}
-    blocks = []
-    for code, shown in BLOCK.findall(page):
-        printed = io.StringIO()
-        with redirect_stdout(printed):
-            exec(compile(code, str(PAGE), "exec"), variables)
-        blocks.append((code, printed.getvalue(), shown))
-    return blocks, variables
 
 
 @pytest.fixture(scope="module")
 def ran() -> Any:
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        pd.option_context("display.width", 80, "display.max_columns", 0),
-        warnings.catch_warnings(),
-    ):
-        patch.chdir(ROOT)
-        warnings.simplefilter("ignore", rb.RWarning)  # of singular fits, as the page says
-        state = np.random.get_state()
-        yield run(PAGE.read_text("utf-8"))
-        np.random.set_state(state)
+    return run("coming-from-pymer4.md")
 
 
 @pytest.fixture(scope="module")
 def page(ran: Any) -> Page:
     return ran[1]
-
-
-def differences(printed: str, shown: str) -> list[tuple[str, str]]:
-    """Words that differ. Numbers may by one in the last place that is shown.
-
-    Another BLAS takes the optimizer along another path, so that estimates differ somewhere behind
-    the places shown, and may be rounded to the other side.
-    """
-    a, b = re.split(r"[\s\[\],]+", printed.strip()), re.split(r"[\s\[\],]+", shown.strip())
-    if len(a) != len(b):
-        return [(printed, shown)]
-    return [(x, y) for x, y in zip(a, b, strict=True) if not _same(x, y)]
-
-
-def _same(x: str, y: str) -> bool:
-    of_x, of_y = NUMBER.match(x), NUMBER.match(y)
-    if not of_x or not of_y:
-        return x == y
-    place = max(int(z[2] or 0) - len(z[1]) for z in (of_x, of_y))
-    return abs(float(x) - float(y)) <= 1.001 * 10.0**place
 
 
 def test_every_block_prints_what_the_page_shows(ran: Any) -> None:
