@@ -307,6 +307,8 @@ _AWKWARD = [
           arguments=[_BINOMIAL]),
     _case("glmer_awkward", "shares_without_trials", "cbpp", "rate ~ period + (1 | herd)", "herd",
           arguments=[_BINOMIAL]),
+    _case("glmer_awkward", "counts_that_are_not_whole", "Orthodont",
+          "distance ~ age + (1 | Subject)", "Subject", arguments=[_POISSON, _points(0)]),
     _case("glmer_awkward", "three_levels", "VerbAgg", "resp ~ mode + (1 | id)", "id",
           arguments=[_BINOMIAL]),
     _case("glmer_awkward", "identity_near_zero", "epil", "y ~ trt * lbase + (lbase | subject)",
