@@ -232,7 +232,7 @@ _POSITIVE = [
           arguments=_linked("Gamma", "log")),
     _case("positive", "gamma_log_crossed", "tasks", "hours ~ load + (1 | worker) + (1 | machine)",
           "worker", "machine", arguments=_linked("Gamma", "log")),
-    _case("positive", "gamma_log_slopes", "Soybean", "weight ~ Variety + I(Time / 10) + "
+    _case("positive", "gamma_log_curve", "Soybean", "weight ~ Variety + I(Time / 10) + "
           "I(Time^2 / 1000) + (1 | Plot)", "Plot", arguments=_linked("Gamma", "log")),
     _case("positive", "gamma_identity", "Milk", "protein ~ Diet + Time + (1 | Cow)", "Cow",
           arguments=_linked("Gamma", "identity")),
@@ -248,7 +248,7 @@ _POSITIVE = [
           "Subject", arguments=_linked("gaussian", "log")),
     _case("positive", "gaussian_inverse", "Milk", "protein ~ Time + (1 | Cow)", "Cow",
           arguments=_linked("gaussian", "inverse")),
-    _case("positive", "gaussian_log_quadrature", "Orthodont", "distance ~ age + (1 | Subject)",
+    _case("positive", "gaussian_log_without_quadrature", "Orthodont", "distance ~ age + (1 | Subject)",
           "Subject", arguments=[*_linked("gaussian", "log"), _points(0)]),
     _case("positive", "gaussian_identity", "Orthodont", "distance ~ age + (1 | Subject)",
           "Subject", arguments=[_family("gaussian")]),
@@ -350,7 +350,7 @@ _REFUSED = [
              *_linked("binomial", "log")),
     _refused("identity_below_zero", "plots", "seen ~ cover + burnt + (1 | site)", "site",
              *_linked("poisson", "identity")),
-    _refused("no_end", "separated", "y ~ x + (1 | g)", "g", _BINOMIAL),
+    _refused("separated", "separated", "y ~ x + (1 | g)", "g", _BINOMIAL),
     _refused("too_few_start_values", "cbpp", _CBPP, "herd", _BINOMIAL,
              Argument("start", {"theta": [1.0, 2.0]}, "start = list(theta = c(1, 2))")),
     _refused("holes", "districts_holes", "uses ~ urban + (1 | district)", "district",
