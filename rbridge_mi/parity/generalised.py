@@ -248,7 +248,7 @@ _POSITIVE = [
           "Subject", arguments=_linked("gaussian", "log")),
     _case("positive", "gaussian_inverse", "Milk", "protein ~ Time + (1 | Cow)", "Cow",
           arguments=_linked("gaussian", "inverse")),
-    _case("positive", "gaussian_log_without_quadrature", "Orthodont", "distance ~ age + (1 | Subject)",
+    _case("positive", "gaussian_log_nagq_0", "Orthodont", "distance ~ age + (1 | Subject)",
           "Subject", arguments=[*_linked("gaussian", "log"), _points(0)]),
     _case("positive", "gaussian_identity", "Orthodont", "distance ~ age + (1 | Subject)",
           "Subject", arguments=[_family("gaussian")]),
