@@ -41,7 +41,7 @@ __all__ = ["CompatibleImputer"]
 
 Array: TypeAlias = NDArray[Any]
 _EACH = 1000  # bytes, at least, that a data set takes beside its values
-_LINKS = {"gaussian": ("identity",), "binomial": ("probit", "logit")}
+_LINKS = {"gaussian": ("identity",), "binomial": ("probit", "logit"), "poisson": ("log",)}
 
 
 class CompatibleImputer:
@@ -62,16 +62,17 @@ class CompatibleImputer:
 
     Parameters
     ----------
-    model : Lmer or str
+    model : Lmer, Glmer or str
         The model that will be fitted, or its formula. Fixed effects may be anything that R can
         evaluate (``I(x^2)``, ``log(x)``, ``poly(x, 2)``, ``ns(x, 3)``, products, factors), random
         effects anything that lme4 takes.
     m : int, at least 2
         Number of imputations, and of chains. `impute` chooses it if it isn't given there.
-    family : {"gaussian", "binomial"}, optional
+    family : {"gaussian", "binomial", "poisson"}, optional
         Of the response; by default the model's, or "gaussian".
-    link : {"identity", "probit", "logit"}, optional
-        By default the model's; else "identity", or "logit" of a binomial response.
+    link : {"identity", "probit", "logit", "log"}, optional
+        By default the model's; else "identity", "logit" of a binomial response, or "log" of a
+        Poisson one.
     auxiliary : str or sequence of str
         Columns that are in no model of yours, but tell something of what is missing, or of why.
         They may have holes, which are imputed too. Without these, columns outside of the model

@@ -20,11 +20,13 @@ from .nodes import (
     LogitNode,
     Node,
     OrderedNode,
+    PoissonNode,
     ProbitNode,
 )
+from .poisson_model import PoissonModel
 from .problem import Grouping, Problem, Variable
 from .random_effects import RandomEffects
-from .scales import CountScale
+from .scales import CountScale, RateScale
 from .targets import Batch, Target
 
 __all__ = ["Chains", "prepared"]
@@ -97,6 +99,9 @@ class Chains:
         if variable.kind == "count":
             assert isinstance(scale, CountScale)
             return CountNode(name, models, missing, scale.forward(values), scale, variable.values)
+        if variable.kind == "poisson":
+            assert isinstance(scale, RateScale)
+            return PoissonNode(name, models, missing, values, scale)
         codes = values.astype(np.int64)
         if variable.kind == "ordered":
             return OrderedNode(name, models, missing, codes, variable.shown)
@@ -212,7 +217,8 @@ class Chains:
                 spec.groupings, designs[1:], spec.effects, strict=True
             )
         ]
-        model = MixedModel(
+        of_response = PoissonModel if response.kind == "poisson" else MixedModel
+        model = of_response(
             designs[0],
             effects,
             response.prior,
@@ -222,6 +228,10 @@ class Chains:
         )
         if spec.offset is not None:
             model.offset = spec.offset / response.scale.spread
+        if response.kind == "poisson":  # whose values are not centred themselves
+            model.offset = response.scale.centre + (
+                np.zeros(n) if model.offset is None else model.offset
+            )
         if spec.weights is not None:
             weights = spec.weights / spec.weights.mean()
             model.weights = np.repeat(weights[None], self.chains, axis=0)
@@ -436,7 +446,7 @@ def imputed_parameters(node: Node) -> dict[str, Array]:
 def analysis_parameters(problem: Problem, model: MixedModel) -> dict[str, Array]:
     """Return coefficients, standard deviations and correlations in the units of the data."""
     spec, response = problem.analysis, problem.response
-    unit = response.scale.spread  # 1 of a binary response
+    unit = response.scale.spread  # 1 of a binary response, and of counts
     centre, spread = np.zeros(len(spec.names)), np.ones(len(spec.names))
     for block in spec.blocks:
         if block.effects is None:

@@ -14,7 +14,7 @@ from .priors import Prior
 from .random_effects import RandomEffects
 from .small_matrices import Entries, back_solve, cholesky, forward_solve
 
-__all__ = ["MixedModel", "columns_within"]
+__all__ = ["MixedModel", "columns_within", "spanned"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -53,6 +53,8 @@ class MixedModel:
         Of the coefficients.
     """
 
+    is_normal = True  # whether the response is normal, given all weights
+
     def __init__(
         self,
         design: Design,
@@ -88,6 +90,25 @@ class MixedModel:
         for effects in self.effects:
             eta += effects.times(effects.u)
         return eta
+
+    def change(self, rows: Array, shift: Array) -> Array:
+        """Return by how much the log likelihood changes with the linear predictor, times s2.
+
+        Parameters
+        ----------
+        rows : array of int, shape (r,)
+        shift : array, shape (C, r)
+            By how much the linear predictors of these rows change.
+
+        Returns
+        -------
+        array, shape (C, r)
+        """
+        e = self.y[:, rows] - self.eta[:, rows]
+        change: Array = shift * (e - 0.5 * shift)
+        if self.weights is not None:
+            change *= self.weights[:, rows]
+        return change
 
     def step(self, streams: Streams, *, fixed_only: bool = False) -> None:
         """Draw random effects, their covariances, coefficients and residual variance, in turn.
