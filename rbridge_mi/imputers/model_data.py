@@ -436,8 +436,8 @@ def _refused_counts(column: Column, weighted: bool) -> list[Refusal]:
         row = int(np.flatnonzero(wrong)[0])
         text = (
             f"column {column.name!r}: a Poisson response has whole numbers of at least 0, and row "
-            f"{row + 1} has {column.values[row]:g}: give counts, with the logarithm of the exposure "
-            "as offset if these are rates."
+            f"{row + 1} has {column.values[row]:g}: give counts, with the logarithm of the "
+            "exposure as offset if these are rates."
         )
         refused.append(Refusal(column.name, text))
     return refused

@@ -28,7 +28,7 @@ DF = 10.0
 
 @dataclass(frozen=True)
 class Expansion:
-    """A log density of vectors of q numbers at a point; S is the shape of many vectors, chains first.
+    """A log density of vectors of q numbers at a point; their shape S has the chains first.
 
     Parameters
     ----------

@@ -16,11 +16,11 @@ from .mixed_model import MixedModel, spanned
 from .random_effects import RandomEffects
 from .small_matrices import Entries, cholesky
 
-__all__ = ["PoissonModel", "log_likelihood", "rates"]
+__all__ = ["PoissonModel", "Sums", "log_likelihood", "rates"]
 
 Array: TypeAlias = NDArray[Any]
 
-#: Linear predictors are cut here, so that no rate overflows; no count is as large as its exponential.
+#: Linear predictors are cut here, so that no rate overflows: no count is as large.
 LARGEST = 50.0
 #: How often random effects and their covariances are drawn in a step.
 REPEATS = 2
@@ -69,26 +69,26 @@ class PoissonModel(MixedModel):
         for effects, columns in zip(self.effects, self.within, strict=True):
             if fixed_only:
                 break
-            here = _Sums.of(self.y, eta, effects)
+            here = Sums.of(self.y, eta, effects)
             h = spanned(self.design, effects, columns) if columns else []
             for _ in range(REPEATS):
-                here = self._draw_effects(effects, here, streams)
+                here = self.draw_effects(effects, here, streams)
                 for i in range(effects.design.p):
-                    here = self._rescale(effects, i, here, streams)
+                    here = self.rescale(effects, i, here, streams)
                 if columns:
                     self._recentre(effects, columns, h, streams)
                 effects.draw_covariance(streams)
             eta = here.eta
-        self.eta = self._draw_all_coefficients(eta, streams)
+        self.eta = self.draw_coefficients(eta, streams)
 
-    def _draw_effects(self, effects: RandomEffects, here: _Sums, streams: Streams) -> _Sums:
+    def draw_effects(self, effects: RandomEffects, here: Sums, streams: Streams) -> Sums:
         """Draw each group's effects given all else."""
         q = effects.design.p
         inverse = effects.precision()
         old = [effects.u[:, i] for i in range(q)]
         tried = here
 
-        def expanded(u: list[Array], sums: _Sums) -> Expansion:
+        def expanded(u: list[Array], sums: Sums) -> Expansion:
             pull = [sum(inverse[:, i, j, None] * u[j] for j in range(q)) for i in range(q)]
             value = sums.value - 0.5 * sum(a * b for a, b in zip(u, pull, strict=True))
             gradient = [a - b for a, b in zip(sums.score, pull, strict=True)]
@@ -100,11 +100,12 @@ class PoissonModel(MixedModel):
         def expand(u: list[Array]) -> Expansion:
             nonlocal tried
             change = np.stack([a - b for a, b in zip(u, old, strict=True)], axis=1)
-            tried = _Sums.of(self.y, here.eta + effects.times(change), effects)
+            tried = Sums.of(self.y, here.eta + effects.times(change), effects)
             return expanded(u, tried)
 
         def reach(step: list[Array]) -> Array:
-            total: Array = sum(a * np.abs(b) for a, b in zip(largest, step, strict=True))
+            sizes = [a * np.abs(b) for a, b in zip(largest, step, strict=True)]
+            total: Array = np.sum(sizes, axis=0)
             return total
 
         largest = effects.largest()
@@ -113,9 +114,7 @@ class PoissonModel(MixedModel):
             effects.u[:, i] = np.where(accepted, proposed[i], old[i])
         return tried.where(accepted, here, effects)
 
-    def _rescale(
-        self, effects: RandomEffects, i: int, here: _Sums, streams: Streams
-    ) -> _Sums:
+    def rescale(self, effects: RandomEffects, i: int, here: Sums, streams: Streams) -> Sums:
         """Draw the standard deviation of an effect, with u / sd held fixed.
 
         See `RandomEffects.rescale`: here the likelihood is not normal in it.
@@ -126,7 +125,7 @@ class PoissonModel(MixedModel):
         largest = np.max(effects.largest()[i] * np.abs(unit), axis=1)
         tried = here
 
-        def expanded(proposed: Array, sums: _Sums) -> Expansion:
+        def expanded(proposed: Array, sums: Sums) -> Expansion:
             value = sums.value.sum(axis=1) + effects.log_prior_of_sd(i, proposed)
             gradient = np.sum(unit * sums.score[i], axis=1)
             precision = np.sum(unit**2 * sums.gram[i][i], axis=1) + least
@@ -136,7 +135,7 @@ class PoissonModel(MixedModel):
             nonlocal tried
             change = np.zeros_like(effects.u)
             change[:, i] = unit * (proposed[0] - sd)[:, None]
-            tried = _Sums.of(self.y, here.eta + effects.times(change), effects)
+            tried = Sums.of(self.y, here.eta + effects.times(change), effects)
             return expanded(proposed[0], tried)
 
         proposed, accepted = moved(
@@ -145,7 +144,7 @@ class PoissonModel(MixedModel):
         effects.scale(i, np.where(accepted, proposed[0] / sd, 1.0))
         return tried.where(np.repeat(accepted[:, None], effects.groups, axis=1), here, effects)
 
-    def _draw_all_coefficients(self, eta: Array, streams: Streams) -> Array:
+    def draw_coefficients(self, eta: Array, streams: Streams) -> Array:
         """Draw b given u; return the linear predictors."""
         p = self.design.p
         if not p:
@@ -181,7 +180,7 @@ class PoissonModel(MixedModel):
 
 
 @dataclass(frozen=True)
-class _Sums:
+class Sums:
     """The log likelihood and its derivatives, by the groups of a factor.
 
     Parameters
@@ -201,18 +200,19 @@ class _Sums:
     gram: Entries
 
     @classmethod
-    def of(cls, count: Array, eta: Array, effects: RandomEffects) -> _Sums:
+    def of(cls, count: Array, eta: Array, effects: RandomEffects) -> Sums:
+        """Return the sums of counts, (C, n), at some linear predictors."""
         rate = rates(eta)
         value = group_sums(effects.codes, count * eta - rate, effects.groups)
         return cls(eta, value, effects.cross(count - rate), effects.gram(rate))
 
-    def where(self, chosen: Array, other: _Sums, effects: RandomEffects) -> _Sums:
+    def where(self, chosen: Array, other: Sums, effects: RandomEffects) -> Sums:
         """Return these sums in some groups, (C, G), and others elsewhere."""
 
         def by_group(mine: Sequence[Array], others: Sequence[Array]) -> list[Array]:
             return [np.where(chosen, a, b) for a, b in zip(mine, others, strict=True)]
 
-        return _Sums(
+        return Sums(
             np.where(chosen.take(effects.codes, axis=1), self.eta, other.eta),
             np.where(chosen, self.value, other.value),
             by_group(self.score, other.score),
