@@ -42,7 +42,7 @@ from rbridge_mi.sampling.draws import Streams
 from rbridge_mi.sampling.nodes import OrderedNode
 from rbridge_mi.sampling.priors import Prior
 from rbridge_mi.sampling.problem import AnalysisModel, Grouping, Level, Problem, Variable
-from rbridge_mi.sampling.scales import CountScale, Scale
+from rbridge_mi.sampling.scales import CountScale, RateScale, Scale
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]
@@ -60,6 +60,7 @@ CHAINS, KEPT = 33, 3  # 99 draws
 SHORTEST, LONGEST, EFFECTIVE = 100, 400, 200
 BINS = 20
 CHUNK = 50
+LARGEST = 34.0  # of the logarithm of a rate
 SEED = 1
 
 # The columns of designs: what they depend on, and how they are computed.
@@ -119,6 +120,7 @@ class Study:
     response: str = "continuous"
     auxiliary: Mapping[str, Simulated] = field(default_factory=dict)
     weights: bool = False
+    offset: bool = False
 
 
 X = {"x": Simulated()}
@@ -176,6 +178,22 @@ STUDIES = {
         ("(Intercept)", "x"),
         {"g": (("(Intercept)", "x"),)},
         response="logit",
+    ),
+    "count response": Study(
+        "log(E y) ~ x + offset(o) + (1 + x | g), y a count",
+        X,
+        ("(Intercept)", "x"),
+        {"g": (("(Intercept)", "x"),)},
+        response="poisson",
+        offset=True,
+    ),
+    "holes in counts": Study(
+        "log(E y) ~ x + (1 | g), holes in y too, auxiliary a regressed on x and y",
+        X,
+        ("(Intercept)", "x"),
+        {"g": INTERCEPT},
+        response="poisson",
+        auxiliary={"a": Simulated(parents=("x", "y"))},
     ),
     "group mean": Study(
         "y ~ x + mean of x + (1 | g)", X, ("(Intercept)", "x", "mean of x"), {"g": INTERCEPT}
@@ -261,6 +279,9 @@ def draw_values(
     eta = etas[0]
     if simulated.kind == "logit":
         return np.where(rng.random(eta.shape) < expit(eta), 1.0, 0.0)
+    if simulated.kind == "poisson":
+        # A draw of the priors in some thousands has rates that no computer has counts of.
+        return 1.0 * rng.poisson(np.exp(np.minimum(eta, LARGEST)))
     if simulated.kind == "categories":
         first, second = (rng.normal(size=eta.shape) < x for x in etas)
         return np.where(first, 0.0, np.where(second, 1.0, 2.0))
@@ -279,6 +300,8 @@ def predictors(simulated: Simulated, values: Array) -> Array:
         return np.stack([values == code for code in codes], axis=1).astype(np.float64)
     if simulated.kind in ("binary", "logit", "count"):
         raise ValueError("these are scaled by the data, and can't be a predictor here")
+    if simulated.kind == "poisson":
+        values = np.log(values + 0.5)
     return values[:, None]
 
 
@@ -355,11 +378,15 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
     if weights is not None:
         weights /= weights.mean()  # as the sampler takes them
     drawn, eta = draw_model(design(names, columns, n), effects, study.response == "continuous", rng)
+    offset = rng.normal(size=n) if study.offset else None
+    if offset is not None:
+        eta = eta + offset
     variance = drawn.s2 / (np.ones(n) if weights is None else weights)
     y = draw_values(every["y"], [eta], variance, np.zeros(1), rng)
     truth.models["y"], truth.values["y"] = [drawn], y
     shown = tuple(range(every["y"].codes))
-    made["y"] = Variable("y", study.response, None, y, shown=shown, prior=PRIOR)  # type: ignore[arg-type]
+    scale = RateScale() if study.response == "poisson" else Scale()
+    made["y"] = Variable("y", study.response, None, y, scale=scale, shown=shown, prior=PRIOR)  # type: ignore[arg-type]
     for name, simulated in study.auxiliary.items():
         regression(name, simulated)
 
@@ -389,7 +416,7 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
         tuple(study.random.values()),
         {name: columns[name] for term in names for name in TERMS.get(term, ((),))[0]},
         tuple(means),
-        None,
+        offset,
         weights,
     )
     covariates = tuple(made[name] for name in study.covariates)

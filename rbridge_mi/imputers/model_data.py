@@ -434,9 +434,10 @@ def _refused_counts(column: Column, weighted: bool) -> list[Refusal]:
     wrong = np.isfinite(column.values) & ~_is_count(column.values)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
+        most = f", and at most {_MOST:g}" if column.values[row] > _MOST else ""
         text = (
-            f"column {column.name!r}: a Poisson response has whole numbers of at least 0, and row "
-            f"{row + 1} has {column.values[row]:g}: give counts, with the logarithm of the "
+            f"column {column.name!r}: a Poisson response has whole numbers of at least 0{most}, "
+            f"and row {row + 1} has {column.values[row]:g}: give counts, with the logarithm of the "
             "exposure as offset if these are rates."
         )
         refused.append(Refusal(column.name, text))
