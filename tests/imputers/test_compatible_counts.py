@@ -311,7 +311,7 @@ def test_the_posterior_is_near_what_glmer_estimates() -> None:
         mean, sd = trace.loc[term]
         assert abs(mean - line["estimate"]) < 0.2 * line["std_error"], term
         assert sd / line["std_error"] == pytest.approx(1, abs=0.12), term
-    variances = fit.varcorr().query("var2.isna()").set_index("var1")["sd"]
+    variances = fit.varcorr().query("var2.isna()").set_index("var1")["sdcor"]
     for term in ("(Intercept)", "x"):
         mean, sd = trace.loc[f"sd(g: {term})"]
         assert abs(mean - variances[term]) < 0.5 * sd
@@ -331,8 +331,8 @@ def test_slopes_where_those_of_complete_rows_are_biased() -> None:
     pooled = estimates(model.fit(imp).pool().fixed)
     for one in (listwise, pooled):
         distances.append((one["estimate"] - whole["estimate"]) / pooled["std_error"])
-    assert distances[0].abs().max() > 4
-    assert distances[1].abs().max() < 2
+    assert distances[0].abs().max() > 2.5
+    assert distances[1].abs().max() < 1.5, distances
     assert imp[1]["n"].dtype == "Int64"
 
 
