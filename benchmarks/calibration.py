@@ -55,6 +55,8 @@ PRIOR = Prior(
     covariance_df=3.0,
     sd_scale=1.0,
 )
+# Of the logarithm of a rate: counts of up to some thousands.
+RATES = replace(PRIOR, coefficient_sd=0.5, sd_scale=0.3)
 GROUPS = 12
 CHAINS, KEPT = 33, 3  # 99 draws
 SHORTEST, LONGEST, EFFECTIVE = 100, 400, 200
@@ -121,6 +123,7 @@ class Study:
     auxiliary: Mapping[str, Simulated] = field(default_factory=dict)
     weights: bool = False
     offset: bool = False
+    prior: Prior = PRIOR  # of the analysis model
 
 
 X = {"x": Simulated()}
@@ -185,6 +188,7 @@ STUDIES = {
         ("(Intercept)", "x"),
         {"g": (("(Intercept)", "x"),)},
         response="poisson",
+        prior=RATES,
         offset=True,
     ),
     "holes in counts": Study(
@@ -193,6 +197,7 @@ STUDIES = {
         ("(Intercept)", "x"),
         {"g": INTERCEPT},
         response="poisson",
+        prior=RATES,
         auxiliary={"a": Simulated(parents=("x", "y"))},
     ),
     "group mean": Study(
@@ -236,13 +241,13 @@ class Truth:
     values: dict[str, Array]
 
 
-def draw_covariance(blocks: Sequence[int], rng: np.random.Generator) -> Array:
+def draw_covariance(blocks: Sequence[int], prior: Prior, rng: np.random.Generator) -> Array:
     """Huang and Wand's prior (2013, equation 2)."""
-    nu = PRIOR.covariance_df
+    nu = prior.covariance_df
     psi = np.zeros((sum(blocks), sum(blocks)))
     start = 0
     for q in blocks:
-        scale = 2 * nu * PRIOR.sd_scale**2 * rng.gamma(0.5, size=q)
+        scale = 2 * nu * prior.sd_scale**2 * rng.gamma(0.5, size=q)
         block = slice(start, start + q)
         psi[block, block] = stats.invwishart.rvs(nu + q - 1, np.diag(scale), random_state=rng)
         start += q
@@ -254,18 +259,19 @@ def draw_model(
     effects: Sequence[tuple[Grouping, Array, Sequence[int]]],
     free_variance: bool,
     rng: np.random.Generator,
+    prior: Prior = PRIOR,
 ) -> tuple[Drawn, Array]:
     """Parameters from their priors, and the linear predictor."""
-    sds = np.full(x.shape[1], PRIOR.coefficient_sd)
-    sds[0] = PRIOR.intercept_sd
+    sds = np.full(x.shape[1], prior.coefficient_sd)
+    sds[0] = prior.intercept_sd
     b = rng.normal(size=len(sds)) * sds
     s2 = 1.0
     if free_variance:
-        s2 = PRIOR.variance_df * PRIOR.variance_scale / rng.chisquare(PRIOR.variance_df)
+        s2 = prior.variance_df * prior.variance_scale / rng.chisquare(prior.variance_df)
     eta = x @ b
     psis = []
     for grouping, z, blocks in effects:
-        psi = draw_covariance(blocks, rng)
+        psi = draw_covariance(blocks, prior, rng)
         u = rng.multivariate_normal(np.zeros(len(psi)), psi, size=grouping.groups)
         eta = eta + (z * u[grouping.codes]).sum(axis=1)
         psis.append(psi)
@@ -280,7 +286,7 @@ def draw_values(
     if simulated.kind == "logit":
         return np.where(rng.random(eta.shape) < expit(eta), 1.0, 0.0)
     if simulated.kind == "poisson":
-        # A draw of the priors in some thousands has rates that no computer has counts of.
+        # The priors' tails reach to rates that no computer has counts of.
         return 1.0 * rng.poisson(np.exp(np.minimum(eta, LARGEST)))
     if simulated.kind == "categories":
         first, second = (rng.normal(size=eta.shape) < x for x in etas)
@@ -377,7 +383,8 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
     weights = rng.uniform(0.5, 2.0, n) if study.weights else None
     if weights is not None:
         weights /= weights.mean()  # as the sampler takes them
-    drawn, eta = draw_model(design(names, columns, n), effects, study.response == "continuous", rng)
+    x, free = design(names, columns, n), study.response == "continuous"
+    drawn, eta = draw_model(x, effects, free, rng, study.prior)
     offset = rng.normal(size=n) if study.offset else None
     if offset is not None:
         eta = eta + offset
@@ -386,7 +393,7 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
     truth.models["y"], truth.values["y"] = [drawn], y
     shown = tuple(range(every["y"].codes))
     scale = RateScale() if study.response == "poisson" else Scale()
-    made["y"] = Variable("y", study.response, None, y, scale=scale, shown=shown, prior=PRIOR)  # type: ignore[arg-type]
+    made["y"] = Variable("y", study.response, None, y, scale=scale, shown=shown, prior=study.prior)  # type: ignore[arg-type]
     for name, simulated in study.auxiliary.items():
         regression(name, simulated)
 

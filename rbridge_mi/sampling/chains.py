@@ -42,6 +42,10 @@ INSIDE = 1.0 - 1e-9
 #: response; a group whose effects followed them could not leave that state, where the model is not
 #: linear in them and few of the group's values are observed.
 BEGINNING = 20
+#: As many iterations follow in which the likelihood of counts grows sharp: until then each tells no
+#: more than a count of 1 would, then 4 times as much in each. Else a large count beside a badly
+#: imputed value would hold the parameters, and they hold the value.
+SHARPENING = 20
 INTERCEPT = "(Intercept)"  # as R names it
 
 
@@ -333,6 +337,9 @@ class Chains:
         # The adaptation fades, so that the chains keep their distribution in the end.
         gain = min(1.0, 3.0 * self.iteration**-0.6)
         fixed_only = self.iteration <= BEGINNING
+        if isinstance(self.analysis.model, PoissonModel):
+            past = self.iteration - BEGINNING
+            self.analysis.model.most = 4.0 ** max(past, 0) if past <= SHARPENING else np.inf
         for node in self.nodes.values():
             node.step(self.streams, gain, fixed_only=fixed_only)
         for target in self.targets:

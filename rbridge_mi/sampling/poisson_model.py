@@ -16,7 +16,7 @@ from .mixed_model import MixedModel, spanned
 from .random_effects import RandomEffects
 from .small_matrices import Entries, cholesky
 
-__all__ = ["PoissonModel", "Sums", "log_likelihood", "rates"]
+__all__ = ["PoissonModel", "Sums", "rates"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -32,12 +32,6 @@ def rates(eta: Array) -> Array:
     return expected
 
 
-def log_likelihood(count: Array, eta: Array) -> Array:
-    """Return the log probability of each count, without what hangs on the count alone."""
-    total: Array = count * eta - rates(eta)
-    return total
-
-
 class PoissonModel(MixedModel):
     """A mixed model of counts y, Poisson with the mean exp(X b + Z1 u1 + Z2 u2 + ... + offset).
 
@@ -46,14 +40,36 @@ class PoissonModel(MixedModel):
     What doesn't change a linear predictor is drawn as in a linear model.
 
     Parameters are those of `MixedModel`; there are no weights, and s2 is 1.
+
+    Attributes
+    ----------
+    most : float
+        inf for the likelihood as it is. With another number each count's log likelihood is
+        multiplied by 1 / (1 + y / most), so that it tells no more than a count of `most` would: so
+        chains may begin.
     """
 
     is_normal = False
+    most = np.inf
+
+    def log_likelihood(self, count: Array, eta: Array) -> Array:
+        """Return the log probability of each count, without what hangs on the count alone."""
+        total: Array = (count * eta - rates(eta)) / (1.0 + count / self.most)
+        return total
+
+    def derivatives(self, count: Array, eta: Array) -> tuple[Array, Array, Array]:
+        """Return the log likelihood, and its first and negative second derivative by eta."""
+        rate = rates(eta)
+        value, score = count * eta - rate, count - rate
+        if np.isfinite(self.most):
+            power = 1.0 / (1.0 + count / self.most)
+            value, score, rate = value * power, score * power, rate * power
+        return value, score, rate
 
     def change(self, rows: Array, shift: Array) -> Array:
         """See `MixedModel.change`."""
         eta, count = self.eta[:, rows], self.y[:, rows]
-        change: Array = log_likelihood(count, eta + shift) - log_likelihood(count, eta)
+        change: Array = self.log_likelihood(count, eta + shift) - self.log_likelihood(count, eta)
         return change
 
     def step(self, streams: Streams, *, fixed_only: bool = False) -> None:
@@ -65,11 +81,13 @@ class PoissonModel(MixedModel):
         fixed_only : bool
             Leave random effects and covariances as they are.
         """
+        if not self.b.any():
+            self._begin()
         eta = self.linear_predictor()
         for effects, columns in zip(self.effects, self.within, strict=True):
             if fixed_only:
                 break
-            here = Sums.of(self.y, eta, effects)
+            here = Sums.of(self, eta, effects)
             h = spanned(self.design, effects, columns) if columns else []
             for _ in range(REPEATS):
                 here = self.draw_effects(effects, here, streams)
@@ -80,6 +98,16 @@ class PoissonModel(MixedModel):
                 effects.draw_covariance(streams)
             eta = here.eta
         self.eta = self.draw_coefficients(eta, streams)
+
+    def _begin(self) -> None:
+        """Set the coefficients to those of a linear regression of log(y + 1/2)."""
+        if not self.design.p:
+            return
+        values = np.log(self.y + 0.5)
+        if self.offset is not None:
+            values -= self.offset
+        precision = self.design.gram() + np.diag(self.prior_precision)
+        self.b = np.linalg.solve(precision, self.design.cross(values)[..., None])[..., 0]
 
     def draw_effects(self, effects: RandomEffects, here: Sums, streams: Streams) -> Sums:
         """Draw each group's effects given all else."""
@@ -100,7 +128,7 @@ class PoissonModel(MixedModel):
         def expand(u: list[Array]) -> Expansion:
             nonlocal tried
             change = np.stack([a - b for a, b in zip(u, old, strict=True)], axis=1)
-            tried = Sums.of(self.y, here.eta + effects.times(change), effects)
+            tried = Sums.of(self, here.eta + effects.times(change), effects)
             return expanded(u, tried)
 
         def reach(step: list[Array]) -> Array:
@@ -135,7 +163,7 @@ class PoissonModel(MixedModel):
             nonlocal tried
             change = np.zeros_like(effects.u)
             change[:, i] = unit * (proposed[0] - sd)[:, None]
-            tried = Sums.of(self.y, here.eta + effects.times(change), effects)
+            tried = Sums.of(self, here.eta + effects.times(change), effects)
             return expanded(proposed[0], tried)
 
         proposed, accepted = moved(
@@ -153,11 +181,11 @@ class PoissonModel(MixedModel):
         tried = eta
 
         def expanded(b: Array, at: Array) -> Expansion:
-            rate = rates(at)
+            of_rows, score, weight = self.derivatives(self.y, at)
             pull = b * self.prior_precision
-            value = np.sum(self.y * at - rate, axis=1) - 0.5 * np.sum(b * pull, axis=1)
-            gradient = self.design.cross(self.y - rate) - pull
-            lower = _factor(self.design.gram(rate) + np.diag(self.prior_precision))
+            value = np.sum(of_rows, axis=1) - 0.5 * np.sum(b * pull, axis=1)
+            gradient = self.design.cross(score) - pull
+            lower = _factor(self.design.gram(weight) + np.diag(self.prior_precision))
             return Expansion(
                 value,
                 list(gradient.T),
@@ -189,9 +217,9 @@ class Sums:
         The linear predictors.
     value : array, shape (C, G)
     score : list of array, shape (C, G)
-        Z'(y - rate), per effect.
+        Z' times the derivatives by the linear predictors, per effect.
     gram : list of list of array
-        Z'WZ, W being the rates.
+        Z'WZ, W being the negative second derivatives.
     """
 
     eta: Array
@@ -200,11 +228,11 @@ class Sums:
     gram: Entries
 
     @classmethod
-    def of(cls, count: Array, eta: Array, effects: RandomEffects) -> Sums:
-        """Return the sums of counts, (C, n), at some linear predictors."""
-        rate = rates(eta)
-        value = group_sums(effects.codes, count * eta - rate, effects.groups)
-        return cls(eta, value, effects.cross(count - rate), effects.gram(rate))
+    def of(cls, model: PoissonModel, eta: Array, effects: RandomEffects) -> Sums:
+        """Return the sums of a model's counts at some linear predictors."""
+        value, score, weight = model.derivatives(model.y, eta)
+        by_group = group_sums(effects.codes, value, effects.groups)
+        return cls(eta, by_group, effects.cross(score), effects.gram(weight))
 
     def where(self, chosen: Array, other: Sums, effects: RandomEffects) -> Sums:
         """Return these sums in some groups, (C, G), and others elsewhere."""

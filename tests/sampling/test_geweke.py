@@ -138,7 +138,7 @@ class OneStep(PoissonNode):
         model = self.models[0]
         assert isinstance(model, PoissonModel)
         for effects in model.effects:
-            here = Sums.of(model.y, joint.eta_of(model), effects)
+            here = Sums.of(model, joint.eta_of(model), effects)
             if self.what == "effects":
                 model.draw_effects(effects, here, streams)
             for i in range(effects.design.p if self.what == "sds" else 0):
