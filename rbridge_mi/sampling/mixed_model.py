@@ -102,7 +102,8 @@ class MixedModel:
 
         Returns
         -------
-        array, shape (C, r)
+        array
+            Of shape (C, r).
         """
         e = self.y[:, rows] - self.eta[:, rows]
         change: Array = shift * (e - 0.5 * shift)
@@ -137,7 +138,7 @@ class MixedModel:
                 effects.rescale(sums, gram, self.s2, streams)
                 if columns:
                     before = effects.u.copy()
-                    self._recentre(effects, columns, h, streams)
+                    self.recentre(effects, columns, h, streams)
                     change = effects.u - before
                     moved += change
                     sums = [a + b for a, b in zip(sums, effects.product(gram, change), strict=True)]
@@ -174,7 +175,7 @@ class MixedModel:
         total = squares + prior.variance_df * prior.variance_scale
         self.s2 = total / streams.chi2([prior.variance_df + e.shape[1]])[:, 0]
 
-    def _recentre(
+    def recentre(
         self,
         effects: RandomEffects,
         columns: Sequence[int],

@@ -94,7 +94,7 @@ class PoissonModel(MixedModel):
                 for i in range(effects.design.p):
                     here = self.rescale(effects, i, here, streams)
                 if columns:
-                    self._recentre(effects, columns, h, streams)
+                    self.recentre(effects, columns, h, streams)
                 effects.draw_covariance(streams)
             eta = here.eta
         self.eta = self.draw_coefficients(eta, streams)

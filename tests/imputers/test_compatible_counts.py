@@ -258,7 +258,11 @@ def test_hard_data_are_imputed(name: str) -> None:
 
 @pytest.mark.parametrize("size", [1.0, 1e5])
 def test_chains_of_small_and_large_counts_mix(size: float) -> None:
-    """The posterior of large counts is a hundred times as narrow as the groups are wide."""
+    """The posterior of large counts is a hundred times as narrow as the groups are wide.
+
+    Of 1200 draws a parameter that mixed badly would have some tens; a correlation whose SD is near
+    0 has an R-hat of up to 1.06 over as few.
+    """
     data = counts(rows=300)
     random = np.random.default_rng(8)
     effect = 0.5 * random.normal(size=15)[data.index % 15]
@@ -269,8 +273,8 @@ def test_chains_of_small_and_large_counts_mix(size: float) -> None:
             poisson("n ~ w + x + (1 + w | g)"), 8, min_iter=300, max_iter=300
         ).impute(data, 1)
     table = imp.convergence().set_index("parameter")
-    assert table["rhat"].max() < 1.05
-    assert table["ess_bulk"].min() > 100
+    assert table["rhat"].max() < 1.1
+    assert table["ess_bulk"].min() > 200
 
 
 # -- against lme4 ----------------------------------------------------------------------------------
