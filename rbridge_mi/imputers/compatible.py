@@ -131,10 +131,10 @@ class CompatibleImputer:
     *How values are drawn.* Exactly, where the models are linear in a continuous column and the
     response is no count, and for discrete columns by the probability of each category; else by
     Metropolis steps with widths that adapt themselves. Given counts, coefficients and each group's
-    effects are proposed from a t distribution around a Newton step (Gamerman 1997), and accepted
-    by the Poisson likelihood itself. The design of the analysis model is R's own ``model.matrix``. Bases that hang
-    on the data, such as those of ``poly`` and ``ns``, stay as they are in a first completed data
-    set.
+    effects are proposed from a t distribution around a Newton step (Gamerman 1997), and accepted by
+    the Poisson likelihood itself. The design of the analysis model is R's own ``model.matrix``.
+    Bases that hang on the data, such as those of ``poly`` and ``ns``, stay as they are in a first
+    completed data set.
 
     *Priors.* Weak, and of no unit, since everything is standardised inside and put back. In
     standard deviations: coefficients and intercepts are normal with SD 10; residual variances
@@ -164,14 +164,15 @@ class CompatibleImputer:
     Bartlett, Seaman, White and Carpenter (2015), Multiple imputation of covariates by fully
     conditional specification: accommodating the substantive model, Statistical Methods in Medical
     Research 24, 462-487. Enders, Du and Keller (2020), A model-based imputation procedure for
-    multilevel regression models with random coefficients, interaction effects, and nonlinear
-    terms, Psychological Methods 25, 88-112. Gamerman (1997), Sampling from the posterior
-    distribution in generalized linear mixed models, Statistics and Computing 7, 57-68. Huang and Wand (2013), Simple marginally noninformative
-    prior distributions for covariance matrices, Bayesian Analysis 8, 439-452. Lüdtke, Robitzsch
-    and West (2020), Regression models involving nonlinear effects with missing data: a sequential
-    modeling approach using Bayesian estimation, Psychological Methods 25, 157-181. Vehtari,
-    Gelman, Simpson, Carpenter and Bürkner (2021), Rank-normalization, folding, and localization:
-    an improved R-hat for assessing convergence of MCMC, Bayesian Analysis 16, 667-718.
+    multilevel regression models with random coefficients, interaction effects, and nonlinear terms,
+    Psychological Methods 25, 88-112. Gamerman (1997), Sampling from the posterior distribution in
+    generalized linear mixed models, Statistics and Computing 7, 57-68. Huang and Wand (2013),
+    Simple marginally noninformative prior distributions for covariance matrices, Bayesian Analysis
+    8, 439-452. Lüdtke, Robitzsch and West (2020), Regression models involving nonlinear effects
+    with missing data: a sequential modeling approach using Bayesian estimation, Psychological
+    Methods 25, 157-181. Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), Rank-normalization,
+    folding, and localization: an improved R-hat for assessing convergence of MCMC, Bayesian
+    Analysis 16, 667-718.
 
     Examples
     --------
