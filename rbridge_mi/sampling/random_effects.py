@@ -122,13 +122,17 @@ class RandomEffects:
     def largest(self) -> list[Array]:
         """Return the largest size of Z in each group: per effect an array (1, G) or (C, G)."""
         sizes = []
-        for i, is_one in enumerate(self._ones):
-            if is_one:
+        for i in range(self.design.p):
+            if self._is_one(i):
                 sizes.append(np.ones((1, self.groups)))
                 continue
             size = np.abs(self.design.column(i)).take(self.order, axis=1)
             sizes.append(np.maximum.reduceat(size, self.starts, axis=1))
         return sizes
+
+    def _is_one(self, i: int) -> bool:
+        """Tell whether a column of Z is 1 in all rows, those that chains don't share included."""
+        return self._ones[i] and bool((self.design.varying[..., i] == 1.0).all())
 
     def times(self, u: Array) -> Array:
         """Return Z u, (C, n)."""
@@ -182,14 +186,14 @@ class RandomEffects:
         """Return Z'WZ summed by group: entries (G,) or (C, G)."""
         rows, varying = self.design.rows, self.design.varying
         if weights is not None:
-            columns = [self.design.column(i) for i in range(self.design.p)]
-            return [
-                [
-                    group_sums(self.codes, columns[i] * columns[j] * weights, self.groups)
-                    for j in range(i + 1)
-                ]
+            columns = [
+                None if self._is_one(i) else self.design.column(i) for i in range(self.design.p)
+            ]
+            products = [
+                [_product(columns[i], columns[j], weights) for j in range(i + 1)]
                 for i in range(len(columns))
             ]
+            return [[group_sums(self.codes, x, self.groups) for x in line] for line in products]
         if not rows.size:
             return self._shared_sums
         return [
@@ -297,3 +301,12 @@ class RandomEffects:
                 self.psi[:, block, block] = s / streams.chi2([df])[:, :, None]
             else:
                 self.psi[:, block, block] = inverse_wishart(streams, df, s)
+
+
+def _product(one: Array | None, two: Array | None, weights: Array) -> Array:
+    """Return the product of weights and columns; None stands for 1."""
+    if one is None or two is None:
+        other = two if one is None else one
+        return weights if other is None else other * weights
+    product: Array = one * two * weights
+    return product
