@@ -42,7 +42,7 @@ from rbridge_mi.sampling.draws import Streams
 from rbridge_mi.sampling.nodes import OrderedNode
 from rbridge_mi.sampling.priors import Prior
 from rbridge_mi.sampling.problem import AnalysisModel, Grouping, Level, Problem, Variable
-from rbridge_mi.sampling.scales import CountScale, Scale
+from rbridge_mi.sampling.scales import CountScale, RateScale, Scale
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]
@@ -55,11 +55,14 @@ PRIOR = Prior(
     covariance_df=3.0,
     sd_scale=1.0,
 )
+# Of the logarithm of a rate: counts of up to some thousands.
+RATES = replace(PRIOR, coefficient_sd=0.5, sd_scale=0.3)
 GROUPS = 12
 CHAINS, KEPT = 33, 3  # 99 draws
 SHORTEST, LONGEST, EFFECTIVE = 100, 400, 200
 BINS = 20
 CHUNK = 50
+LARGEST = 34.0  # of the logarithm of a rate
 SEED = 1
 
 # The columns of designs: what they depend on, and how they are computed.
@@ -119,6 +122,8 @@ class Study:
     response: str = "continuous"
     auxiliary: Mapping[str, Simulated] = field(default_factory=dict)
     weights: bool = False
+    offset: bool = False
+    prior: Prior = PRIOR  # of the analysis model
 
 
 X = {"x": Simulated()}
@@ -177,6 +182,24 @@ STUDIES = {
         {"g": (("(Intercept)", "x"),)},
         response="logit",
     ),
+    "count response": Study(
+        "log(E y) ~ x + offset(o) + (1 + x | g), y a count",
+        X,
+        ("(Intercept)", "x"),
+        {"g": (("(Intercept)", "x"),)},
+        response="poisson",
+        prior=RATES,
+        offset=True,
+    ),
+    "holes in counts": Study(
+        "log(E y) ~ x + (1 | g), holes in y too, auxiliary a regressed on x and y",
+        X,
+        ("(Intercept)", "x"),
+        {"g": INTERCEPT},
+        response="poisson",
+        prior=RATES,
+        auxiliary={"a": Simulated(parents=("x", "y"))},
+    ),
     "group mean": Study(
         "y ~ x + mean of x + (1 | g)", X, ("(Intercept)", "x", "mean of x"), {"g": INTERCEPT}
     ),
@@ -218,13 +241,13 @@ class Truth:
     values: dict[str, Array]
 
 
-def draw_covariance(blocks: Sequence[int], rng: np.random.Generator) -> Array:
+def draw_covariance(blocks: Sequence[int], prior: Prior, rng: np.random.Generator) -> Array:
     """Huang and Wand's prior (2013, equation 2)."""
-    nu = PRIOR.covariance_df
+    nu = prior.covariance_df
     psi = np.zeros((sum(blocks), sum(blocks)))
     start = 0
     for q in blocks:
-        scale = 2 * nu * PRIOR.sd_scale**2 * rng.gamma(0.5, size=q)
+        scale = 2 * nu * prior.sd_scale**2 * rng.gamma(0.5, size=q)
         block = slice(start, start + q)
         psi[block, block] = stats.invwishart.rvs(nu + q - 1, np.diag(scale), random_state=rng)
         start += q
@@ -236,18 +259,19 @@ def draw_model(
     effects: Sequence[tuple[Grouping, Array, Sequence[int]]],
     free_variance: bool,
     rng: np.random.Generator,
+    prior: Prior = PRIOR,
 ) -> tuple[Drawn, Array]:
     """Parameters from their priors, and the linear predictor."""
-    sds = np.full(x.shape[1], PRIOR.coefficient_sd)
-    sds[0] = PRIOR.intercept_sd
+    sds = np.full(x.shape[1], prior.coefficient_sd)
+    sds[0] = prior.intercept_sd
     b = rng.normal(size=len(sds)) * sds
     s2 = 1.0
     if free_variance:
-        s2 = PRIOR.variance_df * PRIOR.variance_scale / rng.chisquare(PRIOR.variance_df)
+        s2 = prior.variance_df * prior.variance_scale / rng.chisquare(prior.variance_df)
     eta = x @ b
     psis = []
     for grouping, z, blocks in effects:
-        psi = draw_covariance(blocks, rng)
+        psi = draw_covariance(blocks, prior, rng)
         u = rng.multivariate_normal(np.zeros(len(psi)), psi, size=grouping.groups)
         eta = eta + (z * u[grouping.codes]).sum(axis=1)
         psis.append(psi)
@@ -261,6 +285,9 @@ def draw_values(
     eta = etas[0]
     if simulated.kind == "logit":
         return np.where(rng.random(eta.shape) < expit(eta), 1.0, 0.0)
+    if simulated.kind == "poisson":
+        # The priors' tails reach to rates that no computer has counts of.
+        return 1.0 * rng.poisson(np.exp(np.minimum(eta, LARGEST)))
     if simulated.kind == "categories":
         first, second = (rng.normal(size=eta.shape) < x for x in etas)
         return np.where(first, 0.0, np.where(second, 1.0, 2.0))
@@ -279,6 +306,8 @@ def predictors(simulated: Simulated, values: Array) -> Array:
         return np.stack([values == code for code in codes], axis=1).astype(np.float64)
     if simulated.kind in ("binary", "logit", "count"):
         raise ValueError("these are scaled by the data, and can't be a predictor here")
+    if simulated.kind == "poisson":
+        values = np.log(values + 0.5)
     return values[:, None]
 
 
@@ -354,12 +383,17 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
     weights = rng.uniform(0.5, 2.0, n) if study.weights else None
     if weights is not None:
         weights /= weights.mean()  # as the sampler takes them
-    drawn, eta = draw_model(design(names, columns, n), effects, study.response == "continuous", rng)
+    x, free = design(names, columns, n), study.response == "continuous"
+    drawn, eta = draw_model(x, effects, free, rng, study.prior)
+    offset = rng.normal(size=n) if study.offset else None
+    if offset is not None:
+        eta = eta + offset
     variance = drawn.s2 / (np.ones(n) if weights is None else weights)
     y = draw_values(every["y"], [eta], variance, np.zeros(1), rng)
     truth.models["y"], truth.values["y"] = [drawn], y
     shown = tuple(range(every["y"].codes))
-    made["y"] = Variable("y", study.response, None, y, shown=shown, prior=PRIOR)  # type: ignore[arg-type]
+    scale = RateScale() if study.response == "poisson" else Scale()
+    made["y"] = Variable("y", study.response, None, y, scale=scale, shown=shown, prior=study.prior)  # type: ignore[arg-type]
     for name, simulated in study.auxiliary.items():
         regression(name, simulated)
 
@@ -389,7 +423,7 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[Problem, Truth]:
         tuple(study.random.values()),
         {name: columns[name] for term in names for name in TERMS.get(term, ((),))[0]},
         tuple(means),
-        None,
+        offset,
         weights,
     )
     covariates = tuple(made[name] for name in study.covariates)

@@ -37,7 +37,7 @@ def impute(
     Parameters
     ----------
     data : DataFrame
-    model : Lmer, optional
+    model : Lmer or Glmer, optional
         The model that will be fitted. The data are then imputed from it (`CompatibleImputer`), as
         is right for multilevel models; all further arguments are that class'. ``engine="jomo"``
         takes it, too (`JomoImputer`).

@@ -41,7 +41,7 @@ __all__ = ["CompatibleImputer"]
 
 Array: TypeAlias = NDArray[Any]
 _EACH = 1000  # bytes, at least, that a data set takes beside its values
-_LINKS = {"gaussian": ("identity",), "binomial": ("probit", "logit")}
+_LINKS = {"gaussian": ("identity",), "binomial": ("probit", "logit"), "poisson": ("log",)}
 
 
 class CompatibleImputer:
@@ -62,16 +62,17 @@ class CompatibleImputer:
 
     Parameters
     ----------
-    model : Lmer or str
+    model : Lmer, Glmer or str
         The model that will be fitted, or its formula. Fixed effects may be anything that R can
         evaluate (``I(x^2)``, ``log(x)``, ``poly(x, 2)``, ``ns(x, 3)``, products, factors), random
         effects anything that lme4 takes.
     m : int, at least 2
         Number of imputations, and of chains. `impute` chooses it if it isn't given there.
-    family : {"gaussian", "binomial"}, optional
+    family : {"gaussian", "binomial", "poisson"}, optional
         Of the response; by default the model's, or "gaussian".
-    link : {"identity", "probit", "logit"}, optional
-        By default the model's; else "identity", or "logit" of a binomial response.
+    link : {"identity", "probit", "logit", "log"}, optional
+        By default the model's; else "identity", "logit" of a binomial response, or "log" of a
+        Poisson one.
     auxiliary : str or sequence of str
         Columns that are in no model of yours, but tell something of what is missing, or of why.
         They may have holes, which are imputed too. Without these, columns outside of the model
@@ -124,11 +125,16 @@ class CompatibleImputer:
     and is regressed on columns of its level and above, and on group means of complete ones below.
     Columns of higher levels come first, of each level those with the fewest holes.
 
-    *How values are drawn.* Exactly, where the models are linear in a continuous column, and for
-    discrete columns by the probability of each category; else by Metropolis steps with widths that
-    adapt themselves. The design of the analysis model is R's own ``model.matrix``. Bases that hang
-    on the data, such as those of ``poly`` and ``ns``, stay as they are in a first completed data
-    set.
+    *The response* is normal, binary by logit or probit, or a count, Poisson with the logarithm as
+    its link and the offset, such as log(exposure), in the linear predictor.
+
+    *How values are drawn.* Exactly, where the models are linear in a continuous column and the
+    response is no count, and for discrete columns by the probability of each category; else by
+    Metropolis steps with widths that adapt themselves. Given counts, coefficients and each group's
+    effects are proposed from a t distribution around a Newton step (Gamerman 1997), and accepted by
+    the Poisson likelihood itself. The design of the analysis model is R's own ``model.matrix``.
+    Bases that hang on the data, such as those of ``poly`` and ``ns``, stay as they are in a first
+    completed data set.
 
     *Priors.* Weak, and of no unit, since everything is standardised inside and put back. In
     standard deviations: coefficients and intercepts are normal with SD 10; residual variances
@@ -137,7 +143,10 @@ class CompatibleImputer:
     its scale the half-t density falls so that variances come out, in the mean, as large as those
     of the complete data; with larger scales they are inflated, where groups are few. On the scale
     of probits coefficients of covariates have SD 2.5 (intercepts 5), those of a binary response SD
-    5 (by logit 8, intercepts 10), and the log distances of cutpoints are normal with SD 1.5.
+    5 (by logit 8, intercepts 10), and the log distances of cutpoints are normal with SD 1.5. On the
+    log scale of a count's rate coefficients have SD 5, for a standard deviation of their column,
+    and the intercept SD 10 around the logarithm of all counts over all exposures, exp(offset), so
+    that the unit of the exposure makes no difference; SDs of random effects are as above.
 
     *Convergence.* R-hat is the larger of the rank-normalised split R-hat of the values and of
     their distances from the median (Vehtari et al. 2021), over the second half of the iterations,
@@ -155,13 +164,15 @@ class CompatibleImputer:
     Bartlett, Seaman, White and Carpenter (2015), Multiple imputation of covariates by fully
     conditional specification: accommodating the substantive model, Statistical Methods in Medical
     Research 24, 462-487. Enders, Du and Keller (2020), A model-based imputation procedure for
-    multilevel regression models with random coefficients, interaction effects, and nonlinear
-    terms, Psychological Methods 25, 88-112. Huang and Wand (2013), Simple marginally noninformative
-    prior distributions for covariance matrices, Bayesian Analysis 8, 439-452. Lüdtke, Robitzsch
-    and West (2020), Regression models involving nonlinear effects with missing data: a sequential
-    modeling approach using Bayesian estimation, Psychological Methods 25, 157-181. Vehtari,
-    Gelman, Simpson, Carpenter and Bürkner (2021), Rank-normalization, folding, and localization:
-    an improved R-hat for assessing convergence of MCMC, Bayesian Analysis 16, 667-718.
+    multilevel regression models with random coefficients, interaction effects, and nonlinear terms,
+    Psychological Methods 25, 88-112. Gamerman (1997), Sampling from the posterior distribution in
+    generalized linear mixed models, Statistics and Computing 7, 57-68. Huang and Wand (2013),
+    Simple marginally noninformative prior distributions for covariance matrices, Bayesian Analysis
+    8, 439-452. Lüdtke, Robitzsch and West (2020), Regression models involving nonlinear effects
+    with missing data: a sequential modeling approach using Bayesian estimation, Psychological
+    Methods 25, 157-181. Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), Rank-normalization,
+    folding, and localization: an improved R-hat for assessing convergence of MCMC, Bayesian
+    Analysis 16, 667-718.
 
     Examples
     --------
@@ -346,8 +357,8 @@ def _family(model: Model, family: str | None, link: str | None) -> Family:
     name = family or of_model[0] or "gaussian"
     if name not in _LINKS:
         raise ArgumentError(
-            f"family must be one of {', '.join(_LINKS)}, not {name!r}: other responses have no "
-            "model in the sampler. Impute by `MiceImputer`, with the response among its predictors."
+            f"family must be one of {', '.join(_LINKS)}, not {name!r}: the sampler has no model "
+            "for other responses. Impute by `MiceImputer`, with the response among its predictors."
         )
     link = link or of_model[1] or _LINKS[name][-1]
     if link not in _LINKS[name]:

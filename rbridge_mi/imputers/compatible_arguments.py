@@ -11,8 +11,8 @@ from .transforms import TransformName
 __all__ = ["ARGUMENTS"]
 
 ARGUMENTS = (
-    Argument("family", "choice", choices=("gaussian", "binomial")),
-    Argument("link", "choice", choices=("identity", "probit", "logit")),
+    Argument("family", "choice", choices=("gaussian", "binomial", "poisson")),
+    Argument("link", "choice", choices=("identity", "probit", "logit", "log")),
     Argument("auxiliary", "columns"),
     Argument("types", "by column", each="choice", choices=get_args(Kind)),
     Argument("levels", "by column", each="level"),

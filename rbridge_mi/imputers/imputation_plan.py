@@ -125,7 +125,7 @@ def imputation_plan(data: pd.DataFrame, model: Any, **arguments: Any) -> Imputat
     ----------
     data : DataFrame
         With holes.
-    model : Lmer or str
+    model : Lmer, Glmer or str
         The model that will be fitted, or its formula.
     **arguments : object
         Of `CompatibleImputer`: auxiliary, types, levels, transforms, bounds, derived, ...

@@ -9,12 +9,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from ..base.labels import label
 from ..sampling.children import Block, Columns, GroupMean
 from ..sampling.priors import Prior
 from ..sampling.problem import AnalysisModel, Grouping, Level, Problem, Variable
-from ..sampling.scales import CountScale, Scale
+from ..sampling.scales import CountScale, RateScale, Scale
 from .columns import Column
 from .model_design import ModelDesign
 
@@ -32,7 +33,11 @@ Array: TypeAlias = NDArray[Any]
 
 #: Of a binary response and of latent normals, whose scale is that of a probit or a logit.
 _LATENT = Prior(coefficient_sd=2.5, intercept_sd=5.0)
-_RESPONSE = {"probit": Prior(coefficient_sd=5.0), "logit": Prior(coefficient_sd=8.0)}
+_RESPONSE = {
+    "probit": Prior(coefficient_sd=5.0),
+    "logit": Prior(coefficient_sd=8.0),
+    "log": Prior(coefficient_sd=5.0),
+}
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,9 @@ class Family:
     Parameters
     ----------
     name : str
-        "gaussian" or "binomial".
+        "gaussian", "binomial" or "poisson".
     link : str
-        "identity", "probit" or "logit".
+        "identity", "probit", "logit" or "log".
     """
 
     name: str = "gaussian"
@@ -352,14 +357,29 @@ def _response(
             centre = 0.0  # nothing in the model could take it up
         sampled = (values - centre) / spread
         return Variable(column.name, "continuous", None, sampled, scale=Scale(centre, spread, back))
+    prior = _RESPONSE[family.link]
+    if family.name == "poisson":
+        scale = _rate_scale(column.values, analysis)
+        return Variable(column.name, "poisson", None, column.values, scale=scale, prior=prior)
     return Variable(
         column.name,
         "logit" if family.link == "logit" else "binary",
         None,
         column.values,
         shown=(0.0, 1.0),
-        prior=_RESPONSE[family.link],
+        prior=prior,
     )
+
+
+def _rate_scale(counts: Array, analysis: AnalysisModel) -> RateScale:
+    """Return the scale of a count response; linear predictors are relative to its mean rate."""
+    centre = 0.0
+    if analysis.constant is not None:  # else nothing in the model could take it up
+        observed = ~np.isnan(counts)
+        offset = np.zeros(len(counts)) if analysis.offset is None else analysis.offset
+        centre = float(np.log(counts[observed].sum()) - logsumexp(offset[observed]))
+    _, log_mean, log_sd = _standardised(np.log(counts + 0.5))
+    return RateScale(centre, log_mean=log_mean, log_sd=log_sd)
 
 
 def _analysis(

@@ -25,6 +25,11 @@ __all__ = ["Formula", "ModelData", "Options", "WithDerived", "read_model_data"]
 
 Array: TypeAlias = NDArray[Any]
 
+#: What a response of each family is read as.
+_KINDS = {"gaussian": "continuous", "binomial": "binary", "poisson": "count"}
+_MOST = 1e15  # a Poisson count, at most: the sampler draws none above it
+_LARGEST_OFFSET = 50.0  # of a count: the logarithm of an exposure is never as large
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -202,8 +207,7 @@ def read_model_data(
         if (x in in_design or x in known_by_derived) and x != response and x not in derived
     ]
     _check_auxiliary(options.auxiliary, response, groups, data)
-    gaussian = {response: "continuous"} if family.name == "gaussian" else {}
-    natural = "continuous" if gaussian else "binary"
+    natural = _KINDS[family.name]
     if response in options.levels or options.types.get(response, natural) != natural:
         raise ArgumentError(
             f"types or levels name {response!r}, the response, which has a value in each row and "
@@ -211,18 +215,21 @@ def read_model_data(
         )
     dtype = settable(data[response]).dtype
     is_number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
-    if gaussian and not is_number:
+    if natural != "binary" and not is_number:
         raise ArgumentError(
-            f"the response {response!r} has the dtype {data[response].dtype}, and a gaussian one "
-            "has numbers: make it numbers, or give family='binomial' if it has two values."
+            f"the response {response!r} has the dtype {data[response].dtype}, and a {family.name} "
+            "one has numbers: make it numbers, or give family='binomial' if it has two values."
         )
+    of_response = {} if natural == "binary" else {response: natural}
+    if natural == "count" and not _are_counts(data[response]):
+        of_response = {response: "continuous"}  # and is refused below
     columns = understand(
         data,
         response=response,
         covariates=covariates,
         auxiliary=options.auxiliary,
         groups=groups,
-        types={**options.types, **gaussian},
+        types={**options.types, **of_response},
         levels=options.levels,
         transforms=options.transforms,
         bounds=options.bounds,
@@ -248,6 +255,9 @@ def read_model_data(
         *_refused_factors(design, columns),
     ]
     of_formula = None if design.offset is None else evaluated(design.offset, values)
+    offset = _sum(_per_row(specification, "offset", data, refused, order), of_formula)
+    if offset is not None and family.name == "poisson":
+        refused.extend(_refused_exposures(offset, data, order))
     return ModelData(
         order=order,
         family=family,
@@ -257,7 +267,7 @@ def read_model_data(
         columns={name: _reordered(x, order) for name, x in columns.items()},
         means=means,
         expressions={name: x.fixed for name, x in designs.items()},
-        offset=_sum(_per_row(specification, "offset", data, refused, order), of_formula),
+        offset=offset,
         weights=_per_row(specification, "weights", data, refused, order),
         refused=tuple(refused),
         notes=tuple(notes(data, columns, groups)),
@@ -367,13 +377,19 @@ def _refused_response(
     column: Column, design: ModelDesign, family: Family, options: Options, weighted: bool
 ) -> list[Refusal]:
     name = column.name
-    if family.name == "gaussian":
+    if family.name != "binomial":
+        remedy = "leave it out there."
+        if family.name == "gaussian":
+            remedy = "write the model for a function of it, such as log(y)."
         for argument in ("transforms", "bounds"):
             if name in getattr(options, argument):
                 raise ArgumentError(
                     f"{argument} names {name!r}, the response, which is imputed by the analysis "
-                    "model: write the model for a function of it, such as log(y)."
+                    f"model: {remedy}"
                 )
+    if family.name == "poisson":
+        return _refused_counts(column, weighted)
+    if family.name == "gaussian":
         forward = FUNCTIONS.get(design.response_function or "", (np.array, None))[0]
         with np.errstate(divide="ignore", invalid="ignore"):
             wrong = ~np.isfinite(forward(column.values)) & np.isfinite(column.values)
@@ -405,6 +421,38 @@ def _refused_response(
             )
         ]
     return []
+
+
+def _refused_counts(column: Column, weighted: bool) -> list[Refusal]:
+    refused = []
+    if weighted:
+        text = (
+            "weights: the sampler has none for a Poisson response. If they are exposures, give "
+            "their logarithm as offset; if they tell how many rows one stands for, give these rows."
+        )
+        refused.append(Refusal("weights", text))
+    wrong = np.isfinite(column.values) & ~_is_count(column.values)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        most = f", and at most {_MOST:g}" if column.values[row] > _MOST else ""
+        text = (
+            f"column {column.name!r}: a Poisson response has whole numbers of at least 0{most}, "
+            f"and row {row + 1} has {column.values[row]:g}: give counts, with the logarithm of the "
+            "exposure as offset if these are rates."
+        )
+        refused.append(Refusal(column.name, text))
+    return refused
+
+
+def _is_count(values: Array) -> Array:
+    """Tell which numbers are counts, small enough to be exact."""
+    counts: Array = (values >= 0) & (values == np.rint(values)) & (values <= _MOST)
+    return counts
+
+
+def _are_counts(column: Any) -> bool:
+    values = pd.to_numeric(column.dropna()).to_numpy(dtype=np.float64)
+    return bool(_is_count(values).all())
 
 
 def _refused_means(columns: Mapping[str, Column], derived: Mapping[str, Any]) -> list[Refusal]:
@@ -466,6 +514,23 @@ def _refused_offset(design: ModelDesign, columns: Mapping[str, Column]) -> list[
         for name in sorted(design.offset.columns)
         if columns[name].missing
     ]
+
+
+def _refused_exposures(offset: Array, data: pd.DataFrame, order: Array) -> list[Refusal]:
+    """Refuse offsets that can't be logarithms of exposures."""
+    wrong = np.zeros(len(offset), bool)
+    wrong[order] = np.abs(offset) > _LARGEST_OFFSET
+    if not wrong.any():
+        return []
+    rows = int(wrong.sum())
+    first = int(np.flatnonzero(wrong)[0])
+    value = float(offset[np.flatnonzero(order == first)[0]])
+    text = (
+        f"offset is {value:g} in row {data.index[first]!s}, and beyond {_LARGEST_OFFSET:g} in "
+        f"{rows} row{'s' * (rows > 1)}: with a logarithmic link it is the logarithm of the "
+        "exposure; give log(exposure)."
+    )
+    return [Refusal("offset", text)]
 
 
 def _refused_factors(design: ModelDesign, columns: Mapping[str, Column]) -> list[Refusal]:

@@ -20,11 +20,13 @@ from .nodes import (
     LogitNode,
     Node,
     OrderedNode,
+    PoissonNode,
     ProbitNode,
 )
+from .poisson_model import PoissonModel
 from .problem import Grouping, Problem, Variable
 from .random_effects import RandomEffects
-from .scales import CountScale
+from .scales import CountScale, RateScale
 from .targets import Batch, Target
 
 __all__ = ["Chains", "prepared"]
@@ -40,6 +42,10 @@ INSIDE = 1.0 - 1e-9
 #: response; a group whose effects followed them could not leave that state, where the model is not
 #: linear in them and few of the group's values are observed.
 BEGINNING = 20
+#: As many iterations follow in which the likelihood of counts grows sharp: until then each tells no
+#: more than a count of 1 would, then 4 times as much in each. Else a large count beside a badly
+#: imputed value would hold the parameters, and they hold the value.
+SHARPENING = 20
 INTERCEPT = "(Intercept)"  # as R names it
 
 
@@ -97,6 +103,9 @@ class Chains:
         if variable.kind == "count":
             assert isinstance(scale, CountScale)
             return CountNode(name, models, missing, scale.forward(values), scale, variable.values)
+        if variable.kind == "poisson":
+            assert isinstance(scale, RateScale)
+            return PoissonNode(name, models, missing, values, scale)
         codes = values.astype(np.int64)
         if variable.kind == "ordered":
             return OrderedNode(name, models, missing, codes, variable.shown)
@@ -212,7 +221,8 @@ class Chains:
                 spec.groupings, designs[1:], spec.effects, strict=True
             )
         ]
-        model = MixedModel(
+        of_response = PoissonModel if response.kind == "poisson" else MixedModel
+        model = of_response(
             designs[0],
             effects,
             response.prior,
@@ -222,6 +232,10 @@ class Chains:
         )
         if spec.offset is not None:
             model.offset = spec.offset / response.scale.spread
+        if response.kind == "poisson":  # whose values are not centred themselves
+            model.offset = response.scale.centre + (
+                np.zeros(n) if model.offset is None else model.offset
+            )
         if spec.weights is not None:
             weights = spec.weights / spec.weights.mean()
             model.weights = np.repeat(weights[None], self.chains, axis=0)
@@ -323,6 +337,9 @@ class Chains:
         # The adaptation fades, so that the chains keep their distribution in the end.
         gain = min(1.0, 3.0 * self.iteration**-0.6)
         fixed_only = self.iteration <= BEGINNING
+        if isinstance(self.analysis.model, PoissonModel):
+            past = self.iteration - BEGINNING
+            self.analysis.model.most = 4.0 ** max(past, 0) if past <= SHARPENING else np.inf
         for node in self.nodes.values():
             node.step(self.streams, gain, fixed_only=fixed_only)
         for target in self.targets:
@@ -436,7 +453,7 @@ def imputed_parameters(node: Node) -> dict[str, Array]:
 def analysis_parameters(problem: Problem, model: MixedModel) -> dict[str, Array]:
     """Return coefficients, standard deviations and correlations in the units of the data."""
     spec, response = problem.analysis, problem.response
-    unit = response.scale.spread  # 1 of a binary response
+    unit = response.scale.spread  # 1 of a binary response, and of counts
     centre, spread = np.zeros(len(spec.names)), np.ones(len(spec.names))
     for block in spec.blocks:
         if block.effects is None:

@@ -75,15 +75,11 @@ class Child(ABC):
         total = np.zeros(candidate.shape)
         shifts = self.shift(self.design_for(candidate))
         for model, shift in zip(self.models, shifts, strict=True):
-            e = model.y[:, self.rows] - model.eta[:, self.rows]
-            change = shift * (e - 0.5 * shift)
-            if model.weights is not None:
-                change *= model.weights[:, self.rows]
-            total += self.by_unit(change) / model.s2[:, None]
+            total += self.by_unit(model.change(self.rows, shift)) / model.s2[:, None]
         return total
 
     def normal_terms(self, step: Array) -> tuple[Array, Array]:
-        """Return what the models say of a change of the values: a normal density's terms.
+        """Return what normal models say of a change of the values: a normal density's terms.
 
         Of a change d the density is proportional to exp(linear d - precision d^2 / 2).
 
@@ -379,13 +375,15 @@ class AnalysisChild(Child):
             self._analysis.values[name][:, self.at] = value
 
     def bends(self, points: Sequence[Array]) -> bool:
-        """Tell whether the design is anything but linear in the variable.
+        """Tell whether the log likelihood is anything but quadratic in the variable.
 
         Parameters
         ----------
         points : sequence of array, shape (C, k)
             Evenly spaced values of the variable.
         """
+        if not self.models[0].is_normal:
+            return True
         designs = [self.design_for(x).blocks for x in points]
         for block in zip(*designs, strict=True):
             bend = np.abs(np.diff(np.stack(block), n=2, axis=0)).max(initial=0.0)

@@ -171,6 +171,22 @@ class Streams:
         """
         return 2 * self.gamma(np.asarray(df, np.float64) / 2)
 
+    def poisson(self, rate: Floats) -> Floats:
+        """Draw Poisson counts.
+
+        Parameters
+        ----------
+        rate : ndarray of shape (C, k)
+            The means, from 0 to 1e15.
+
+        Returns
+        -------
+        ndarray of shape (C, k)
+            Independent draws.
+        """
+        pairs = zip(self, rate, strict=True)
+        return np.stack([stream.poisson(x) for stream, x in pairs]).astype(np.float64)
+
 
 def truncated_normal(streams: Streams, mean: Floats, positive: NDArray[np.bool_]) -> Floats:
     """Draw N(mean, 1) above 0 or below 0, by inversion: one uniform number for each draw.

@@ -14,7 +14,7 @@ from .priors import Prior
 from .random_effects import RandomEffects
 from .small_matrices import Entries, back_solve, cholesky, forward_solve
 
-__all__ = ["MixedModel", "columns_within"]
+__all__ = ["MixedModel", "columns_within", "spanned"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -53,6 +53,8 @@ class MixedModel:
         Of the coefficients.
     """
 
+    is_normal = True  # whether the response is normal, given all weights
+
     def __init__(
         self,
         design: Design,
@@ -89,6 +91,26 @@ class MixedModel:
             eta += effects.times(effects.u)
         return eta
 
+    def change(self, rows: Array, shift: Array) -> Array:
+        """Return by how much the log likelihood changes with the linear predictor, times s2.
+
+        Parameters
+        ----------
+        rows : array of int, shape (r,)
+        shift : array, shape (C, r)
+            By how much the linear predictors of these rows change.
+
+        Returns
+        -------
+        array
+            Of shape (C, r).
+        """
+        e = self.y[:, rows] - self.eta[:, rows]
+        change: Array = shift * (e - 0.5 * shift)
+        if self.weights is not None:
+            change *= self.weights[:, rows]
+        return change
+
     def step(self, streams: Streams, *, fixed_only: bool = False) -> None:
         """Draw random effects, their covariances, coefficients and residual variance, in turn.
 
@@ -116,7 +138,7 @@ class MixedModel:
                 effects.rescale(sums, gram, self.s2, streams)
                 if columns:
                     before = effects.u.copy()
-                    self._recentre(effects, columns, h, streams)
+                    self.recentre(effects, columns, h, streams)
                     change = effects.u - before
                     moved += change
                     sums = [a + b for a, b in zip(sums, effects.product(gram, change), strict=True)]
@@ -153,7 +175,7 @@ class MixedModel:
         total = squares + prior.variance_df * prior.variance_scale
         self.s2 = total / streams.chi2([prior.variance_df + e.shape[1]])[:, 0]
 
-    def _recentre(
+    def recentre(
         self,
         effects: RandomEffects,
         columns: Sequence[int],

@@ -16,12 +16,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, log_ndtr, ndtr
+from scipy.special import expit, gammaln, log_expit, log_ndtr, ndtr
 
 from .draws import Streams, polya_gamma, truncated_normal, truncated_normal_between
 from .latent_moves import move_groups, scale_all
 from .mixed_model import MixedModel
-from .scales import CountScale, Scale
+from .poisson_model import rates
+from .scales import CountScale, RateScale, Scale
 
 __all__ = [
     "CategoriesNode",
@@ -30,6 +31,7 @@ __all__ = [
     "LogitNode",
     "Node",
     "OrderedNode",
+    "PoissonNode",
     "ProbitNode",
 ]
 
@@ -161,6 +163,15 @@ class ContinuousNode(Node):
         del streams  # nothing is latent
         self.models[0].y[:, units] = candidate
 
+    def propose(self, units: Array, streams: Streams) -> Array:
+        """Draw values of some units from the variable's own model, whatever the bounds."""
+        drawn = self.precision(units) ** -0.5 * streams.normal(len(units))
+        return self.models[0].eta[:, units] + drawn
+
+    def stride(self, length: Array) -> Array:
+        """Return a step of a random walk, of the kind that the values take."""
+        return length
+
     def predictor(self, candidate: Array) -> list[Array]:
         """Return the values on the scale that others are regressed on."""
         return [self.scale.predictor(candidate)]
@@ -212,6 +223,73 @@ class CountNode(ContinuousNode):
         model.y[:, self._observed] = truncated_normal_between(
             streams, mean, sd, self._lower, self._upper
         )
+
+
+class PoissonNode(Node):
+    """A response of counts: Poisson, with a logarithmic link.
+
+    Parameters
+    ----------
+    name : str
+    models : sequence of PoissonModel
+        One.
+    missing : array of int, shape (k,)
+        As in `Node`.
+    values : array, shape (C, n)
+        The counts.
+    scale : RateScale
+    """
+
+    LARGEST = 34.0  # the log of a rate: a double has each whole number up to its exponential
+
+    def __init__(
+        self,
+        name: str,
+        models: Sequence[MixedModel],
+        missing: Array,
+        values: Array,
+        scale: RateScale,
+    ) -> None:
+        super().__init__(name, models, missing)
+        self.scale = scale
+        self.models[0].y = values
+
+    @property
+    def values(self) -> Array:  # type: ignore[override]
+        """The response itself."""
+        return self.models[0].y
+
+    def refresh(self, streams: Streams) -> None:
+        """Nothing is latent."""
+
+    def log_density(self, candidate: Array, units: Array) -> Array:
+        """Return the log probability; -inf below 0."""
+        count = np.maximum(candidate, 0.0)
+        eta = self.models[0].eta[:, units]
+        density = count * eta - rates(eta) - gammaln(count + 1.0)
+        return np.where(candidate >= 0.0, density, -np.inf)
+
+    def assign(self, candidate: Array, units: Array, streams: Streams) -> None:
+        """Take over values."""
+        del streams  # nothing is latent
+        self.models[0].y[:, units] = candidate
+
+    def propose(self, units: Array, streams: Streams) -> Array:
+        """Draw counts of some units from the model."""
+        eta = np.minimum(self.models[0].eta[:, units], self.LARGEST)
+        return streams.poisson(rates(eta))
+
+    def stride(self, length: Array) -> Array:
+        """Return a step of a random walk: a whole number."""
+        return np.rint(length)
+
+    def predictor(self, candidate: Array) -> list[Array]:
+        """Return the values on the scale that others are regressed on."""
+        return [self.scale.predictor(candidate)]
+
+    def raw(self, candidate: Array) -> Array:
+        """Return the counts."""
+        return candidate
 
 
 class DiscreteNode(Node):

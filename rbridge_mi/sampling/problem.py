@@ -16,7 +16,7 @@ from .scales import Scale
 __all__ = ["AnalysisModel", "Grouping", "Level", "Problem", "Variable"]
 
 Array: TypeAlias = NDArray[Any]
-Kind = Literal["continuous", "count", "binary", "logit", "ordered", "categories"]
+Kind = Literal["continuous", "count", "binary", "logit", "ordered", "categories", "poisson"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Variable:
     ----------
     name : str
     kind : str
-        "binary" by probit, "logit" for a binary response by its log odds.
+        "binary" by probit, "logit" for a binary response by its log odds, "poisson" for a response
+        of counts.
     level : str or None
     values : array, shape (units,)
         On the sampled scale, codes from 0, or counts; NaN in holes.

@@ -99,6 +99,41 @@ class RandomEffects:
                 total -= 0.5 * (nu + q) * np.log(spread)
         return total
 
+    def log_prior_of_sd(self, i: int, proposed: Array) -> Array:
+        """Return the log prior density of another SD of effect i, less that of its SD, (C,).
+
+        The correlations, and all that is held against the SDs, stay.
+        """
+        nu, scale = self.prior.covariance_df, self.prior.sd_scale
+        q = next(x.stop - x.start for x in self.blocks if x.start <= i < x.stop)
+        sd = np.sqrt(self.psi[:, i, i])
+        # What the prior of Psi says of one standard deviation given all else.
+        floor = nu * self.precision()[:, i, i] * sd**2
+        ratio = (floor + (sd / scale) ** 2) / (floor + (proposed / scale) ** 2)
+        density: Array = 0.5 * (nu + q) * np.log(ratio)
+        return density
+
+    def scale(self, i: int, factor: Array) -> None:
+        """Multiply effect i and its standard deviation by a number for each chain, (C,)."""
+        self.u[:, i] *= factor[:, None]
+        self.psi[:, i, :] *= factor[:, None]
+        self.psi[:, :, i] *= factor[:, None]
+
+    def largest(self) -> list[Array]:
+        """Return the largest size of Z in each group: per effect an array (1, G) or (C, G)."""
+        sizes = []
+        for i in range(self.design.p):
+            if self._is_one(i):
+                sizes.append(np.ones((1, self.groups)))
+                continue
+            size = np.abs(self.design.column(i)).take(self.order, axis=1)
+            sizes.append(np.maximum.reduceat(size, self.starts, axis=1))
+        return sizes
+
+    def _is_one(self, i: int) -> bool:
+        """Tell whether a column of Z is 1 in all rows, those that chains don't share included."""
+        return self._ones[i] and bool((self.design.varying[..., i] == 1.0).all())
+
     def times(self, u: Array) -> Array:
         """Return Z u, (C, n)."""
         rows, varying = self.design.rows, self.design.varying
@@ -151,14 +186,14 @@ class RandomEffects:
         """Return Z'WZ summed by group: entries (G,) or (C, G)."""
         rows, varying = self.design.rows, self.design.varying
         if weights is not None:
-            columns = [self.design.column(i) for i in range(self.design.p)]
-            return [
-                [
-                    group_sums(self.codes, columns[i] * columns[j] * weights, self.groups)
-                    for j in range(i + 1)
-                ]
+            columns = [
+                None if self._is_one(i) else self.design.column(i) for i in range(self.design.p)
+            ]
+            products = [
+                [_product(columns[i], columns[j], weights) for j in range(i + 1)]
                 for i in range(len(columns))
             ]
+            return [[group_sums(self.codes, x, self.groups) for x in line] for line in products]
         if not rows.size:
             return self._shared_sums
         return [
@@ -228,32 +263,23 @@ class RandomEffects:
         streams : Streams
             As in `draw`.
         """
-        nu, scale = self.prior.covariance_df, self.prior.sd_scale
         normal = streams.normal(self.design.p)
         uniform = streams.uniform(self.design.p)
-        for block in self.blocks:
-            q = block.stop - block.start
-            for i in range(block.start, block.stop):
-                sd = np.sqrt(self.psi[:, i, i])
-                unit = self.u[:, i] / sd[:, None]
-                rest = sums[i]
-                for j in range(self.design.p):
-                    if j != i:
-                        rest = rest - gram[max(i, j)][min(i, j)] * self.u[:, j]
-                squares = np.sum(unit**2 * gram[i][i], axis=1)
-                # Where all weights are 0, or all of the column, the response tells nothing.
-                tells = squares > 0.0
-                squares = np.where(tells, squares, 1.0)
-                proposed = np.sum(unit * rest, axis=1) / squares
-                proposed += np.sqrt(variance / squares) * normal[:, i]
-                # What the prior of Psi says of one standard deviation given all else.
-                floor = nu * self.precision()[:, i, i] * sd**2
-                ratio = (floor + (sd / scale) ** 2) / (floor + (proposed / scale) ** 2)
-                accepted = np.log(uniform[:, i]) < 0.5 * (nu + q) * np.log(ratio)
-                factor = np.where(accepted & tells, proposed / sd, 1.0)
-                self.u[:, i] *= factor[:, None]
-                self.psi[:, i, :] *= factor[:, None]
-                self.psi[:, :, i] *= factor[:, None]
+        for i in range(self.design.p):
+            sd = np.sqrt(self.psi[:, i, i])
+            unit = self.u[:, i] / sd[:, None]
+            rest = sums[i]
+            for j in range(self.design.p):
+                if j != i:
+                    rest = rest - gram[max(i, j)][min(i, j)] * self.u[:, j]
+            squares = np.sum(unit**2 * gram[i][i], axis=1)
+            # Where all weights are 0, or all of the column, the response tells nothing.
+            tells = squares > 0.0
+            squares = np.where(tells, squares, 1.0)
+            proposed = np.sum(unit * rest, axis=1) / squares
+            proposed += np.sqrt(variance / squares) * normal[:, i]
+            accepted = np.log(uniform[:, i]) < self.log_prior_of_sd(i, proposed)
+            self.scale(i, np.where(accepted & tells, proposed / sd, 1.0))
 
     def draw_covariance(self, streams: Streams) -> None:
         """Draw Psi given u, under the prior of Huang and Wand (2013, equation 2)."""
@@ -275,3 +301,12 @@ class RandomEffects:
                 self.psi[:, block, block] = s / streams.chi2([df])[:, :, None]
             else:
                 self.psi[:, block, block] = inverse_wishart(streams, df, s)
+
+
+def _product(one: Array | None, two: Array | None, weights: Array) -> Array:
+    """Return the product of weights and columns; None stands for 1."""
+    if one is None or two is None:
+        other = two if one is None else one
+        return weights if other is None else other * weights
+    product: Array = one * two * weights
+    return product

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CountScale", "Scale"]
+__all__ = ["CountScale", "RateScale", "Scale"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -66,3 +66,28 @@ class CountScale(Scale):
     def predictor(self, sampled: Array) -> Array:
         """Return the values by which other variables are regressed on this one."""
         return self.forward(self.backward(sampled))
+
+
+@dataclass(frozen=True)
+class RateScale(Scale):
+    """The scale of a count response, whose values are sampled as they are.
+
+    Its `centre` is the logarithm of a rate: the linear predictor is relative to it.
+
+    Parameters
+    ----------
+    log_mean, log_sd : float
+        Mean and standard deviation of log(count + 1/2), for others' regressions.
+    """
+
+    log_mean: float = 0.0
+    log_sd: float = 1.0
+
+    def backward(self, sampled: Array) -> Array:
+        """Return the counts."""
+        return sampled
+
+    def predictor(self, sampled: Array) -> Array:
+        """Return the values by which other variables are regressed on this one."""
+        value: Array = (np.log(sampled + 0.5) - self.log_mean) / self.log_sd
+        return value

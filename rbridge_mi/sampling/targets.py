@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .children import Child
 from .draws import Streams, categorical, truncated_normal_between
-from .nodes import ContinuousNode, CountNode, Node
+from .nodes import ContinuousNode, CountNode, Node, PoissonNode
 
 __all__ = ["Batch", "Target"]
 
@@ -109,18 +109,18 @@ class Target:
 
     def _walk(self, batch: Batch, units: Array, streams: Streams, gain: float) -> None:
         node = self.node
+        assert isinstance(node, ContinuousNode | PoissonNode)
         value = node.values[:, units]
         width = self.width[:, batch.at]
-        candidate = value + width * streams.normal(len(units))
+        candidate = value + node.stride(width * streams.normal(len(units)))
         ratio = node.log_density(candidate, units) - node.log_density(value, units)
         accepted = self._accept(candidate, ratio, batch, units, streams)
         self.width[:, batch.at] = width * np.exp(gain * (accepted - 0.44))
 
     def _jump(self, batch: Batch, units: Array, streams: Streams) -> None:
         node = self.node
-        assert isinstance(node, ContinuousNode)
-        eta = node.models[0].eta[:, units]
-        candidate = eta + node.precision(units) ** -0.5 * streams.normal(len(units))
+        assert isinstance(node, ContinuousNode | PoissonNode)
+        candidate = node.propose(units, streams)
         inside = (candidate >= node.scale.lower) & (candidate <= node.scale.upper)
         self._accept(candidate, np.where(inside, 0.0, -np.inf), batch, units, streams)
 

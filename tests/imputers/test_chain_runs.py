@@ -54,6 +54,7 @@ CASES = [
     ("y ~ x + m + b + (x || g)", Family(), Options(derived={"m": ("mean", "x", "g")})),
     ("p ~ x + z + f + (1 | g)", Family("binomial", "probit"), Options()),
     ("p ~ x + o + (1 | g)", Family("binomial", "logit"), Options()),
+    ("k ~ x + z + o + (1 + x | g)", Family("poisson", "log"), Options(auxiliary=("a",))),
 ]
 
 

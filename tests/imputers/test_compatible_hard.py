@@ -203,7 +203,7 @@ def test_what_follows_from_the_response_is_no_predictor() -> None:
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "empty": (SLOPE, {}, "data is empty"),
-    "family": (SLOPE, {"family": "poisson"}, "family must be one of gaussian, binomial"),
+    "family": (SLOPE, {"family": "Gamma"}, "family must be one of gaussian, binomial, poisson"),
     "link": (SLOPE, {"link": "logit"}, "link must be identity with family='gaussian'"),
     "auxiliary response": (SLOPE, {"auxiliary": "y"}, "'y', the response of the model"),
     "auxiliary group": (SLOPE, {"auxiliary": "g"}, "'g', a grouping factor of the model"),

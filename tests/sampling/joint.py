@@ -30,8 +30,10 @@ from rbridge_mi.sampling.nodes import (
     LogitNode,
     Node,
     OrderedNode,
+    PoissonNode,
     ProbitNode,
 )
+from rbridge_mi.sampling.poisson_model import PoissonModel
 from rbridge_mi.sampling.priors import Prior
 from rbridge_mi.sampling.random_effects import RandomEffects
 from rbridge_mi.sampling.scales import CountScale
@@ -57,6 +59,7 @@ def mixed_model(
     *,
     rows: Array | None = None,
     free_variance: bool = True,
+    counts: bool = False,
 ) -> MixedModel:
     """Return a model of given designs, all (C, n, p): X, and a group and blocks for each term.
 
@@ -83,12 +86,12 @@ def mixed_model(
         )
         for k, (codes, blocks) in enumerate(terms)
     ]
-    return MixedModel(
+    return (PoissonModel if counts else MixedModel)(
         design(x),
         effects,
         PRIOR,
         intercept=0,
-        free_variance=free_variance,
+        free_variance=free_variance and not counts,
         within=[()] * len(effects),
     )
 
@@ -101,8 +104,10 @@ def dense(design: Design) -> Array:
 
 
 def eta_of(model: MixedModel) -> Array:
-    """Return X b + Z u."""
+    """Return X b + Z u and the offset."""
     eta = np.einsum("cnp,cp->cn", dense(model.design), model.b)
+    if model.offset is not None:
+        eta += model.offset
     for effects in model.effects:
         eta += np.einsum("cnq,cqn->cn", dense(effects.design), effects.u[:, :, effects.codes])
     return eta
@@ -142,6 +147,8 @@ def draw_values(node: Node, rng: np.random.Generator) -> Array:
         model = node.models[0]
         variance = model.s2[:, None] / (1.0 if model.weights is None else model.weights)
         return eta + np.sqrt(variance) * rng.normal(size=shape)
+    if isinstance(node, PoissonNode):
+        return rng.poisson(np.exp(np.minimum(eta, 34.0))).astype(np.float64)
     if isinstance(node, LogitNode):
         return (rng.random(size=shape) < expit(eta)).astype(np.int64)
     if isinstance(node, ProbitNode):
@@ -198,7 +205,7 @@ class Joint:
                 counts = np.floor(np.exp(values * node.scale.spread + node.scale.centre))
                 other = CountNode(node.name, node.models, node.missing, values, node.scale, counts)
                 vars(node).update(vars(other))
-            elif isinstance(node, ContinuousNode):
+            elif isinstance(node, ContinuousNode | PoissonNode):
                 node.models[0].y = values
             else:
                 node.values = values
@@ -231,6 +238,8 @@ class Joint:
         for target in self.targets:
             node = target.node
             x = np.asarray(node.values[:, node.missing], np.float64)
+            if isinstance(node, PoissonNode):
+                x = np.log(x + 0.5)  # which has moments
             if isinstance(node, CategoriesNode):
                 values |= {f"{node.name} is {k}": (x == k).mean(1) for k in range(1, node.codes)}
             else:

@@ -26,9 +26,10 @@ from rbridge_mi.sampling.nodes import (
     LogitNode,
     Node,
     OrderedNode,
+    PoissonNode,
     ProbitNode,
 )
-from rbridge_mi.sampling.scales import CountScale, Scale
+from rbridge_mi.sampling.scales import CountScale, RateScale, Scale
 from rbridge_mi.sampling.targets import Batch, Target
 
 from .joint import CHAINS, mixed_model
@@ -48,6 +49,9 @@ def node_of(name: str, kind: str, models: list[MixedModel], missing: Any = NOTHI
     if kind == "count":
         scale = CountScale(centre=0.4, spread=0.8)
         return CountNode(name, models, missing, models[0].y, scale, np.zeros(shape))
+    if kind == "poisson":
+        scale = RateScale(centre=5.0, log_mean=0.4, log_sd=0.8)
+        return PoissonNode(name, models, missing, models[0].y, scale)
     if kind in ("ordered", "two ordered"):
         ordered = OrderedNode(name, models, missing, codes, range(4 if kind == "ordered" else 2))
         ordered.proposal[:] = 0.5
@@ -62,7 +66,7 @@ def models_of(kind: str, x: Any, terms: Any, rows: Any = None) -> list[MixedMode
     """The models that a node of a kind has; they share a design."""
     free = kind in ("continuous", "count")
     models = [
-        mixed_model(x, terms, rows=rows, free_variance=free)
+        mixed_model(x, terms, rows=rows, free_variance=free, counts=kind == "poisson")
         for _ in range(2 if kind == "categories" else 1)
     ]
     for model in models:
@@ -148,13 +152,14 @@ class Scene:
             for at, of_batch in zip(self.positions(holes), children, strict=True):
                 of_batch.append(self.regression_child(self.node, holes[at], range(1, width - 1)))
         batches = [Batch(at, c) for at, c in zip(self.positions(holes), children, strict=True)]
-        linear = self.extra in ("", "mean") and not self.walk
+        normal = self.y != "poisson"
+        linear = self.extra in ("", "mean") and normal and not self.walk
         self.targets = [Target(self.node, batches, linear=linear)]
         if targets:
             missing = self.response.missing
             child = self.regression_child(self.response, missing, [width - 1])
             batch = Batch(np.arange(len(missing)), [child])
-            self.targets.append(Target(self.response, [batch], linear=True))
+            self.targets.append(Target(self.response, [batch], linear=normal))
 
     def positions(self, holes: Any) -> list[Any]:
         """The batches of holes."""
@@ -263,6 +268,8 @@ class Scene:
         if self.regressions:
             y = self.response.values
             last = (y - 0.4) / 0.5 if self.response.codes else y
+            if self.y == "poisson":
+                last = (np.log(y + 0.5) - 0.4) / 0.8
             self.regressions[0].design.varying[:] = np.stack(
                 [np.ones((CHAINS, N)), *self.predictors(), last], axis=2
             )
@@ -273,6 +280,13 @@ class Scene:
         x = np.asarray(self.raw(), np.float64)
         for node in self.nodes:
             model = node.models[0]
+            if isinstance(node, PoissonNode):
+                rate = np.exp(model.eta)
+                scaled = (node.values - rate) / np.sqrt(1.0 + rate)
+                if node.missing.size:
+                    values["y residual"] = scaled[:, node.missing].mean(axis=1)
+                values["y with x"] = (scaled * np.tanh(x)).mean(axis=1)
+                continue
             if not isinstance(node, ContinuousNode):
                 values |= scores(node)
                 continue

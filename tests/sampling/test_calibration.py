@@ -1,4 +1,4 @@
-"""benchmarks/calibration.py: two models in small, and what the program does with its folder."""
+"""benchmarks/calibration.py: some models in small, and what the program does with its folder."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ def study() -> ModuleType:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["random slope", "binary"])
-def test_ranks_are_uniform(study: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "SHORTEST", 60)
-    monkeypatch.setattr(study, "LONGEST", 60)
+@pytest.mark.parametrize(
+    ("name", "iterations"), [("random slope", 60), ("binary", 60), ("count response", 100)]
+)
+def test_ranks_are_uniform(
+    study: ModuleType, name: str, iterations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "SHORTEST", iterations)
+    monkeypatch.setattr(study, "LONGEST", iterations)
     monkeypatch.setattr(study, "BINS", 10)
     tests = study.tested({draw: study.calibrate(name, draw, seed=2) for draw in range(60)})
     assert len(tests) >= 13
@@ -73,11 +77,13 @@ def test_a_run_goes_on_where_it_was_cut(
     assert [line.split(" | ")[1] for line in lines[2:]] == ["4", "4"]
 
 
-@pytest.mark.parametrize("name", ["group mean", "holes in y", "interaction with level 2"])
+@pytest.mark.parametrize(
+    "name", ["group mean", "holes in y", "interaction with level 2", "holes in counts"]
+)
 def test_a_draw_is_the_same_again(
     study: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(study, "LONGEST", study.SHORTEST)
     first = study.calibrate(name, 5)
     assert first == study.calibrate(name, 5)
-    assert first["ranks"].keys() >= {"(Intercept)", "x", "sigma"}
+    assert first["ranks"].keys() >= {"(Intercept)", "x", "x ~ sigma"}

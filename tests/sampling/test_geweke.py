@@ -13,8 +13,9 @@ from scipy import stats
 
 from rbridge_mi.sampling.draws import Streams
 from rbridge_mi.sampling.mixed_model import MixedModel, columns_within
-from rbridge_mi.sampling.nodes import ContinuousNode
-from rbridge_mi.sampling.scales import Scale
+from rbridge_mi.sampling.nodes import ContinuousNode, PoissonNode
+from rbridge_mi.sampling.poisson_model import PoissonModel, Sums
+from rbridge_mi.sampling.scales import RateScale, Scale
 
 from . import joint
 from .joint import CHAINS, PRIOR, Joint, covariances, mixed_model, worst, z_scores
@@ -22,7 +23,9 @@ from .scenes import NOTHING, G, N, Scene, models_of, node_of
 
 SCHOOL = G // 3
 CROSSED = np.arange(N) * 7 % 6
-KINDS = ["continuous", "count", "probit", "logit", "ordered", "two ordered", "categories"]
+KINDS = [
+    "continuous", "count", "poisson", "probit", "logit", "ordered", "two ordered", "categories",
+]  # fmt: skip
 
 
 def columns(rng: np.random.Generator, some: bool) -> tuple[Any, Any]:
@@ -108,8 +111,8 @@ def test_standard_deviations_alone(terms: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("terms", ["slope", "slope alone", "crossed"])
-@pytest.mark.parametrize("kind", ["probit", "logit", "ordered", "categories"])
-def test_a_latent_node_with_other_effects(kind: str, terms: str) -> None:
+@pytest.mark.parametrize("kind", ["poisson", "probit", "logit", "ordered", "categories"])
+def test_a_node_with_other_effects(kind: str, terms: str) -> None:
     """All rows differ between chains, so that no column is 1 in the rows that they share."""
     x, _ = columns(np.random.default_rng(3), some=True)
     models = models_of(kind, x, [(g, [x[..., z] for z in blocks]) for g, blocks in TERMS[terms]])
@@ -125,6 +128,38 @@ def test_a_node_given_its_values(kind: str) -> None:
     assert worst(z_scores(Joint([node_of("y", kind, models)]), seed=2, rounds=100)) == {}
 
 
+class OneStep(PoissonNode):
+    """A response of counts given which one thing is drawn."""
+
+    what = ""
+
+    def step(self, streams: Streams, gain: float, *, fixed_only: bool = False) -> None:
+        """Draw the effects, or their standard deviations."""
+        model = self.models[0]
+        assert isinstance(model, PoissonModel)
+        for effects in model.effects:
+            here = Sums.of(model, joint.eta_of(model), effects)
+            if self.what == "effects":
+                model.draw_effects(effects, here, streams)
+            for i in range(effects.design.p if self.what == "sds" else 0):
+                here = model.rescale(effects, i, here, streams)
+        if self.what == "coefficients":
+            model.draw_coefficients(joint.eta_of(model), streams)
+
+
+@pytest.mark.parametrize("what", ["effects", "sds", "coefficients"])
+@pytest.mark.parametrize("terms", ["intercept", "slope", "independent"])
+def test_one_step_of_counts_alone(terms: str, what: str) -> None:
+    """As above; an offset is in the linear predictor."""
+    x, rows = columns(np.random.default_rng(3), some=True)
+    blocks = [(g, [x[..., z] for z in blocks]) for g, blocks in TERMS[terms]]
+    model = mixed_model(x, blocks, rows=rows, counts=True)
+    model.offset = np.random.default_rng(4).normal(size=N)
+    node = OneStep("y", [model], NOTHING, model.y, RateScale())
+    node.what = what
+    assert worst(z_scores(Joint([node]), seed=1, rounds=300, starts=200)) == {}
+
+
 SCENES = {
     "normal": partial(Scene, "continuous"),
     "normal, weights": partial(Scene, "continuous", weights=True),
@@ -132,6 +167,7 @@ SCENES = {
     "normal of groups": partial(Scene, "continuous", group=True, auxiliary="continuous"),
     "normal, probit response": partial(Scene, "continuous", y="probit", auxiliary="continuous"),
     "normal, logit response": partial(Scene, "continuous", y="logit"),
+    "normal, counts as response": partial(Scene, "continuous", y="poisson", auxiliary="continuous"),
     "normal, binary after it": partial(Scene, "continuous", auxiliary="probit"),
     "normal, categories after it": partial(Scene, "continuous", auxiliary="categories"),
     "normal, ordered after it": partial(Scene, "continuous", auxiliary="ordered", extra="mean"),
@@ -154,6 +190,13 @@ SCENES = {
     "logit, holes in y": partial(
         Scene, "probit", y="logit", auxiliary="continuous", holes_in_y=True
     ),
+    "square of groups, counts as response": partial(
+        Scene, "continuous", y="poisson", extra="square", group=True
+    ),
+    "group mean, holes in counts": partial(
+        Scene, "continuous", y="poisson", extra="mean", auxiliary="continuous", holes_in_y=True
+    ),
+    "categories, counts as response": partial(Scene, "categories", y="poisson"),
     "ordered": partial(Scene, "ordered", auxiliary="continuous"),
     "categories": partial(Scene, "categories", auxiliary="continuous", weights=True),
     "categories of groups": partial(Scene, "categories", group=True, auxiliary="continuous"),
