@@ -127,6 +127,9 @@ GLOSSARY: dict[str, str] = {
     "pooled_conf_high": "upper end of its confidence interval",
     "pooled_nobs": "rows that the models were fitted to after imputation",
     "difference": "pooled minus listwise estimate",
+    "source": "what a row shows: observed or imputed; or a listwise, single or pooled estimate",
+    "category": "a category of a column that has no numbers",
+    "density": "estimated density at a value, or a category's share of the cells",
     "se_ratio": "pooled over listwise standard error: below 1 where imputation gained precision",
 }
 
@@ -195,6 +198,10 @@ TABLES: dict[str, tuple[str, ...]] = {
     "re_margins": (
         "case", "grpvar", "term", "bin", "grp", "part", "estimate", "pred_low", "pred_high",
     ),
+    "plot_forest": (
+        "source", "imputation", "term", "estimate", "std_error", "conf_low", "conf_high",
+    ),
+    "plot_density": ("column", "source", "imputation", "value", "category", "density"),
     "fixed": (
         "term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high",
         "ubar", "b", "t", "riv", "lambda_", "fmi",

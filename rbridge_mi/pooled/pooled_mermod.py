@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..base.glossary import checked
+from ..base.hooks import Hook
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..errors import RBridgeWarning
@@ -115,6 +116,7 @@ class PooledMerMod:
     data: ImputedData | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
     vcov_method: Literal["model", "kenward-roger"] = "model"
+    plot = Hook("plots")  # pooled.plot.forest() is rb.plot.forest(pooled)
 
     @property
     def family(self) -> str:

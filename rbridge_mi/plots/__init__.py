@@ -1,0 +1,17 @@
+"""Plots of imputations and of models, ``rb.plot``: each draws one frame of ``rb.plot.data``.
+
+``rb.plot.forest(pooled)`` is also ``pooled.plot.forest()``. A plot returns its Axes, or the Figure
+where it has several panels; with ``ax=`` it draws there and makes no figure. Nothing is shown, and
+no setting of matplotlib is changed: where pyplot is in use, or in a notebook, a new figure is one
+that it shows; elsewhere ``ax.figure.savefig(...)`` writes it. matplotlib is loaded at the first
+plot, and not by ``rb.plot.data``.
+"""
+
+from __future__ import annotations
+
+from . import data
+from .accessor import accessor
+from .density import density
+from .forest import forest
+
+__all__ = ["accessor", "data", "density", "forest"]
