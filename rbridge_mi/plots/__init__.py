@@ -12,6 +12,28 @@ from __future__ import annotations
 from . import data
 from .accessor import accessor
 from .density import density
+from .effects import fe_sim, ranef, re_sim
 from .forest import forest
+from .missing import missing_map, missing_pattern
+from .overimputed import overimpute
+from .points import scatter, strip
+from .trace import trace
+from .uncertainty import fmi, variance
 
-__all__ = ["accessor", "data", "density", "forest"]
+__all__ = [
+    "accessor",
+    "data",
+    "density",
+    "fe_sim",
+    "fmi",
+    "forest",
+    "missing_map",
+    "missing_pattern",
+    "overimpute",
+    "ranef",
+    "re_sim",
+    "scatter",
+    "strip",
+    "trace",
+    "variance",
+]

@@ -13,18 +13,27 @@ from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_estimates import PooledEstimates
 from ..pooled.pooled_mermod import PooledMerMod
 from .density import density
+from .effects import fe_sim, ranef, re_sim
 from .forest import forest
+from .missing import missing_map, missing_pattern
+from .overimputed import overimpute
+from .points import scatter, strip
+from .trace import trace
+from .uncertainty import fmi, variance
 
 __all__ = ["PlotsOf", "accessor"]
 
-_OF_IMPUTATIONS: tuple[Callable[..., Any], ...] = (density,)
-_OF_FIT: tuple[Callable[..., Any], ...] = (forest,)
-_OF_POOLED: tuple[Callable[..., Any], ...] = (forest,)
-_OF_ESTIMATES: tuple[Callable[..., Any], ...] = (forest,)
+_OF_IMPUTATIONS: tuple[Callable[..., Any], ...] = (
+    density, missing_map, missing_pattern, overimpute, scatter, strip, trace,
+)  # fmt: skip
+_OF_FIT: tuple[Callable[..., Any], ...] = (fe_sim, forest, ranef, re_sim)
+_OF_FITS: tuple[Callable[..., Any], ...] = (fe_sim, fmi, forest, ranef, re_sim, variance)
+_OF_POOLED: tuple[Callable[..., Any], ...] = (fmi, forest, ranef, variance)
+_OF_ESTIMATES: tuple[Callable[..., Any], ...] = (fmi, forest, variance)
 _PLOTS: dict[type, tuple[Callable[..., Any], ...]] = {
     ImputedData: _OF_IMPUTATIONS,
     MerMod: _OF_FIT,
-    MerModList: _OF_POOLED,
+    MerModList: _OF_FITS,
     PooledMerMod: _OF_POOLED,
     PooledEstimates: _OF_ESTIMATES,
 }

@@ -36,6 +36,7 @@ __all__ = [
     "new_axes",
     "new_panels",
     "result_of",
+    "share_colours",
     "styled",
 ]
 
@@ -245,13 +246,23 @@ def draw_legend(ax: Axes, handles: Sequence[Any], names: Sequence[Any], columns:
     texts = [label(x) for x in names]
     # matplotlib leaves out what begins with an underscore.
     texts = [f" {x}" if x.startswith("_") else x for x in texts]
-    ax.legend(
+    legend = ax.legend(
         handles, texts, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(columns, len(texts)),
         frameon=False, fontsize=8.5, borderaxespad=0.2, handlelength=1.8, handletextpad=0.5,
         columnspacing=1.1,
     )  # fmt: skip
+    line = needed_module("matplotlib.lines", "plot", "a plot").Line2D
+    for handle in legend.legend_handles:
+        if isinstance(handle, line):  # small or faint points can't be seen one by one
+            handle.set(markersize=max(5.0, handle.get_markersize()), alpha=1.0)
 
 
 def colour_map(name: str) -> Any:
     """Return one of matplotlib's colour maps, by its name."""
     return needed_module("matplotlib", "plot", "a plot").colormaps[name]
+
+
+def share_colours() -> Any:
+    """Return the colour map of shares: from the colour of observed to that of imputed values."""
+    module = needed_module("matplotlib.colors", "plot", "a plot")
+    return module.LinearSegmentedColormap.from_list("shares", [OBSERVED, "#8a5a44", IMPUTED])
