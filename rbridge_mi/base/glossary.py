@@ -136,6 +136,9 @@ GLOSSARY: dict[str, str] = {
     "y": "value along the y axis of a plot",
     "within_low": "lower end of the interval that complete data would leave",
     "within_high": "upper end of the interval that complete data would leave",
+    "zeta": "signed root of the rise in deviance, as the parameter leaves its estimate",
+    "panel": "which look at a model the row belongs to",
+    "series": "what is drawn in one manner within a panel",
     "density": "estimated density at a value, or a category's share of the cells",
     "se_ratio": "pooled over listwise standard error: below 1 where imputation gained precision",
 }
@@ -222,6 +225,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     "plot_re_sim": ("grpvar", "term", "grp", "mean", "median", "sd", "conf_low", "conf_high"),
     "plot_fe_sim": ("term", "mean", "median", "sd", "conf_low", "conf_high"),
+    "plot_check_model": ("panel", "series", "replicate", "x", "y"),
+    "plot_profile": ("parameter", "value", "zeta", "conf_low", "conf_high"),
     "fixed": (
         "term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high",
         "ubar", "b", "t", "riv", "lambda_", "fmi",

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 from . import data
 from .accessor import accessor
+from .checks import check_model
 from .density import density
 from .effects import fe_sim, ranef, re_sim
 from .forest import forest
 from .missing import missing_map, missing_pattern
 from .overimputed import overimpute
 from .points import scatter, strip
+from .predicted import predictions
+from .profiled import profile
 from .trace import trace
 from .uncertainty import fmi, variance
 
 __all__ = [
     "accessor",
+    "check_model",
     "data",
     "density",
     "fe_sim",
@@ -30,6 +34,8 @@ __all__ = [
     "missing_map",
     "missing_pattern",
     "overimpute",
+    "predictions",
+    "profile",
     "ranef",
     "re_sim",
     "scatter",

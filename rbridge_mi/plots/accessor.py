@@ -12,12 +12,15 @@ from ..inference.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_estimates import PooledEstimates
 from ..pooled.pooled_mermod import PooledMerMod
+from .checks import check_model
 from .density import density
 from .effects import fe_sim, ranef, re_sim
 from .forest import forest
 from .missing import missing_map, missing_pattern
 from .overimputed import overimpute
 from .points import scatter, strip
+from .predicted import predictions
+from .profiled import profile
 from .trace import trace
 from .uncertainty import fmi, variance
 
@@ -26,9 +29,13 @@ __all__ = ["PlotsOf", "accessor"]
 _OF_IMPUTATIONS: tuple[Callable[..., Any], ...] = (
     density, missing_map, missing_pattern, overimpute, scatter, strip, trace,
 )  # fmt: skip
-_OF_FIT: tuple[Callable[..., Any], ...] = (fe_sim, forest, ranef, re_sim)
-_OF_FITS: tuple[Callable[..., Any], ...] = (fe_sim, fmi, forest, ranef, re_sim, variance)
-_OF_POOLED: tuple[Callable[..., Any], ...] = (fmi, forest, ranef, variance)
+_OF_FIT: tuple[Callable[..., Any], ...] = (
+    check_model, fe_sim, forest, predictions, profile, ranef, re_sim,
+)  # fmt: skip
+_OF_POOLED: tuple[Callable[..., Any], ...] = (
+    check_model, fmi, forest, predictions, ranef, variance,
+)  # fmt: skip
+_OF_FITS: tuple[Callable[..., Any], ...] = (*_OF_POOLED, fe_sim, re_sim)
 _OF_ESTIMATES: tuple[Callable[..., Any], ...] = (fmi, forest, variance)
 _PLOTS: dict[type, tuple[Callable[..., Any], ...]] = {
     ImputedData: _OF_IMPUTATIONS,

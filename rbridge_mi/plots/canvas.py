@@ -235,10 +235,13 @@ def draw_level_ticks(ax: Axes, places: Sequence[float], names: Sequence[Any]) ->
     ax.tick_params(axis="y", labelsize=size, length=0 if step == 1 else 2)
 
 
-def draw_zero(ax: Axes, at: float = 0.0, *, vertical: bool = True) -> None:
-    """Draw the line of no effect, behind everything."""
+def draw_zero(ax: Axes, at: float = 0.0, *, vertical: bool = True, front: bool = False) -> None:
+    """Draw the line of no effect: behind everything, or dotted before many bars."""
     draw = ax.axvline if vertical else ax.axhline
-    draw(at, color=LIGHT, linewidth=0.8, zorder=0)
+    if front:
+        draw(at, color=INK, linewidth=0.9, linestyle=":", zorder=5)
+    else:
+        draw(at, color=LIGHT, linewidth=0.8, zorder=0)
 
 
 def draw_legend(ax: Axes, handles: Sequence[Any], names: Sequence[Any], columns: int = 4) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .checks import check_model_data as check_model
 from .density import density_data as density
 from .effects import fe_sim_data as fe_sim
 from .effects import ranef_data as ranef
@@ -12,11 +13,14 @@ from .missing import missing_pattern_data as missing_pattern
 from .overimputed import overimpute_data as overimpute
 from .points import scatter_data as scatter
 from .points import strip_data as strip
+from .predicted import predictions_data as predictions
+from .profiled import profile_data as profile
 from .trace import trace_data as trace
 from .uncertainty import fmi_data as fmi
 from .uncertainty import variance_data as variance
 
 __all__ = [
+    "check_model",
     "density",
     "fe_sim",
     "fmi",
@@ -24,6 +28,8 @@ __all__ = [
     "missing_map",
     "missing_pattern",
     "overimpute",
+    "predictions",
+    "profile",
     "ranef",
     "re_sim",
     "scatter",

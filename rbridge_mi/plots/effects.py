@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["fe_sim", "fe_sim_data", "ranef", "ranef_data", "re_sim", "re_sim_data"]
 
 _KEYS = ["grpvar", "term", "grp"]
+_DENSE = 250  # levels whose bars touch: no names are read there
 
 
 def ranef_data(
@@ -196,7 +197,7 @@ def ranef(
     -------
     Axes or Figure
         The Figure, if there are several panels. The lowest level is at y = 0, the next at 1. Of
-        more than 45 levels every k-th is named.
+        more than 45 levels every k-th is named, of more than 250 none.
 
     Raises
     ------
@@ -228,23 +229,24 @@ def ranef(
     top = max(float(table["lambda_"].max()), 0.01)
     for panel, (grpvar, term), rows in zip(panels, keys, parts, strict=True):
         y = np.arange(len(rows))
-        many = len(rows) > 60
+        many, dense = len(rows) > 60, len(rows) > _DENSE
         pooled = rows["lambda_"].notna().any()
         panel.hlines(
-            y, rows["conf_low"], rows["conf_high"], color=DARK,
-            linewidth=0.5 if many else 1.0, zorder=1,
+            y, rows["conf_low"], rows["conf_high"], color=LIGHT if dense else DARK,
+            linewidth=0.3 if dense else 0.5 if many else 1.0, zorder=1, rasterized=dense,
         )  # fmt: skip
         if pooled:
             inner = panel.hlines(
                 y, rows["within_low"], rows["within_high"], array=rows["lambda_"].to_numpy(),
-                cmap=share_colours(), linewidth=1.7 if many else 3.4, zorder=2,
+                cmap=share_colours(), linewidth=0.6 if dense else 1.7 if many else 3.4, zorder=2,
+                rasterized=dense,
             )  # fmt: skip
             inner.set_clim(0, top)
         (points,) = panel.plot(
             rows["condval"], y, "o", color=INK, markersize=1.8 if many else 4, zorder=3
         )
         styled(points, style)
-        draw_zero(panel)
+        draw_zero(panel, front=True)
         _name_levels(panel, rows, grpvar)
         panel.set_title(label(f"{grpvar}: {term}", 40), fontsize=10, loc="left")
         panel.set_xlabel(f"random effect and {100 * level:g}% interval")
@@ -261,7 +263,10 @@ def _height(levels: int) -> float:
 
 
 def _name_levels(ax: Axes, rows: pd.DataFrame, grpvar: str) -> None:
-    draw_level_ticks(ax, range(len(rows)), list(rows["grp"]))
+    if len(rows) > _DENSE:
+        ax.set_yticks([])
+    else:
+        draw_level_ticks(ax, range(len(rows)), list(rows["grp"]))
     ax.set_ylim(-0.8, len(rows) - 0.2)
     ax.set_ylabel(f"{label(grpvar)} ({len(rows)} levels)")
 
@@ -383,13 +388,13 @@ def re_sim(
         away = ((rows["conf_low"] > 0) | (rows["conf_high"] < 0)).to_numpy()
         panel.hlines(
             y, rows["conf_low"], rows["conf_high"],
-            colors=[OBSERVED if x else LIGHT for x in away], linewidth=0.8, zorder=1,
+            colors=[OBSERVED if x else LIGHT for x in away], linewidth=0.4 if len(rows) > _DENSE else 0.8, zorder=1,
         )  # fmt: skip
         (points,) = panel.plot(
             rows["median"], y, "o", color=INK, markersize=1.8 if len(rows) > 60 else 4, zorder=2
         )
         styled(points, style)
-        draw_zero(panel)
+        draw_zero(panel, front=True)
         _name_levels(panel, rows, grpvar)
         panel.set_title(label(f"{grpvar}: {term}", 40), fontsize=10, loc="left")
         panel.set_xlabel(f"simulated median and {100 * conf_level:g}% interval")
