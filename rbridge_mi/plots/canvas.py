@@ -32,6 +32,7 @@ __all__ = [
     "draw_legend",
     "draw_level_ticks",
     "draw_zero",
+    "enlarge_marks",
     "label",
     "new_axes",
     "new_panels",
@@ -254,9 +255,14 @@ def draw_legend(ax: Axes, handles: Sequence[Any], names: Sequence[Any], columns:
         frameon=False, fontsize=8.5, borderaxespad=0.2, handlelength=1.8, handletextpad=0.5,
         columnspacing=1.1,
     )  # fmt: skip
+    enlarge_marks(legend)
+
+
+def enlarge_marks(legend: Any) -> None:
+    """Make points of a legend large and opaque enough to be seen one by one."""
     line = needed_module("matplotlib.lines", "plot", "a plot").Line2D
     for handle in legend.legend_handles:
-        if isinstance(handle, line):  # small or faint points can't be seen one by one
+        if isinstance(handle, line):
             handle.set(markersize=max(5.0, handle.get_markersize()), alpha=1.0)
 
 

@@ -24,6 +24,7 @@ from .canvas import (
     OBSERVED,
     draw_legend,
     draw_zero,
+    enlarge_marks,
     label,
     new_panels,
     result_of,
@@ -360,10 +361,11 @@ def _draw_effects(ax: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None: 
             markersize=1.8 if many else 3.5, markeredgewidth=0, alpha=0.7, rasterized=many,
         )  # fmt: skip
     ax.axline((0, 0), slope=1, color=INK, linewidth=0.9, linestyle="--")
-    ax.legend(
+    legend = ax.legend(
         handles, [label(x, 22) for x in names], loc="upper left", frameon=False, fontsize=7.5,
         handletextpad=0.1, borderaxespad=0.1,
     )  # fmt: skip
+    enlarge_marks(legend)
     ax.set_xlabel("normal quantile")
     ax.set_ylabel("random effect, standardised")
 
@@ -381,8 +383,9 @@ def _draw_distributions(ax: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> 
     else:
         bars = ax.bar(observed["x"], observed["y"], 0.6 * _step(observed["x"]), color=OBSERVED)
         aside = simulated["replicate"] / simulated["replicate"].max() - 0.5
+        x = simulated["x"] + 0.4 * _step(observed["x"]) * aside
         (dots,) = ax.plot(
-            simulated["x"] + 0.4 * _step(observed["x"]) * aside, simulated["y"], "o", color=IMPUTED, markersize=3.5, alpha=0.6,
+            x, simulated["y"], "o", color=IMPUTED, markersize=3.5, alpha=0.6,
             markeredgecolor="black", markeredgewidth=0.3,
         )  # fmt: skip
         handles = [bars, dots]

@@ -388,7 +388,8 @@ def re_sim(
         away = ((rows["conf_low"] > 0) | (rows["conf_high"] < 0)).to_numpy()
         panel.hlines(
             y, rows["conf_low"], rows["conf_high"],
-            colors=[OBSERVED if x else LIGHT for x in away], linewidth=0.4 if len(rows) > _DENSE else 0.8, zorder=1,
+            colors=[OBSERVED if x else LIGHT for x in away], zorder=1,
+            linewidth=0.4 if len(rows) > _DENSE else 0.8,
         )  # fmt: skip
         (points,) = panel.plot(
             rows["median"], y, "o", color=INK, markersize=1.8 if len(rows) > 60 else 4, zorder=2

@@ -14,6 +14,7 @@ from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..inference.linear_combinations import CoefficientSets
 from ..inference.mermod import MerMod
+from ..inference.ratios import as_ratios
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_estimates import PooledEstimates
 from ..pooled.pooled_mermod import PooledMerMod
@@ -37,6 +38,7 @@ def forest_data(
     listwise: MerMod | None = None,
     terms: str | Sequence[str] | None = None,
     by_imputation: bool = True,
+    exponentiate: bool = False,
 ) -> pd.DataFrame:
     """Tabulate coefficients with their intervals, for `rbridge_mi.plots.forest`.
 
@@ -50,6 +52,8 @@ def forest_data(
         Coefficients to show; all but the intercept by default.
     by_imputation : bool
         Whether each imputation's own estimates are among the rows.
+    exponentiate : bool
+        Give odds ratios or rate ratios, as `MerMod.fixed` does. Those of `pool` are as they are.
 
     Returns
     -------
@@ -79,7 +83,8 @@ def forest_data(
     if isinstance(obj, MerMod):
         if listwise is not None:
             raise ArgumentError("listwise is shown beside pooled fits, and this is a single one.")
-        return _checked([_rows("single", obj.fixed(), wanted_terms(obj.fixef()["term"], terms))])
+        shown = wanted_terms(obj.fixef()["term"], terms)
+        return _checked([_rows("single", obj.fixed(exponentiate=exponentiate), shown)])
     pooled = obj.pooled_by_default if isinstance(obj, MerModList) else obj
     shown = wanted_terms(pooled.fixed["term"], terms)
     parts = []
@@ -87,7 +92,12 @@ def forest_data(
         parts.append(_rows("listwise", _listwise(pooled, listwise), shown))
     if by_imputation:
         parts += _imputed(pooled, shown)
-    return _checked([*parts, _rows("pooled", pooled.fixed, shown)])
+    frame = _checked([*parts, _rows("pooled", pooled.fixed, shown)])
+    if not exponentiate:
+        return frame
+    if isinstance(pooled, PooledEstimates):
+        raise ArgumentError("exponentiate: pool these estimates with exponentiate=True.")
+    return as_ratios(frame, pooled.fits[0])
 
 
 def _checked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -173,6 +183,7 @@ def forest(
     listwise: MerMod | None = None,
     terms: str | Sequence[str] | None = None,
     by_imputation: bool = True,
+    exponentiate: bool = False,
     ax: Axes | None = None,
     **style: Any,
 ) -> Axes:
@@ -189,6 +200,8 @@ def forest(
     by_imputation : bool
         Whether each imputation's estimate is drawn, too: with its interval, if there are at most 50
         of them.
+    exponentiate : bool
+        Draw odds ratios or rate ratios, on a logarithmic axis.
     ax : Axes, optional
         To draw on; a new figure's by default.
     **style : Any
@@ -217,7 +230,9 @@ def forest(
     >>> pooled.plot.forest().get_yticklabels()[0].get_text()
     'x'
     """
-    frame = forest_data(obj, listwise=listwise, terms=terms, by_imputation=by_imputation)
+    frame = forest_data(
+        obj, listwise=listwise, terms=terms, by_imputation=by_imputation, exponentiate=exponentiate
+    )
     names = list(dict.fromkeys(frame["term"]))
     parts = dict(list(frame.groupby("source")))
     ax = new_axes(ax, 6.4, 1.1 + (0.62 if len(parts) > 1 else 0.36) * len(names))
@@ -261,17 +276,26 @@ def forest(
             if source == main:
                 styled(points, style)
             handles[source] = points
-    exponentiated = isinstance(obj, PooledEstimates) and obj.exponentiate
-    draw_zero(ax, 1.0 if exponentiated else 0.0)
+    ratios = exponentiate or (isinstance(obj, PooledEstimates) and obj.exponentiate)
+    if ratios:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(_minor_labels)
+    draw_zero(ax, 1.0 if ratios else 0.0)
     ax.set_yticks(list(place.values()), [label(x) for x in names])
     ax.set_ylim(-len(names) + 0.5, 0.5)
     ax.tick_params(axis="y", length=0)
     level = 0.95 if isinstance(obj, MerMod) else _level(obj)
-    ax.set_xlabel(f"estimate and {100 * level:g}% interval")
+    ax.set_xlabel(f"{'ratio' if ratios else 'estimate'} and {100 * level:g}% interval")
     if len(handles) > 1:
         order_shown = [x for x in handles if x == main] + [x for x in handles if x != main]
         draw_legend(ax, [handles[x] for x in order_shown], order_shown)
     return ax
+
+
+def _minor_labels(x: float, _: Any) -> str:
+    """Label 2 and 5 between powers of ten: a range within one decade has no other ticks."""
+    return f"{x:g}" if f"{x:e}"[0] in "25" else ""
 
 
 def _level(obj: MerModList | PooledMerMod | PooledEstimates) -> float:

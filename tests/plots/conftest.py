@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import pandas as pd
 import pytest
 
@@ -9,6 +12,14 @@ import rbridge_mi as rb
 from tests.inference.inference_data import complete, fitted, imputed
 
 FORMULA = "y ~ x1 + x2 + f + (1 + x1 | g)"
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    """Close pyplot's figures: another test may have loaded it, and then it has all new ones."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +60,10 @@ def categories_imp() -> rb.ImputedData:
             frame.loc[gone, name] = drawn
         frames.append(frame)
     return rb.ImputedData.from_frames(frames, original=holes)
+
+
+@pytest.fixture(scope="session")
+def binary_fits(small_imp: rb.ImputedData) -> rb.MerModList:
+    data = small_imp.transform(lambda d: d.assign(event=(d["y"] > 1).astype("int64")))
+    fits: rb.MerModList = rb.Glmer("event ~ x1 + f + (1 | g)", family="binomial").fit(data)
+    return fits

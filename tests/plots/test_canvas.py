@@ -66,12 +66,12 @@ def test_where_pyplot_is_in_use_it_has_the_figure() -> None:
 
 
 def test_given_axes_are_drawn_on_and_settings_stay(small_imp: rb.ImputedData) -> None:
-    before = dict(mpl.rcParams)
+    before = mpl.rcParams.copy()
     figure = Figure()
     left, right = figure.subplots(1, 2)
     assert small_imp.plot.density("y", ax=left) is left
     assert small_imp.plot.density(["y", "x2"], ax=[left, right]) is figure
-    assert dict(mpl.rcParams) == before
+    assert mpl.rcParams.copy() == before
 
 
 def test_one_panel_is_axes_and_several_are_a_figure(small_imp: rb.ImputedData) -> None:

@@ -103,6 +103,17 @@ def test_other_estimates_and_exponentiated_ones() -> None:
     assert [x.get_xdata()[0] for x in pooled.plot.forest().lines][-1] == 1.0
 
 
+def test_odds_ratios_are_on_a_logarithmic_axis(binary_fits: rb.MerModList) -> None:
+    plain, ratios = (rb.plot.data.forest(binary_fits, exponentiate=x) for x in (False, True))
+    for name in ("estimate", "conf_low", "conf_high"):
+        assert ratios[name].tolist() == np.exp(plain[name]).tolist()
+    ax = binary_fits.plot.forest(exponentiate=True)
+    assert ax.get_xscale() == "log"
+    assert ax.get_xlabel().startswith("ratio")
+    with pytest.raises(rb.ArgumentError, match="with exponentiate=True"):
+        rb.pool([[1.0], [2.0]], [[1.0], [1.0]], names=["x"]).plot.forest(exponentiate=True)
+
+
 def test_many_imputations_have_points_without_bars() -> None:
     rng = np.random.default_rng(1)
     pooled = rb.pool(rng.normal(size=(60, 1)), np.ones((60, 1)), names=["x"])
