@@ -31,6 +31,7 @@ __all__ = [
     "colour_map",
     "draw_legend",
     "draw_level_ticks",
+    "draw_ratio_axis",
     "draw_zero",
     "enlarge_marks",
     "label",
@@ -243,6 +244,19 @@ def draw_zero(ax: Axes, at: float = 0.0, *, vertical: bool = True, front: bool =
         draw(at, color=INK, linewidth=0.9, linestyle=":", zorder=5)
     else:
         draw(at, color=LIGHT, linewidth=0.8, zorder=0)
+
+
+def draw_ratio_axis(ax: Axes) -> None:
+    """Make the x axis logarithmic, with enough ticks where it spans less than a power of ten."""
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    decades = math.log10(high / low)
+    steps = [1, 1.5, 2, 3, 5, 7] if decades < 1 else [1, 2, 5] if decades < 2 else [1]
+    powers = 10.0 ** np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = np.sort(np.outer(powers, steps).ravel())
+    ax.set_xticks(ticks[(ticks >= low) & (ticks <= high)])
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
 
 
 def draw_legend(ax: Axes, handles: Sequence[Any], names: Sequence[Any], columns: int = 4) -> None:

@@ -36,7 +36,7 @@ from .objects import check_kind, fits_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["check_model", "check_model_data"]
+__all__ = ["check_model", "check_model_data", "quantile_residuals"]
 
 Floats = NDArray[np.float64]
 
@@ -116,7 +116,7 @@ def check_model_data(
         ]
     else:
         generator = np.random.default_rng(abs(seed))
-        uniform = _quantile_residuals(response, draws, generator)
+        uniform = quantile_residuals(response, draws, generator)
         places = (np.arange(1, len(uniform) + 1) - 0.5) / len(uniform)
         rank = (mean.argsort(kind="stable").argsort(kind="stable") + 0.5) / len(mean)
         parts = [
@@ -186,7 +186,7 @@ def _quantiles(panel: str, series: str, values: Floats) -> pd.DataFrame:
     return _rows(panel, series, ndtri(places), np.sort(values))
 
 
-def _quantile_residuals(response: Floats, draws: Floats, generator: np.random.Generator) -> Floats:
+def quantile_residuals(response: Floats, draws: Floats, generator: np.random.Generator) -> Floats:
     """Return where each response lies among its simulated values: uniform, if the model holds."""
     below = (draws < response[:, None]).sum(axis=1)
     equal = (draws == response[:, None]).sum(axis=1)

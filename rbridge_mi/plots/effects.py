@@ -218,7 +218,7 @@ def ranef(
     --------
     >>> import rbridge_mi as rb
     >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
-    >>> fit.plot.ranef().get_title()
+    >>> fit.plot.ranef().get_title("left")
     'schid: (Intercept)'
     """
     table = ranef_data(obj, terms=terms, group=group, conf_level=conf_level)
@@ -376,7 +376,7 @@ def re_sim(
     --------
     >>> import rbridge_mi as rb
     >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
-    >>> fit.plot.re_sim(seed=1).get_title()
+    >>> fit.plot.re_sim(seed=1).get_title("left")
     'schid: (Intercept)'
     """
     table = re_sim_data(obj, n_sims, seed, conf_level=conf_level, draws=draws)

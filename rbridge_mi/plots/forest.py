@@ -19,7 +19,17 @@ from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_estimates import PooledEstimates
 from ..pooled.pooled_mermod import PooledMerMod
 from ..pooling import rubin
-from .canvas import DARK, IMPUTED, INK, draw_legend, draw_zero, label, new_axes, styled
+from .canvas import (
+    DARK,
+    IMPUTED,
+    INK,
+    draw_legend,
+    draw_ratio_axis,
+    draw_zero,
+    label,
+    new_axes,
+    styled,
+)
 from .objects import check_kind
 
 if TYPE_CHECKING:
@@ -278,9 +288,7 @@ def forest(
             handles[source] = points
     ratios = exponentiate or (isinstance(obj, PooledEstimates) and obj.exponentiate)
     if ratios:
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_minor_formatter(_minor_labels)
+        draw_ratio_axis(ax)
     draw_zero(ax, 1.0 if ratios else 0.0)
     ax.set_yticks(list(place.values()), [label(x) for x in names])
     ax.set_ylim(-len(names) + 0.5, 0.5)
@@ -291,11 +299,6 @@ def forest(
         order_shown = [x for x in handles if x == main] + [x for x in handles if x != main]
         draw_legend(ax, [handles[x] for x in order_shown], order_shown)
     return ax
-
-
-def _minor_labels(x: float, _: Any) -> str:
-    """Label 2 and 5 between powers of ten: a range within one decade has no other ticks."""
-    return f"{x:g}" if f"{x:e}"[0] in "25" else ""
 
 
 def _level(obj: MerModList | PooledMerMod | PooledEstimates) -> float:

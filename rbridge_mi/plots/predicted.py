@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -107,11 +108,19 @@ def predictions_data(
     grid = _grid(data, axes, held)
     table = _predicted(model, fits, grid, conf_level, type)
     shown = beside(table, grid[list(axes)], first=False)
-    shown.attrs["note"] = ", ".join(
-        f"{name} = {value:.3g}" if is_number(value) else f"{name} = {category_label(value)}"
-        for name, value in held.items()
-    )
+    texts = [f"{name} = {_written(value, data[name])}" for name, value in held.items()]
+    shown.attrs["note"] = ", ".join(texts)
     return shown
+
+
+def _written(value: Any, column: pd.Series[Any]) -> str:
+    """Write a value; a number with as many decimals as the column's spread makes worth while."""
+    if not is_number(value):
+        return category_label(value)
+    spread = float(column.std()) or abs(value) or 1.0
+    decimals = max(0, 2 - math.floor(math.log10(spread)))
+    text = f"{value:.{decimals}f}"
+    return f"{float(text):g}" if float(text) else "0"
 
 
 def _check_column(name: Any, data: pd.DataFrame) -> None:

@@ -119,7 +119,7 @@ def variance(obj: Pooled, terms: Any = None, *, ax: Axes | None = None, **style:
     --------
     >>> import rbridge_mi as rb
     >>> pooled = rb.pool([[1.0], [1.5]], [[0.2], [0.3]], names=["x"])
-    >>> [round(x.get_width(), 1) for x in pooled.plot.variance().patches]
+    >>> [round(float(x.get_width()), 1) for x in pooled.plot.variance().patches]
     [57.1, 42.9]
     """
     table = variance_data(obj, terms)

@@ -109,6 +109,8 @@ def test_odds_ratios_are_on_a_logarithmic_axis(binary_fits: rb.MerModList) -> No
         assert ratios[name].tolist() == np.exp(plain[name]).tolist()
     ax = binary_fits.plot.forest(exponentiate=True)
     assert ax.get_xscale() == "log"
+    assert len(ax.get_xticks()) >= 3
+    assert 1.0 in ax.get_xticks()
     assert ax.get_xlabel().startswith("ratio")
     with pytest.raises(rb.ArgumentError, match="with exponentiate=True"):
         rb.pool([[1.0], [2.0]], [[1.0], [1.0]], names=["x"]).plot.forest(exponentiate=True)

@@ -33,7 +33,7 @@ def test_missing_map_by_group(small_imp: rb.ImputedData) -> None:
     assert order.is_monotonic_decreasing
     ax = rb.plot.missing_map(holes, "g")
     (image,) = ax.images
-    assert np.ravel(image.get_array()).tolist() == frame["missing"].tolist()
+    assert np.ravel(np.asarray(image.get_array())).tolist() == frame["missing"].tolist()
     assert [x.get_text() for x in ax.get_xticklabels()] == ["y", "x1", "x2", "f", "h"]
     assert ax.get_yticklabels()[0].get_text() == frame["grp"][0]
 
@@ -100,7 +100,7 @@ def test_complete_data_have_no_pattern(hsb: pd.DataFrame) -> None:
     with pytest.raises(rb.ArgumentError, match="group names 'q'"):
         rb.plot.missing_map(hsb, "q")
     with pytest.raises(rb.ArgumentError, match="takes a DataFrame or an ImputedData, not str"):
-        rb.plot.missing_map("hsb")  # type: ignore[arg-type]
+        rb.plot.missing_map("hsb")
 
 
 # -- cells ---------------------------------------------------------------------------------------

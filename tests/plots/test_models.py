@@ -164,7 +164,7 @@ def test_predictions_are_those_of_predict(small_fits: rb.MerModList) -> None:
     # The mean over rows and imputations may be added in another order.
     np.testing.assert_allclose(frame[columns], expected, rtol=1e-12)
     assert frame["x1"].iloc[[0, -1]].tolist() == [data["x1"].min(), data["x1"].max()]
-    assert frame.attrs["note"] == f"x2 = {data['x2'].mean():.3g}"
+    assert frame.attrs["note"] == f"x2 = {data['x2'].mean():.3f}".rstrip("0")
     ax = small_fits.plot.predictions("x1", "f", points=7)
     assert [x.get_text() for x in ax.get_legend().get_texts()] == ["f = a", "f = b", "f = c"]
     for line, band, level in zip(ax.lines, ax.collections, "abc", strict=True):
@@ -331,14 +331,14 @@ def test_checks_of_a_binary_model(binary_fits: rb.MerModList) -> None:
     assert uniform["y"].between(0, 1).all()
 
 
-def test_quantile_residuals_of_the_true_model_are_uniform() -> None:
+def testquantile_residuals_of_the_true_model_are_uniform() -> None:
     from scipy.stats import kstest
 
-    from rbridge_mi.plots.checks import _quantile_residuals  # type: ignore[attr-defined]
+    from rbridge_mi.plots.checks import quantile_residuals
 
     rng = np.random.default_rng(3)
     response, draws = rng.poisson(2.0, 4000).astype(float), rng.poisson(2.0, (4000, 200))
-    residuals = _quantile_residuals(response, draws.astype(float), rng)
+    residuals = quantile_residuals(response, draws.astype(float), rng)
     assert kstest(residuals, "uniform").pvalue > 0.01
 
 

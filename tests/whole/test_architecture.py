@@ -101,6 +101,15 @@ def test_only_the_door_says_rpy2(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", modules(), ids=path_in_package)
+def test_matplotlib_is_imported_for_types_only(path: Path) -> None:
+    """What draws asks `base.extras` for it, so that importing the folder of plots loads none."""
+    for node in statements(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [getattr(node, "module", None) or "", *(x.name for x in node.names)]
+            assert not any(x.startswith("matplotlib") for x in names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=path_in_package)
 def test_imports_point_one_way(path: Path) -> None:
     here = room(name_of(path))
     if here == ROOF:
