@@ -35,6 +35,8 @@ __all__ = [
     "draw_zero",
     "enlarge_marks",
     "label",
+    "level_label",
+    "level_width",
     "new_axes",
     "new_panels",
     "result_of",
@@ -55,6 +57,7 @@ LINES = (
 )  # fmt: skip
 _MOST_LABELS = 45  # of levels below each other that can be read
 _WIDTH = 28  # characters of a line of a label
+_LEVEL_WIDTH = 44  # of the name of a level, which has one line
 
 
 def _new_figure(width: float, height: float) -> Figure:
@@ -219,20 +222,34 @@ def label(name: Any, width: int = _WIDTH) -> str:
     'a\\$b\\$'
     >>> print(label("a very long name of a column that nobody would ever want to read in full", 20))
     a very long name of
-    a … to read in full
+    … read in full
     """
     text = str(name)
-    if len(text) > 2 * width:
-        text = f"{text[: width + 1].rstrip()} … {text[-(width - 4) :].lstrip()}"
     lines = textwrap.wrap(text, width, break_on_hyphens=False) or [text]
-    text = "\n".join([*lines[:1], *([" ".join(lines[1:])] if lines[1:] else [])])
+    if len(lines) > 2:
+        end = text[-(width - 2) :]
+        lines = [lines[0], f"… {end[end.find(' ') + 1 :].lstrip()}"]
+    return "\n".join(lines).replace("$", r"\$")
+
+
+def level_label(name: Any) -> str:
+    """Write the name of a level in one line, the middle of a long one left out."""
+    text = " ".join(str(name).split()) or str(name)
+    half = _LEVEL_WIDTH // 2
+    if len(text) > _LEVEL_WIDTH:
+        text = f"{text[:half].rstrip()} … {text[-half:].lstrip()}"
     return text.replace("$", r"\$")
+
+
+def level_width(names: Iterable[Any]) -> float:
+    """Return the inches that the names of levels take beside an axis."""
+    return 0.062 * max((len(level_label(x)) for x in names), default=0)
 
 
 def draw_level_ticks(ax: Axes, places: Sequence[float], names: Sequence[Any]) -> None:
     """Label levels along the y axis; of more than can be read, every k-th."""
     step = math.ceil(len(places) / _MOST_LABELS)
-    ax.set_yticks(list(places[::step]), [label(x) for x in names[::step]])
+    ax.set_yticks(list(places[::step]), [level_label(x) for x in names[::step]])
     size = 9 if len(places) <= 20 else 7
     ax.tick_params(axis="y", labelsize=size, length=0 if step == 1 else 2)
 

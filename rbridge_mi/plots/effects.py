@@ -26,6 +26,7 @@ from .canvas import (
     draw_level_ticks,
     draw_zero,
     label,
+    level_width,
     new_axes,
     new_panels,
     result_of,
@@ -224,7 +225,7 @@ def ranef(
     table = ranef_data(obj, terms=terms, group=group, conf_level=conf_level)
     keys = _panels_of(table)
     parts = [table[(table["grpvar"] == g) & (table["term"] == t)] for g, t in keys]
-    panels = new_panels(len(keys), ax, 4.0, _height(max(map(len, parts))))
+    panels = new_panels(len(keys), ax, _width(table), _height(max(map(len, parts))))
     level = conf_level if conf_level is not None else getattr(obj, "conf_level", 0.95)
     top = max(float(table["lambda_"].max()), 0.01)
     for panel, (grpvar, term), rows in zip(panels, keys, parts, strict=True):
@@ -256,6 +257,10 @@ def ranef(
             shrink=0.7, aspect=30,
         )  # fmt: skip
     return result_of(panels)
+
+
+def _width(table: pd.DataFrame) -> float:
+    return 3.4 + level_width(table["grp"])
 
 
 def _height(levels: int) -> float:
@@ -382,7 +387,7 @@ def re_sim(
     table = re_sim_data(obj, n_sims, seed, conf_level=conf_level, draws=draws)
     keys = _panels_of(table)
     parts = [table[(table["grpvar"] == g) & (table["term"] == t)] for g, t in keys]
-    panels = new_panels(len(keys), ax, 4.0, _height(max(map(len, parts))))
+    panels = new_panels(len(keys), ax, _width(table), _height(max(map(len, parts))))
     for panel, (grpvar, term), rows in zip(panels, keys, parts, strict=True):
         y = np.arange(len(rows))
         away = ((rows["conf_low"] > 0) | (rows["conf_high"] < 0)).to_numpy()

@@ -12,7 +12,7 @@ from ..base.glossary import checked
 from ..base.labels import label as category_label
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
-from .canvas import colour_map, draw_level_ticks, label, new_axes, styled
+from .canvas import colour_map, draw_level_ticks, label, level_width, new_axes, styled
 from .objects import check_kind
 
 if TYPE_CHECKING:
@@ -137,7 +137,9 @@ def missing_map(
     columns = list(dict.fromkeys(table["column"]))
     keys = table["row" if group is None else "grp"].to_numpy()[:: len(columns)]
     cells = table["missing"].to_numpy().reshape(len(keys), len(columns))
-    ax = new_axes(ax, 2.2 + min(10.0, 0.45 * len(columns)), min(7.0, 1.4 + 0.18 * len(keys)))
+    names = 0.0 if group is None else level_width(keys)
+    width = 2.0 + names + min(10.0, 0.45 * len(columns))
+    ax = new_axes(ax, width, min(7.0, 1.4 + 0.18 * len(keys)))
     top = max(float(cells.max()), 0.01)
     image = ax.imshow(cells, aspect="auto", cmap="Greys", vmin=0, vmax=top, interpolation="nearest")
     styled(image, style)

@@ -274,8 +274,8 @@ def predictions(
     -------
     Axes
         Bands, or bars where x has categories or at most five distinct numbers, are those of the
-        mean response in a typical group, whose random effects are 0. Above the axes stands where
-        the other columns are held.
+        mean response in a typical group, whose random effects are 0. Below the axis stands at
+        which values the other columns are held.
 
     Raises
     ------
@@ -336,19 +336,9 @@ def predictions(
         ]
         draw_legend(ax, lines, texts, 3)
     note = table.attrs["note"]
-    if note:
-        _write_note(ax, f"at {note}")
-    ax.set_xlabel(label(x))
+    ax.set_xlabel(label(x) + (f"\n{label(f'at {note}', 70)}" if note else ""))
     ax.set_ylabel(_response_label(obj, type))
     return ax
-
-
-def _write_note(ax: Axes, text: str) -> None:
-    """Write a line below the axis label."""
-    ax.annotate(
-        label(text, 80), (0.0, 0.0), (0.0, -40.0), xycoords="axes fraction",
-        textcoords="offset points", fontsize=7.5, color="0.35", va="top",
-    )  # fmt: skip
 
 
 def _response_label(obj: MerMod | MerModList | PooledMerMod, type: str) -> str:
