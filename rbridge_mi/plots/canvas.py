@@ -222,7 +222,7 @@ def label(name: Any, width: int = _WIDTH) -> str:
     'a\\$b\\$'
     >>> print(label("a very long name of a column that nobody would ever want to read in full", 20))
     a very long name of
-    … read in full
+    … to read in full
     """
     text = str(name)
     lines = textwrap.wrap(text, width, break_on_hyphens=False) or [text]

@@ -63,7 +63,8 @@ def forest_data(
     by_imputation : bool
         Whether each imputation's own estimates are among the rows.
     exponentiate : bool
-        Give odds ratios or rate ratios, as `MerMod.fixed` does. Those of `pool` are as they are.
+        Give odds ratios or rate ratios, as `MerMod.fixed` does; they are given anyway, if the
+        pooled estimates are exponentiated.
 
     Returns
     -------
@@ -103,11 +104,11 @@ def forest_data(
     if by_imputation:
         parts += _imputed(pooled, shown)
     frame = _checked([*parts, _rows("pooled", pooled.fixed, shown)])
-    if not exponentiate:
+    if not exponentiate or pooled.exponentiate:
         return frame
     if isinstance(pooled, PooledEstimates):
         raise ArgumentError("exponentiate: pool these estimates with exponentiate=True.")
-    return as_ratios(frame, pooled.fits[0])
+    return as_ratios(frame, pooled.link)
 
 
 def _checked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -130,7 +131,7 @@ def _listwise(pooled: PooledMerMod | PooledEstimates, fit: MerMod) -> pd.DataFra
             f"the listwise fit and the pooled ones differ in {', '.join(odd)}: fit the same "
             "formula to the data with holes and to the imputed ones."
         )
-    return fit.fixed(pooled.dfcom, pooled.conf_level)
+    return fit.fixed(pooled.dfcom, pooled.conf_level, exponentiate=pooled.exponentiate)
 
 
 def sets_of(pooled: PooledMerMod | PooledEstimates) -> tuple[CoefficientSets, list[int]]:
@@ -154,7 +155,7 @@ def _imputed(pooled: PooledMerMod | PooledEstimates, terms: Sequence[str]) -> li
         table["std_error"], table["conf_low"], table["conf_high"] = (
             np.sqrt(variances), one.conf_low, one.conf_high,
         )  # fmt: skip
-        if isinstance(pooled, PooledEstimates) and pooled.exponentiate:
+        if pooled.exponentiate:
             table["std_error"] *= np.exp(table["estimate"])
             for name in ("estimate", "conf_low", "conf_high"):
                 table[name] = np.exp(table[name])
@@ -286,7 +287,7 @@ def forest(
             if source == main:
                 styled(points, style)
             handles[source] = points
-    ratios = exponentiate or (isinstance(obj, PooledEstimates) and obj.exponentiate)
+    ratios = exponentiate or getattr(obj, "exponentiate", False)
     if ratios:
         draw_ratio_axis(ax)
     draw_zero(ax, 1.0 if ratios else 0.0)

@@ -73,7 +73,7 @@ def variance_data(obj: Pooled, terms: Any = None) -> pd.DataFrame:
     shown = _every_term(pooled, terms)
     columns = ["term", "std_error", "ubar", "b", "t", "lambda_"]
     table = pooled.fixed.set_index("term").loc[shown].reset_index()[columns].copy()
-    if isinstance(pooled, PooledEstimates) and pooled.exponentiate:
+    if pooled.exponentiate:
         table["std_error"] = np.sqrt(table["t"])  # of the coefficient, as the variances are
     return checked(table, "plot_variance")
 

@@ -107,6 +107,12 @@ def test_odds_ratios_are_on_a_logarithmic_axis(binary_fits: rb.MerModList) -> No
     plain, ratios = (rb.plot.data.forest(binary_fits, exponentiate=x) for x in (False, True))
     for name in ("estimate", "conf_low", "conf_high"):
         assert ratios[name].tolist() == np.exp(plain[name]).tolist()
+    pooled = binary_fits.pool(exponentiate=True)
+    already = rb.plot.data.forest(pooled)
+    pd.testing.assert_frame_equal(already, ratios, rtol=1e-14)
+    pd.testing.assert_frame_equal(rb.plot.data.forest(pooled, exponentiate=True), already)
+    unchanged = rb.plot.data.variance(binary_fits)
+    pd.testing.assert_frame_equal(rb.plot.data.variance(pooled), unchanged, rtol=1e-14)
     ax = binary_fits.plot.forest(exponentiate=True)
     assert ax.get_xscale() == "log"
     assert len(ax.get_xticks()) >= 3
