@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import plots as plot
     from .data.imputed_data import ImputedData
     from .data.mapped_results import MappedResults
     from .datasets import ampute, load_hsb
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         FormulaError,
         ImputationError,
         MapError,
+        MissingExtraError,
         MissingPathError,
         PoolingError,
         PredictionError,
@@ -80,6 +82,7 @@ _HOMES = {
         "FormulaError",
         "ImputationError",
         "MapError",
+        "MissingExtraError",
         "MissingPathError",
         "PoolingError",
         "PredictionError",
@@ -116,6 +119,8 @@ _HOMES = {
     "storage.files": ("load", "save"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
+# Public names that are modules themselves.
+_MODULES = {"plot": "plots"}
 
 __all__ = [
     "AmeliaImputer",
@@ -136,6 +141,7 @@ __all__ = [
     "MerMod",
     "MerModList",
     "MiceImputer",
+    "MissingExtraError",
     "MissingPathError",
     "PanImputer",
     "PooledEstimates",
@@ -158,6 +164,7 @@ __all__ = [
     "impute",
     "load",
     "load_hsb",
+    "plot",
     "pool",
     "save",
     "start_workers",
@@ -165,6 +172,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{_MODULES[name]}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -14,6 +14,7 @@ __all__ = [
     "FormulaError",
     "ImputationError",
     "MapError",
+    "MissingExtraError",
     "MissingPathError",
     "PoolingError",
     "PredictionError",
@@ -39,6 +40,10 @@ class ArgumentError(RBridgeError, ValueError):
 
 class MissingPathError(RBridgeError, FileNotFoundError):
     """A file, or the folder that one is to be written to, isn't there."""
+
+
+class MissingExtraError(RBridgeError, ImportError):
+    """A Python package that the call needs isn't installed: the message names the extra."""
 
 
 class RNotFoundError(RBridgeError):

@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn, SupportsIndex, overload
 import pandas as pd
 
 from ..base.arguments import check_frame
+from ..base.hooks import Hook
 from ..base.text import Printed
 from ..errors import ArgumentError, RBridgeError
 from .amelia_diagnostics import dispersed, overimputed
@@ -106,6 +107,7 @@ class ImputedData(Sequence[pd.DataFrame]):
     trace: pd.DataFrame = field(default_factory=empty_trace, repr=False)
     saw: Mapping[Any, ColumnModel] = field(default_factory=dict, repr=False)
     r: Any = field(default=None, repr=False)
+    plot = Hook("plots")  # imp.plot.density() is rb.plot.density(imp)
 
     # -- a sequence of frames ---------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from ..base.arguments import (
     re_form_text,
 )
 from ..base.glossary import checked
+from ..base.hooks import Hook
 from ..errors import ArgumentError, RBridgeWarning, RWarning
 from ..fits.answers import Askable
 from ..fits.asking import told
@@ -88,6 +89,8 @@ class MerMod(TestedFit):
     MerModList : The fits to m data sets.
     PooledMerMod : What they say together.
     """
+
+    plot = Hook("plots")  # fit.plot.ranef() is rb.plot.ranef(fit)
 
     def r2(self) -> pd.DataFrame:
         """Return explained variance and intraclass correlations.

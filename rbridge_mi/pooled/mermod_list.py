@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..base.glossary import beside, checked
+from ..base.hooks import Hook
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeError
@@ -62,6 +63,7 @@ class MerModList(Sequence[MerMod]):
     fits: tuple[MerMod, ...]
     data: ImputedData = field(repr=False)
     failed: Mapping[int, RBridgeError] = field(default_factory=dict)
+    plot = Hook("plots")  # pooled.plot.forest() is rb.plot.forest(pooled)
 
     # -- a sequence ----------------------------------------------------------------------
 

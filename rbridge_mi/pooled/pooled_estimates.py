@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from ..base.glossary import checked
+from ..base.hooks import Hook
 from ..base.text import Printed
 from ..errors import RBridgeWarning
 from ..inference.advice import too_few_imputations
@@ -75,6 +76,7 @@ class PooledEstimates:
     complete_df: pd.Series[float] = field(repr=False)
     exponentiate: bool = False
     model: str = ""
+    plot = Hook("plots")  # pooled.plot.forest() is rb.plot.forest(pooled)
 
     @property
     def rule(self) -> PoolingRule:

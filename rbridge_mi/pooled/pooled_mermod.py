@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..base.glossary import checked
+from ..base.hooks import Hook
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..errors import RBridgeWarning
@@ -122,6 +123,7 @@ class PooledMerMod:
     notes: tuple[str, ...] = field(default=(), repr=False)
     vcov_method: Literal["model", "kenward-roger"] = "model"
     exponentiate: bool = False
+    plot = Hook("plots")  # pooled.plot.forest() is rb.plot.forest(pooled)
 
     @property
     def family(self) -> str:

@@ -1,0 +1,280 @@
+"""Observed and imputed cells as points: of one column, and of two against each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..base.arguments import check_columns, check_count
+from ..base.glossary import checked
+from ..base.labels import label as category_label
+from ..data.imputed_data import ImputedData
+from ..errors import ArgumentError
+from .canvas import IMPUTED, OBSERVED, draw_legend, label, new_panels, result_of, styled
+from .cells import cells_of, imputed_columns, shown_columns
+from .objects import imputations_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["scatter", "scatter_data", "strip", "strip_data"]
+
+_MANY = 1500  # points, that are drawn smaller, and as pixels in a vector image
+
+
+def strip_data(imp: ImputedData, columns: Any = None) -> pd.DataFrame:
+    """Tabulate the observed cells and those of each imputation, for `rbridge_mi.plots.strip`.
+
+    Parameters
+    ----------
+    imp : ImputedData
+        Imputations.
+    columns : str or list, optional
+        Imputed columns; all of them by default.
+
+    Returns
+    -------
+    DataFrame
+        column, row (label), source ("observed" or "imputed"), imputation, value (of numbers) or
+        category (of others, and of numbers of at most ten distinct values, as text).
+
+    Raises
+    ------
+    ArgumentError
+        A column that isn't there or wasn't imputed; bootstrap samples.
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> frame = pd.DataFrame({"f": ["a", "b", None]})
+    >>> filled = [frame.fillna("a"), frame.fillna("b")]
+    >>> imp = rb.ImputedData.from_frames(filled, original=frame)
+    >>> rb.plot.data.strip(imp)["category"].tolist()
+    ['a', 'b', 'a', 'b']
+    """
+    imputations_of(imp, "strip")
+    parts = []
+    for cells in cells_of(imp, shown_columns(imp, columns, "strip")):
+        numbers = cells.categories is None
+        imputed = list(enumerate(cells.imputed, start=1))
+        for number, values in [(pd.NA, cells.observed), *imputed]:
+            there = values.dropna()
+            rows = pd.DataFrame({"row": there.index.to_numpy()})
+            rows.insert(0, "column", cells.column)
+            rows["source"] = "observed" if number is pd.NA else "imputed"
+            rows["imputation"] = pd.array([number] * len(rows), "Int64")
+            rows["value"] = there.to_numpy(dtype=float) if numbers else np.nan
+            texts = None if numbers else [category_label(x) for x in there]
+            rows["category"] = pd.Series(texts, dtype=object)
+            parts.append(rows)
+    return checked(pd.concat(parts, ignore_index=True), "plot_strip")
+
+
+def strip(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: Any) -> Any:
+    """Draw each value as a point: the observed ones at 0, those of each imputation beside them.
+
+    Parameters
+    ----------
+    imp : ImputedData
+        Imputations.
+    columns : str or list, optional
+        Imputed columns, a panel each; all of them by default.
+    ax : Axes or sequence of Axes, optional
+        To draw on, one for each column; a new figure's by default.
+    **style : Any
+        Properties of the imputed points (`matplotlib.lines.Line2D`).
+
+    Returns
+    -------
+    Axes or Figure
+        The Figure, if there are several panels. Points are moved aside at random (categories up and
+        down, too), always in the same way.
+
+    Raises
+    ------
+    ArgumentError
+        A column that isn't there or wasn't imputed; bootstrap samples.
+    MissingExtraError
+        Where matplotlib isn't installed.
+
+    See Also
+    --------
+    rbridge_mi.plots.density : Their distributions.
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> frame = pd.DataFrame({"f": ["a", "b", None]})
+    >>> filled = [frame.fillna("a"), frame.fillna("b")]
+    >>> imp = rb.ImputedData.from_frames(filled, original=frame)
+    >>> [x.get_text() for x in imp.plot.strip().get_yticklabels()]
+    ['a', 'b']
+    """
+    frame = strip_data(imp, columns)
+    names = list(frame["column"].unique())
+    cells = cells_of(imp, names)
+    panels = new_panels(len(names), ax, 4.4 if len(names) > 1 else 6.4, 3.2)
+    for panel, one in zip(panels, cells, strict=True):
+        rows = frame[frame["column"] == one.column]
+        y = rows["value"].to_numpy(copy=True)
+        jitter = np.random.default_rng(1).uniform(-0.32, 0.32, size=(2, len(rows)))
+        if rows["value"].isna().all():
+            texts = [category_label(x) for x in one.categories or []]
+            place = {x: float(i) for i, x in enumerate(texts)}
+            y = rows["category"].map(place).to_numpy(float) + jitter[1]
+            panel.set_yticks(range(len(texts)), [label(x, 18) for x in texts])
+        x = rows["imputation"].fillna(0).to_numpy(float) + jitter[0]
+        handles = []
+        for source, colour in (("observed", OBSERVED), ("imputed", IMPUTED)):
+            mine = (rows["source"] == source).to_numpy()
+            beside = 1 if source == "observed" else imp.m
+            handles += _draw_points(panel, x[mine], y[mine], colour, beside)
+        styled(handles[1:], style)
+        step = -(-(imp.m + 1) // 12)
+        panel.set_xticks(range(0, imp.m + 1, step))
+        panel.set_xlabel("imputation (0: observed)")
+        panel.set_ylabel(label(one.column))
+        draw_legend(panel, handles, ["observed", "imputed"])
+    return result_of(panels)
+
+
+def _draw_points(ax: Axes, x: Any, y: Any, colour: str, beside: int = 1) -> list[Any]:
+    """Draw points, fainter the more of them there are; they stand in so many strips."""
+    many = len(x) > _MANY
+    return ax.plot(
+        x, y, "o", color=colour, markersize=1.6 if many else 3.0, markeredgewidth=0,
+        alpha=max(0.12, min(0.65, 400 * beside / max(1, len(x)))), rasterized=many,
+    )  # fmt: skip
+
+
+def scatter_data(imp: ImputedData, x: Any, y: Any) -> pd.DataFrame:
+    """Tabulate two columns of observed rows and of imputed ones, for `rbridge_mi.plots.scatter`.
+
+    Parameters
+    ----------
+    imp : ImputedData
+        Imputations.
+    x, y : str
+        Two columns of numbers, at least one of which was imputed.
+
+    Returns
+    -------
+    DataFrame
+        row (label), source ("imputed" where a hole of x or y was filled), imputation, x, y: the
+        rows observed in both once, the others for each imputation.
+
+    Raises
+    ------
+    ArgumentError
+        Columns that aren't there, hold no numbers, or neither of which was imputed; bootstrap
+        samples.
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0, None]})
+    >>> filled = [frame.fillna(2.5), frame.fillna(3.5)]
+    >>> imp = rb.ImputedData.from_frames(filled, original=frame)
+    >>> rb.plot.data.scatter(imp, "x", "y")["y"].tolist()
+    [1.0, 2.0, 2.5, 3.5]
+    """
+    imputations_of(imp, "scatter")
+    check_columns([x, y], imp.original, "scatter")
+    if x == y:
+        raise ArgumentError("scatter draws two different columns against each other.")
+    for name in (x, y):
+        dtype = imp.original[name].dtype
+        if not pd.api.types.is_numeric_dtype(dtype):
+            raise ArgumentError(
+                f"scatter: column {name!r} holds no numbers (dtype {dtype}); "
+                "strip and density draw categories."
+            )
+    imputed = imputed_columns(imp)
+    if x not in imputed and y not in imputed:
+        raise ArgumentError(f"scatter: neither {x!r} nor {y!r} had holes that were imputed.")
+    holes = imp.original[[x, y]].isna().any(axis=1).to_numpy()
+    parts = [_pairs(imp.original[~holes], x, y, pd.NA)]
+    parts += [_pairs(frame[holes], x, y, i) for i, frame in enumerate(imp, start=1)]
+    return checked(pd.concat(parts, ignore_index=True), "plot_scatter")
+
+
+def _pairs(frame: pd.DataFrame, x: Any, y: Any, imputation: Any) -> pd.DataFrame:
+    there = frame.dropna(subset=[x, y])
+    return pd.DataFrame(
+        {
+            "row": there.index.to_numpy(),
+            "source": "observed" if imputation is pd.NA else "imputed",
+            "imputation": pd.array([imputation] * len(there), "Int64"),
+            "x": there[x].to_numpy(dtype=float),
+            "y": there[y].to_numpy(dtype=float),
+        }
+    )
+
+
+def scatter(
+    imp: ImputedData, x: Any, y: Any, most: int = 6, *, ax: Any = None, **style: Any
+) -> Any:
+    """Draw two columns against each other: observed rows, and those that each imputation filled.
+
+    Parameters
+    ----------
+    imp : ImputedData
+        Imputations.
+    x, y : str
+        Two columns of numbers, at least one of which was imputed.
+    most : int
+        How many imputations are drawn, the first ones, a panel each.
+    ax : Axes or sequence of Axes, optional
+        To draw on, one for each imputation that is drawn; a new figure's by default.
+    **style : Any
+        Properties of the imputed points (`matplotlib.lines.Line2D`).
+
+    Returns
+    -------
+    Axes or Figure
+        The Figure, if there are several panels.
+
+    Raises
+    ------
+    ArgumentError
+        Columns that aren't there, hold no numbers, or neither of which was imputed; bootstrap
+        samples.
+    MissingExtraError
+        Where matplotlib isn't installed.
+
+    See Also
+    --------
+    rbridge_mi.plots.strip : One column.
+
+    Examples
+    --------
+    >>> import rbridge_mi as rb
+    >>> frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0, None]})
+    >>> filled = [frame.fillna(2.5), frame.fillna(3.5)]
+    >>> imp = rb.ImputedData.from_frames(filled, original=frame)
+    >>> len(imp.plot.scatter("x", "y").axes)
+    2
+    """
+    check_count(most, "most", 1)
+    frame = scatter_data(imp, x, y)
+    numbers = range(1, min(most, imp.m) + 1)
+    panels = new_panels(len(numbers), ax, 3.1 if len(numbers) > 1 else 5.0, 3.0)
+    known = frame[frame["source"] == "observed"]
+    drawn = frame[frame["imputation"].isna() | (frame["imputation"] <= len(numbers))]
+    for panel, number in zip(panels, numbers, strict=True):
+        rows = frame[frame["imputation"] == number]
+        handles = _draw_points(panel, known["x"], known["y"], OBSERVED)
+        handles += _draw_points(panel, rows["x"], rows["y"], IMPUTED)
+        handles[0].set(alpha=0.5)
+        handles[1].set(alpha=0.7)
+        styled(handles[1:], style)
+        panel.set_xlabel(label(x))
+        panel.set_ylabel(label(y))
+        for name, setter in (("x", panel.set_xlim), ("y", panel.set_ylim)):
+            low, high = drawn[name].min(), drawn[name].max()
+            margin = 0.04 * (high - low) or 1.0
+            setter(low - margin, high + margin)
+        draw_legend(panel, handles, ["observed", f"imputation {number}"])
+    return result_of(panels)
