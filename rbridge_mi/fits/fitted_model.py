@@ -442,7 +442,7 @@ class FittedModel:
         >>> hsb = rb.load_hsb().assign(high=lambda d: (d["mathach"] > 18).astype(int))
         >>> fit = rb.Glmer("high ~ ses + (1 | schid)").fit(hsb)
         >>> fit.residuals(type="response").head(2).round(3).tolist()
-        [-0.076, -0.115]
+        [-0.104, 0.818]
         """
         if type is not None:
             check_known([type], get_args(ResidualType), "type")

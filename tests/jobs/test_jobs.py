@@ -747,7 +747,12 @@ def test_run_json_tells_what_the_numbers_came_from(place: Path) -> None:
     record = json.loads((done.folder / "run.json").read_text())
     assert record["format"] == "rbridge-mi run"
     assert record["job"]["model"]["formula"] == JOB["model"]["formula"]
-    assert record["job"]["pooling"] == {"dfcom": 1000.0, "conf_level": 0.95}
+    assert record["job"]["pooling"] == {
+        "dfcom": 1000.0,
+        "conf_level": 0.95,
+        "vcov": "model",
+        "exponentiate": False,
+    }
     assert record["data"]["rows"] == 120
     assert record["data"]["columns"]["z"] == "Int64"
     assert record["seeds"] == {"imputation": 1}

@@ -125,7 +125,7 @@ def test_comparisons_are_mitmls(name: str) -> None:
         )  # fmt: skip
         table = rb.compare(full, reduced, **options)
         mine = table[["statistic", "df1", "df2", "p_value", "riv"]].iloc[0].to_numpy(float)
-        np.testing.assert_allclose(mine, theirs, rtol=1e-8, err_msg=arguments)
+        np.testing.assert_allclose(mine, theirs, rtol=SAME, err_msg=arguments)
 
 
 @pytest.mark.parametrize("name", ["logit", "probit", "poisson"])
