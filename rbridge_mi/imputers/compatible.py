@@ -357,8 +357,8 @@ def _family(model: Model, family: str | None, link: str | None) -> Family:
     name = family or of_model[0] or "gaussian"
     if name not in _LINKS:
         raise ArgumentError(
-            f"family must be one of {', '.join(_LINKS)}, not {name!r}: the sampler has no model "
-            "for other responses. Impute by `MiceImputer`, with the response among its predictors."
+            f"family must be one of {', '.join(_LINKS)}, not {name!r}: other responses have no "
+            "model in the sampler. Impute by `MiceImputer`, with the response among its predictors."
         )
     link = link or of_model[1] or _LINKS[name][-1]
     if link not in _LINKS[name]:

@@ -33,13 +33,16 @@ from ..imputers.engines import engine_named
 from ..imputers.imputation_plan import imputation_plan
 from ..inference.mermod import MerMod
 from ..models.fitting import check_model, start_workers
+from ..models.glmer import Glmer
+from ..models.glmer_nb import GlmerNb
 from ..models.lmer import Lmer
+from ..models.mixed_model import MixedModel
 from ..pooled.mermod_list import MerModList
 from . import outputs
 from .data import DataFile, read_data
 from .places import data_file, output_folder
 from .spec import Job, column_key, engine_arguments, parse_data, parse_job, parse_toml
-from .tables import FitResults, ListResults, Results, make_tables
+from .tables import JOB_TABLES, FitResults, ListResults, Results, make_tables
 from .values import JobError, Mistakes, shown
 
 __all__ = ["JobResult", "check_job", "run_job"]
@@ -49,6 +52,7 @@ Say = Callable[[str], None]
 # What differs between a shell and cron, and no number depends on.
 _OF_THE_PROCESS = ("ctype", "library")
 
+_FITTERS: dict[str, Any] = {"lmer": Lmer, "glmer": Glmer, "glmer.nb": GlmerNb}
 _DFCOM_NEEDS = {"satterthwaite": "lmerTest", "kenward-roger": "pbkrtest"}
 
 
@@ -60,7 +64,7 @@ class Checked:
     sha256: str
     job: Job
     data: DataFile
-    model: Lmer
+    model: MixedModel
     folder: Path
 
 
@@ -148,8 +152,11 @@ def check_job(
         data = read_data(data_spec, file, mistakes)
     model = None
     if job is not None:
-        model = Lmer(job.model.formula, **_model_arguments(job))
-        if data is not None:
+        try:
+            model = _FITTERS[job.model.fitter](job.model.formula, **_model_arguments(job))
+        except ArgumentError as error:
+            mistakes.add("model", str(error))
+        if data is not None and model is not None:
             _check_with_data(job, model, data, mistakes)
     mistakes.stop(name)
     assert job is not None and data is not None and model is not None and folder is not None
@@ -304,7 +311,7 @@ def _model_arguments(job: Job) -> dict[str, Any]:
     return arguments
 
 
-def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) -> None:
+def _check_with_data(job: Job, model: MixedModel, data: DataFile, mistakes: Mistakes) -> None:
     """Check the columns that are named, the formula (by R), and what the engine can't take."""
     frame = data.frame
     _check_names(job, frame, mistakes)
@@ -330,12 +337,19 @@ def _check_with_data(job: Job, model: Lmer, data: DataFile, mistakes: Mistakes) 
         return
     if not mistakes and engine != "none" and engine_named(engine).needs_model:
         _check_plan(job, model, frame, mistakes)
-    dfcom = job.pooling.dfcom
-    if isinstance(dfcom, str) and dfcom in _DFCOM_NEEDS:
-        try:
-            rdoor.require_package(_DFCOM_NEEDS[dfcom], f'"{dfcom}"')
-        except RPackageError as error:
-            mistakes.add("pooling.dfcom", str(error))
+    for key, method in (("dfcom", job.pooling.dfcom), ("vcov", job.pooling.vcov)):
+        if isinstance(method, str) and method in _DFCOM_NEEDS:
+            try:
+                rdoor.require_package(_DFCOM_NEEDS[method], f'"{method}"')
+            except RPackageError as error:
+                mistakes.add(f"pooling.{key}", str(error))
+    for table in JOB_TABLES:
+        if engine == "none" and table.name in job.output.tables:
+            for package in table.needs:
+                try:
+                    rdoor.require_package(package, f'the table "{table.name}"')
+                except RPackageError as error:
+                    mistakes.add("output.tables", str(error))
 
 
 def _check_names(job: Job, frame: pd.DataFrame, mistakes: Mistakes) -> None:
@@ -345,7 +359,7 @@ def _check_names(job: Job, frame: pd.DataFrame, mistakes: Mistakes) -> None:
             f"imputation.{name}": columns_named(takes[name], value)
             for name, value in job.imputation.arguments.items()
         },
-        **{f"model.{k}": job.model.arguments.get(k) for k in ("weights", "offset", "subset")},
+        **{f"model.{k}": job.model.arguments.get(k) for k in Glmer.per_row},
         "model.contrasts": list(job.model.arguments.get("contrasts", ())),
     }
     for key, value in named.items():
@@ -382,7 +396,7 @@ def _check_engine(
             mistakes.add("imputation", str(error))
 
 
-def _check_plan(job: Job, model: Lmer, frame: pd.DataFrame, mistakes: Mistakes) -> None:
+def _check_plan(job: Job, model: MixedModel, frame: pd.DataFrame, mistakes: Mistakes) -> None:
     """Check what an engine that imputes from the model says of the data."""
     try:
         plan = imputation_plan(frame, model, **job.imputation.arguments)
@@ -463,7 +477,7 @@ def _results(checked: Checked, imp: ImputedData | None, fitted: MerMod | MerModL
     if isinstance(fitted, MerMod):
         return FitResults(frame, fitted)
     assert imp is not None
-    pooled = fitted.pool(dfcom=spec.dfcom, conf_level=spec.conf_level)
+    pooled = fitted.pool(**dataclasses.asdict(spec))
     return ListResults(frame, imp, fitted, pooled)
 
 

@@ -4,9 +4,9 @@
 [data]     path, format, columns (name = type), missing, delimiter, decimal, encoding
 [imputation] engine, m, seed, isolate, timeout, and the engine's arguments under R's names;
            engine = "compatible" imputes from [model]
-[model]    formula, reml, control, start, weights, offset, subset, na_action, contrasts,
-           isolate, timeout
-[pooling]  dfcom, conf_level
+[model]    formula, fitter, reml (lmer), family, link, nAGQ (glmer), control, start, weights,
+           offset, subset, na_action, contrasts, isolate, timeout
+[pooling]  dfcom, conf_level, vcov, exponentiate
 [output]   folder, formats, tables, imputed
 ========== ==============================================================================
 
@@ -115,9 +115,10 @@ class ImputationSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The arguments of `Lmer`, and whether it is fitted in a separate process."""
+    """The arguments of `Lmer`, `Glmer` or `GlmerNb`, and whether a separate process fits it."""
 
     formula: str
+    fitter: str = "lmer"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     isolate: bool = False
     timeout: float | None = None
@@ -125,10 +126,12 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class PoolingSpec:
-    """How the fits become one answer."""
+    """How the fits become one answer; without dfcom, that is infinite for models without scale."""
 
-    dfcom: str | float = "residual"
+    dfcom: str | float | None = None
     conf_level: float = 0.95
+    vcov: str = "model"
+    exponentiate: bool = False
 
 
 @dataclass(frozen=True)
@@ -569,10 +572,12 @@ def _optimizer_settings(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-# lmerControl()'s arguments; what this R's lme4 has of them, `Lmer` checks. R looks an optimizer
-# up by its name, so that the names are listed here.
+_OPTIMIZER = one_of("nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap")
+
+# The arguments of lmerControl() and glmerControl(); what this R's lme4 has of them, the model
+# checks. R looks an optimizer up by its name, so that the names are listed here.
 _CONTROL: dict[str, Check] = {
-    "optimizer": one_of("nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap"),
+    "optimizer": any_of(_OPTIMIZER, list_of(_OPTIMIZER, "two optimizers", 2, 2, unique=False)),
     "restart_edge": boolean,
     "boundary.tol": number("a number of at least 0", lambda x: 0 <= x < math.inf),
     "calc.derivs": boolean,
@@ -596,6 +601,10 @@ _CONTROL: dict[str, Check] = {
     "check.conv.singular": _convergence,
     "check.conv.hess": _convergence,
     "optCtrl": _optimizer_settings,
+    "tolPwrss": _TOLERANCE,
+    "compDev": boolean,
+    "nAGQ0initStep": boolean,
+    "check.response.not.const": _STOP,
 }  # fmt: skip
 
 _CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")
@@ -616,25 +625,59 @@ def _contrasts(value: Any) -> dict[str, Any]:
     return codings
 
 
+_FITTERS = ("lmer", "glmer", "glmer.nb")
+# What only some fitters take, and which.
+_OF_FITTERS: dict[str, tuple[str, ...]] = {
+    "reml": ("lmer",),
+    "family": ("glmer",),
+    "link": ("glmer",),
+    "nAGQ": ("glmer", "glmer.nb"),
+    "mustart": ("glmer", "glmer.nb"),
+    "etastart": ("glmer", "glmer.nb"),
+}
+
+
+def _start(value: Any) -> Any:
+    """Check start values: of theta, or a table of theta and fixef."""
+    numbers = list_of(number(), "numbers", unique=False)
+    if not isinstance(value, Mapping):
+        return list_of(number(), "numbers (theta)", unique=False)(value)
+    if not value or value.keys() - {"theta", "fixef"}:
+        raise Wrong("must be numbers, or a table of theta and fixef, not {}", value)
+    return {name: numbers(x) for name, x in value.items()}
+
+
 def _model(table: Table | None) -> ModelSpec:
     if table is None:
         return ModelSpec("")
     formula = table.take("formula", text, "", required='as in R, "y ~ x + (1 | group)"')
     checks: dict[str, Check] = {
         "reml": boolean,
-        "start": list_of(number(), "numbers (theta)", unique=False),
+        "family": text,
+        "link": text,
+        "nAGQ": whole(0),
+        "start": _start,
         "weights": text,
         "offset": text,
         "subset": text,
+        "mustart": text,
+        "etastart": text,
         "na_action": one_of("na.omit", "na.exclude", "na.fail", "na.pass"),
         "contrasts": _contrasts,
         "verbose": whole(0),
     }
-    table.flatten(["formula", *checks, "control", "na.action", "isolate", "timeout"])
+    table.flatten(["formula", "fitter", *checks, "control", "na.action", "isolate", "timeout"])
     if "na.action" in table.given:
         table.given.setdefault("na_action", table.given.pop("na.action"))
     if "REML" in table.given:
         table.given.setdefault("reml", table.given.pop("REML"))
+    guess = "glmer" if "family" in table.given else "lmer"
+    fitter = table.take("fitter", one_of(*_FITTERS), guess) or guess
+    for name, fitters in _OF_FITTERS.items():
+        if fitter not in fitters:
+            table.refuse(
+                name, f"belongs to {' and '.join(fitters)}, and this model is fitted by {fitter}"
+            )
     arguments = {name: table.take(name, check) for name, check in checks.items()}
     arguments["control"] = _control(table)
     isolation = _isolation(table, False)
@@ -645,7 +688,7 @@ def _model(table: Table | None) -> ModelSpec:
     )
     table.done()
     given = {k: v for k, v in arguments.items() if v is not None}
-    return ModelSpec(formula, given, **isolation)
+    return ModelSpec(formula, fitter, given, **isolation)
 
 
 def _control(table: Table) -> dict[str, Any] | None:
@@ -679,7 +722,10 @@ def _pooling(table: Table, engine: str) -> PoolingSpec:
             )
         return PoolingSpec()
     spec = PoolingSpec(
-        table.take("dfcom", _dfcom, "residual"), table.take("conf_level", LEVEL, 0.95)
+        table.take("dfcom", _dfcom, None),
+        table.take("conf_level", LEVEL, 0.95),
+        table.take("vcov", one_of("model", "kenward-roger"), "model"),
+        table.take("exponentiate", boolean, False),
     )
     table.done()
     return spec
@@ -691,7 +737,8 @@ def _output(table: Table, engine: str) -> OutputSpec:
         tables = tuple(table.name for table in JOB_TABLES)
     elif engine != "none" and engine_named(engine).needs_model:
         tables += TABLES_OF_CHAINS
-    by_default = [x.name for x in JOB_TABLES if x.default and x.name in tables]
+    kind = "one" if engine == "none" else "list"
+    by_default = [x.name for x in JOB_TABLES if kind in x.default and x.name in tables]
     imputed = table.take("imputed", boolean, False)
     if engine == "none" and imputed:
         table.mistakes.add(

@@ -54,14 +54,16 @@ class JobTable:
     """A table by its name in job files, and how it is computed from either kind of results.
 
     A table that has a meaning for one kind only has no maker for the other; `of_chains` is a maker
-    for imputations by Markov chains alone. A job that names no tables gets those of `default`.
+    for imputations by Markov chains alone. A job that names no tables gets those whose `default`
+    names its kind.
     """
 
     name: str
     of_list: Callable[[ListResults], pd.DataFrame] | None = None
     of_one: Callable[[FitResults], pd.DataFrame] | None = None
     of_chains: Callable[[ListResults], pd.DataFrame] | None = None
-    default: bool = True
+    default: tuple[str, ...] = ("list", "one")
+    needs: tuple[str, ...] = ()  # R packages, of one fit
 
 
 def _with_terms(matrix: pd.DataFrame) -> pd.DataFrame:
@@ -87,11 +89,22 @@ def _missing(results: Results) -> pd.DataFrame:
 #: In the order in which a job lists them if it names none.
 JOB_TABLES = (
     JobTable("fixef", of_one=lambda r: r.fit.fixef()),
-    JobTable("fixed", lambda r: r.pooled.fixed),
+    JobTable(
+        "fixed", lambda r: r.pooled.fixed, lambda r: r.fit.fixed(), default=("list",),
+        needs=("lmerTest",),
+    ),
     JobTable("vcov", lambda r: _with_terms(r.pooled.vcov), lambda r: _with_terms(r.fit.vcov())),
     JobTable("varcorr", lambda r: r.pooled.varcorr, lambda r: r.fit.varcorr()),
     JobTable("ranef", lambda r: r.pooled.ranef, lambda r: r.fit.ranef()),
     JobTable("coef", lambda r: r.fits.coef(), lambda r: r.fit.coef()),
+    JobTable("random", lambda r: r.pooled.random, default=()),
+    JobTable("r2", lambda r: r.pooled.r2, lambda r: r.fit.r2(), default=()),
+    JobTable(
+        "anova", lambda r: r.pooled.anova(), lambda r: r.fit.anova(), default=(),
+        needs=("lmerTest",),
+    ),
+    JobTable("diagnostics", lambda r: r.pooled.diagnostics().coefficients, default=()),
+    JobTable("all_fit", lambda r: r.fits.all_fit(), lambda r: r.fit.all_fit(), default=()),
     JobTable("icc", lambda r: r.pooled.icc.rename_axis("grp").reset_index()),
     JobTable("tidy", lambda r: r.pooled.tidy(), lambda r: r.fit.tidy()),
     JobTable("model_info", lambda r: r.fits.model_info(), lambda r: r.fit.model_info()),
@@ -104,8 +117,8 @@ JOB_TABLES = (
     JobTable("missing", _missing, _missing),
     JobTable("patterns", _patterns),
     JobTable("convergence_chains", of_chains=lambda r: r.imputed.convergence()),
-    JobTable("trace", of_chains=lambda r: r.imputed.trace, default=False),  # may be large
-)
+    JobTable("trace", of_chains=lambda r: r.imputed.trace, default=()),  # may be large
+)  # fmt: skip
 
 TABLES_OF_LIST = tuple(x.name for x in JOB_TABLES if x.of_list is not None)
 TABLES_OF_CHAINS = tuple(x.name for x in JOB_TABLES if x.of_chains is not None)

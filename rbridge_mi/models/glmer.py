@@ -17,6 +17,12 @@ _LINKS = (
     "logit", "probit", "cauchit", "cloglog", "log", "identity", "sqrt", "inverse", "1/mu^2",
 )  # fmt: skip
 
+# lme4 refuses the quasi families itself.
+_FAMILIES = (
+    "binomial", "poisson", "Gamma", "inverse.gaussian", "gaussian", "negative.binomial", "quasi",
+    "quasibinomial", "quasipoisson",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Glmer(MixedModel):
@@ -100,6 +106,11 @@ class Glmer(MixedModel):
         if not isinstance(self.family, str):
             raise ArgumentError(
                 f"family must be text, as in R ('binomial'), not {type(self.family).__name__}."
+            )
+        if self.distribution[0] not in _FAMILIES:
+            raise ArgumentError(
+                f"family {self.family!r} is none of {', '.join(_FAMILIES)}: write its name, or as "
+                "in R \"binomial(link = 'probit')\"."
             )
         if isinstance(self.nAGQ, bool) or not isinstance(self.nAGQ, int) or self.nAGQ < 0:
             raise ArgumentError(f"nAGQ must be a whole number from 0, not {self.nAGQ!r}.")

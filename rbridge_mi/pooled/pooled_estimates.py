@@ -18,9 +18,9 @@ from ..inference.diagnostics import Diagnostics, diagnose
 from ..inference.linear_combinations import (
     CoefficientSets,
     estimate_contrasts,
-    exponentiated,
     hypothesis_test,
 )
+from ..inference.ratios import as_ratios
 from ..pooling import PoolingRule, rule_for
 from .printing import fixed_lines, note_lines
 
@@ -180,7 +180,7 @@ class PooledEstimates:
         """
         level = self.conf_level if conf_level is None else conf_level
         table = estimate_contrasts(self.sets, self.rule, level, contrast, rhs, adjust)
-        return exponentiated(table) if self.exponentiate else table
+        return as_ratios(table) if self.exponentiate else table
 
     @cached_property
     def advice(self) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ def summary_lines(pooled: PooledMerMod) -> list[str]:
     low, high = min(pooled.nobs), max(pooled.nobs)
     groups = "; ".join(f"{name}, {n}" for name, n in pooled.ngrps.items())
     lines += [f"Number of obs: {low if low == high else f'{low} to {high}'}, groups:  {groups}"]
-    lines += ["", f"Fixed effects ({100 * pooled.conf_level:g}% intervals):"]
+    scale = ", exponentiated" if pooled.exponentiate else ""
+    lines += ["", f"Fixed effects{scale} ({100 * pooled.conf_level:g}% intervals):"]
     lines += fixed_lines(pooled.fixed, pooled.rule)
     return [*lines, *note_lines(pooled.advice), *pooled.notes]
 
