@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .pooled.pooled_estimates import PooledEstimates
     from .pooled.pooled_mermod import PooledMerMod
     from .pooled.pooling_estimates import pool
+    from .report.table import ModelTable, table
     from .storage.files import load, save
 
 try:
@@ -113,6 +114,7 @@ _HOMES = {
     "pooled.pooled_estimates": ("PooledEstimates",),
     "pooled.pooled_mermod": ("PooledMerMod",),
     "pooled.pooling_estimates": ("pool",),
+    "report.table": ("ModelTable", "table"),
     "storage.files": ("load", "save"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -137,6 +139,7 @@ __all__ = [
     "MerModList",
     "MiceImputer",
     "MissingPathError",
+    "ModelTable",
     "PanImputer",
     "PooledEstimates",
     "PooledMerMod",
@@ -161,6 +164,7 @@ __all__ = [
     "pool",
     "save",
     "start_workers",
+    "table",
 ]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterable
 
-__all__ = ["Printed"]
+__all__ = ["Printed", "p_text"]
 
 
 class Printed(str):
@@ -41,3 +42,30 @@ class Printed(str):
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self)}</pre>"
+
+
+def p_text(p: float, least: float | None = None) -> str:
+    """Write a p value, which is never 0.
+
+    Parameters
+    ----------
+    p : float
+        Missing (nan) is written as such.
+    least : float, optional
+        Smaller ones are written as being smaller than this; by default they have their exponent.
+
+    Returns
+    -------
+    str
+        With three digits.
+
+    Examples
+    --------
+    >>> p_text(0.25), p_text(3e-9), p_text(0.0), p_text(3e-9, least=0.001)
+    ('0.25', '3.0e-09', '<1e-300', '<0.001')
+    """
+    if least is not None and p < least:
+        return f"<{least:g}"
+    if p < 1e-300:  # a double can't hold it
+        return "<1e-300"
+    return f"{p:.3g}" if p >= 1e-4 or math.isnan(p) else f"{p:.1e}"

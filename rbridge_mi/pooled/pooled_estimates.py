@@ -21,6 +21,7 @@ from ..inference.linear_combinations import (
     exponentiated,
     hypothesis_test,
 )
+from ..inference.model_column import ForMakeTables, ModelColumn, check_same_level, fixed_columns
 from ..pooling import PoolingRule, rule_for
 from .printing import fixed_lines, note_lines
 
@@ -28,7 +29,7 @@ __all__ = ["PooledEstimates"]
 
 
 @dataclass(frozen=True, eq=False)
-class PooledEstimates:
+class PooledEstimates(ForMakeTables):
     """What m sets of estimates say together.
 
     Attributes
@@ -234,6 +235,20 @@ class PooledEstimates:
         table.insert(0, "effect", "fixed")
         table.insert(1, "group", None)
         return checked(table, "tidy")
+
+    def table_column(self, dfcom: Any = None, conf_level: float | None = None) -> ModelColumn:
+        """Return what a table shows of the estimates; see `PooledMerMod.table_column`."""
+        del dfcom
+        check_same_level(conf_level, self.conf_level)
+        knows = self.rule.knows_missing_information
+        return ModelColumn(
+            response="",
+            fixed=lambda: fixed_columns(self.fixed),
+            conf_level=self.conf_level,
+            inference=self.rule.short_name,
+            m=self.m,
+            fmi=float(self.fixed["fmi"].max()) if knows else None,
+        )
 
     def summary(self) -> Printed:
         """Write the pooled estimates as text."""

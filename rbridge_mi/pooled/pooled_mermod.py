@@ -25,6 +25,13 @@ from ..inference.linear_combinations import (
 )
 from ..inference.marginal_means import check_trend, marginal_means
 from ..inference.mermod import MerMod
+from ..inference.model_column import (
+    ForMakeTables,
+    ModelColumn,
+    check_same_level,
+    fixed_columns,
+    response_of,
+)
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
 from ..inference.term_tests import pooled_terms
 from ..pooling import PoolingRule, rule_for
@@ -38,7 +45,7 @@ _ASKED_OF_R = ("random", "r2")
 
 
 @dataclass(frozen=True, eq=False)
-class PooledMerMod:
+class PooledMerMod(ForMakeTables):
     """What m fits say together.
 
     Attributes
@@ -581,6 +588,48 @@ class PooledMerMod:
         )  # fmt: skip
 
     # -- reports -----------------------------------------------------------------------------
+
+    def table_column(self, dfcom: Any = None, conf_level: float | None = None) -> ModelColumn:
+        """Return what a table shows of the pooled model; see `table`.
+
+        Parameters
+        ----------
+        dfcom : object
+            Without effect: the model was pooled with its own.
+        conf_level : float, optional
+            Has to be the pooled model's.
+
+        Returns
+        -------
+        ModelColumn
+            Coefficients, random part, and statistics.
+
+        Raises
+        ------
+        ArgumentError
+            Another conf_level.
+
+        See Also
+        --------
+        table : Puts several of these side by side.
+        """
+        del dfcom
+        check_same_level(conf_level, self.conf_level)
+        knows = self.rule.knows_missing_information
+        return ModelColumn(
+            response=response_of(self.formula),
+            fixed=lambda: fixed_columns(self.fixed),
+            conf_level=self.conf_level,
+            inference=self.rule.short_name,
+            varcorr=self.varcorr,
+            icc=self.icc,
+            ngrps=self.ngrps,
+            nobs=self.nobs,
+            r2=lambda: self.r2,
+            m=self.m,
+            fmi=float(self.fixed["fmi"].max()) if knows else None,
+            fit=self.fits[0],
+        )
 
     def tidy(self) -> pd.DataFrame:
         """Put all estimates into one frame, as a single fit's ``tidy()``.

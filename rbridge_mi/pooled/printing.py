@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
+from ..base.text import p_text
 from ..fits.which_models import is_linear
 
 if TYPE_CHECKING:
@@ -65,17 +65,11 @@ def _kind_of_model(fit: MerMod) -> str:
     return f"Generalized linear mixed model ({fit.family}, {fit.link})"
 
 
-def _p_text(p: float) -> str:
-    if p < 1e-300:  # a double can't hold it
-        return "<1e-300"
-    return f"{p:.3g}" if p >= 1e-4 or np.isnan(p) else f"{p:.1e}"
-
-
 _FORMATS: Any = {
     **dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), "{:.5f}".format),
     "df": "{:.1f}".format,
     "statistic": "{:.3f}".format,
-    "p_value": _p_text,
+    "p_value": p_text,
     **dict.fromkeys(("riv", "fmi"), "{:.4f}".format),
 }
 

@@ -24,7 +24,7 @@ RANKS = [
     {"data", "fits"},
     {"imputers", "inference", "mertools", "datasets"},
     {"pooled"},
-    {"models", "storage", "doctor"},
+    {"models", "report", "storage", "doctor"},
     {"jobs", "testing"},
     {"parity", "demo"},
     {"cli"},
