@@ -112,6 +112,9 @@ def as_text(grid: Grid) -> str:
     return "\n".join([*caption, texts[0], rule, *texts[1:], *([rule] if notes else []), *notes])
 
 
+_MINUS = re.compile(r"(?<![\w.])-(?=[\d.])")  # of a number, not a hyphen
+
+
 # -- Markdown -----------------------------------------------------------------------------------
 
 
@@ -158,7 +161,12 @@ _ENTITIES = {
 _TABLE = "border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid;"
 _LABEL = "text-align: left; padding: 1px 12px 1px 4px; font-weight: normal;"
 _TITLE = "text-align: left; padding: 5px 4px 1px 4px; font-style: italic; font-weight: normal;"
-_NUMBER = "text-align: right; padding: 1px 8px; font-variant-numeric: tabular-nums;"
+_NUMBER = (
+    "text-align: right; padding: 1px 1.6em 1px 8px; font-variant-numeric: tabular-nums; "
+    "white-space: nowrap; vertical-align: baseline;"
+)
+# The stars hang beside the column, so that the digits stand under each other.
+_STARS = "display: inline-block; width: 0; line-height: 1;"
 _NOTE = "text-align: left; padding: 3px 4px; border-top: 1px solid; font-size: 90%;"
 
 
@@ -201,8 +209,8 @@ def _html_row(row: Row) -> str:
     if not row.label:  # the row above has the label of both
         label = f'<td style="{_LABEL}"></td>'
     cells = "".join(
-        f'<td style="{_NUMBER}">{_html(x.text)}'
-        + (f"<sup>{_html(x.stars)}</sup>" if x.stars else "")
+        f'<td style="{_NUMBER}">{"−".join(map(_html, _MINUS.split(x.text)))}'
+        + (f'<sup style="{_STARS}">{_html(x.stars)}</sup>' if x.stars else "")
         + "</td>"
         for x in row.cells
     )
@@ -237,13 +245,15 @@ _LATEX = {
     "[": "{[}",
     "]": "{]}",
     "*": "{*}",
-    # Two hyphens would be a dash.
-    "-": "{-}",
     # With the fonts of old.
-    "–": "--",
+    "–": r"\textendash{}",
     "²": r"\textsuperscript{2}",
     "…": r"\dots{}",
+    "∞": r"$\infty$",
 }
+
+
+_TWO_HYPHENS = re.compile("-(?=-)")  # they would be a dash
 
 
 def as_latex(grid: Grid, label: str = "", *, booktabs: bool = True) -> str:
@@ -275,11 +285,9 @@ def as_latex(grid: Grid, label: str = "", *, booktabs: bool = True) -> str:
         for row in section.rows:
             lines.append(_latex_row([_latex(row.label), *map(_latex_cell, row.cells)]))
     lines.append(bottom)
-    for note in grid.notes:
-        small = rf"\footnotesize {_latex(note)}"
-        # A paragraph, since a note may be longer than the table is wide.
-        lines.append(_latex_row([rf"\multicolumn{{{width}}}{{p{{\linewidth}}}}{{{small}}}"]))
     lines.append(r"\end{tabular}")
+    if grid.notes:  # as a paragraph, since they may be longer than the table is wide
+        lines += ["", r"\smallskip", rf"{{\footnotesize {' '.join(map(_latex, grid.notes))}\par}}"]
     if not grid.caption and not label:
         return "\n".join(lines)
     head = [r"\begin{table}", r"\centering"]
@@ -294,15 +302,15 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 def _latex_cell(cell: Cell) -> str:
     # A minus sign stands in a formula, where it has its width.
-    text = re.sub(r"(?<![\w.])-(?=[\d.])", "\0", cell.text)
-    shown = _latex(text).replace("\0", "$-$")
+    shown = "$-$".join(map(_latex, _MINUS.split(cell.text)))
     return shown + (rf"\textsuperscript{{{_latex(cell.stars)}}}" if cell.stars else "")
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(x, x) for x in _one_line(text, keep="\0"))
+    escaped = "".join(_LATEX.get(x, x) for x in _one_line(text))
+    return _TWO_HYPHENS.sub("{-}", escaped)
 
 
-def _one_line(text: str, keep: str = "") -> str:
+def _one_line(text: str) -> str:
     """Make line breaks and other control characters spaces."""
-    return "".join(x if x in keep or x.isprintable() else " " for x in text)
+    return "".join(x if x.isprintable() else " " for x in text)

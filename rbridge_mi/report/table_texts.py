@@ -138,18 +138,15 @@ def notes_of(
     notes = [f"{'; '.join(told).capitalize()}."] if told else []
     notes += [f"{stars_note(levels)}."] if levels else []
     pairs = list(zip(titles, columns, strict=True))
-    responses = {x.response for x in columns if x.response}
-    if len(responses) > 1:
-        notes.append(_listing("Responses", ((a, x.response) for a, x in pairs if x.response)))
-    families = [
-        (a, f"{x.fit.family} ({x.fit.link})") for a, x in pairs if x.fit and not x.is_linear
-    ]
-    if families:
-        notes.append(_listing("Generalised models", families))
+    responses = [(a, x.response) for a, x in pairs]
+    if len({x for _, x in responses if x}) > 1:
+        notes.append(_listing("Responses", responses))
+    families = {a: f"{x.fit.family} ({x.fit.link})" for a, x in pairs if x.fit and not x.is_linear}
+    notes += [_listing("Generalised models", families.items())] if families else []
     if any(ratios):
-        ratio_of = [(a, _RATIOS.get(x.fit.link if x.fit else "", "ratios")) for a, x in pairs]
-        picked = [pair for pair, ratio in zip(ratio_of, ratios, strict=True) if ratio]
-        notes.append(_listing("Exponentiated", picked))
+        kinds = [_RATIOS.get(x.fit.link, "ratios") if x.fit else "" for x in columns]
+        picked = [x if ratio else "" for x, ratio in zip(kinds, ratios, strict=True)]
+        notes.append(_listing("Exponentiated", zip(titles, picked, strict=True)))
     for inference, phrase in _INFERENCE.items():
         of_these = [a for a, x in pairs if x.inference == inference]
         notes += [f"{phrase}: {', '.join(of_these)}."] if of_these else []
@@ -157,4 +154,10 @@ def notes_of(
 
 
 def _listing(what: str, items: Iterable[tuple[str, str]]) -> str:
-    return f"{what}: {'; '.join(f'{title} {text}' for title, text in items)}."
+    """List what holds of which columns; an empty text holds of none."""
+    titles: dict[str, list[str]] = {}
+    for title, text in items:
+        titles.setdefault(text, []).append(title)
+    titles.pop("", None)
+    parts = [f"{text} in {', '.join(of)}" for text, of in titles.items()]
+    return f"{what}: {'; '.join(parts)}."
