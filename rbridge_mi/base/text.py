@@ -6,7 +6,14 @@ import html
 import math
 from collections.abc import Iterable
 
-__all__ = ["Printed", "p_text"]
+__all__ = ["Printed", "monospaced", "p_text"]
+
+# Said on the element itself: in exported notebooks a style sheet has `pre` inherit its font, in
+# which columns don't stand under each other.
+_MONOSPACED = (
+    "font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; "
+    "white-space: pre; overflow-x: auto;"
+)
 
 
 class Printed(str):
@@ -41,7 +48,23 @@ class Printed(str):
         return str(self)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self)}</pre>"
+        return monospaced(self)
+
+
+def monospaced(text: str) -> str:
+    """Write text in HTML as it stands, in a font whose characters are equally wide.
+
+    Parameters
+    ----------
+    text : str
+        Any; it is escaped.
+
+    Returns
+    -------
+    str
+        One element, with its own style.
+    """
+    return f'<pre style="{_MONOSPACED}">{html.escape(text)}</pre>'
 
 
 def p_text(p: float, least: float | None = None) -> str:

@@ -12,5 +12,6 @@
 `nested_models`      D1 to D4
 `listwise`           a fit to the rows without holes beside the pooled ones
 `printing`           reports as text
+`notebook`           pooled estimates in HTML
 ===================  ==================================================================
 """

@@ -23,7 +23,8 @@ from ..inference.linear_combinations import (
 )
 from ..inference.model_column import ForMakeTables, ModelColumn, check_same_level, fixed_columns
 from ..pooling import PoolingRule, rule_for
-from .printing import fixed_lines, note_lines
+from .notebook import estimates_html
+from .printing import estimates_title, fixed_lines, note_lines
 
 __all__ = ["PooledEstimates"]
 
@@ -255,7 +256,7 @@ class PooledEstimates(ForMakeTables):
         return Printed.of(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield f"{self._title}, {self.m} sets pooled by {self.rule.description}"
+        yield estimates_title(self)
         if self.rule.uses_dfcom:
             low, high = self.complete_df.min(), self.complete_df.max()
             shown = f"{low:g}" if low == high else f"{low:g} to {high:g}"
@@ -265,10 +266,6 @@ class PooledEstimates(ForMakeTables):
         note = self.fixed.attrs.get("note", "")
         yield from note_lines([*([note] if note else []), *self.advice])
 
-    @property
-    def _title(self) -> str:
-        return f"Estimates of {self.model}" if self.model else "Estimates"
-
     def __repr__(self) -> str:
         of = f"{self.model}; " if self.model else ""
         return f"<PooledEstimates: {of}{self.m} sets of {len(self.fixed)} estimates>"
@@ -277,4 +274,4 @@ class PooledEstimates(ForMakeTables):
         return str(self.summary())
 
     def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+        return estimates_html(self)

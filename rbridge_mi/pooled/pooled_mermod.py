@@ -35,6 +35,7 @@ from ..inference.model_column import (
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
 from ..inference.term_tests import pooled_terms
 from ..pooling import PoolingRule, rule_for
+from .notebook import pooled_html
 from .printing import summary_lines
 
 __all__ = ["PooledMerMod"]
@@ -684,4 +685,4 @@ class PooledMerMod(ForMakeTables):
         return str(self.summary())
 
     def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+        return pooled_html(self)

@@ -156,4 +156,3 @@ def _sigma(fits: Sequence[MerMod]) -> float:
     if not fits[0].has_scale:
         return math.nan
     return float(np.sqrt(np.mean([fit.sigma**2 for fit in fits])))
-
