@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .models.glmer import Glmer
     from .models.glmer_nb import GlmerNb
     from .models.lmer import Lmer
+    from .models.sensitivity import delta_sensitivity
     from .pooled.listwise import compare_estimates
     from .pooled.mermod_list import MerModList
     from .pooled.nested_models import compare
@@ -110,6 +111,7 @@ _HOMES = {
     "models.glmer": ("Glmer",),
     "models.glmer_nb": ("GlmerNb",),
     "models.lmer": ("Lmer",),
+    "models.sensitivity": ("delta_sensitivity",),
     "pooled.nested_models": ("compare",),
     "pooled.pooled_estimates": ("PooledEstimates",),
     "pooled.pooled_mermod": ("PooledMerMod",),
@@ -157,6 +159,7 @@ __all__ = [
     "ampute",
     "compare",
     "compare_estimates",
+    "delta_sensitivity",
     "imputation_plan",
     "impute",
     "load",

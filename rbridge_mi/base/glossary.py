@@ -126,6 +126,7 @@ GLOSSARY: dict[str, str] = {
     "pooled_conf_low": "lower end of its confidence interval",
     "pooled_conf_high": "upper end of its confidence interval",
     "pooled_nobs": "rows that the models were fitted to after imputation",
+    "delta": "shift of a column's imputed values, in its units",
     "model": "name of a model, of several in one table",
     "section": "part of a table of models: fixed, random, or statistics of the whole model",
     "difference": "pooled minus listwise estimate",
@@ -196,6 +197,10 @@ TABLES: dict[str, tuple[str, ...]] = {
     "re_impact": ("case", "bin", "estimate", "std_error", "n_groups"),
     "re_margins": (
         "case", "grpvar", "term", "bin", "grp", "part", "estimate", "pred_low", "pred_high",
+    ),
+    "delta_sensitivity": (
+        "delta", "effect", "group", "term", "estimate", "std_error", "statistic", "df", "p_value",
+        "conf_low", "conf_high", "fmi",
     ),
     "models": (
         "model", "section", "group", "term", "estimate", "std_error", "statistic", "df", "p_value",
