@@ -13,5 +13,7 @@
 `listwise`           a fit to the rows without holes beside the pooled ones
 `printing`           reports as text
 `notebook`           pooled estimates in HTML
+`methods_text`       a methods section on missing data
+`missing_values_text`  its sentences on data and imputation
 ===================  ==================================================================
 """
