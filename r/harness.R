@@ -8,9 +8,10 @@
 run <- function(name, args, plain = FALSE) {
   kind <- text <- where <- character()
   note <- function(what, condition) {
-    kind <<- c(kind, what)
-    text <<- c(text, conditionMessage(condition))
-    where <<- c(where, call_text(conditionCall(condition)))
+    i <- length(kind) + 1L # R lets vectors grow in place; c() would copy them for each warning
+    kind[i] <<- what
+    text[i] <<- conditionMessage(condition)
+    where[i] <<- call_text(conditionCall(condition))
   }
   restore <- session_state()
   restore_icu <- if (plain) plain_locale()

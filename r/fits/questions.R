@@ -1,4 +1,13 @@
-# R's methods for a fit: predict, simulate, confint, anova.
+# R's methods for a fit: residuals, predict, simulate, confint, anova.
+
+# Residuals of a type ("response", "pearson", "working", "deviance"; NULL: lme4's own choice), divided by
+# sigma where they are to be `scaled`.
+mermod_residuals <- function(fit, type, scaled) {
+  arguments <- list(fit, scaled = scaled)
+  arguments$type <- type
+  values <- do.call(stats::residuals, arguments, quote = TRUE)
+  list(rows = as.integer(names(values)), values = unname(values))
+}
 
 # The predictions of R's predict(), or this library's where lme4 stops although there is an answer.
 # Where `newdata` can't be predicted for: the `problem` as a text, and R's error message.
@@ -43,18 +52,55 @@ mermod_simulate <- function(fit, nsim, seed, ...) {
   # simulate() draws the random effects that it isn't given, so that new data need their groups too.
   problem <- newdata_problem(fit, newdata, NULL, isTRUE(given$allow.new.levels), TRUE, FALSE)
   if (is.null(problem) && loses_slope(fit, given$re.form)) problem <- slope_problem(given$re.form)
+  if (is.null(problem)) problem <- trials_problem(fit, newdata)
   if (!is.null(problem)) {
     r_message <- error_text(do.call(stats::simulate, arguments, quote = TRUE))
     return(list(problem = problem, r_message = r_message))
   }
   say_offset(fit, newdata)
   say_weights(fit)
-  names <- paste0("sim_", seq_len(nsim))
+  say_trials(fit, newdata)
   if (identical(nrow(newdata), 0L)) {
-    return(list(rows = integer(), names = names, values = rep(list(numeric()), nsim)))
+    none <- if (is_pair_of_counts(fit)) matrix(numeric(), 0L, 2L) else numeric()
+    columns <- counts_apart(stats::setNames(rep(list(none), nsim), paste0("sim_", seq_len(nsim))))
+    return(list(rows = integer(), names = names(columns), values = unname(columns)))
   }
   values <- do.call(stats::simulate, arguments, quote = TRUE)
-  list(rows = as.integer(row.names(values)), names = names(values), values = unname(as.list(values)))
+  columns <- counts_apart(as.list(values))
+  list(rows = as.integer(row.names(values)), names = names(columns), values = unname(columns))
+}
+
+# Responses with the matrices of cbind(success, failure) taken apart into two columns.
+counts_apart <- function(responses) {
+  apart <- lapply(names(responses), function(name) {
+    values <- responses[[name]]
+    if (!is.matrix(values)) return(responses[name])
+    stats::setNames(list(values[, 1L], values[, 2L]), paste0(name, c("_success", "_failure")))
+  })
+  do.call(c, apart)
+}
+
+is_pair_of_counts <- function(fit) is.matrix(stats::model.response(stats::model.frame(fit)))
+
+# For new data lme4 takes the numbers of trials of a cbind() response from the fit's own rows, whatever
+# their number, and those given as weights= to be 1.
+trials_problem <- function(fit, newdata) {
+  if (is.null(newdata) || !is_pair_of_counts(fit)) return(NULL)
+  if (nrow(newdata) %in% c(0L, stats::nobs(fit))) return(NULL)
+  paste0("lme4's simulate() takes the numbers of trials from the ", stats::nobs(fit), " rows of the ",
+    "fit, and newdata has ", nrow(newdata), " rows: predict() with type=\"response\" gives each row's ",
+    "probability, from which counts of any number of trials can be drawn")
+}
+
+say_trials <- function(fit, newdata) {
+  if (is.null(newdata) || stats::family(fit)$family != "binomial") return(invisible())
+  if (is_pair_of_counts(fit)) {
+    warning("lme4's simulate() gives the rows of newdata the numbers of trials of the fit's own rows, ",
+      "in their order", call. = FALSE)
+  } else if (!is.null(stats::getCall(fit)$weights)) {
+    warning("lme4's simulate() gives every row of newdata one trial, whatever the fit's weights",
+      call. = FALSE)
+  }
 }
 
 say_weights <- function(fit) {

@@ -26,7 +26,7 @@ marginal_means <- function(fit, specs, contrast, at, arguments, comparing, trend
 # emmeans looks a contrast's function up by name.
 check_contrast <- function(contrast) {
   known <- sub("\\.emmc$", "", ls(asNamespace("emmeans"), pattern = "\\.emmc$"))
-  if (!is.null(contrast) && !is_one_of(contrast, known)) {
+  if (!is.null(contrast) && !is.list(contrast) && !is_one_of(contrast, known)) {
     stop("contrast '", paste(contrast, collapse = " "), "' is none of emmeans' own: ",
       paste(known, collapse = ", "), call. = FALSE)
   }
@@ -78,13 +78,53 @@ marginal_grid <- function(fit, specs, contrast, at, arguments, comparing, trend)
   )
   if (!is.null(at)) call$at <- at
   if (!is.null(trend)) call$var <- trend
-  means <- if (is.null(trend)) emmeans::emmeans else emmeans::emtrends
-  grid <- do.call(means, call, quote = TRUE)
+  grid <- if (is.null(trend)) {
+    do.call(emmeans::emmeans, call, quote = TRUE)
+  } else {
+    trend_grid(fit, call)
+  }
   if (is.null(contrast)) return(grid)
+  method <- if (is.list(contrast)) mean_coefficients(grid, contrast) else contrast
   arguments <- c(
-    list(grid, method = contrast, name = contrast_name(grid@misc$by.vars)), plain_arguments(comparing)
+    list(grid, method = method, name = contrast_name(grid@misc$by.vars)), plain_arguments(comparing)
   )
   do.call(emmeans::contrast, arguments, quote = TRUE)
+}
+
+# Coefficients of the means (within each level of `by`), in the order of the means; each contrast has
+# its values, and the levels of one factor that they belong to, or NULL for the order of the means.
+mean_coefficients <- function(grid, contrasts) {
+  means <- unique(grid@grid[grid@misc$pri.vars])
+  labels <- do.call(paste, lapply(unname(means), as.character))
+  Map(function(contrast, name) {
+    if (is.null(contrast$levels)) {
+      if (length(contrast$values) != length(labels)) {
+        stop("contrast '", name, "' has ", length(contrast$values), " coefficients, and there are ",
+          length(labels), " means: ", quoted(labels), call. = FALSE)
+      }
+      return(as.numeric(contrast$values))
+    }
+    if (length(means) != 1L) {
+      stop("contrast '", name, "' names levels, which takes means of one factor: give its ",
+        "coefficients as a list, in the order of the means: ", quoted(labels), call. = FALSE)
+    }
+    unknown <- setdiff(contrast$levels, labels)
+    if (length(unknown) > 0L) {
+      stop("contrast '", name, "' names ", quoted(unknown), ", which is no level of ", names(means),
+        ": those are ", quoted(labels), call. = FALSE)
+    }
+    values <- as.numeric(contrast$values)[match(labels, contrast$levels)]
+    replace(values, is.na(values), 0)
+  }, contrasts, names(contrasts))
+}
+
+# Some versions of emmeans can't do this for a model with an offset.
+trend_grid <- function(fit, call) {
+  tryCatch(do.call(emmeans::emtrends, call, quote = TRUE), error = function(condition) {
+    if (all(fit@resp$offset == 0)) stop(condition)
+    stop("emmeans::emtrends stops at this model, which has an offset (", conditionMessage(condition),
+      "): give its coefficients to contrast()", call. = FALSE)
+  })
 }
 
 # emtrends() evaluates a `var` that is no column's name as R code.
@@ -131,7 +171,7 @@ marginal_summary <- function(fit, specs, contrast, at, arguments, comparing, tre
   grid@V <- diag(variance[whole], sum(whole))
   grid@nbasis <- if (all(whole)) estimability::all.estble else grid@linfct[, !whole, drop = FALSE]
   grid@grid$.offset. <- NULL
-  grid@dfargs <- list(df = df)
+  grid@dfargs <- list(df = df[whole]) # emmeans leaves the coefficients out that are NA
   grid@dffun <- function(k, dfargs) dfargs$df[which(k != 0)]
   grid@post.beta <- matrix(NA)
   options <- c(

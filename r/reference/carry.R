@@ -43,11 +43,11 @@ with_conditions <- function(expr) {
     withCallingHandlers(
       expr,
       warning = function(condition) {
-        warnings <<- c(warnings, conditionMessage(condition))
+        warnings[length(warnings) + 1L] <<- conditionMessage(condition)
         invokeRestart("muffleWarning")
       },
       message = function(condition) {
-        messages <<- c(messages, conditionMessage(condition))
+        messages[length(messages) + 1L] <<- conditionMessage(condition)
         invokeRestart("muffleMessage")
       }
     ),

@@ -227,6 +227,108 @@ recipes <- list(
     d[is.na(d$bmi) | is.na(d$chl), c("bmi", "chl")] <- NA
     d
   },
+  # For generalised models: truth values, counts, shares and durations, in groups.
+  toenail = function() {
+    d <- from("mice", "toenail")
+    d[d$ID <= 160L, ]
+  },
+  bacteria = function() from("MASS", "bacteria"),
+  epil = function() {
+    d <- from("MASS", "epil")
+    d$weeks <- 2
+    d
+  },
+  Insurance = function() from("MASS", "Insurance"),
+  snails = function() {
+    d <- from("MASS", "snails")
+    d$batch <- paste0(d$Species, d$Temp, "/", d$Rel.Hum)
+    d$died <- d$Deaths / d$N
+    d
+  },
+  Ovary = function() from("nlme", "Ovary"),
+  Oxide = function() from("nlme", "Oxide"),
+  Dialyzer = function() {
+    d <- from("nlme", "Dialyzer")
+    d[d$rate > 0, ]
+  },
+  Milk = function() {
+    d <- from("nlme", "Milk")
+    d[d$Time <= 6, ]
+  },
+  Soybean = function() from("nlme", "Soybean"),
+  Wafer = function() from("nlme", "Wafer"),
+  # Whether pupils are in the upper third, as a truth value, a text and a factor.
+  hsb_high = function() {
+    d <- recipes$hsb()
+    d <- d[seq(2, nrow(d), by = 5), ]
+    d$high <- d$mathach > 18
+    d$group <- ifelse(d$high, "high", "other")
+    d$f_high <- factor(d$group, c("other", "high"))
+    d$sector <- ifelse(d$schtype == 1, "Catholic", "public")
+    d
+  },
+  # Women in districts, as in the surveys of contraception, with holes.
+  districts_holes = function() {
+    set.seed(91)
+    n <- 700L
+    district <- sample(sprintf("d%02d", 1:35), n, TRUE)
+    u <- rnorm(35L, sd = 0.7)[match(district, sprintf("d%02d", 1:35))]
+    d <- data.frame(district = district, age = round(rnorm(n, sd = 9), 1), urban = runif(n) < 0.3,
+                    children = factor(sample(c("0", "1", "2", "3+"), n, TRUE)))
+    eta <- -0.5 + 0.8 * d$urban - (d$age / 12)^2 + 0.4 * (d$children != "0") + u
+    d$uses <- runif(n) < stats::plogis(eta)
+    d$keep <- d$age > -15
+    for (name in c("age", "urban", "children")) d[[name]][sample(n, 20L)] <- NA
+    d
+  },
+  # Counts in plots within sites, which vary more than Poisson's; the area is an exposure.
+  plots = function() {
+    set.seed(92)
+    d <- expand.grid(visit = 1:5, plot = letters[1:4], site = 101:115, KEEP.OUT.ATTRS = FALSE)
+    n <- nrow(d)
+    d$plot <- as.character(d$plot)
+    d$cover <- round(runif(n), 2)
+    d$soil <- factor(sample(c("sand", "clay", "peat"), 15L, TRUE), c("peat", "sand", "clay"))[d$site - 100L]
+    d$burnt <- runif(n) < 0.4
+    d$area <- sample(c(1, 2, 5), n, TRUE)
+    d$log_area <- log(d$area)
+    mean <- d$area * exp(0.3 + d$cover - 0.5 * d$burnt + rnorm(15L, sd = 0.5)[d$site - 100L])
+    d$seen <- stats::rnbinom(n, size = 1.5, mu = mean)
+    d$none <- stats::rpois(n, mean) * (runif(n) < 0.2)
+    d$found <- stats::rbinom(n, 12L, stats::plogis(d$cover - 1 + rnorm(15L, sd = 0.6)[d$site - 100L]))
+    d$missed <- 12L - d$found
+    d$tried <- 12
+    d$share <- d$found / 12
+    d$row <- factor(seq_len(n))
+    d$start <- pmax(d$seen, 0.5)
+    d$eta <- log(d$start)
+    d
+  },
+  # Durations of tasks by workers who meet all machines: positive, skewed.
+  tasks = function() {
+    set.seed(93)
+    d <- expand.grid(worker = sprintf("w%02d", 12:1), machine = c("m1", "m2", "m3", "m4", "m5", "m6"),
+                     turn = 1:5, KEEP.OUT.ATTRS = FALSE)
+    n <- nrow(d)
+    d$load <- round(runif(n, 0, 2), 2)
+    d$shift <- sample(c("early", "late"), n, TRUE)
+    eta <- 1 + 0.4 * d$load + rnorm(12L, sd = 0.3)[d$worker] + rnorm(6L, sd = 0.2)[d$machine]
+    d$hours <- stats::rgamma(n, shape = 4, rate = 4 / exp(eta))
+    d$speed <- 1 / d$hours
+    d$weight <- sample(1:3, n, TRUE)
+    d
+  },
+  # A truth value that a number and a group predict without error, so that estimates have no end.
+  separated = function() {
+    set.seed(94)
+    d <- data.frame(g = rep(letters[1:10], each = 12L), x = rnorm(120L))
+    d$y <- as.numeric(d$x > 0)
+    d$all <- as.numeric(d$g %in% letters[1:5])
+    d$z <- d$x * 1e5 + 1e6
+    d$twice <- 2 * d$x
+    d$few <- as.numeric(seq_len(120L) %% 40L == 0L)
+    d
+  },
   # For amelia().
   africa = function() from("Amelia", "africa"),
   freetrade = function() from("Amelia", "freetrade"),

@@ -8,7 +8,7 @@
 options(warn = 1)
 programs <- new.env(parent = globalenv())
 arguments <- commandArgs(trailingOnly = TRUE)
-for (name in c("carry", "script", "lmer", "imputations", "data", "mertools")) {
+for (name in c("carry", "script", "models", "imputations", "data", "mertools")) {
   path <- file.path(arguments[1L], paste0(name, ".R"))
   sys.source(path, envir = programs, keep.source = FALSE)
 }

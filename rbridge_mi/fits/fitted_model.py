@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 
+from ..base.arguments import check_known, checked_argument
+from ..base.checks import boolean
 from ..base.glossary import beside, checked
 from ..base.text import Printed
 from .answers import Answers, Askable
 
-__all__ = ["FittedModel", "random_terms", "stacked"]
+__all__ = ["FittedModel", "ResidualType", "random_terms", "stacked"]
+
+# What R's residuals() has; it lists "partial", too, and has not implemented it.
+ResidualType: TypeAlias = Literal["response", "pearson", "working", "deviance"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -393,20 +398,60 @@ class FittedModel:
         cases = self.answers["mermod_cases"]
         return self._by_row(cases["rows"], cases["fitted"], "fitted")
 
-    def residuals(self) -> pd.Series[float]:
-        """Return the residuals, in R ``residuals(m)``: for ``lmer`` response minus fitted values.
+    def residuals(
+        self,
+        type: ResidualType | None = None,
+        scaled: bool = False,
+    ) -> pd.Series[float]:
+        """Return the residuals, in R ``residuals(m, type, scaled)``.
+
+        Parameters
+        ----------
+        type : {"response", "pearson", "working", "deviance"}, optional
+            "response" is the response minus its fitted mean, in the response's units, and the
+            default for linear models. "deviance", the default for generalised ones, is the root of
+            the row's share of the deviance, with the sign of "response". "pearson" is "response"
+            times the root of the row's weight over the variance function; "working" is "response"
+            on the scale of the linear predictor, as in the last step of the iterations. For a
+            linear model the last two are response and deviance, which is pearson, again.
+        scaled : bool
+            Divide by sigma, which is 1 in a model without a residual standard deviation.
 
         Returns
         -------
         Series
-            By the frame's index.
+            By the frame's index; rows that were left out with ``na_action="na.exclude"`` are
+            missing.
+
+        Raises
+        ------
+        ArgumentError
+            Another type, or `scaled` that is no truth value.
 
         See Also
         --------
         MerMod.fitted : The fitted values.
+
+        References
+        ----------
+        McCullagh and Nelder (1989), Generalized Linear Models, 2nd ed., section 2.4.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> hsb = rb.load_hsb().assign(high=lambda d: (d["mathach"] > 18).astype(int))
+        >>> fit = rb.Glmer("high ~ ses + (1 | schid)").fit(hsb)
+        >>> fit.residuals(type="response").head(2).round(3).tolist()
+        [-0.076, -0.115]
         """
-        cases = self.answers["mermod_cases"]
-        return self._by_row(cases["residual_rows"], cases["residuals"], "residuals")
+        if type is not None:
+            check_known([type], get_args(ResidualType), "type")
+        checked_argument(scaled, boolean, "scaled")
+        if type is None and not scaled:
+            cases = self.answers["mermod_cases"]
+            return self._by_row(cases["residual_rows"], cases["residuals"], "residuals")
+        asked = self.r.call("mermod_residuals", type=type, scaled=scaled).value
+        return self._by_row(asked["rows"], asked["values"], "residuals")
 
     def summary(self) -> Printed:
         """Return what R prints for ``summary(m)``.

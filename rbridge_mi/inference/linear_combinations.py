@@ -29,7 +29,6 @@ __all__ = [
     "CompleteDf",
     "coefficients",
     "estimate_contrasts",
-    "exponentiated",
     "hypothesis_test",
     "joint_test",
     "one_row",
@@ -238,32 +237,6 @@ def estimate_contrasts(
     frame = pd.DataFrame({"term": labels, **columns})
     frame.attrs["note"] = _note(method, k)
     return checked(frame, "fixed")
-
-
-def exponentiated(frame: pd.DataFrame) -> pd.DataFrame:
-    """Exponentiate estimates and the ends of their intervals, as broom does.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        With estimate, conf_low and conf_high, on the log scale.
-
-    Returns
-    -------
-    DataFrame
-        A copy. The other columns stay on the log scale, standard errors among them: as with R's
-        ``broom::tidy(..., exponentiate = TRUE)`` and ``mice::summary.mipo``. ``attrs["note"]`` says
-        so.
-    """
-    frame = frame.copy()
-    for name in ("estimate", "conf_low", "conf_high"):
-        frame[name] = np.exp(frame[name])
-    note = (
-        "estimates and intervals are exponentiated; standard errors, statistics and variances are "
-        "of their logarithms"
-    )
-    frame.attrs["note"] = "; ".join(x for x in (frame.attrs.get("note", ""), note) if x)
-    return frame
 
 
 def _note(method: str, k: int) -> str:

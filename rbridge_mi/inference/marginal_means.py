@@ -26,6 +26,7 @@ from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
 from ..pooling import COLUMNS, PoolingRule
 from .degrees_of_freedom import check_adjusted, complete_df, is_small_sample
+from .mean_contrasts import MeanContrast, checked_contrast
 
 __all__ = ["check_trend", "marginal_means"]
 
@@ -80,10 +81,10 @@ _TYPES = ("link", "response", "unlink", "mu")
 
 @dataclass(frozen=True)
 class _Question:
-    """The arguments of emmeans, but for the fit; those of emtrends, if `trend` names a covariate."""
+    """The arguments of emmeans, but for the fit; of emtrends, if `trend` names a covariate."""
 
     specs: list[str]
-    contrast: str | None
+    contrast: str | dict[str, dict[str, Any]] | None
     at: dict[str, list[Any]] | None
     grid: dict[str, Any]
     comparing: dict[str, Any]
@@ -100,7 +101,7 @@ def marginal_means(
     dfcom: Any,
     conf_level: float | None,
     specs: str | Sequence[str],
-    contrast: str | None,
+    contrast: MeanContrast | None,
     at: Mapping[str, Any] | None,
     adjust: str | None,
     arguments: Mapping[str, Any],
@@ -121,10 +122,11 @@ def marginal_means(
     if conf_level is None:
         conf_level = default_level
     check_level(conf_level)
-    if contrast is not None and not isinstance(contrast, str):
-        raise ArgumentError("contrast must be the name of a method, such as 'pairwise'.")
+    method = checked_contrast(contrast)
     names = column_list(specs, "specs")
-    comparing = () if contrast is None else tuple(ask(fits[0], "contrast_arguments", contrast))
+    if not names:
+        raise ArgumentError("specs names no factor: '1' stands for one mean of them all.")
+    comparing = tuple(ask(fits[0], "contrast_arguments", method)) if isinstance(method, str) else ()
     what, of_grid = ("emmeans", _GRID) if trend is None else ("emtrends", _TREND_GRID)
     summarising = (
         _SUMMARY if trend is None else tuple(x for x in _SUMMARY if x not in _NOT_OF_TRENDS)
@@ -135,7 +137,7 @@ def marginal_means(
     given = r_arguments(arguments, valid, refused, what)
     question = _Question(
         names,
-        contrast,
+        method,
         None if at is None else {k: _values(v) for k, v in at.items()},
         _checked_grid({k: v for k, v in given.items() if k in of_grid}),
         {k: v for k, v in given.items() if k in comparing},
@@ -169,7 +171,7 @@ def marginal_means(
         table[name] = np.mean([x[name].to_numpy() for x in levels], axis=0)
     columns, usable = _pooled(fits, rule, dfcom, conf_level, grids)
     notes = []
-    if options or contrast is not None:
+    if options or method is not None:
         if options.get("bias.adjust") and "sigma" not in options:
             options = {"sigma": _sigma(fits), **options}
         summary = question.ask(
@@ -177,7 +179,7 @@ def marginal_means(
             conf_level, options,
         )  # fmt: skip
         notes += [x for x in summary["notes"] if not x.startswith("Confidence level used")]
-        if contrast is not None:
+        if method is not None:
             table[summary["name"][0]] = summary["contrast"]  # "a / b" on the response scale
         columns = _summarised(columns, summary)
     if not usable.all():

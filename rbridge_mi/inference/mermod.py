@@ -27,7 +27,7 @@ from ..pooling import rule_for
 from .degrees_of_freedom import dfcom_of_one, vcov_of_one
 from .model_column import ForMakeTables, ModelColumn, column_of_fit
 from .optimizers import all_fit
-from .predictions import predict_fits
+from .predictions import predict_fits, to_response
 from .term_tests import table_of_terms
 from .tested_fit import TestedFit
 
@@ -217,11 +217,12 @@ class MerMod(TestedFit, ForMakeTables):
         Returns
         -------
         Series, or DataFrame with `se_fit`
-            One value per row of newdata, on the scale of the response, by newdata's index; missing
-            where a row has missing values. With `se_fit`, columns estimate and std_error. What lme4
-            says about the call, such as that it leaves the fit's ``offset=`` out for newdata,
-            becomes an `RWarning`. With an `interval`, columns estimate, std_error (of the mean, and
-            for "prediction" of a new observation), df, and conf_low and conf_high, or pred_low and
+            One value per row of newdata, by newdata's index; missing where a row has missing
+            values. Of a generalised model on the scale of the link, or on that of the response with
+            ``type="response"``. What lme4 says about the call, such as that it leaves the fit's
+            ``offset=`` out for newdata, becomes an `RWarning`. With `se_fit`, columns estimate and
+            std_error. With an `interval`, columns estimate, std_error (of the mean, and for
+            "prediction" of a new observation), df, and conf_low and conf_high, or pred_low and
             pred_high.
 
         Raises
@@ -256,13 +257,14 @@ class MerMod(TestedFit, ForMakeTables):
         """
         given = r_arguments(arguments, _PREDICT, _NOT_PREDICT, "predict")
         if interval is not None:
+            scale = given.pop("type", "link")
             if given:
                 raise ArgumentError(f"interval can't be combined with {', '.join(given)}.")
             wanted = dfcom_of_one(self, dfcom)
             return predict_fits(
                 [self], rule_for("imputation"), newdata, re_form, interval,
                 0.95 if conf_level is None else conf_level, allow_new_levels, wanted,
-                vcov=vcov_of_one(wanted),
+                type=scale, vcov=vcov_of_one(wanted),
             )  # fmt: skip
         if conf_level is not None or dfcom is not None:
             raise ArgumentError("conf_level and dfcom are of an interval: give interval, too.")
@@ -290,9 +292,10 @@ class MerMod(TestedFit, ForMakeTables):
             warnings.simplefilter("ignore", RWarning)  # the call for the values has warned already
             reply = self.r.call("prediction_parts", **question, observed=False, method=None)
             parts = told(reply, self.imputation)
-        errors = pd.Series(
-            np.sqrt(parts["variance"]), index=self.index_of(newdata)[parts["rows"] - 1]
-        )
+        std_error = np.sqrt(parts["variance"])
+        if given.get("type") == "response" and self.link != "identity":
+            std_error = to_response(self, np.column_stack([parts["mean"], std_error]))[:, 1]
+        errors = pd.Series(std_error, index=self.index_of(newdata)[parts["rows"] - 1])
         if newdata is None:
             errors = errors.reindex(index)
         frame = {"estimate": values.to_numpy(), "std_error": errors.to_numpy()}
@@ -315,7 +318,8 @@ class MerMod(TestedFit, ForMakeTables):
         Returns
         -------
         DataFrame
-            Columns sim_1 ... sim_nsim, by the frame's index, or newdata's.
+            Columns sim_1 ... sim_nsim, by the frame's index, or newdata's; for a response by
+            ``cbind(success, failure)`` two each, sim_1_success and sim_1_failure.
 
         Raises
         ------

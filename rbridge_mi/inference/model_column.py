@@ -61,6 +61,8 @@ class ModelColumn:
         The largest of the coefficients', where there are any.
     fit : MerMod, optional
         A fit of the model, which knows its family and link.
+    are_ratios : bool
+        Whether `fixed` is exponentiated.
     """
 
     response: str
@@ -75,6 +77,7 @@ class ModelColumn:
     m: int | None = None
     fmi: float | None = None
     fit: MerMod | None = None
+    are_ratios: bool = False
 
     @property
     def is_linear(self) -> bool:
@@ -94,13 +97,15 @@ class ModelColumn:
         ArgumentError
             Coefficients of a link that are no logarithms, or of which the link is not known.
         """
+        if self.are_ratios:
+            return self
         if self.fit is None:
             raise ArgumentError(
                 "exponentiate is for models whose link is known; `pool(..., exponentiate=True)` "
                 "exponentiates estimates of others."
             )
-        fixed, fit = self.fixed, self.fit
-        return replace(self, fixed=lambda: as_ratios(fixed(), fit))
+        fixed, link = self.fixed, self.fit.link
+        return replace(self, fixed=lambda: as_ratios(fixed(), link), are_ratios=True)
 
 
 def column_of_fit(fit: MerMod, dfcom: Any, conf_level: float) -> ModelColumn:

@@ -1,4 +1,4 @@
-"""Tests of a model's terms: lmerTest's tables, Wald tests of generalised models, and pooled by D1."""
+"""Tests of a model's terms: lmerTest's, Wald tests of generalised models, and pooled by D1."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _SAME = 1e-6
 _RANK = float(np.sqrt(np.finfo(np.float64).eps))
 
 
-def table_of_terms(fit: FittedModel, type: Any, ddf: str | None) -> pd.DataFrame:
+def table_of_terms(fit: FittedModel, wanted: Any, ddf: str | None) -> pd.DataFrame:
     """Test each term of one fit; see `MerMod.anova`."""
-    number = None if type is None else _type_number(type)
+    number = None if wanted is None else _type_number(wanted)
     linear = is_linear(fit)
     if ddf is not None:
         check_known([ddf], tuple(_DDF), "ddf")
@@ -61,27 +61,27 @@ def table_of_terms(fit: FittedModel, type: Any, ddf: str | None) -> pd.DataFrame
     return checked(table[columns], "anova_terms")
 
 
-def _type_number(type: Any) -> int:
+def _type_number(wanted: Any) -> int:
     # True would pass for 1.
-    if isinstance(type, bool) or not isinstance(type, int | str) or type not in _TYPES:
-        raise ArgumentError(f"type must be 1, 2 or 3 ('I', 'II' or 'III'), not {type!r}.")
-    return _TYPES[type]
+    if isinstance(wanted, bool) or not isinstance(wanted, int | str) or wanted not in _TYPES:
+        raise ArgumentError(f"type must be 1, 2 or 3 ('I', 'II' or 'III'), not {wanted!r}.")
+    return _TYPES[wanted]
 
 
-def _wald_terms(fit: FittedModel, own: bool) -> pd.DataFrame:
-    """Wald chi-squared tests as car has them: of type III if `own`, else of type II."""
+def _wald_terms(fit: FittedModel, as_coded: bool) -> pd.DataFrame:
+    """Wald chi-squared tests as car has them: of type III if `as_coded`, else of type II."""
     structure = _Structure.of(fit)
     estimates, vcovs = coefficients([fit], list(fit.beta.index))
     beta, vcov = estimates[0], vcovs[0]
     rows = []
     for term in structure.terms:
-        if term == "(Intercept)" and not own:
+        if term == "(Intercept)" and not as_coded:
             continue
         columns = structure.columns[term]
         if len(columns) == 0:
             rows.append((term, math.nan, 0.0, math.nan))
             continue
-        above = [] if own else structure.above(term)
+        above = [] if as_coded else structure.above(term)
         q, u = _given_zero(beta, vcov, columns, above)
         chi2 = float(wald_chi2(q[None], u[None])[0])
         k = len(columns)
@@ -127,13 +127,13 @@ class _Structure:
 
 
 def pooled_terms(
-    fits: Sequence[FittedModel], sets: CoefficientSets, rule: PoolingRule, type: Any
+    fits: Sequence[FittedModel], sets: CoefficientSets, rule: PoolingRule, wanted: Any
 ) -> pd.DataFrame:
     """Test each term by D1; see `PooledMerMod.anova`."""
     rule.check_joint_test(
         "use `contrast`, whose intervals come from their spread, or impute the data"
     )
-    number = _type_number(type)
+    number = _type_number(wanted)
     hypotheses = _common_hypotheses(fits, list(sets.terms), number)
     size = np.sqrt(sets.variances.mean(axis=0))
     rows, notes = [], []
@@ -176,17 +176,14 @@ def _common_hypotheses(
         for term, matrix in first.items():
             other = hypotheses.get(term)
             if other is None or not _same(matrix, other):
+                hint = (
+                    "" if number == 3 else ", and those of type=3 do not, where all cells have rows"
+                )
                 raise PoolingError(
                     f"the hypotheses of type {number} about {term} are others in imputation "
                     f"{fit.imputation} than in imputation {fits[0].imputation}: they hang on the "
-                    "data"
-                    + (
-                        ""
-                        if number == 3
-                        else ", and type=3 does not (or only on cells without rows)"
-                    )
-                    + ". Use `compare` with the model without the term, or "
-                    "`test` with hypotheses of your own."
+                    f"data{hint}. Or use `compare` with the model without the term, or `test` with "
+                    "hypotheses of your own."
                 )
     return first
 

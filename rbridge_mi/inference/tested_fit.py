@@ -22,6 +22,7 @@ from .degrees_of_freedom import dfcom_of_one, vcov_of_one
 from .hypothesis_text import linear_rows
 from .linear_combinations import CoefficientSets, estimate_contrasts, joint_test
 from .marginal_means import check_trend, marginal_means
+from .mean_contrasts import MeanContrast
 from .ratios import as_ratios
 
 __all__ = ["TestedFit"]
@@ -92,7 +93,7 @@ class TestedFit(FittedModel):
         >>> fit.fixed()[["term", "df"]].round(0)
                   term     df
         0  (Intercept)  154.0
-        1      meanses  154.0
+        1      meanses  153.0
         """
         check_level(conf_level)
         sets = self._coefficient_sets(dfcom)
@@ -104,7 +105,7 @@ class TestedFit(FittedModel):
         )
         frame = pd.DataFrame({"term": sets.terms, **pooled.columns()})
         frame = checked(frame[list(TABLES["estimates"])], "estimates")
-        return as_ratios(frame, self) if exponentiate else frame
+        return as_ratios(frame, self.link) if exponentiate else frame
 
     def test(self, hypothesis: Any, rhs: Any = None, dfcom: Any = None) -> pd.DataFrame:
         """Test linear hypotheses about the coefficients together, in R ``lmerTest::contestMD``.
@@ -182,10 +183,10 @@ class TestedFit(FittedModel):
             As in `fixed`.
         conf_level : float
             Of the intervals.
-        adjust : {"none", "bonferroni", "sidak", "holm", "hochberg", "hommel", "BH", "fdr", "BY"},\
- optional
-            How p values are adjusted for several combinations, in R ``stats::p.adjust``; by default
-            they are not. Intervals are then Sidak's for "sidak" and Bonferroni's for all others, as
+        adjust : str, optional
+            How p values are adjusted for several combinations, in R ``stats::p.adjust``: "none"
+            (the default), "bonferroni", "sidak", "holm", "hochberg", "hommel", "BH" (or "fdr"),
+            "BY". Intervals are then Sidak's for "sidak" and Bonferroni's for all others, as
             in emmeans: the other methods have none.
 
         Returns
@@ -222,7 +223,7 @@ class TestedFit(FittedModel):
     def emmeans(
         self,
         specs: str | Sequence[str],
-        contrast: str | None = None,
+        contrast: MeanContrast | None = None,
         at: Mapping[str, Any] | None = None,
         conf_level: float | None = None,
         *,
@@ -236,9 +237,13 @@ class TestedFit(FittedModel):
         Parameters
         ----------
         specs : str or list of str
-            Factors (or covariates given in `at`) to show means for.
-        contrast : str, optional
-            A method of ``emmeans::contrast``: "pairwise", "trt.vs.ctrl", "poly", ...
+            Factors (or covariates given in `at`) to show means for; "1" for one mean over all.
+        contrast : str or mapping, optional
+            A method of ``emmeans::contrast``: "pairwise", "trt.vs.ctrl", "poly", ...; or
+            coefficients of the means by name, in R ``contrast(means, list(...))``:
+            ``{"last - first": [-1, 0, 1]}`` in the order of the means, or, of one factor, by level,
+            ``{"C - A": {"C": 1, "A": -1}}``, where a level that isn't named has 0. They are taken
+            within each level of ``by``, and are not adjusted by default.
         at : mapping, optional
             Values of covariates in the grid.
         conf_level : float, optional
@@ -294,7 +299,7 @@ class TestedFit(FittedModel):
         self,
         specs: str | Sequence[str],
         var: str,
-        contrast: str | None = None,
+        contrast: MeanContrast | None = None,
         at: Mapping[str, Any] | None = None,
         conf_level: float | None = None,
         *,
@@ -308,10 +313,10 @@ class TestedFit(FittedModel):
         Parameters
         ----------
         specs : str or list of str
-            Factors (or covariates given in `at`) to show slopes for.
+            Factors (or covariates given in `at`) to show slopes for; "1" for one over all.
         var : str
             The covariate: a numeric column of the model's fixed part.
-        contrast : str, optional
+        contrast : str or mapping, optional
             As in `emmeans`.
         at : mapping, optional
             Values of covariates in the grid.
@@ -366,7 +371,7 @@ class TestedFit(FittedModel):
         self,
         trend: str | None,
         specs: str | Sequence[str],
-        contrast: str | None,
+        contrast: MeanContrast | None,
         at: Mapping[str, Any] | None,
         conf_level: float | None,
         adjust: str | None,

@@ -337,12 +337,12 @@ def _check_with_data(job: Job, model: MixedModel, data: DataFile, mistakes: Mist
         return
     if not mistakes and engine != "none" and engine_named(engine).needs_model:
         _check_plan(job, model, frame, mistakes)
-    dfcom = job.pooling.dfcom
-    if isinstance(dfcom, str) and dfcom in _DFCOM_NEEDS:
-        try:
-            rdoor.require_package(_DFCOM_NEEDS[dfcom], f'"{dfcom}"')
-        except RPackageError as error:
-            mistakes.add("pooling.dfcom", str(error))
+    for key, method in (("dfcom", job.pooling.dfcom), ("vcov", job.pooling.vcov)):
+        if isinstance(method, str) and method in _DFCOM_NEEDS:
+            try:
+                rdoor.require_package(_DFCOM_NEEDS[method], f'"{method}"')
+            except RPackageError as error:
+                mistakes.add(f"pooling.{key}", str(error))
     for table in JOB_TABLES:
         if engine == "none" and table.name in job.output.tables:
             for package in table.needs:
@@ -477,7 +477,7 @@ def _results(checked: Checked, imp: ImputedData | None, fitted: MerMod | MerModL
     if isinstance(fitted, MerMod):
         return FitResults(frame, fitted)
     assert imp is not None
-    pooled = fitted.pool(dfcom=spec.dfcom, conf_level=spec.conf_level)
+    pooled = fitted.pool(**dataclasses.asdict(spec))
     return ListResults(frame, imp, fitted, pooled)
 
 

@@ -6,7 +6,7 @@
            engine = "compatible" imputes from [model]
 [model]    formula, fitter, reml (lmer), family, link, nAGQ (glmer), control, start, weights,
            offset, subset, na_action, contrasts, isolate, timeout
-[pooling]  dfcom, conf_level
+[pooling]  dfcom, conf_level, vcov, exponentiate
 [output]   folder, formats, tables, imputed
 ========== ==============================================================================
 
@@ -130,6 +130,8 @@ class PoolingSpec:
 
     dfcom: str | float | None = None
     conf_level: float = 0.95
+    vcov: str = "model"
+    exponentiate: bool = False
 
 
 @dataclass(frozen=True)
@@ -719,7 +721,12 @@ def _pooling(table: Table, engine: str) -> PoolingSpec:
                 name, 'has no meaning with imputation.engine = "none", which makes one fit'
             )
         return PoolingSpec()
-    spec = PoolingSpec(table.take("dfcom", _dfcom, None), table.take("conf_level", LEVEL, 0.95))
+    spec = PoolingSpec(
+        table.take("dfcom", _dfcom, None),
+        table.take("conf_level", LEVEL, 0.95),
+        table.take("vcov", one_of("model", "kenward-roger"), "model"),
+        table.take("exponentiate", boolean, False),
+    )
     table.done()
     return spec
 

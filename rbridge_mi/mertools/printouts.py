@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..errors import PoolingError
 from ..fits.fitted_model import FittedModel
+from ..fits.which_models import is_linear
 from ..pooling.tails import t_two_sided
 from . import numbers
 from .numbers import r_mean
@@ -30,8 +31,8 @@ _HEADS = {"std_error": "std.error"}
 def summary_lines(fits: Sequence[FittedModel], digits: int) -> list[str]:
     """Return the lines of ``print(summary(list), digits)``."""
     terms = numbers.mean_random_terms(fits)
-    method = "REML" if fits[0].reml else "maximum likelihood "
-    lines = [f'[1] "Linear mixed model fit by {method}"', "Model family: ", *_call(fits[0])]
+    family = "" if is_linear(fits[0]) else f" {fits[0].family}"
+    lines = [f'[1] "{_title(fits[0])}"', f"Model family: {family}", *_call(fits[0])]
     lines += ["", "Fixed Effects:"]
     lines += _frame_lines(numbers.model_fixed_eff(fits, stacklevel=_STACKLEVEL), digits)
     lines += ["", "Random Effects:", "", "Error Term Standard Deviations by Level:"]
@@ -41,7 +42,9 @@ def summary_lines(fits: Sequence[FittedModel], digits: int) -> list[str]:
     for grp, names, _, correlations in terms:
         cells = _rounded_matrix(correlations, digits)
         lines += ["", grp or "NA", *matrix_lines(names, names, cells, right=False), ""]
-    (sigma,) = _rounded([r_mean([fit.sigma for fit in fits])], digits)
+    # R's sigma() is 1 where there is none.
+    sigmas = [fit.sigma if fit.has_scale else 1.0 for fit in fits]
+    (sigma,) = _rounded([r_mean(sigmas)], digits)
     return [
         *lines,
         "",
@@ -102,7 +105,7 @@ def _error_terms(fits: Sequence[FittedModel], digits: int) -> list[str]:
         raise PoolingError(
             f"merTools' fastdisp fails here: it has {len(sds)} standard deviations for "
             f"{len(names) + 1} rows. Either a term's name holds 'cor_', so that it is taken "
-            "for a correlation, or the fits' terms differ."
+            "for a correlation, or the fits' terms differ, or the model has no residual."
         )
     shown = [as_character(round_r(x, digits)) for x in sds]
     head = ["Groups", "Name", "Std.Dev."]
@@ -117,9 +120,23 @@ def _error_terms(fits: Sequence[FittedModel], digits: int) -> list[str]:
     return matrix_lines([""] * (len(names) + 1), head, cells, right=False)
 
 
+def _title(fit: FittedModel) -> str:
+    """Name the kind of model and its method, as lme4's summary does."""
+    if is_linear(fit):
+        return f"Linear mixed model fit by {'REML' if fit.reml else 'maximum likelihood '}"
+    by = "Laplace Approximation"
+    if fit.nAGQ != 1:
+        by = f"Adaptive Gauss-Hermite Quadrature, nAGQ = {fit.nAGQ}"
+    return f"Generalized linear mixed model fit by maximum likelihood ({by})"
+
+
 def _call(fit: FittedModel) -> list[str]:
-    ml = "" if fit.reml else ", REML = FALSE"
-    return call_lines(f"lmer(formula = {fit.formula}, data = d{ml})")
+    if is_linear(fit):
+        ml = "" if fit.reml else ", REML = FALSE"
+        return call_lines(f"lmer(formula = {fit.formula}, data = d{ml})")
+    # What lmerModList() and glmerModList() pass on in their dots is no more than numbered.
+    more = "" if fit.nAGQ == 1 else f", nAGQ = {fit.nAGQ}"
+    return call_lines(f"glmer(formula = {fit.formula}, data = d, family = ..1{more})")
 
 
 def _groups(fit: FittedModel, nobs: int) -> str:

@@ -208,8 +208,10 @@ class MerToolsTables:
         those of the first fit; AIC is a mean, which has no meaning.
 
         The call is the one that ``lmerModList(formula, data)`` leaves, with ``REML = FALSE`` after
-        ML. A `MerMod` does not record other arguments: R would show ``control = ..1`` and the
-        like (and merTools stops at weights, offset and subset).
+        ML, or ``glmerModList(formula, data, family)``, which shows the family as ``..1``. A
+        `MerMod` does not record other arguments: R would show ``control = ..1`` and the like (and
+        merTools stops at weights, offset and subset). The residual SD of a model without a scale
+        is 1 there.
 
         Parameters
         ----------
@@ -238,7 +240,8 @@ class MerToolsTables:
         Wrong: its coefficients are those of `model_fixed_eff`. The SDs of `model_rand_eff_stats`
         are filled in by alphabetical order of their terms, beside names in the model's order:
         those of two slopes, or of two groups, may be swapped. The correlations are the first
-        fit's alone; AIC is a mean.
+        fit's alone; AIC is a mean. A model without a residual gets a row for it, too: R fills the
+        column by taking its first SDs again.
 
         Parameters
         ----------

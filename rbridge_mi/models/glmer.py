@@ -109,8 +109,8 @@ class Glmer(MixedModel):
             )
         if self.distribution[0] not in _FAMILIES:
             raise ArgumentError(
-                f"family {self.family!r} is none of {', '.join(_FAMILIES)}: write its name, or as in "
-                "R \"binomial(link = 'probit')\"."
+                f"family {self.family!r} is none of {', '.join(_FAMILIES)}: write its name, or as "
+                "in R \"binomial(link = 'probit')\"."
             )
         if isinstance(self.nAGQ, bool) or not isinstance(self.nAGQ, int) or self.nAGQ < 0:
             raise ArgumentError(f"nAGQ must be a whole number from 0, not {self.nAGQ!r}.")

@@ -17,7 +17,8 @@ class GlmerNb(MixedModel):
     """A negative binomial mixed model whose theta is estimated: ``lme4::glmer.nb(...)``.
 
     The variance of a count with mean mu is mu + mu^2 / theta. lme4 maximises the likelihood over
-    theta, with a fit of ``glmer`` at each value; standard errors take theta as known.
+    theta, with a fit of ``glmer`` at each value; standard errors take theta as known. Some
+    versions of lme4, such as 1.1-31, stop where `interval`, `tol` or `init_ctrl` is given.
 
     Parameters
     ----------

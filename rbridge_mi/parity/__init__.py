@@ -2,7 +2,8 @@
 
 ================  ==========================================================================
 `case`            what a case is
-`models`          the model cases
+`models`          the cases of linear models
+`generalised`     the cases of generalised models
 `amelia`          the cases of Amelia
 `jomo`            the cases of jomo
 `mice`            the cases of mice
@@ -20,6 +21,7 @@ from fnmatch import fnmatchcase
 from .amelia import AMELIA
 from .case import Apart, Argument, Column, ImputationCase, ModelCase
 from .engine import Case, Checked, Suite
+from .generalised import GENERALISED
 from .jomo import JOMO
 from .mice import MICE
 from .models import MODELS
@@ -29,7 +31,7 @@ from .report import Outcome, run_suite
 __all__ = ["CASES", "Apart", "Argument", "Case", "Checked", "Column", "ImputationCase",
            "ModelCase", "Outcome", "Suite", "find_cases", "run_suite"]  # fmt: skip
 
-CASES: tuple[Case, ...] = (*MODELS, *AMELIA, *JOMO, *MICE, *PAN)
+CASES: tuple[Case, ...] = (*MODELS, *GENERALISED, *AMELIA, *JOMO, *MICE, *PAN)
 
 
 def find_cases(pattern: str) -> list[Case]:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from ..models.glmer import Glmer
+from ..models.glmer_nb import GlmerNb
+from ..models.lmer import Lmer
+
 __all__ = ["Apart", "Argument", "Column", "ImputationCase", "ModelCase", "new_data", "new_levels"]
+
+Model: TypeAlias = Lmer | Glmer | GlmerNb
+
+# By lme4's function, the class of the models that it fits.
+_MODELS: dict[str, type[Model]] = {x.fitter: x for x in (Lmer, Glmer, GlmerNb)}
 
 # By engine, what keeps its function from printing.
 _QUIET = {"amelia": "p2s = 0", "mice": "printFlag = FALSE"}
@@ -82,7 +91,9 @@ class ModelCase:
     groups : tuple of str
         Columns of the grouping factors: new levels are put there for prediction.
     arguments : tuple of Argument
-        Further arguments of ``lmer()``.
+        Further arguments of the fitter.
+    fitter : str
+        lme4's function that fits the model: "lmer", "glmer" or "glmer.nb".
     against : str, optional
         Formula of the second fit for anova; by default ``response ~ 1 + (1 | first group)``.
     prelude : str
@@ -111,6 +122,7 @@ class ModelCase:
     formula: str
     groups: tuple[str, ...]
     arguments: tuple[Argument, ...] = ()
+    fitter: str = "lmer"
     against: str | None = None
     prelude: str = ""
     part: str | None = None
@@ -121,14 +133,20 @@ class ModelCase:
     apart: Mapping[str, Apart] = field(default_factory=dict)
 
     def r_call(self, formula: str | None = None) -> str:
-        """Write the ``lmer()`` call as an R user does, of the case's or of another formula."""
+        """Write the fitter's call as an R user does, of the case's or of another formula."""
         parts = [formula or self.formula, "data = data"]
         parts += [x.r for x in self._arguments(formula) if x.r]
-        return f"lmer({', '.join(parts)})"
+        return f"{self.fitter}({', '.join(parts)})"
 
-    def python_arguments(self, frame: pd.DataFrame, formula: str | None = None) -> dict[str, Any]:
-        """Return Lmer's arguments, for the case's or for another formula."""
-        return {x.name: x.python(frame) for x in self._arguments(formula)}
+    @property
+    def model(self) -> type[Model]:
+        """The library's class for models of the case's fitter."""
+        return _MODELS[self.fitter]
+
+    def python_model(self, frame: pd.DataFrame, formula: str | None = None) -> Model:
+        """Return the model of the case's or of another formula, with the case's arguments."""
+        arguments = {x.name: x.python(frame) for x in self._arguments(formula)}
+        return self.model(formula or self.formula, **arguments)
 
     def second(self) -> str:
         """Return the formula of the fit that anova compares with."""
@@ -176,7 +194,7 @@ class ImputationCase:
 
     See Also
     --------
-    ModelCase : A case about ``lmer()``.
+    ModelCase : A case about a model.
     """
 
     name: str

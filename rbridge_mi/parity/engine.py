@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -246,8 +247,8 @@ def python_answers(case: Case, frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def model_answers(case: ModelCase, frame: pd.DataFrame) -> dict[str, Any]:
-    """Answer what ``model_case`` in ``r/reference/lmer.R`` answers."""
-    fit = answer(lambda: Lmer(case.formula, **case.python_arguments(frame)).fit(frame))
+    """Answer what ``model_case`` in ``r/reference/models.R`` answers."""
+    fit = answer(lambda: case.python_model(frame).fit(frame))
     if not isinstance(fit, MerMod):
         return {"fit": fit}
     fresh, unseen = new_data(frame), new_levels(frame, case.groups)
@@ -259,11 +260,15 @@ def model_answers(case: ModelCase, frame: pd.DataFrame) -> dict[str, Any]:
     answers = fit_answers(fit)
     answers["predict"] = predict()
     answers["predict_fixed"] = predict(re_form="NA")
+    answers["predict_response"] = predict(type="response")
     if case.part is not None:
         answers["predict_part"] = predict(re_form=case.part)
     answers["predict_new"] = predict(fresh)
     answers["predict_new_fixed"] = predict(fresh, re_form="NA")
+    answers["predict_new_response"] = predict(fresh, type="response")
+    answers["predict_new_fixed_response"] = predict(fresh, re_form="NA", type="response")
     answers["predict_unseen"] = predict(unseen, allow_new_levels=True)
+    answers["predict_unseen_response"] = predict(unseen, allow_new_levels=True, type="response")
     answers["predict_unseen_refused"] = predict(unseen)
     answers["simulate"] = answer(lambda: simulated(fit, fit.simulate(nsim=2, seed=101)))
     answers["simulate_use_u"] = answer(
@@ -276,9 +281,9 @@ def model_answers(case: ModelCase, frame: pd.DataFrame) -> dict[str, Any]:
     if case.profile:
         answers["confint_profile"] = answer(lambda: intervals(fit.confint()))
     answers["anova_terms"] = answer(lambda: fit.r.call("mermod_anova_terms").value)
-    second = Lmer(case.second(), **case.python_arguments(frame, case.second()))
-    answers["anova"] = answer(lambda: _anova(fit, second.fit(frame), refit=True))
-    answers["anova_no_refit"] = answer(lambda: _anova(fit, second.fit(frame), refit=False))
+    second = cache(lambda: case.python_model(frame, case.second()).fit(frame))
+    answers["anova"] = answer(lambda: _anova(fit, second(), refit=True))
+    answers["anova_no_refit"] = answer(lambda: _anova(fit, second(), refit=False))
     return answers
 
 

@@ -1,4 +1,4 @@
-"""The model cases: every kind of model that lme4 fits, on data of lme4, nlme and mice."""
+"""The cases of linear models: every kind that lme4 fits, on data of lme4, nlme and mice."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def python_script(case: ModelCase, frame: pd.DataFrame) -> str:
     if case.collate is not None:
         lines.append(f'rdoor.call("base::icuSetCollate", locale={case.collate!r})')
     lines += [
-        f"fit = rb.Lmer({case.formula!r}{arguments}).fit(data)",
+        f"fit = rb.{case.model.__name__}({case.formula!r}{arguments}).fit(data)",
         "for part in (fit.beta, fit.theta):",
         "    for name, value in part.items():",
         "        print(name, float(value).hex())",

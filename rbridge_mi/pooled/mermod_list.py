@@ -104,6 +104,7 @@ class MerModList(Sequence[MerMod], ForMakeTables):
         dfcom: Any = None,
         conf_level: float = 0.95,
         vcov: Literal["model", "kenward-roger"] = "model",
+        exponentiate: bool = False,
     ) -> PooledMerMod:
         """Pool the fits by Rubin's rules or, if of bootstrap samples, by their spread.
 
@@ -114,15 +115,21 @@ class MerModList(Sequence[MerMod], ForMakeTables):
             default, but for models without a scale, such as binomial ones, whose default is
             infinite), as in mice: nobs minus all parameters, too many where there are few groups.
             "satterthwaite" and "kenward-roger": per coefficient, by lmerTest and pbkrtest, the mean
-            over the fits; standard errors stay lme4's unless `vcov` says otherwise. Kenward and Roger's take time and memory
-            that grow with the square of nobs, and are for REML: of fits by ML they are those
-            of refits by it, with a warning. Or a number; ``math.inf`` gives Rubin's (1987).
+            over the fits; standard errors stay lme4's unless `vcov` says otherwise. Kenward and
+            Roger's take time and memory that grow with the square of nobs, and are for REML: of
+            fits by ML they are those of refits by it, with a warning. Or a number; ``math.inf``
+            gives Rubin's (1987).
         conf_level : float
             Of the intervals.
         vcov : {"model", "kenward-roger"}
             Covariance matrices of the fits' coefficients: lme4's, or Kenward and Roger's, larger in
             small samples (``pbkrtest::vcovAdj``; for linear models by REML). All that is asked of
             the pooled model has them. Usual with ``dfcom="kenward-roger"``.
+
+        exponentiate : bool
+            Give odds or rate ratios (of logit or log links; hazard ratios of cloglog): estimates
+            and intervals of `fixed` and `contrast` are exponentiated, standard errors multiplied
+            by the ratio, as in broom.mixed (``mice::summary.mipo`` leaves those).
 
         Returns
         -------
@@ -150,7 +157,9 @@ class MerModList(Sequence[MerMod], ForMakeTables):
         (2017), Journal of Statistical Software 82(13) (Satterthwaite); Kenward and Roger (1997),
         Biometrics 53, 983-997.
         """
-        return pool_fits(self.fits, self.data.kind, dfcom, conf_level, self.data, vcov)
+        return pool_fits(
+            self.fits, self.data.kind, dfcom, conf_level, self.data, vcov, exponentiate
+        )
 
     @property
     def pooled_by_default(self) -> PooledMerMod:

@@ -208,7 +208,7 @@ def _complete_cases(pooled: PooledMerMod, fit: MerMod | None) -> Iterator[str]:
             "methods_text(listwise=model.fit(data)) says so"
         )
         return
-    table = pooled.fixed.set_index("term")
+    table = _on_link(pooled).set_index("term")
     estimate = fit.beta.loc[list(table.index)]
     variances = np.diag(fit.vcov().loc[list(table.index), list(table.index)])
     alone = rubin.pool_scalars(
@@ -238,6 +238,15 @@ def _complete_cases(pooled: PooledMerMod, fit: MerMod | None) -> Iterator[str]:
         yield f"The {level} intervals of both hold 0 for the same coefficients."
 
 
+def _on_link(pooled: PooledMerMod) -> pd.DataFrame:
+    """Return the coefficients on the scale of the link, on which those of other fits are."""
+    if not pooled.exponentiate:
+        return pooled.fixed
+    logs = {x: np.log(pooled.fixed[x]) for x in ("estimate", "conf_low", "conf_high")}
+    std_error = pooled.fixed["std_error"] / pooled.fixed["estimate"]  # by the delta method
+    return pooled.fixed.assign(**logs, std_error=std_error)
+
+
 def _sensitivity(pooled: PooledMerMod, table: pd.DataFrame | None) -> Iterator[str]:
     if table is None:
         yield author(
@@ -256,7 +265,7 @@ def _sensitivity(pooled: PooledMerMod, table: pd.DataFrame | None) -> Iterator[s
         f"{low:+g} to {high:+g}{where} (delta adjustment, {table['delta'].nunique()} values)."
     )
     spread = fixed.groupby("term")["estimate"].agg(["min", "max"])
-    errors = pooled.fixed.set_index("term")["std_error"]
+    errors = _on_link(pooled).set_index("term")["std_error"]
     term = ((spread["max"] - spread["min"]) / errors.reindex(spread.index)).idxmax()
     yield (
         f"The coefficient that moved most against its standard error was {term}, from "

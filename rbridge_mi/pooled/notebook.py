@@ -12,7 +12,6 @@ from ..base.text import monospaced
 from .printing import FORMATS, estimates_title, observations_line, random_lines, title_line
 
 if TYPE_CHECKING:
-    from ..pooling import PoolingRule
     from .pooled_estimates import PooledEstimates
     from .pooled_mermod import PooledMerMod
 
@@ -28,7 +27,7 @@ def pooled_html(pooled: PooledMerMod) -> str:
         [
             f"<p><b>{html.escape(title_line(pooled))}</b><br>"
             f"<code>{html.escape(pooled.formula)}</code></p>",
-            *_coefficients(pooled.fixed, pooled.rule, pooled.conf_level),
+            *_coefficients(pooled),
             monospaced("\n".join([*random, observations_line(pooled)])),
             *_notes([*pooled.advice, *pooled.notes]),
         ]
@@ -41,18 +40,20 @@ def estimates_html(pooled: PooledEstimates) -> str:
     return "\n".join(
         [
             f"<p><b>{html.escape(estimates_title(pooled))}</b></p>",
-            *_coefficients(pooled.fixed, pooled.rule, pooled.conf_level),
+            *_coefficients(pooled),
             *_notes([*([note] if note else []), *pooled.advice]),
         ]
     )
 
 
-def _coefficients(fixed: pd.DataFrame, rule: PoolingRule, conf_level: float) -> list[str]:
-    known = [x for x in fixed.columns if rule.knows_missing_information or x in _WITHOUT_FMI]
+def _coefficients(pooled: PooledMerMod | PooledEstimates) -> list[str]:
+    fixed, has_fmi = pooled.fixed, pooled.rule.knows_missing_information
+    known = [x for x in fixed.columns if has_fmi or x in _WITHOUT_FMI]
     first = [x for x in _FIRST if x in known]
     rest = ["term", *(x for x in known if x not in first)]
     return [
-        f"<p>Estimates ({100 * conf_level:g}% intervals):</p>",
+        f"<p>Estimates{', exponentiated' if pooled.exponentiate else ''} "
+        f"({100 * pooled.conf_level:g}% intervals):</p>",
         _table(fixed, first),
         f"<details><summary>More columns: {html.escape(', '.join(rest[1:]))}</summary>",
         _table(fixed, rest),

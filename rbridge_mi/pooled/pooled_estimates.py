@@ -18,10 +18,10 @@ from ..inference.diagnostics import Diagnostics, diagnose
 from ..inference.linear_combinations import (
     CoefficientSets,
     estimate_contrasts,
-    exponentiated,
     hypothesis_test,
 )
 from ..inference.model_column import ForMakeTables, ModelColumn, check_same_level, fixed_columns
+from ..inference.ratios import as_ratios
 from ..pooling import PoolingRule, rule_for
 from .notebook import estimates_html
 from .printing import estimates_title, fixed_lines, note_lines
@@ -182,7 +182,7 @@ class PooledEstimates(ForMakeTables):
         """
         level = self.conf_level if conf_level is None else conf_level
         table = estimate_contrasts(self.sets, self.rule, level, contrast, rhs, adjust)
-        return exponentiated(table) if self.exponentiate else table
+        return as_ratios(table) if self.exponentiate else table
 
     @cached_property
     def advice(self) -> tuple[str, ...]:
@@ -249,6 +249,7 @@ class PooledEstimates(ForMakeTables):
             inference=self.rule.short_name,
             m=self.m,
             fmi=float(self.fixed["fmi"].max()) if knows else None,
+            are_ratios=self.exponentiate,
         )
 
     def summary(self) -> Printed:

@@ -24,6 +24,7 @@ from ..inference.linear_combinations import (
     hypothesis_test,
 )
 from ..inference.marginal_means import check_trend, marginal_means
+from ..inference.mean_contrasts import MeanContrast
 from ..inference.mermod import MerMod
 from ..inference.model_column import (
     ForMakeTables,
@@ -33,6 +34,7 @@ from ..inference.model_column import (
     response_of,
 )
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
+from ..inference.ratios import as_ratios
 from ..inference.term_tests import pooled_terms
 from ..pooling import PoolingRule, rule_for
 from .methods_text import write_methods
@@ -88,6 +90,10 @@ class PooledMerMod(ForMakeTables):
         These, per coefficient.
     vcov_method : {"model", "kenward-roger"}
         Which covariance matrices the fits have: their own, or Kenward and Roger's.
+    exponentiate : bool
+        Whether estimates and intervals of `fixed` and `contrast` are ratios (odds, rates), with
+        standard errors by the delta method. All else is on the scale of the link: statistic, ubar,
+        b, t, `vcov`, `test`.
     fits : tuple of MerMod
         What was pooled.
     data : ImputedData or None
@@ -101,9 +107,9 @@ class PooledMerMod(ForMakeTables):
 
     Notes
     -----
-    `random`, `r2`, `diagnostics`, `test`, `contrast`, `anova`, `emmeans` and `emtrends` are computed
-    when asked for; `random`, `r2`, `anova`, `emmeans`, `emtrends` and what is of small samples need
-    R.
+    `random`, `r2`, `diagnostics`, `test`, `contrast`, `anova`, `emmeans` and `emtrends` are
+    computed when asked for; `random`, `r2`, `anova`, `emmeans`, `emtrends` and what is of small
+    samples need R.
     """
 
     fixed: pd.DataFrame
@@ -124,6 +130,7 @@ class PooledMerMod(ForMakeTables):
     data: ImputedData | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
     vcov_method: Literal["model", "kenward-roger"] = "model"
+    exponentiate: bool = False
 
     @property
     def family(self) -> str:
@@ -221,9 +228,10 @@ class PooledMerMod(ForMakeTables):
             Subtracted from the rows of a matrix.
         conf_level : float, optional
             That of the pooled model by default.
-        adjust : {"none", "bonferroni", "sidak", "holm", "hochberg", "hommel", "BH", "fdr", "BY"}, optional
-            How p values are adjusted for several combinations, in R ``stats::p.adjust``; by default
-            they are not. Intervals are then Sidak's for "sidak" and Bonferroni's for all others, as
+        adjust : str, optional
+            How p values are adjusted for several combinations, in R ``stats::p.adjust``: "none"
+            (the default), "bonferroni", "sidak", "holm", "hochberg", "hommel", "BH" (or "fdr"),
+            "BY". Intervals are then Sidak's for "sidak" and Bonferroni's for all others, as
             in emmeans: the other methods have none.
 
         Returns
@@ -253,12 +261,13 @@ class PooledMerMod(ForMakeTables):
         ['ses - meanses']
         """
         level = self.conf_level if conf_level is None else conf_level
-        return estimate_contrasts(self._coefficients, self.rule, level, contrast, rhs, adjust)
+        table = estimate_contrasts(self._coefficients, self.rule, level, contrast, rhs, adjust)
+        return as_ratios(table, self.link) if self.exponentiate else table
 
     def emmeans(
         self,
         specs: str | Sequence[str],
-        contrast: str | None = None,
+        contrast: MeanContrast | None = None,
         at: Mapping[str, Any] | None = None,
         conf_level: float | None = None,
         *,
@@ -274,9 +283,13 @@ class PooledMerMod(ForMakeTables):
         Parameters
         ----------
         specs : str or list of str
-            Factors (or covariates given in `at`) to show means for.
-        contrast : str, optional
-            A method of ``emmeans::contrast``: "pairwise", "trt.vs.ctrl", "poly", ...
+            Factors (or covariates given in `at`) to show means for; "1" for one mean over all.
+        contrast : str or mapping, optional
+            A method of ``emmeans::contrast``: "pairwise", "trt.vs.ctrl", "poly", ...; or
+            coefficients of the means by name, in R ``contrast(means, list(...))``:
+            ``{"last - first": [-1, 0, 1]}`` in the order of the means, or, of one factor, by level,
+            ``{"C - A": {"C": 1, "A": -1}}``, where a level that isn't named has 0. They are taken
+            within each level of ``by``, and are not adjusted by default.
         at : mapping, optional
             Values of covariates in the grid.
         conf_level : float, optional
@@ -336,7 +349,7 @@ class PooledMerMod(ForMakeTables):
         self,
         specs: str | Sequence[str],
         var: str,
-        contrast: str | None = None,
+        contrast: MeanContrast | None = None,
         at: Mapping[str, Any] | None = None,
         conf_level: float | None = None,
         *,
@@ -348,10 +361,10 @@ class PooledMerMod(ForMakeTables):
         Parameters
         ----------
         specs : str or list of str
-            Factors (or covariates given in `at`) to show slopes for.
+            Factors (or covariates given in `at`) to show slopes for; "1" for one over all.
         var : str
             The covariate: a numeric column of the model's fixed part.
-        contrast : str, optional
+        contrast : str or mapping, optional
             As in `emmeans`: "pairwise", ...
         at : mapping, optional
             Values of covariates in the grid.
@@ -631,6 +644,7 @@ class PooledMerMod(ForMakeTables):
             m=self.m,
             fmi=float(self.fixed["fmi"].max()) if knows else None,
             fit=self.fits[0],
+            are_ratios=self.exponentiate,
         )
 
     def tidy(self) -> pd.DataFrame:

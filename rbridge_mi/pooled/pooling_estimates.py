@@ -16,7 +16,8 @@ from ..base.glossary import checked
 from ..data.mapped_results import MappedResults
 from ..errors import ArgumentError
 from ..inference.degrees_of_freedom import LeastDf
-from ..inference.linear_combinations import CoefficientSets, exponentiated
+from ..inference.linear_combinations import CoefficientSets
+from ..inference.ratios import as_ratios
 from ..pooling import rule_for
 from .estimate_sets import EstimateSets, read_sets
 from .mermod_list import MerModList
@@ -72,9 +73,9 @@ def pool(
         "imputation". Estimates from bootstrap samples need no variances: their spread is it.
     exponentiate : bool
         Exponentiate the estimates and the ends of their intervals (odds ratios, say) in `fixed`,
-        `contrast` and `tidy`. As with ``broom::tidy(..., exponentiate = TRUE)`` and
-        ``mice::summary.mipo``, standard errors stay those of the logarithms, and so do statistic,
-        ubar, b and t.
+        `contrast` and `tidy`, with standard errors by the delta method, as broom.mixed has them
+        (``mice::summary.mipo`` leaves those of the logarithms); statistic, ubar, b and t are of the
+        logarithms.
 
     Returns
     -------
@@ -161,7 +162,7 @@ def pool(
     if not known:
         vcov = np.where(np.eye(len(vcov), dtype=bool), vcov, np.nan)
     return PooledEstimates(
-        fixed=exponentiated(fixed) if exponentiate else fixed,
+        fixed=as_ratios(fixed) if exponentiate else fixed,
         vcov=pd.DataFrame(vcov, index=read.names, columns=read.names),
         sets=sets,
         m=len(sets.estimates),

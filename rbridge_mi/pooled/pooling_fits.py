@@ -17,6 +17,7 @@ from ..inference.degrees_of_freedom import VCOVS, complete_df, default_dfcom
 from ..inference.latent_scale import intercept_shares
 from ..inference.linear_combinations import coefficients
 from ..inference.mermod import MerMod
+from ..inference.ratios import as_ratios
 from ..pooling import PoolingRule, rule_for
 from .matching import common_names
 from .pooled_mermod import PooledMerMod
@@ -31,6 +32,7 @@ def pool_fits(
     conf_level: float = 0.95,
     data: ImputedData | None = None,
     vcov: Literal["model", "kenward-roger"] = "model",
+    exponentiate: bool = False,
 ) -> PooledMerMod:
     """Pool fits by name; see `MerModList.pool`.
 
@@ -48,6 +50,8 @@ def pool_fits(
         The data sets.
     vcov : {"model", "kenward-roger"}
         The fits' covariance matrices of the coefficients.
+    exponentiate : bool
+        Whether the coefficients are shown as ratios.
 
     Returns
     -------
@@ -79,8 +83,9 @@ def pool_fits(
     fixed = rule.scalars(estimates, variances, dfcom=complete, conf_level=conf_level)
     total = rule.vcov(estimates, vcovs)
     varcorr = _pool_varcorr(fits)
+    table = checked(pd.DataFrame({"term": terms, **fixed.columns()}), "fixed")
     return PooledMerMod(
-        fixed=checked(pd.DataFrame({"term": terms, **fixed.columns()}), "fixed"),
+        fixed=as_ratios(table, fits[0].link) if exponentiate else table,
         vcov=pd.DataFrame(total, index=terms, columns=terms),
         varcorr=varcorr,
         ranef=_pool_ranef(fits, rule),
@@ -97,6 +102,7 @@ def pool_fits(
         fits=tuple(fits),
         data=data,
         vcov_method=vcov,
+        exponentiate=exponentiate,
     )
 
 

@@ -35,7 +35,8 @@ def summary_lines(pooled: PooledMerMod) -> list[str]:
     lines = [title_line(pooled), f"Formula: {pooled.formula}"]
     lines += ["", "Random effects (mean covariance matrices):", *random_lines(pooled.varcorr)]
     lines += [observations_line(pooled)]
-    lines += ["", f"Fixed effects ({100 * pooled.conf_level:g}% intervals):"]
+    scale = ", exponentiated" if pooled.exponentiate else ""
+    lines += ["", f"Fixed effects{scale} ({100 * pooled.conf_level:g}% intervals):"]
     lines += fixed_lines(pooled.fixed, pooled.rule)
     return [*lines, *note_lines(pooled.advice), *pooled.notes]
 

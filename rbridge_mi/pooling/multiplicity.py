@@ -140,7 +140,7 @@ def _benjamini_yekutieli(p: Floats) -> Floats:
 
 
 def _hommel(p: Floats) -> Floats:
-    """Take the largest of Simes' p values over all sets of hypotheses that hold the one in question.
+    """Take the largest of Simes' p values over all sets of hypotheses with the one in question.
 
     Among the sets of j hypotheses only those with the largest p values matter.
     """

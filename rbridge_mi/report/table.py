@@ -165,7 +165,8 @@ def table(
         the least.
     exponentiate : bool or sequence of bool
         Show odds ratios or rate ratios. True does so for all models but linear ones, which have
-        none; a list has a truth value for each model.
+        none; a list has a truth value for each model. Models that were pooled with
+        ``exponentiate=True`` are shown as they are.
     random : {"variance", "sd"}, optional
         How the random part is shown: variances and covariances, or standard deviations and
         correlations. None leaves it out.
@@ -243,7 +244,7 @@ def table(
     titles = _checked_names(names, len(columns))
     ratios = _checked_ratios(exponentiate, columns)
     columns = [x.as_ratios() if ratio else x for x, ratio in zip(columns, ratios, strict=True)]
-    notes = notes_of(columns, titles, shown, levels, ratios)
+    notes = notes_of(columns, titles, shown, levels)
     entries = []
     for title, column in zip(titles, columns, strict=True):
         entries.append(entries_of(column, random, wanted, title, notes))

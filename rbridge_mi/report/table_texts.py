@@ -23,9 +23,11 @@ LABELS = {
     "fmi": "Largest FMI",
 }
 _RATIOS = {
-    "logit": "odds ratios", "log": "rate ratios", "cloglog": "hazard ratios",
-    "identity": "ratios of the response",
-}  # fmt: skip
+    ("binomial", "logit"): "odds ratios",
+    ("binomial", "log"): "risk ratios",
+    ("binomial", "cloglog"): "hazard ratios",
+    ("poisson", "log"): "rate ratios",
+}
 _COUNTS = ("ngrps", "nobs", "m")
 _INFERENCE = {
     "Rubin's rules": "Pooled by Rubin's rules",
@@ -127,7 +129,6 @@ def notes_of(
     titles: Sequence[str],
     shown: Sequence[str],
     levels: Sequence[float],
-    ratios: Sequence[bool],
 ) -> list[str]:
     """Write what stands below a table: how to read it, and what the models are."""
     below = {
@@ -143,14 +144,21 @@ def notes_of(
         notes.append(_listing("Responses", responses))
     families = {a: f"{x.fit.family} ({x.fit.link})" for a, x in pairs if x.fit and not x.is_linear}
     notes += [_listing("Generalised models", families.items())] if families else []
-    if any(ratios):
-        kinds = [_RATIOS.get(x.fit.link, "ratios") if x.fit else "" for x in columns]
-        picked = [x if ratio else "" for x, ratio in zip(kinds, ratios, strict=True)]
-        notes.append(_listing("Exponentiated", zip(titles, picked, strict=True)))
+    if any(x.are_ratios for x in columns):
+        kinds = [_ratios(x) if x.are_ratios else "" for x in columns]
+        notes.append(_listing("Exponentiated", zip(titles, kinds, strict=True)))
     for inference, phrase in _INFERENCE.items():
         of_these = [a for a, x in pairs if x.inference == inference]
         notes += [f"{phrase}: {', '.join(of_these)}."] if of_these else []
     return notes
+
+
+def _ratios(column: ModelColumn) -> str:
+    """Say what exponentiated coefficients are."""
+    if column.fit is None:
+        return "ratios"
+    family = "poisson" if math.isfinite(column.fit.nb_theta) else column.fit.family
+    return _RATIOS.get((family, column.fit.link), "ratios")
 
 
 def _listing(what: str, items: Iterable[tuple[str, str]]) -> str:

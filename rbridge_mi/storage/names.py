@@ -154,7 +154,7 @@ _FORMAT_2 = Names(
             PooledMerMod,
             _names(
                 "fixed vcov varcorr ranef sigma icc m kind conf_level formula nobs ngrps dfcom "
-                "complete_df fits data notes vcov_method"
+                "complete_df fits data notes vcov_method exponentiate"
             ),
         ),
         "imputed data": Kind(

@@ -1,14 +1,15 @@
-"""The library's answers about a fit, laid out as ``r/reference/lmer.R`` lays out lme4's."""
+"""The library's answers about a fit, laid out as ``r/reference/models.R`` lays out lme4's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from ..errors import RCallError
+from ..fits.fitted_model import ResidualType
 from ..inference.mermod import MerMod
 
 __all__ = ["answer", "compared", "fit_answers", "intervals", "numbered", "simulated"]
@@ -39,6 +40,7 @@ def fit_answers(fit: MerMod) -> dict[str, Any]:
         "glance": answer(fit.glance),
         "fitted": answer(lambda: numbered(fit, fit.fitted())),
         "residuals": answer(lambda: numbered(fit, fit.residuals())),
+        "residual_types": answer(lambda: _residual_types(fit)),
         "design": answer(lambda: fit.r.call("lme4::getME", "X").value),
         "summary": answer(lambda: _lines(fit.summary())),
         "print": answer(lambda: _lines(str(fit))),
@@ -81,6 +83,11 @@ def _attributes(fit: MerMod) -> dict[str, Any]:
     return {
         "formula": _text(fit.formula),
         "reml": np.array([fit.reml]),
+        "family": _text(fit.family),
+        "link": _text(fit.link),
+        "has_scale": np.array([fit.has_scale]),
+        "nAGQ": None if fit.nAGQ is None else np.array([fit.nAGQ]),
+        "nb_theta": np.array([fit.nb_theta]),
         "nobs": np.array([fit.nobs]),
         "npar": np.array([fit.npar]),
         "df_residual": np.array([fit.df_residual]),
@@ -97,6 +104,13 @@ def _attributes(fit: MerMod) -> dict[str, Any]:
         "optimizer_message": _text(fit.optimizer_message),
         "messages": _text(*fit.messages),
     }
+
+
+def _residual_types(fit: MerMod) -> pd.DataFrame:
+    columns = {x: fit.residuals(type=x) for x in get_args(ResidualType)}
+    columns["scaled"] = fit.residuals(type="pearson", scaled=True)
+    rows = numbered(fit, columns["response"])[["row"]]
+    return rows.assign(**{name: values.to_numpy() for name, values in columns.items()})
 
 
 def _text(*values: str) -> np.ndarray[Any, Any]:

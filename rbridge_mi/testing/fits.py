@@ -24,7 +24,7 @@ def assert_parity(fit: MerMod, r_code: str, /, *, ulp: int = 0, **frames: Any) -
 
     Compared are attributes (formula, theta, sigma, criteria, messages ...), fixef, ranef, varcorr,
     vcov, coef, tidy, glance, model_info (these three where R has broom.mixed and merTools), fitted
-    values, residuals, the design matrix, and the lines of ``print(fit)`` and
+    values, residuals of every type, the design matrix, and the lines of ``print(fit)`` and
     ``print(summary(fit))``.
 
     Parameters
@@ -32,7 +32,8 @@ def assert_parity(fit: MerMod, r_code: str, /, *, ulp: int = 0, **frames: Any) -
     fit : MerMod
         A fit to one data set.
     r_code : str
-        A user's R script, run in a separate Rscript; its last expression is the fit by ``lmer()``.
+        A user's R script, run in a separate Rscript; its last expression is the fit, by ``lmer()``,
+        ``glmer()`` or ``glmer.nb()``.
         The printed summary quotes the call: write it as this library does, with ``data = data``.
     ulp : int
         How far apart doubles may be. State a reason wherever it isn't 0.

@@ -134,3 +134,17 @@ def test_a_family_with_a_scale_has_a_residual() -> None:
     assert (fit.family, fit.link, fit.has_scale) == ("Gamma", "inverse", True)
     assert fit.varcorr()["grp"].tolist() == ["school", "Residual"]
     assert fit.sigma == float(fit.r.call("stats::sigma").value[0])
+
+
+def test_standard_errors_of_predictions_on_both_scales(fit: rb.MerMod) -> None:
+    frame = pupils().head(5)
+    link = fit.predict(frame, se_fit=True)
+    response = fit.predict(frame, se_fit=True, type="response")
+    mean = 1 / (1 + np.exp(-link["estimate"]))
+    np.testing.assert_allclose(response["estimate"], mean, rtol=1e-12)
+    # The delta method: the inverse logit's slope is mean (1 - mean).
+    expected = link["std_error"] * mean * (1 - mean)
+    np.testing.assert_allclose(response["std_error"], expected, rtol=1e-12)
+    ends = fit.predict(frame, interval="confidence", type="response")
+    np.testing.assert_allclose(ends[["estimate", "std_error"]], response, rtol=1e-12)
+    assert ((ends["conf_low"] > 0) & (ends["conf_high"] < 1)).all()

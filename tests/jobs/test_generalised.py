@@ -44,7 +44,11 @@ def read(folder: Path, name: str) -> pd.DataFrame:
 
 def test_a_binomial_job_is_the_calls(place: Path) -> None:
     tables = ["fixed", "random", "r2", "anova", "diagnostics", "all_fit"]
-    model = {**LOGIT, "link": "probit", "control": {"optimizer": ["bobyqa", "bobyqa"]}}
+    model: dict[str, Any] = {
+        **LOGIT,
+        "link": "probit",
+        "control": {"optimizer": ["bobyqa", "bobyqa"]},
+    }
     job = changed(
         data=COLUMNS,
         imputation={"engine": "compatible", "idvars": None, "max_iter": 40, "rhat": 5.0, "m": 4},
@@ -114,3 +118,28 @@ def test_mistakes_are_listed(place: Path, model: dict[str, Any], key: str, text:
     job = changed(data=COLUMNS, imputation={"idvars": ["g"]}, model={**LOGIT, **model})
     mistakes = mistakes_of(write(place, job))
     assert text in mistakes[key], mistakes
+
+
+def test_ratios_and_other_errors_of_coefficients(place: Path) -> None:
+    imputation = {"engine": "amelia", "idvars": ["g", "y"]}
+    job = changed(
+        data=COLUMNS, imputation=imputation, model=LOGIT,
+        pooling={"exponentiate": True}, output={"tables": ["fixed", "tidy"], "folder": "odds"},
+    )  # fmt: skip
+    odds = run_job(write(place, job))
+    plain = run_job(write(place, {**job, "pooling": {}, "output": {"folder": "plain"}}))
+    one, other = read(odds.folder, "fixed"), read(plain.folder, "fixed")
+    # numpy's exp of the same numbers
+    np.testing.assert_array_equal(doubles(one["estimate"]), np.exp(doubles(other["estimate"])))
+    summary = (odds.folder / "summary.txt").read_text()
+    assert "Fixed effects, exponentiated (95% intervals)" in summary
+    linear = changed(
+        data=COLUMNS, imputation=imputation, model={"formula": "y ~ x + (1 | g)"},
+        pooling={"vcov": "kenward-roger", "dfcom": "kenward-roger"},
+        output={"tables": ["fixed"], "folder": "adjusted"},
+    )  # fmt: skip
+    adjusted = read(run_job(write(place, linear)).folder, "fixed")
+    usual = run_job(write(place, {**linear, "pooling": {}, "output": {"folder": "usual"}}))
+    assert (doubles(adjusted["ubar"]) > doubles(read(usual.folder, "fixed")["ubar"])).all()
+    wrong = changed(data=COLUMNS, model=LOGIT, imputation=imputation, pooling={"vcov": "robust"})
+    assert "pooling.vcov" in mistakes_of(write(place, wrong))

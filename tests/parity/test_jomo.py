@@ -19,4 +19,4 @@ def test_every_bit(suite: Suite, case: Case) -> None:
 
 
 def test_how_much_was_compared() -> None:
-    enough(__name__, HERE, 30_000)
+    enough(__name__, HERE, 70_000)

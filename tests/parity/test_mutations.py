@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
 Answers = dict[str, Any]
 
 FIT = "levels/odd_names_slopes"
+COUNTS = "binomial/cbind"
+NEGATIVE = "negative_binomial/theta_given"
 TYPES = "types/all"
 HOLES = "missing/exclude"
 IMPUTED = "amelia/all_kinds"
@@ -134,6 +136,18 @@ MUTATIONS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "an interval of another width": (FIT, "confint_wald_90", cell("conf_high", 0, next_double)),
     "the text of an error": (
         FIT, "predict_unseen_refused", lambda x: {"error": x["error"] + "."}),
+    "a residual of another type": (
+        COUNTS, "residual_types", swapped_columns("response", "working")),
+    "the default residual's type": (
+        COUNTS, "residuals", lambda f: f.assign(value=f["value"] ** 2)),
+    "failures for successes": (
+        COUNTS, "simulate", swapped_columns("sim_1_success", "sim_1_failure")),
+    "the link for the response": (COUNTS, "predict_response", lambda f: f.assign(
+        value=np.log(f["value"] / (1 - f["value"])))),
+    "another link": (COUNTS, "attributes", attribute("link", lambda x: x + "s")),
+    "points of another quadrature": (COUNTS, "attributes", attribute("nAGQ", lambda x: x - 1)),
+    "theta of another family": (
+        NEGATIVE, "attributes", attribute("nb_theta", lambda x: np.nextafter(x, 9))),
     "NA made NaN": (HOLES, "fitted", lambda f: f.assign(
         value=[quiet_nan(x) if np.isnan(x) else x for x in f["value"]])),
     "a padded row filled": (HOLES, "residuals", lambda f: f.fillna({"value": 0.0})),
@@ -243,6 +257,22 @@ def test_a_wrong_argument_is_caught(suite: Suite, monkeypatch: pytest.MonkeyPatc
         (case,) = find_cases(name)
         mine, theirs = suite.answers(case, suite.data(case))
         assert {"fixef", "varcorr", "summary"} & caught(name, mine, theirs), name
+
+
+def test_a_wrong_argument_of_a_generalised_model_is_caught(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Link, quadrature and the numbers of trials do not reach R."""
+    specification = rb.Glmer.specification
+
+    def forgetful(self: rb.Glmer, data: pd.DataFrame) -> dict[str, Any]:
+        return specification(replace(self, nAGQ=1, link=None, weights=None), data)
+
+    monkeypatch.setattr(rb.Glmer, "specification", forgetful)
+    for name in ("binomial/cloglog", "quadrature/five", "binomial/shares_and_weights"):
+        (case,) = find_cases(name)
+        mine, theirs = suite.answers(case, suite.data(case))
+        assert {"fixef", "varcorr", "summary"} & caught(case.name, mine, theirs), name
 
 
 def test_a_wrong_seed_is_caught(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from . import (
     test_columns,
     test_datasets,
     test_estimation,
+    test_generalised,
     test_jomo,
     test_mice,
     test_pan,
@@ -23,16 +24,18 @@ from . import (
 pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
 
 MODELS = [x for x in CASES if isinstance(x, ModelCase)]
+LINEAR = [x for x in MODELS if x.fitter == "lmer"]
+GENERALISED = [x for x in MODELS if x.fitter != "lmer"]
 IMPUTATIONS = [x for x in CASES if isinstance(x, ImputationCase)]
 
 
 def test_there_are_enough_cases_and_each_is_tested_once() -> None:
-    assert len(MODELS) >= 100 and len(IMPUTATIONS) >= 100
+    assert len(LINEAR) >= 100 and len(GENERALISED) >= 60 and len(IMPUTATIONS) >= 100
     names = [x.name for x in CASES]
     assert len(set(names)) == len(names)
     files = (
-        test_amelia, test_columns, test_datasets, test_estimation, test_jomo, test_mice, test_pan,
-        test_random, test_terms,
+        test_amelia, test_columns, test_datasets, test_estimation, test_generalised, test_jomo,
+        test_mice, test_pan, test_random, test_terms,
     )  # fmt: skip
     assert sorted(x.name for file in files for x in file.HERE) == sorted(names)
 
@@ -55,8 +58,28 @@ def test_no_tolerance_without_its_reason() -> None:
     ],
 )  # fmt: skip
 def test_every_kind_of_model_is_there(pattern: str) -> None:
-    texts = [re.sub(r"^lmer\(", "", x.r_call()) for x in MODELS]
+    texts = [re.sub(r"^lmer\(", "", x.r_call()) for x in LINEAR]
     assert any(re.search(pattern, text) for text in texts)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "family = binomial[,)]", r"binomial\(link = \"probit", r"binomial\(link = \"cloglog",
+        r"binomial\(link = \"cauchit", r"binomial\(link = \"log\"", "family = poisson[,)]",
+        r"poisson\(link = \"sqrt", r"poisson\(link = \"identity", "family = Gamma[,)]",
+        r"Gamma\(link = \"log", r"Gamma\(link = \"identity", r"family = inverse.gaussian[,)]",
+        r"inverse.gaussian\(link = \"log", r"gaussian\(link = \"log", r"^glmer.nb\(",
+        r"negative.binomial\(theta", "nAGQ = 0", "nAGQ = 1L", "nAGQ = 5", "nAGQ = 11", "nAGQ = 25",
+        r"cbind\(", "weights = ", "offset = ", r"offset\(", "subset = ", "na.exclude",
+        "mustart = ", "etastart = ", "start = ", "contrasts = ", "nb.control", "initCtrl",
+        r"optimizer = c\(", "bobyqa", "nloptwrap", "nAGQ0initStep", "tolPwrss", "calc.derivs",
+        "compDev", r"\(1 \| id\) \+ \(1 \| item\)", r"\(1 \| site/plot\)", r"\(ses \|\| schid\)",
+        r"\(0 \+ ses \| schid\)", r"\(1 \| INDEX\)", "quasi",
+    ],
+)  # fmt: skip
+def test_every_kind_of_generalised_model_is_there(pattern: str) -> None:
+    assert any(re.search(pattern, x.r_call()) for x in GENERALISED)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +122,21 @@ def test_what_the_names_promise_is_so(suite: Suite) -> None:
         frame = suite.data(case)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return rb.Lmer(case.formula, **case.python_arguments(frame)).fit(frame)
+            return case.python_model(frame).fit(frame)
 
+    for case in GENERALISED:
+        if case.family == "glmer_refused":
+            with pytest.raises(rb.FitError):
+                fit(case.name)
+    assert fit("glmer_awkward/singular").is_singular
+    assert fit("glmer_awkward/singular_slopes").is_singular
+    assert fit("glmer_awkward/rank_deficient").dropped == ("twice",)
+    messages = fit("glmer_awkward/stopped_early").messages
+    messages += fit("glmer_awkward/not_converged").messages
+    messages += fit("glmer_awkward/rescale").messages
+    for text in ("failed to converge", "failure to converge", "nearly unidentifiable",
+                 "very different scales", "negative eigenvalues"):  # fmt: skip
+        assert any(text in x for x in messages), text
     assert fit("awkward/singular").is_singular
     assert fit("awkward/singular_slopes").is_singular
     assert fit("awkward/rank_deficient").dropped == ("twice",)

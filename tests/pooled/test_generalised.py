@@ -190,7 +190,7 @@ def test_a_dispersion_has_no_place_in_d3_and_d4(name: str) -> None:
     full, reduced = fitted(name), fitted(name, REDUCED)
     for method in ("D3", "D4"):
         with pytest.raises(rb.ArgumentError, match=rf"{method} has no answer .* dispersion .*'D1'"):
-            rb.compare(full, reduced, method)  # type: ignore[arg-type]
+            rb.compare(full, reduced, method)
 
 
 # -- the random part ------------------------------------------------------------------------------
@@ -341,3 +341,29 @@ def test_everything_is_saved_and_comes_back(tmp_path: Any) -> None:
         assert (other.family, other.link, other.nAGQ) == (one.family, one.link, one.nAGQ)
         assert other.nb_theta == one.nb_theta or math.isnan(one.nb_theta)
         pd.testing.assert_frame_equal(again.pool().fixed, fits.pool().fixed)
+
+
+@pytest.mark.parametrize("name", ["logit", "poisson", "nb"])
+def test_ratios_are_the_exponentiated_table(name: str) -> None:
+    fits = fitted(name)
+    plain, ratios = fits.pool(), fits.pool(exponentiate=True)
+    for column in ("estimate", "conf_low", "conf_high"):
+        np.testing.assert_allclose(ratios.fixed[column], np.exp(plain.fixed[column]), rtol=1e-12)
+    # As broom.mixed's tidy(exponentiate = TRUE): the delta method.
+    expected = plain.fixed["std_error"] * np.exp(plain.fixed["estimate"])
+    np.testing.assert_allclose(ratios.fixed["std_error"], expected, rtol=1e-12)
+    changed = ("estimate", "std_error", "conf_low", "conf_high")
+    rest = [x for x in plain.fixed.columns if x not in changed]
+    pd.testing.assert_frame_equal(ratios.fixed[rest], plain.fixed[rest], check_exact=True)
+    pd.testing.assert_frame_equal(ratios.vcov, plain.vcov)
+    pd.testing.assert_frame_equal(ratios.test("x = 0"), plain.test("x = 0"))
+    both, difference = ratios.contrast("kindb - kindc"), plain.contrast("kindb - kindc")
+    np.testing.assert_allclose(both["estimate"], np.exp(difference["estimate"]), rtol=1e-12)
+    assert "Fixed effects, exponentiated (95% intervals)" in str(ratios)
+    alone = fits[0].fixed(exponentiate=True)
+    np.testing.assert_allclose(alone["estimate"], np.exp(fits[0].beta), rtol=1e-12)
+
+
+def test_other_links_have_no_ratios() -> None:
+    with pytest.raises(rb.ArgumentError, match="those of link 'probit' have no meaning"):
+        fitted("probit").pool(exponentiate=True)

@@ -171,6 +171,19 @@ def test_complete_cases_that_say_something_else(hsb: pd.DataFrame) -> None:
     assert "Of x one of the two 95% intervals holds 0, and the other does not. [AUTHOR" in text
 
 
+def test_ratios_are_compared_on_the_scale_of_the_link(
+    hsb: pd.DataFrame, imp: rb.ImputedData
+) -> None:
+    sets = imp.assign(passed=lambda d: (d["mathach"] > 10).astype(int))
+    model = rb.Glmer("passed ~ ses + female + (1 | schid)", family="binomial")
+    fits = model.fit(sets)
+    alone = model.fit(sets.original.assign(passed=lambda d: (d["mathach"] > 10).astype(int)))
+    table = rb.delta_sensitivity(model, sets, "ses", [0, 1])
+    plain = by_title(fits.pool().methods_text(alone, table))
+    ratios = by_title(fits.pool(exponentiate=True).methods_text(alone, table))
+    assert ratios == plain
+
+
 def test_sensitivity(imp: rb.ImputedData, pooled: rb.PooledMerMod) -> None:
     model = rb.Lmer("mathach ~ minority + female + ses + meanses + (1 + ses | schid)")
     table = rb.delta_sensitivity(model, imp, "ses", [-2, 0, 2])

@@ -169,6 +169,18 @@ def test_a_pooled_generalised_model(hsb: pd.DataFrame, imp: rb.ImputedData) -> N
     assert part["p_value"].tolist() == pooled.fixed["p_value"].tolist()
 
 
+def test_a_model_that_was_pooled_as_ratios(imp: rb.ImputedData) -> None:
+    sets = imp.assign(passed=lambda d: (d["mathach"] > 10).astype(int))
+    fits = rb.Glmer("passed ~ ses + (1 | schid)", family="binomial").fit(sets)
+    ratios = fits.pool(exponentiate=True)
+    for given in (False, True):  # they are not exponentiated twice
+        table = rb.table(ratios, fits.pool(), exponentiate=given)
+        assert of(table, "(1)", "fixed")[ESTIMATES].equals(ratios.fixed[ESTIMATES])
+        which = "(1), (2)" if given else "(1)"
+        assert f"Exponentiated: odds ratios in {which}." in table.notes
+    assert ratios.__maketables_coef_table__["b"].tolist() == ratios.fixed["estimate"].tolist()
+
+
 def test_degrees_of_freedom_and_level_of_single_fits(fit: rb.MerMod, fits: rb.MerModList) -> None:
     table = rb.table(fit, fits.pool(conf_level=0.9), dfcom="residual", show="interval")
     assert of(table, "(1)", "fixed")[ESTIMATES].equals(fit.fixed("residual", 0.9)[ESTIMATES])

@@ -271,11 +271,37 @@ def test_assert_parity(sleepstudy: pd.DataFrame) -> None:
     assert_parity(fit, f"lme4::lmer({SLEEP}, data = data)", data=sleepstudy)
 
 
+def test_assert_parity_of_generalised_models() -> None:
+    cbpp = run_r("d <- as.data.frame(lme4::cbpp); d$share <- d$incidence / d$size")["d"]
+    trials = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    fit = rb.Glmer(trials, nAGQ=5).fit(cbpp)
+    code = f"library(lme4)\nglmer({trials}, data = data, family = binomial, nAGQ = 5)"
+    assert_parity(fit, code)
+    with pytest.raises(AssertionError, match=r"(?s)attributes: .*nAGQ.*residual_types: "):
+        assert_parity(fit, code.replace("nAGQ = 5", "nAGQ = 1"))
+    counts = "incidence ~ period + offset(log(size)) + (1 | herd)"
+    nb = rb.GlmerNb(counts).fit(cbpp)
+    assert_parity(nb, f"lme4::glmer.nb({counts}, data = data)")
+
+
+def test_assert_parity_takes_double_bars_for_the_terms_that_they_stand_for() -> None:
+    """lme4 writes them out in a linear model's formula, and leaves them in a generalised one's."""
+    g = np.random.default_rng(3)
+    data = pd.DataFrame({"x": g.normal(size=200), "g": np.repeat([*"abcdefghij"], 20)})
+    data["n"] = g.poisson(np.exp(data["x"] / 2 + np.repeat(g.normal(size=10), 20)))
+    formula = "n ~ x + (x || g)"
+    fit = rb.Glmer(formula, family="poisson").fit(data)
+    assert "||" not in fit.formula
+    assert_parity(fit, f"lme4::glmer({formula}, data = data, family = poisson)")
+
+
 def test_assert_parity_names_the_accessors_that_differ(sleepstudy: pd.DataFrame) -> None:
     fit = rb.Lmer(SLEEP, reml=False).fit(sleepstudy)
     with pytest.raises(AssertionError, match=r"(?s)attributes: .*varcorr: .*the worst:.*R"):
         assert_parity(fit, f"lme4::lmer({SLEEP}, data = data)")
-    with pytest.raises(rb.RCallError, match="not a fit by lmer"):
+    with pytest.raises(
+        rb.RCallError, match=r"not a fit by lmer\(\), glmer\(\) or glmer.nb\(\) but a numeric"
+    ):
         assert_parity(fit, "1 + 1")
 
 

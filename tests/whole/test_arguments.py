@@ -90,6 +90,9 @@ PASSING: dict[str, Callable[[rb.MerModList, dict[str, Any]], Any]] = {
     "MerMod.predict": lambda fits, more: fits[0].predict(**more),
     "MerMod.simulate": lambda fits, more: fits[0].simulate(**more),
     "MerMod.confint": lambda fits, more: fits[0].confint(**more),
+    "MerMod.emmeans": lambda fits, more: fits[0].emmeans("f", **more),
+    "MerMod.emtrends": lambda fits, more: fits[0].emtrends("f", "x1", **more),
+    "PooledMerMod.emtrends": lambda fits, more: fits.pool().emtrends("f", "x1", **more),
     "PooledMerMod.emmeans": lambda fits, more: fits.pool().emmeans("f", **more),
 }
 

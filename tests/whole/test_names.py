@@ -121,6 +121,11 @@ def accessors(
     yield "simulate", lambda: fit.simulate(2, seed=1)
     yield "confint", lambda: fit.confint(method="Wald")
     yield "anova", fit.anova
+    yield "anova type 2", partial(fit.anova, type=2)
+    yield "fit.fixed", fit.fixed
+    yield "fit.emmeans", partial(fit.emmeans, f, contrast="pairwise")
+    yield "fit.emtrends", partial(fit.emtrends, f, x)
+    yield "pool.anova", pooled.anova
     yield "pool.random", lambda: pooled.random
     yield "pool satterthwaite", lambda: fits.pool(dfcom="satterthwaite").fixed
 

@@ -459,6 +459,9 @@ def test_names_of_columns_are_not_code(name: str, data: pd.DataFrame, canary: Pa
         fit.confint(method="Wald")
         str(fit.summary())
         fit.anova()
+        fit.anova(type=2)
+        fit.fixed("kenward-roger")
+        fit.emtrends("g", name)
     with refused_or_harmless():
         fit = rb.Lmer(f"y ~ x + (1 + x | {quoted})").fit(group)
         fit.predict(group.head(3)), fit.ranef(), fit.coef()
@@ -627,7 +630,11 @@ def ask_everything(fits: rb.MerModList, frame: pd.DataFrame, part: str, names: l
     questions: list[Callable[[], Any]] = [
         *(getattr(fit, x) for x in ("ranef", "coef", "varcorr", "r2", "residuals", "summary")),
         fit.anova,
+        *(partial(fit.anova, type=x) for x in (1, 2)),
+        partial(fit.anova, ddf="kenward-roger"),
         partial(fit.anova, again),
+        *(partial(fit.test, matrix, dfcom=x) for x in ("satterthwaite", "kenward-roger")),
+        pooled.anova,
         partial(str, fit),
         partial(fit.predict, frame.head(9), allow_new_levels=True),
         partial(fit.predict, re_form="NA"),
@@ -660,6 +667,7 @@ def ask_everything(fits: rb.MerModList, frame: pd.DataFrame, part: str, names: l
             partial(pooled.emmeans, name, contrast="pairwise"),
             partial(pooled.emmeans, "f", by=name, weights="proportional", submodel="minimal"),
             partial(pooled.emmeans, name, at={name: [1.0, 2.0]}, type="response"),
+            partial(pooled.emtrends, "f", name),
             partial(pooled.test, f"`{name}` = 0"),
             partial(pooled.contrast, name),
         ]

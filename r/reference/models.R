@@ -17,6 +17,7 @@ model_case <- function(script, data, against = NULL, newdata = NULL, new_levels 
   answers <- model_answers(fit, c(outcome$warnings, outcome$messages))
   answers$predict <- answer(numbered(predict(fit)))
   answers$predict_fixed <- answer(numbered(predict(fit, re.form = NA)))
+  answers$predict_response <- answer(numbered(predict(fit, type = "response")))
   if (!is.null(part)) {
     form <- stats::as.formula(part, env)
     answers$predict_part <- answer(numbered(predict(fit, re.form = form)))
@@ -24,10 +25,19 @@ model_case <- function(script, data, against = NULL, newdata = NULL, new_levels 
   if (!is.null(newdata)) {
     answers$predict_new <- answer(numbered(predict(fit, newdata = newdata)))
     answers$predict_new_fixed <- answer(numbered(predict(fit, newdata = newdata, re.form = NA)))
+    answers$predict_new_response <- answer(
+      numbered(predict(fit, newdata = newdata, type = "response"))
+    )
+    answers$predict_new_fixed_response <- answer(
+      numbered(predict(fit, newdata = newdata, re.form = NA, type = "response"))
+    )
   }
   if (!is.null(new_levels)) {
     answers$predict_unseen <- answer(
       numbered(predict(fit, newdata = new_levels, allow.new.levels = TRUE))
+    )
+    answers$predict_unseen_response <- answer(
+      numbered(predict(fit, newdata = new_levels, allow.new.levels = TRUE, type = "response"))
     )
     answers$predict_unseen_refused <- answer(numbered(predict(fit, newdata = new_levels)))
   }
@@ -40,12 +50,19 @@ model_case <- function(script, data, against = NULL, newdata = NULL, new_levels 
   if (profile) answers$confint_profile <- answer(intervals(confint(fit, quiet = TRUE)))
   answers$anova_terms <- answer(as.data.frame(anova(fit)))
   if (!is.null(against)) {
+    other <- NULL
+    second <- function() {
+      if (is.null(other)) {
+        other <<- eval(parse(text = against, keep.source = FALSE, encoding = "UTF-8"), env)
+      }
+      other
+    }
     answers$anova <- answer({
-      other <- eval(parse(text = against, keep.source = FALSE, encoding = "UTF-8"), env)
+      other <- second()
       compared(anova(fit, other), list(fit = fit, other = other))
     })
     answers$anova_no_refit <- answer({
-      other <- eval(parse(text = against, keep.source = FALSE, encoding = "UTF-8"), env)
+      other <- second()
       compared(anova(fit, other, refit = FALSE), list(fit = fit, other = other))
     })
   }
@@ -72,13 +89,18 @@ answer <- function(expr) {
 accessors <- list(
   attributes = function(fit, conditions) {
     list(
-      formula = one_line(formula(fit)),
+      formula = one_line(formula(bars_apart(fit))),
       reml = isREML(fit),
+      family = family(fit)$family,
+      link = family(fit)$link,
+      has_scale = has_scale(fit),
+      nAGQ = if (isGLMM(fit)) as.integer(getME(fit, "devcomp")$dims[["nAGQ"]]),
+      nb_theta = if (is_negative_binomial(fit)) getME(fit, "glmer.nb.theta") else NaN,
       nobs = as.integer(nobs(fit)),
       npar = as.integer(attr(logLik(fit), "df")),
       df_residual = as.integer(df.residual(fit)),
       ngrps = vapply(ngrps(fit), as.integer, 1L),
-      sigma = sigma(fit),
+      sigma = residual_sd(fit),
       theta = getME(fit, "theta"),
       log_lik = as.numeric(logLik(fit)),
       aic = AIC(fit),
@@ -103,19 +125,47 @@ accessors <- list(
   },
   coef = function(fit, ...) coefficients_by_level(fit),
   model_info = function(fit, ...) {
-    renamed(merTools::modelInfo(fit), c("n_obs", "n_lvls", "aic", "sigma"))
+    info <- renamed(merTools::modelInfo(fit), c("n_obs", "n_lvls", "aic", "sigma"))
+    info$sigma <- residual_sd(fit)
+    info
   },
   tidy = function(fit, ...) tidied(fit),
   glance = function(fit, ...) glanced(fit),
   fitted = function(fit, ...) numbered(fitted(fit)),
   residuals = function(fit, ...) numbered(residuals(fit)),
+  residual_types = function(fit, ...) {
+    types <- c("response", "pearson", "working", "deviance")
+    values <- lapply(types, function(type) as.numeric(residuals(fit, type = type)))
+    names(values) <- types
+    scaled <- as.numeric(residuals(fit, type = "pearson", scaled = TRUE))
+    data.frame(row = as.integer(names(residuals(fit))), values, scaled)
+  },
   design = function(fit, ...) unname(as.matrix(getME(fit, "X"))),
   summary = function(fit, ...) {
-    fit_summary <- summary(fit)
+    fit_summary <- summary(bars_apart(fit))
     utils::capture.output(print(fit_summary))
   },
-  print = function(fit, ...) utils::capture.output(print(fit))
+  print = function(fit, ...) {
+    fit <- bars_apart(fit)
+    utils::capture.output(print(fit))
+  }
 )
+
+# A fit whose formula has the terms that each double bar stands for, as lmer() itself writes them;
+# glmer() leaves the double bars there. Nothing else is changed.
+bars_apart <- function(fit) {
+  formula <- formula(fit)
+  if (isLMM(fit) || !"||" %in% all.names(formula)) return(fit)
+  formula[[3L]] <- expandDoubleVerts(formula[[3L]])
+  attr(fit@frame, "formula") <- fit@call$formula <- formula
+  fit
+}
+
+# lme4 gives a model without a residual standard deviation the sigma 1; this library says NaN.
+has_scale <- function(fit) as.logical(getME(fit, "devcomp")$dims[["useSc"]])
+residual_sd <- function(fit) if (has_scale(fit)) sigma(fit) else NaN
+
+is_negative_binomial <- function(fit) startsWith(family(fit)$family, "Negative Binomial")
 
 one_line <- function(formula) paste(deparse(formula, width.cutoff = 500L), collapse = " ")
 
@@ -154,14 +204,29 @@ tidied <- function(fit) {
 glanced <- function(fit) {
   table <- as.data.frame(broom.mixed::glance(fit))
   table$logLik <- as.numeric(table$logLik)
+  table$sigma <- residual_sd(fit)
+  # Of a fit with rows left out, deviance() is NA, and broom.mixed leaves the column out.
+  if (isGLMM(fit)) table$deviance <- deviance(fit)
+  table$df.residual <- as.integer(table$df.residual) # a double where theta is counted
   new <- c(nobs = "nobs", sigma = "sigma", logLik = "log_lik", AIC = "aic", BIC = "bic",
            REMLcrit = "reml_crit", deviance = "deviance", df.residual = "df_residual")
+  table <- table[intersect(names(new), names(table))]
   renamed(table, unname(new[names(table)]))
 }
 
+# A response by cbind(success, failure) is simulated as a matrix, which becomes two columns here.
 simulated <- function(frame) {
-  data.frame(row = as.integer(row.names(frame)), unname(as.list(frame)) |> stats::setNames(names(frame)),
-             row.names = NULL)
+  columns <- list(row = as.integer(row.names(frame)))
+  for (name in names(frame)) {
+    values <- frame[[name]]
+    if (is.matrix(values)) {
+      columns[[paste0(name, "_success")]] <- values[, 1L]
+      columns[[paste0(name, "_failure")]] <- values[, 2L]
+    } else {
+      columns[[name]] <- values
+    }
+  }
+  data.frame(columns, row.names = NULL)
 }
 
 intervals <- function(table) {
@@ -171,7 +236,7 @@ intervals <- function(table) {
 # anova() sorts the models; the row names of its table say which model a row belongs to.
 compared <- function(table, fits) {
   data.frame(
-    formula = vapply(fits[rownames(table)], function(x) one_line(formula(x)), ""),
+    formula = vapply(fits[rownames(table)], function(x) one_line(formula(bars_apart(x))), ""),
     npar = as.numeric(table$npar), aic = table$AIC, bic = table$BIC, log_lik = table$logLik,
     deviance = if ("deviance" %in% names(table)) table$deviance else table[["-2*log(L)"]], # lme4 1.1-37
     statistic = table$Chisq, df = as.numeric(table$Df),
@@ -186,9 +251,9 @@ parity_script <- function(code, frames) {
   suppressPackageStartupMessages(library(lme4))
   outcome <- with_conditions(for (expression in expressions) last <- eval(expression, globalenv()))
   if (!is.null(outcome$error)) stop(outcome$error, call. = FALSE)
-  if (!methods::is(last, "lmerMod")) {
-    stop("the last expression of the R code is not a fit by lmer() but a ", class(last)[1L],
-      call. = FALSE)
+  if (!methods::is(last, "lmerMod") && !methods::is(last, "glmerMod")) {
+    stop("the last expression of the R code is not a fit by lmer(), glmer() or glmer.nb() but a ",
+      class(last)[1L], call. = FALSE)
   }
   model_answers(last, c(outcome$warnings, outcome$messages))
 }
