@@ -48,12 +48,14 @@ if TYPE_CHECKING:
     from .models.glmer import Glmer
     from .models.glmer_nb import GlmerNb
     from .models.lmer import Lmer
+    from .models.sensitivity import delta_sensitivity
     from .pooled.listwise import compare_estimates
     from .pooled.mermod_list import MerModList
     from .pooled.nested_models import compare
     from .pooled.pooled_estimates import PooledEstimates
     from .pooled.pooled_mermod import PooledMerMod
     from .pooled.pooling_estimates import pool
+    from .report.table import ModelTable, table
     from .storage.files import load, save
 
 try:
@@ -112,10 +114,12 @@ _HOMES = {
     "models.glmer": ("Glmer",),
     "models.glmer_nb": ("GlmerNb",),
     "models.lmer": ("Lmer",),
+    "models.sensitivity": ("delta_sensitivity",),
     "pooled.nested_models": ("compare",),
     "pooled.pooled_estimates": ("PooledEstimates",),
     "pooled.pooled_mermod": ("PooledMerMod",),
     "pooled.pooling_estimates": ("pool",),
+    "report.table": ("ModelTable", "table"),
     "storage.files": ("load", "save"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -143,6 +147,7 @@ __all__ = [
     "MiceImputer",
     "MissingExtraError",
     "MissingPathError",
+    "ModelTable",
     "PanImputer",
     "PooledEstimates",
     "PooledMerMod",
@@ -160,6 +165,7 @@ __all__ = [
     "ampute",
     "compare",
     "compare_estimates",
+    "delta_sensitivity",
     "imputation_plan",
     "impute",
     "load",
@@ -168,6 +174,7 @@ __all__ = [
     "pool",
     "save",
     "start_workers",
+    "table",
 ]
 
 

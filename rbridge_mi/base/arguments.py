@@ -120,13 +120,16 @@ def check_columns(names: Iterable[Any], data: pd.DataFrame, argument: str) -> No
     Raises
     ------
     ArgumentError
-        Naming the unknown ones, with the columns that there are.
+        Naming the unknown ones, with those that were probably meant, and all that there are.
     """
     unknown = [x for x in names if x not in data.columns]
     if unknown:
+        texts = [x for x in data.columns if isinstance(x, str)]
+        meant = dict.fromkeys(close for x in unknown if (close := nearest(x, texts)) is not None)
+        hint = f" (did you mean {', '.join(map(repr, meant))}?)" if meant else ""
         raise ArgumentError(
-            f"{argument} names {', '.join(map(repr, unknown))}, which the data do not have; their "
-            f"columns are {', '.join(map(repr, data.columns))}."
+            f"{argument} names {', '.join(map(repr, unknown))}, which the data do not have{hint}; "
+            f"their columns are {', '.join(map(repr, data.columns))}."
         )
 
 

@@ -126,6 +126,9 @@ GLOSSARY: dict[str, str] = {
     "pooled_conf_low": "lower end of its confidence interval",
     "pooled_conf_high": "upper end of its confidence interval",
     "pooled_nobs": "rows that the models were fitted to after imputation",
+    "delta": "shift of a column's imputed values, in its units",
+    "model": "name of a model, of several in one table",
+    "section": "part of a table of models: fixed, random, or statistics of the whole model",
     "difference": "pooled minus listwise estimate",
     "source": "what a row shows: observed or imputed; or a listwise, single or pooled estimate",
     "category": "a category of a column that has no numbers",
@@ -227,6 +230,14 @@ TABLES: dict[str, tuple[str, ...]] = {
     "plot_fe_sim": ("term", "mean", "median", "sd", "conf_low", "conf_high"),
     "plot_check_model": ("panel", "series", "replicate", "x", "y"),
     "plot_profile": ("parameter", "value", "zeta", "conf_low", "conf_high"),
+    "delta_sensitivity": (
+        "delta", "effect", "group", "term", "estimate", "std_error", "statistic", "df", "p_value",
+        "conf_low", "conf_high", "fmi",
+    ),
+    "models": (
+        "model", "section", "group", "term", "estimate", "std_error", "statistic", "df", "p_value",
+        "conf_low", "conf_high",
+    ),
     "fixed": (
         "term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high",
         "ubar", "b", "t", "riv", "lambda_", "fmi",

@@ -16,6 +16,7 @@ from ..base.text import Printed
 from ..errors import ArgumentError, RBridgeError
 from .amelia_diagnostics import dispersed, overimputed
 from .convergence import burn_in, convergence_table, worst_mixing
+from .delta import check_delta, shift_note, shifted_store
 from .long_form import split_long, stacked
 from .mapped_results import MappedResults
 from .mapping import map_data_sets
@@ -329,6 +330,70 @@ class ImputedData(Sequence[pd.DataFrame]):
         ImputedData.transform : The same by a function of the whole frame.
         """
         return self.transform(lambda frame: frame.assign(**columns))
+
+    def delta(
+        self, column: str, delta: float | Mapping[Any, float], by: str | None = None
+    ) -> ImputedData:
+        """Shift the imputed values of a column, as if they were missing not at random.
+
+        The engine imputes as if values that are missing were like those that are observed, given
+        the other columns. A delta says by how much they are not.
+
+        Parameters
+        ----------
+        column : str
+            A column of numbers that has imputed values. Observed ones stay as they are.
+        delta : float or mapping
+            What is added to them, in the column's units; with `by`, a mapping of groups to shifts,
+            such as ``{"treated": -1.0}``. Groups that it doesn't name are not shifted.
+        by : str, optional
+            A column of groups. Where a row's group was imputed, it is that of each data set.
+
+        Returns
+        -------
+        ImputedData
+            The shifted data sets. Its `settings` have what was shifted under "delta" (several
+            shifts one after the other), and its `notes` say so.
+
+        Raises
+        ------
+        ArgumentError
+            A column without imputed values, or of other than numbers; a fractional shift of whole
+            numbers; a group that there isn't; bootstrap samples.
+
+        See Also
+        --------
+        delta_sensitivity : How a model's estimates move over several deltas.
+
+        Notes
+        -----
+        The values are shifted after all of them were imputed: other columns were imputed from what
+        they were before (mice's ``post`` shifts within its iterations). Columns that are computed
+        from this one do not follow: compute them by `assign` after the shift. `r` and `trace` are
+        of the data sets as they were.
+
+        References
+        ----------
+        van Buuren (2018), Flexible Imputation of Missing Data, 2nd ed., sections 3.8 and 9.2.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"x": [1.0, None], "g": ["a", "b"]})
+        >>> imp = ImputedData.from_frames([frame.fillna(3.0), frame.fillna(5.0)], original=frame)
+        >>> [d["x"].tolist() for d in imp.delta("x", -0.5)]
+        [[1.0, 2.5], [1.0, 4.5]]
+        >>> imp.delta("x", {"a": 1.0}, by="g") == imp
+        True
+        """
+        store, shift = check_delta(self.original, self.store, column, delta, by)
+        groups = None if by is None else [data[by] for data in self]
+        told = {"column": column, "delta": shift} | ({} if by is None else {"by": by})
+        return replace(
+            self,
+            store=shifted_store(self.original, store, column, shift, groups),
+            settings={**self.settings, "delta": [*self.settings.get("delta", []), told]},
+            notes=(*self.notes, shift_note(column, shift, by)),
+        )
 
     def map(
         self,

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ..pooling.convergence import chain_convergence
+from ..processes.progress import progress_bar
 from ..processes.running import Number, run_all
 from ..processes.workers import Later, effective_jobs
 from ..sampling.chains import Chains
@@ -83,7 +83,7 @@ def run_chains(
     traces: list[list[Array]] = [[] for _ in blocks]
     done, target = 0, min(max(_FIRST, min_iter), max_iter)
     slow: dict[str, float] = {}
-    with tqdm(desc="compatible", unit="iteration", disable=None, leave=False) as bar:
+    with progress_bar(None, "compatible", "iteration") as bar:
         while True:
             length = min(_SEGMENT, target - done)
             segment = _Segment(problem, seed, blocks, states, length)

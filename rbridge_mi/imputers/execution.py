@@ -22,7 +22,8 @@ from ..data.imputed_data import ImputedData
 from ..data.provenance import ColumnModel, joined_traces, parameters
 from ..data.stores import Cells, CellStore, own_copy
 from ..errors import ArgumentError, ImputationError, RBridgeWarning, RWarning
-from ..processes.running import Number, OutputProgress, run_all, run_one
+from ..processes.progress import OutputProgress
+from ..processes.running import Number, run_all, run_one
 from ..processes.workers import Later, Packed
 from .restoring import restore
 

@@ -248,7 +248,7 @@ class MiceImputer:
             read=_read,
             quiet={"printFlag": False},
             aloud={"printFlag": True},
-            progress=r"\A\n \Z",  # R prints a line piece by piece
+            progress=r"\n +\d+ +(?=\d)",  # the iteration, and the imputation
             keep_r=keep_r,
             steps=max(1, int(arguments.get("maxit", 5))),
             fresh=fresh,

@@ -15,7 +15,7 @@ import pandas as pd
 from ..data.imputed_data import ImputedData
 from ..fits.fitted_model import FittedModel
 
-__all__ = ["advise", "too_few_imputations"]
+__all__ = ["advise", "model_columns", "too_few_imputations"]
 
 _NAME = re.compile(r"`([^`]+)`|([^\W\d][\w.]*|\.[\w.]*)")
 _POLYNOMIAL = re.compile(r"(\w+::)?(poly|ns|bs)\(")
@@ -51,7 +51,7 @@ def advise(
     if data.kind == "bootstrap":
         return tuple(_broken_groups(fits[0], data))
     advice = list(too_few_imputations(fixed, len(fits)))
-    columns = _model_columns(fits[0].formula, data.original)
+    columns = model_columns(fits[0].formula, data.original)
     groups = [g for g in _grouping(fits[0]) if g in data.original.columns]
     if data.original[columns].isna().any(axis=None):
         advice += _blind_slopes(fits[0], data, columns, groups)
@@ -478,7 +478,8 @@ def _bare(grp: str) -> str:
     return re.sub(r"\.\d+$", "", grp)
 
 
-def _model_columns(formula: str, data: pd.DataFrame) -> list[str]:
+def model_columns(formula: str, data: pd.DataFrame) -> list[str]:
+    """Return the columns of the data that a formula names, in their order."""
     names = [a or b for a, b in _NAME.findall(formula)]
     if "." in names:
         return list(data.columns)

@@ -26,6 +26,7 @@ from ..fits.asking import told
 from ..fits.comparable import check_comparable
 from ..pooling import rule_for
 from .degrees_of_freedom import dfcom_of_one, vcov_of_one
+from .model_column import ForMakeTables, ModelColumn, column_of_fit
 from .optimizers import all_fit
 from .predictions import predict_fits, to_response
 from .term_tests import table_of_terms
@@ -66,7 +67,7 @@ _NOT_CONFINT = {
 }
 
 
-class MerMod(TestedFit):
+class MerMod(TestedFit, ForMakeTables):
     """A mixed model fitted by lme4; every number has the 64 bits that R gave it.
 
     What costs R time is fetched when first asked for, and kept in `answers`. A pickled fit holds
@@ -566,6 +567,12 @@ class MerMod(TestedFit):
         frame = pd.DataFrame(reply.value["table"])
         frame.index = pd.Index([formulas[i - 1] for i in reply.value["order"]], name="formula")
         return checked(frame, "anova")
+
+    # -- beside other models ----------------------------------------------------------------
+
+    def table_column(self, dfcom: Any = None, conf_level: float | None = None) -> ModelColumn:
+        """Return what a table shows of the fit; see `table`."""
+        return column_of_fit(self, dfcom, 0.95 if conf_level is None else conf_level)
 
     # -- helpers ---------------------------------------------------------------------------
 

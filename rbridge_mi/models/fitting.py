@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Literal, Protocol
@@ -13,6 +14,8 @@ import pandas as pd
 
 from .. import rdoor
 from ..base.arguments import check_frame_for_r, check_known, check_timeout
+from ..base.checks import nearest
+from ..base.labels import listed_imputations
 from ..data.imputed_data import ImputedData
 from ..data.stores import FrameStore, Piece, Store
 from ..errors import ArgumentError, FitError, FormulaError, RBridgeError, RWarning, RWorkerLost
@@ -150,6 +153,7 @@ def check_model(model: Model, data: pd.DataFrame) -> Plan:
         facts = rdoor.call("check_model", specification, names, error=FormulaError).value
     except FormulaError as error:
         _name_odd_columns(error, data)
+        _suggest_columns(error, data)
         raise
     if facts["columns"] is None:  # a formula with a dot
         rdoor.check_frame_names(data)
@@ -456,8 +460,36 @@ def _name_odd_columns(error: FormulaError, data: pd.DataFrame) -> None:
             )
 
 
-def _warn(model: Model, fits: Iterable[MerMod]) -> None:
+def _suggest_columns(error: FormulaError, data: pd.DataFrame) -> None:
+    """Add to the error which columns were probably meant by names that there aren't."""
+    unknown = _UNKNOWN.search(error.r_message or "")
+    if unknown is None:
+        return
+    names = _QUOTED.findall(unknown[1])
+    columns = [x for x in data.columns if isinstance(x, str)]
+    meant = {x: close for x in names if (close := nearest(x, columns)) is not None}
+    if meant:
+        listed = ", ".join(f"{close!r} for {x!r}" for x, close in meant.items())
+        error.args = (f"{error.args[0]}\n  Did you mean {listed}?",)
+
+
+_UNKNOWN = re.compile(r"^the formula names (.*?), not among the columns", re.DOTALL)
+_QUOTED = re.compile(r"'([^']*)'")
+
+
+def _warn(model: Model, fits: Sequence[MerMod]) -> None:
+    """Warn once of each thing that R said of the fits; it may say it with other numbers of each."""
+    alike: dict[str, list[tuple[MerMod, str]]] = {}
     for fit in fits:
-        where = "" if fit.imputation is None else f"imputation {fit.imputation}: "
-        for text in fit.messages:
-            warnings.warn(f"{model.fitter}: {where}{text}", RWarning, stacklevel=4)
+        for text in dict.fromkeys(fit.messages):
+            alike.setdefault(_NUMBER.sub("#", text), []).append((fit, text))
+    for told in alike.values():
+        fit, text = told[0]
+        numbers = [x.imputation for x, _ in told if x.imputation is not None]
+        where = f"{listed_imputations(numbers)}: " if numbers else ""
+        if len({x for _, x in told}) > 1:
+            text += f" (the numbers are those of imputation {fit.imputation})"
+        warnings.warn(f"{model.fitter}: {where}{text}", RWarning, stacklevel=4)
+
+
+_NUMBER = re.compile(r"-?\d+(\.\d*)?(e[-+]?\d+)?")

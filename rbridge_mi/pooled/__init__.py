@@ -12,5 +12,8 @@
 `nested_models`      D1 to D4
 `listwise`           a fit to the rows without holes beside the pooled ones
 `printing`           reports as text
+`notebook`           pooled estimates in HTML
+`methods_text`       a methods section on missing data
+`missing_values_text`  its sentences on data and imputation
 ===================  ==================================================================
 """

@@ -17,6 +17,7 @@ from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeError
 from ..fits.fitted_model import stacked
 from ..inference.mermod import MerMod
+from ..inference.model_column import ForMakeTables, ModelColumn
 from ..inference.predictions import predict_fits
 from ..mertools import MerToolsTables
 from ..pooling import rule_for
@@ -28,7 +29,7 @@ __all__ = ["MerModList"]
 
 
 @dataclass(frozen=True, eq=False)
-class MerModList(Sequence[MerMod]):
+class MerModList(Sequence[MerMod], ForMakeTables):
     """Fits of one model to the data sets of an `ImputedData`.
 
     ``fits[0]`` is a `MerMod`, a slice a `MerModList`; the accessors pool by name of term and
@@ -560,6 +561,10 @@ class MerModList(Sequence[MerMod]):
         return MerToolsTables(self.fits, tuple(self.failed))
 
     # -- reports -------------------------------------------------------------------------
+
+    def table_column(self, dfcom: Any = None, conf_level: float | None = None) -> ModelColumn:
+        """Return what a table shows of the pooled fits; see `PooledMerMod.table_column`."""
+        return self._pooled.table_column(dfcom, conf_level)
 
     def summary(self) -> Printed:
         """Write the pooled model in lme4's layout, then one line per fit.

@@ -21,15 +21,17 @@ from ..inference.linear_combinations import (
     estimate_contrasts,
     hypothesis_test,
 )
+from ..inference.model_column import ForMakeTables, ModelColumn, check_same_level, fixed_columns
 from ..inference.ratios import as_ratios
 from ..pooling import PoolingRule, rule_for
-from .printing import fixed_lines, note_lines
+from .notebook import estimates_html
+from .printing import estimates_title, fixed_lines, note_lines
 
 __all__ = ["PooledEstimates"]
 
 
 @dataclass(frozen=True, eq=False)
-class PooledEstimates:
+class PooledEstimates(ForMakeTables):
     """What m sets of estimates say together.
 
     Attributes
@@ -237,12 +239,27 @@ class PooledEstimates:
         table.insert(1, "group", None)
         return checked(table, "tidy")
 
+    def table_column(self, dfcom: Any = None, conf_level: float | None = None) -> ModelColumn:
+        """Return what a table shows of the estimates; see `PooledMerMod.table_column`."""
+        del dfcom
+        check_same_level(conf_level, self.conf_level)
+        knows = self.rule.knows_missing_information
+        return ModelColumn(
+            response="",
+            fixed=lambda: fixed_columns(self.fixed),
+            conf_level=self.conf_level,
+            inference=self.rule.short_name,
+            m=self.m,
+            fmi=float(self.fixed["fmi"].max()) if knows else None,
+            are_ratios=self.exponentiate,
+        )
+
     def summary(self) -> Printed:
         """Write the pooled estimates as text."""
         return Printed.of(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield f"{self._title}, {self.m} sets pooled by {self.rule.description}"
+        yield estimates_title(self)
         if self.rule.uses_dfcom:
             low, high = self.complete_df.min(), self.complete_df.max()
             shown = f"{low:g}" if low == high else f"{low:g} to {high:g}"
@@ -252,10 +269,6 @@ class PooledEstimates:
         note = self.fixed.attrs.get("note", "")
         yield from note_lines([*([note] if note else []), *self.advice])
 
-    @property
-    def _title(self) -> str:
-        return f"Estimates of {self.model}" if self.model else "Estimates"
-
     def __repr__(self) -> str:
         of = f"{self.model}; " if self.model else ""
         return f"<PooledEstimates: {of}{self.m} sets of {len(self.fixed)} estimates>"
@@ -264,4 +277,4 @@ class PooledEstimates:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+        return estimates_html(self)

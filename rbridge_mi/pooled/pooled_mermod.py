@@ -27,10 +27,19 @@ from ..inference.linear_combinations import (
 from ..inference.marginal_means import check_trend, marginal_means
 from ..inference.mean_contrasts import MeanContrast
 from ..inference.mermod import MerMod
+from ..inference.model_column import (
+    ForMakeTables,
+    ModelColumn,
+    check_same_level,
+    fixed_columns,
+    response_of,
+)
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
 from ..inference.ratios import as_ratios
 from ..inference.term_tests import pooled_terms
 from ..pooling import PoolingRule, rule_for
+from .methods_text import write_methods
+from .notebook import pooled_html
 from .printing import summary_lines
 
 __all__ = ["PooledMerMod"]
@@ -41,7 +50,7 @@ _ASKED_OF_R = ("random", "r2")
 
 
 @dataclass(frozen=True, eq=False)
-class PooledMerMod:
+class PooledMerMod(ForMakeTables):
     """What m fits say together.
 
     Attributes
@@ -597,6 +606,49 @@ class PooledMerMod:
 
     # -- reports -----------------------------------------------------------------------------
 
+    def table_column(self, dfcom: Any = None, conf_level: float | None = None) -> ModelColumn:
+        """Return what a table shows of the pooled model; see `table`.
+
+        Parameters
+        ----------
+        dfcom : object
+            Without effect: the model was pooled with its own.
+        conf_level : float, optional
+            Has to be the pooled model's.
+
+        Returns
+        -------
+        ModelColumn
+            Coefficients, random part, and statistics.
+
+        Raises
+        ------
+        ArgumentError
+            Another conf_level.
+
+        See Also
+        --------
+        table : Puts several of these side by side.
+        """
+        del dfcom
+        check_same_level(conf_level, self.conf_level)
+        knows = self.rule.knows_missing_information
+        return ModelColumn(
+            response=response_of(self.formula),
+            fixed=lambda: fixed_columns(self.fixed),
+            conf_level=self.conf_level,
+            inference=self.rule.short_name,
+            varcorr=self.varcorr,
+            icc=self.icc,
+            ngrps=self.ngrps,
+            nobs=self.nobs,
+            r2=lambda: self.r2,
+            m=self.m,
+            fmi=float(self.fixed["fmi"].max()) if knows else None,
+            fit=self.fits[0],
+            are_ratios=self.exponentiate,
+        )
+
     def tidy(self) -> pd.DataFrame:
         """Put all estimates into one frame, as a single fit's ``tidy()``.
 
@@ -639,6 +691,59 @@ class PooledMerMod:
         """
         return Printed.of(summary_lines(self))
 
+    def methods_text(
+        self, listwise: MerMod | None = None, sensitivity: pd.DataFrame | None = None
+    ) -> Printed:
+        """Write a methods section on missing data, from what was done.
+
+        It says what guidelines ask for: amount and patterns of missing values, what was assumed,
+        by which software with which settings they were imputed, how often, from which variables
+        each, derived variables, convergence and a comparison of imputed and observed values, the
+        model, how estimates were pooled, complete cases, and sensitivity. What only the author can
+        know stands in brackets, as in "[AUTHOR: why values are missing, ...]": the reasons, whether
+        missing at random is plausible, what explains a difference.
+
+        Parameters
+        ----------
+        listwise : MerMod, optional
+            The same model fitted to the data with holes, for the paragraph on complete cases.
+        sensitivity : DataFrame, optional
+            What `delta_sensitivity` gave, for the paragraph on sensitivity.
+
+        Returns
+        -------
+        Printed
+            Paragraphs of plain text, and the references that they cite. Versions are those that
+            are installed where it is written.
+
+        Raises
+        ------
+        ArgumentError
+            A listwise that is no fit of this model, or a sensitivity that is another table.
+
+        See Also
+        --------
+        compare_estimates : The numbers of the comparison with complete cases.
+        table : The results.
+
+        References
+        ----------
+        van Buuren (2018), Flexible Imputation of Missing Data, 2nd ed., section 12.2; Lee et al.
+        (2021), Journal of Clinical Epidemiology 134, 79-88 (TARMOS); Sterne et al. (2009), BMJ 338,
+        b2393; von Elm et al. (2007), PLoS Medicine 4, e296 (STROBE, items 12c, 12e and 14b).
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+        >>> model = rb.Lmer("mathach ~ ses + (1 | schid)")
+        >>> text = model.fit(imp).pool().methods_text(listwise=model.fit(holes))
+        >>> "Values were missing in ses (359, 5.0%); the other variables were complete." in text
+        True
+        """
+        return write_methods(self, listwise, sensitivity)
+
     def __getstate__(self) -> dict[str, Any]:
         state = {x.name: getattr(self, x.name) for x in fields(self)}
         return state | {x: vars(self)[x] for x in _ASKED_OF_R if x in vars(self)}
@@ -650,4 +755,4 @@ class PooledMerMod:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+        return pooled_html(self)

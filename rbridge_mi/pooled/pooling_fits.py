@@ -13,9 +13,8 @@ from ..base.arguments import check_known
 from ..base.glossary import checked
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
-from ..fits.which_models import is_linear
 from ..inference.degrees_of_freedom import VCOVS, complete_df, default_dfcom
-from ..inference.latent_scale import latent_variance
+from ..inference.latent_scale import intercept_shares
 from ..inference.linear_combinations import coefficients
 from ..inference.mermod import MerMod
 from ..inference.ratios import as_ratios
@@ -91,7 +90,7 @@ def pool_fits(
         varcorr=varcorr,
         ranef=_pool_ranef(fits, rule),
         sigma=_sigma(fits),
-        icc=_icc(varcorr, fits[0]),
+        icc=intercept_shares(varcorr, fits[0]),
         m=len(fits),
         kind=kind,
         conf_level=conf_level,
@@ -163,13 +162,3 @@ def _sigma(fits: Sequence[MerMod]) -> float:
     if not fits[0].has_scale:
         return math.nan
     return float(np.sqrt(np.mean([fit.sigma**2 for fit in fits])))
-
-
-def _icc(varcorr: pd.DataFrame, fit: MerMod) -> pd.Series[float]:
-    """Compute the intercepts' shares of the variance; missing where the residual's isn't known."""
-    intercepts = varcorr[(varcorr["var1"] == "(Intercept)") & varcorr["var2"].isna()]
-    residual = latent_variance(fit)
-    if is_linear(fit):
-        residual = float(varcorr.loc[varcorr["var1"].isna(), "vcov"].sum())
-    shares = intercepts.set_index("grp")["vcov"]
-    return (shares / (shares.sum() + residual)).rename("icc").rename_axis(None)

@@ -6,32 +6,58 @@ import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
+from ..base.text import p_text
 from ..fits.which_models import is_linear
 
 if TYPE_CHECKING:
     from ..inference.mermod import MerMod
     from ..pooling import PoolingRule
+    from .pooled_estimates import PooledEstimates
     from .pooled_mermod import PooledMerMod
 
-__all__ = ["fit_line", "fixed_lines", "note_lines", "summary_lines"]
+__all__ = [
+    "FORMATS",
+    "estimates_title",
+    "fit_line",
+    "fixed_lines",
+    "note_lines",
+    "observations_line",
+    "random_lines",
+    "summary_lines",
+    "title_line",
+]
 
 
 def summary_lines(pooled: PooledMerMod) -> list[str]:
     """Lay out a pooled model: the random part, numbers of observations, fixed effects, notes."""
-    kind = _kind_of_model(pooled.fits[0])
-    lines = [f"{kind}, {pooled.m} fits pooled by {pooled.rule.description}"]
-    lines.append(f"Formula: {pooled.formula}")
-    lines += ["", "Random effects (mean covariance matrices):", *_random_lines(pooled.varcorr)]
-    low, high = min(pooled.nobs), max(pooled.nobs)
-    groups = "; ".join(f"{name}, {n}" for name, n in pooled.ngrps.items())
-    lines += [f"Number of obs: {low if low == high else f'{low} to {high}'}, groups:  {groups}"]
+    lines = [title_line(pooled), f"Formula: {pooled.formula}"]
+    lines += ["", "Random effects (mean covariance matrices):", *random_lines(pooled.varcorr)]
+    lines += [observations_line(pooled)]
     scale = ", exponentiated" if pooled.exponentiate else ""
     lines += ["", f"Fixed effects{scale} ({100 * pooled.conf_level:g}% intervals):"]
     lines += fixed_lines(pooled.fixed, pooled.rule)
     return [*lines, *note_lines(pooled.advice), *pooled.notes]
+
+
+def title_line(pooled: PooledMerMod) -> str:
+    """Say what kind of model was fitted how often, and how the fits were pooled."""
+    kind = _kind_of_model(pooled.fits[0])
+    return f"{kind}, {pooled.m} fits pooled by {pooled.rule.description}"
+
+
+def estimates_title(pooled: PooledEstimates) -> str:
+    """Say what the estimates are of, and how their sets were pooled."""
+    what = f"Estimates of {pooled.model}" if pooled.model else "Estimates"
+    return f"{what}, {pooled.m} sets pooled by {pooled.rule.description}"
+
+
+def observations_line(pooled: PooledMerMod) -> str:
+    """Say how many rows the fits have, and how many groups."""
+    low, high = min(pooled.nobs), max(pooled.nobs)
+    groups = "; ".join(f"{name}, {n}" for name, n in pooled.ngrps.items())
+    return f"Number of obs: {low if low == high else f'{low} to {high}'}, groups:  {groups}"
 
 
 def fixed_lines(fixed: pd.DataFrame, rule: PoolingRule) -> list[str]:
@@ -40,7 +66,7 @@ def fixed_lines(fixed: pd.DataFrame, rule: PoolingRule) -> list[str]:
     columns = ["estimate", "std_error", "df", "statistic", "p_value", "conf_low", "conf_high"]
     if rule.knows_missing_information:
         columns += ["riv", "fmi"]
-    text: str = shown[columns].to_string(formatters=_FORMATS)
+    text: str = shown[columns].to_string(formatters=FORMATS)
     return text.split("\n")
 
 
@@ -66,22 +92,17 @@ def _kind_of_model(fit: MerMod) -> str:
     return f"Generalized linear mixed model ({fit.family}, {fit.link})"
 
 
-def _p_text(p: float) -> str:
-    if p < 1e-300:  # a double can't hold it
-        return "<1e-300"
-    return f"{p:.3g}" if p >= 1e-4 or np.isnan(p) else f"{p:.1e}"
-
-
-_FORMATS: Any = {
+#: How a column of estimates is written.
+FORMATS: Any = {
     **dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), "{:.5f}".format),
     "df": "{:.1f}".format,
     "statistic": "{:.3f}".format,
-    "p_value": _p_text,
-    **dict.fromkeys(("riv", "fmi"), "{:.4f}".format),
+    "p_value": p_text,
+    **dict.fromkeys(("riv", "lambda_", "fmi"), "{:.4f}".format),
 }
 
 
-def _random_lines(varcorr: pd.DataFrame) -> list[str]:
+def random_lines(varcorr: pd.DataFrame) -> list[str]:
     """Lay out groups, names, variances, SDs and correlations as lme4 prints them."""
     rows = []
     # The residual's row stands apart from a grouping factor that is called "Residual".

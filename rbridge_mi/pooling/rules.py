@@ -46,6 +46,10 @@ class PoolingRule(Protocol):
         """The rule as a report names it."""
 
     @property
+    def short_name(self) -> str:
+        """The rule as a column of a table names it."""
+
+    @property
     def uses_dfcom(self) -> bool:
         """Whether the degrees of freedom that complete data would leave have an effect."""
 
@@ -214,6 +218,7 @@ class _RubinsRules:
     """Rubin's rules, for fits to imputed data sets."""
 
     description = "Rubin's rules over imputations"
+    short_name = "Rubin's rules"
     uses_dfcom = True
     knows_missing_information = True
     uses_variances = True
@@ -279,6 +284,7 @@ class _BootstrapSpread:
     """The spread of estimates, for fits to bootstrap samples."""
 
     description = "spread over bootstrap samples (no imputations)"
+    short_name = "bootstrap"
     uses_dfcom = False
     knows_missing_information = False
     uses_variances = False

@@ -8,13 +8,10 @@ R works in the locale of the caller wherever it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Protocol, TypeAlias
-
-from tqdm import tqdm
 
 from .. import rdoor
 from ..base.arguments import check_timeout
@@ -22,7 +19,7 @@ from ..errors import RWorkerLost
 from .isolation import Job, run_each_isolated, run_isolated
 from .workers import Begun, run_each
 
-__all__ = ["Number", "OutputProgress", "Remote", "Task", "run_all", "run_each_of", "run_one"]
+__all__ = ["Number", "Remote", "Task", "run_all", "run_each_of", "run_one"]
 
 Number: TypeAlias = int | None  # of a data set, from 1; None for the only one
 Remote: TypeAlias = Callable[[Any, Number, Any], Any]  # remote(shared, number, part)
@@ -132,7 +129,7 @@ def run_each_of(
     timeout : float, optional
         Seconds that each may take there; implies `isolate`.
     bar : bool
-        Draw a progress bar, if there is a terminal and no process is isolated.
+        Draw a progress bar, if there is a terminal or notebook and no process is isolated.
 
     Yields
     ------
@@ -213,38 +210,6 @@ def run_all(
             error.args = (f"{error.args[0]}\n  Lost too: imputations {lost[1:]}.",)
         raise error
     return [results[i] for i in numbers]
-
-
-class OutputProgress:
-    """A progress bar that R's output drives, for one call that makes all m data sets.
-
-    It is a context manager whose value is the `on_output` of `rdoor.call`. Where there is no
-    terminal, no bar is drawn.
-
-    Parameters
-    ----------
-    label : str
-    total : int
-        How often R prints a line that says that it begins something.
-    pattern : str
-        A regular expression for that line.
-    """
-
-    def __init__(self, label: str, total: int, pattern: str, unit: str = "imputation") -> None:
-        self._bar = tqdm(total=total, desc=label, unit=unit, disable=None, leave=False)
-        self._pattern = re.compile(pattern)
-        self._started = 0
-
-    def __enter__(self) -> Callable[[str], None]:
-        return self._read
-
-    def _read(self, text: str) -> None:
-        for _ in self._pattern.findall(text):
-            self._bar.update(1 if self._started else 0)
-            self._started += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from itertools import chain
 from typing import Any, Protocol, TypeVar
 
 import pandas as pd
-from tqdm import tqdm
 
 from ..errors import RBridgeError, RWorkerLost
+from .progress import progress_bar
 
 __all__ = [
     "Begun",
@@ -135,7 +135,7 @@ def run_each(
     what : str
         For the progress bar and for messages.
     bar : bool
-        Draw a progress bar, if there is a terminal.
+        Draw a progress bar, if there is a terminal or a notebook.
 
     Yields
     ------
@@ -151,8 +151,7 @@ def run_each(
     if not _one_process(n_jobs):
         check_main_thread(what)
     left = dict.fromkeys(numbers)
-    disable = None if bar else True
-    with tqdm(desc=what, total=len(left), disable=disable, leave=False) as progress:
+    with progress_bar(len(left), what, "data set", draw=bar) as progress:
         if _one_process(n_jobs):
             for number, result in _one_turn_ahead(left, here):
                 yield number, result

@@ -464,7 +464,7 @@ def test_summary_says_what_amelias_does(imp: rb.ImputedData) -> None:
     for line in ("Rows: 3", "Rows after listwise deletion: 2", "Rows after imputation: 3",
                  "Patterns of missingness: 2", "x  0.3333"):  # fmt: skip
         assert line in text
-    assert imp._repr_html_().startswith("<pre>")
+    assert imp._repr_html_().startswith("<pre style=")
 
 
 def test_pickles_and_compares(imp: rb.ImputedData) -> None:

@@ -70,7 +70,7 @@ def test_fits_and_report(fits: rb.MerModList) -> None:
     text = str(found)
     assert "5 of 5 converged" in text
     assert "x2" in text
-    assert found._repr_html_().startswith("<pre>")
+    assert found._repr_html_().startswith("<pre style=")
     assert pickle.loads(pickle.dumps(found)).coefficients.equals(found.coefficients)
 
 

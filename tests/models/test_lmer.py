@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import warnings
 from typing import Any
 
@@ -74,7 +75,7 @@ def test_attributes(simple: rb.MerMod) -> None:
     assert -2 * simple.log_lik == pytest.approx(simple.criterion, rel=1e-14)  # same sum, rounded
     assert repr(simple) == "<MerMod: y ~ x + (1 + x | g); REML, 200 obs., g 20>"
     assert simple.summary().startswith("Linear mixed model fit by REML")
-    assert simple._repr_html_().startswith("<pre>Linear mixed")
+    assert re.match(r"<pre style=\"[^\"]*\">Linear mixed", simple._repr_html_())
 
 
 def test_fitted_and_residuals_are_indexed_as_the_frame() -> None:

@@ -111,7 +111,7 @@ def test_summary_reads_like_lme4s(fits: rb.MerModList) -> None:
                  "Rubin", "imp5: 7185 obs."):  # fmt: skip
         assert part in text
     assert str(fits) == text
-    assert fits._repr_html_().startswith("<pre>")
+    assert fits._repr_html_().startswith("<pre style=")
     assert repr(fits) == f"<MerModList: 5 fits of {VIGNETTE}>"
 
 
@@ -161,12 +161,12 @@ def test_a_failing_fit_is_named_and_the_others_are_kept(imp: rb.ImputedData, n_j
         model.fit(data, errors="ignore")  # type: ignore[call-overload]
 
 
-def test_messages_are_tagged_with_their_imputation(imp: rb.ImputedData) -> None:
+def test_messages_are_tagged_with_their_imputations(imp: rb.ImputedData) -> None:
     data = imp.transform(lambda d: d.assign(noise=np.random.default_rng(1).normal(size=len(d))))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fits = rb.Lmer("noise ~ ses + (1 | schid)").fit(data)
-    tagged = [str(x.message) for x in caught if "imputation 3: boundary" in str(x.message)]
+    tagged = [str(x.message) for x in caught if "imputations 1-5: boundary" in str(x.message)]
     assert len(tagged) == 1
     assert fits.convergence()["is_singular"].all()
     assert "singular" in fits.summary()

@@ -547,7 +547,7 @@ def test_it_is_a_value() -> None:
     with pytest.raises(FrozenInstanceError):
         EXPECTED.m = 3  # type: ignore[misc]
     assert repr(EXPECTED) == "<PooledEstimates: 4 sets of 3 estimates>"
-    assert EXPECTED._repr_html_().startswith("<pre>Estimates, 4 sets pooled by Rubin")
+    assert EXPECTED._repr_html_().startswith("<p><b>Estimates, 4 sets pooled by Rubin")
     assert list(EXPECTED.tidy().columns) == list(TABLES["tidy"])
     assert EXPECTED.tidy()["estimate"].equals(EXPECTED.fixed["estimate"])
     text = str(EXPECTED.summary())

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import rbridge_mi as rb
 from rbridge_mi import rdoor
-from rbridge_mi.processes import running
-from rbridge_mi.processes.running import OutputProgress, run_all, run_each_of, run_one
+from rbridge_mi.processes import progress
+from rbridge_mi.processes.progress import OutputProgress
+from rbridge_mi.processes.running import run_all, run_each_of, run_one
 from rbridge_mi.processes.workers import Later
 from rbridge_mi.rdoor.locale import is_plain
 
@@ -139,17 +141,64 @@ def test_output_drives_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[int] = []
 
     class Bar:
-        def __init__(self, **_: Any) -> None:
-            pass
-
         def update(self, n: int) -> None:
             shown.append(n)
 
         def close(self) -> None:
             shown.append(-1)
 
-    monkeypatch.setattr(running, "tqdm", Bar)
+    monkeypatch.setattr(progress, "progress_bar", lambda *_: Bar())
     with OutputProgress("Amelia", 3, r"-- Imputation \d+ --") as read:
         read("-- Imputation 1 --\n 1 2 3\n")
         read("4\n-- Imputation 2 --\n-- Imputation 3 --")
     assert shown == [0, 1, 1, -1]  # a line says that one begins, so that the one before is done
+    shown.clear()
+    with OutputProgress("Amelia", 2, r"-- Imputation \d+ --") as read:
+        for piece in (
+            "-- Imputation",
+            " ",
+            "1",
+            " --\n\n",
+            "  1",
+            "  2\n",
+            "-- Imputation",
+            " ",
+            "2",
+        ):
+            read(piece)
+        assert shown == [0]
+        read(" --\n")
+        assert shown == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("imputer", "steps"),
+    [
+        (rb.AmeliaImputer(m=3, idvars=["schid", "size", "schtype", "meanses"]), 3),
+        (rb.MiceImputer(m=2, maxit=3), 6),
+    ],
+    ids=["amelia", "mice"],
+)
+def test_a_progress_bar_moves_with_what_r_prints(
+    hsb: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, imputer: Any, steps: int
+) -> None:
+    """R hands a line over in pieces."""
+    moved: list[int] = []
+    totals: list[int] = []
+
+    class Bar:
+        def update(self, n: int) -> None:
+            moved.append(n)
+
+        def close(self) -> None:
+            pass
+
+    def bar(total: int, *_: str) -> Bar:
+        totals.append(total)
+        return Bar()
+
+    monkeypatch.setattr(progress, "progress_bar", bar)
+    data = hsb.head(300)
+    imputer.impute(rb.ampute(data, prop=0.1, columns=["ses"], seed=1), seed=1)
+    assert totals == [steps]
+    assert moved == [0] + [1] * (steps - 1)  # each line says that one begins

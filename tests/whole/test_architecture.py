@@ -26,6 +26,7 @@ RANKS = [
     {"pooled"},
     {"models", "storage", "doctor"},
     {"plots"},
+    {"report"},
     {"jobs", "testing"},
     {"parity", "demo"},
     {"cli"},
