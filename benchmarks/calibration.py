@@ -287,7 +287,7 @@ def draw_values(
         return np.where(rng.random(eta.shape) < expit(eta), 1.0, 0.0)
     if simulated.kind == "poisson":
         # The priors' tails reach to rates that no computer has counts of.
-        return 1.0 * rng.poisson(np.exp(np.minimum(eta, LARGEST)))
+        return np.asarray(rng.poisson(np.exp(np.minimum(eta, LARGEST))), np.float64)
     if simulated.kind == "categories":
         first, second = (rng.normal(size=eta.shape) < x for x in etas)
         return np.where(first, 0.0, np.where(second, 1.0, 2.0))

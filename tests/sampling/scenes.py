@@ -50,8 +50,8 @@ def node_of(name: str, kind: str, models: list[MixedModel], missing: Any = NOTHI
         scale = CountScale(centre=0.4, spread=0.8)
         return CountNode(name, models, missing, models[0].y, scale, np.zeros(shape))
     if kind == "poisson":
-        scale = RateScale(centre=5.0, log_mean=0.4, log_sd=0.8)
-        return PoissonNode(name, models, missing, models[0].y, scale)
+        rates = RateScale(centre=5.0, log_mean=0.4, log_sd=0.8)
+        return PoissonNode(name, models, missing, models[0].y, rates)
     if kind in ("ordered", "two ordered"):
         ordered = OrderedNode(name, models, missing, codes, range(4 if kind == "ordered" else 2))
         ordered.proposal[:] = 0.5
