@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from .pooled.pooled_estimates import PooledEstimates
     from .pooled.pooled_mermod import PooledMerMod
     from .pooled.pooling_estimates import pool
-    from .report.table import ModelTable, table
+    from .reports.page import report
+    from .reports.table import ModelTable, table
     from .storage.files import load, save
 
 try:
@@ -119,7 +120,8 @@ _HOMES = {
     "pooled.pooled_estimates": ("PooledEstimates",),
     "pooled.pooled_mermod": ("PooledMerMod",),
     "pooled.pooling_estimates": ("pool",),
-    "report.table": ("ModelTable", "table"),
+    "reports.page": ("report",),
+    "reports.table": ("ModelTable", "table"),
     "storage.files": ("load", "save"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -172,6 +174,7 @@ __all__ = [
     "load_hsb",
     "plot",
     "pool",
+    "report",
     "save",
     "start_workers",
     "table",

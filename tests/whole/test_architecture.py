@@ -26,7 +26,7 @@ RANKS = [
     {"pooled"},
     {"models", "storage", "doctor"},
     {"plots"},
-    {"report"},
+    {"reports"},
     {"jobs", "testing"},
     {"parity", "demo"},
     {"cli"},

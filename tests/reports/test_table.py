@@ -14,9 +14,9 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi.inference.latent_scale import latent_variance
-from rbridge_mi.report.layout import Cell
-from rbridge_mi.report.numbers import decimals, p_value, stars_of
-from rbridge_mi.report.table_numbers import Key, merged
+from rbridge_mi.reports.layout import Cell
+from rbridge_mi.reports.numbers import decimals, p_value, stars_of
+from rbridge_mi.reports.table_numbers import Key, merged
 
 pytestmark = pytest.mark.r
 

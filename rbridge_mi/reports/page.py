@@ -1,0 +1,293 @@
+"""One page on an analysis of incomplete data: from the holes to the answers, and how they came."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import plots
+from ..base.extras import needed_module
+from ..base.text import p_text
+from ..doctor import diagnose
+from ..errors import ArgumentError, RBridgeError, RBridgeWarning
+from ..inference.mermod import MerMod
+from ..pooled.listwise import compare_estimates
+from ..pooled.mermod_list import MerModList
+from ..pooled.pooled_mermod import PooledMerMod
+
+__all__ = ["report"]
+
+_TEMPLATE = Path(__file__).with_name("template.html")
+_AUTHOR = re.compile(r"(\[AUTHOR:[^\]]*\])")
+# What a pooled table shows first; the rest is in `pooled.fixed`.
+_FIXED = ("term", "estimate", "std_error", "df", "statistic", "p_value", "conf_low", "conf_high",
+          "fmi")  # fmt: skip
+_COMPARED = ("term", "listwise_estimate", "listwise_std_error", "pooled_estimate",
+             "pooled_std_error", "difference", "se_ratio")  # fmt: skip
+_ROWS = 60  # of the largest tables; a report isn't the place for thousands
+
+
+@dataclass
+class _Section:
+    key: str
+    title: str
+    parts: list[dict[str, Any]] = field(default_factory=list)
+
+    def text(self, text: str, kind: str = "text") -> None:
+        self.parts.append({"kind": kind, "text": text})
+
+    def table(self, caption: str, frame: pd.DataFrame) -> None:
+        shown = frame.head(_ROWS)
+        more = f" (the first {_ROWS} of {len(frame)} rows)" if len(frame) > _ROWS else ""
+        heads = [{"name": str(x), "text": _is_text(shown[x])} for x in shown.columns]
+        columns = [_cells(shown[x], str(x)) for x in shown.columns]
+        rows = [list(row) for row in zip(*columns, strict=True)]
+        self.parts.append(
+            {"kind": "table", "caption": caption + more, "heads": heads, "rows": rows}
+        )
+
+    def figure(self, caption: str, draw: Callable[[], Any]) -> None:
+        """Draw a plot; what can't be drawn of these results says so in its place."""
+        try:
+            drawn = draw()
+        except (ArgumentError, RBridgeError) as error:
+            self.text(f"{caption}: {error}", "note")
+            return
+        svg = _svg(getattr(drawn, "figure", None) or drawn, f"{self.key}-{len(self.parts)}")
+        self.parts.append({"kind": "figure", "caption": caption, "svg": svg})
+
+
+def report(
+    pooled: PooledMerMod | MerModList,
+    path: str | Path,
+    *,
+    listwise: MerMod | None = None,
+    sensitivity: pd.DataFrame | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write one HTML page on a pooled model: data, imputations, fits, results, and how they came.
+
+    The page holds everything that it shows: pictures are drawn in it (SVG), there is no script,
+    and nothing is fetched. It prints well. Its parts: the data and their holes; the imputations and
+    their convergence; the fits and what lme4 reported; pooled tables with plots; how far the
+    results depend on the imputations; advice; a methods text, with "[AUTHOR: ...]" where only the
+    author can know; versions and seeds.
+
+    Parameters
+    ----------
+    pooled : PooledMerMod or MerModList
+        What ``fits.pool()`` gave, or the fits, which are pooled by default.
+    path : str or Path
+        The file to write.
+    listwise : MerMod, optional
+        The same model fitted to the data with holes, to stand beside the pooled one.
+    sensitivity : DataFrame, optional
+        What `delta_sensitivity` gave, for the methods text and a table.
+    title : str, optional
+        By default the model's formula.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ArgumentError
+        Something that is no pooled model.
+    MissingExtraError
+        Where jinja2 or matplotlib isn't installed: ``pip install "rbridge_mi[report]"``.
+
+    See Also
+    --------
+    table : Models side by side, for a paper.
+    PooledMerMod.methods_text : The text on methods alone.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import rbridge_mi as rb
+    >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+    >>> imp = rb.AmeliaImputer(m=3, idvars=["schid", "meanses"]).impute(holes, seed=1)
+    >>> fits = rb.Lmer("mathach ~ ses + (1 | schid)").fit(imp)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     rb.report(fits, f"{folder}/report.html").name
+    'report.html'
+    """
+    if isinstance(pooled, MerModList):
+        pooled = pooled.pooled_by_default
+    if not isinstance(pooled, PooledMerMod):
+        raise ArgumentError(
+            f"report takes a pooled model (`fits.pool()`) or fits, not {type(pooled).__name__}."
+        )
+    jinja2 = needed_module("jinja2", "report", "a report")
+    needed_module("matplotlib.figure", "report", "a report")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RBridgeWarning)  # its texts stand in the page
+        sections = [
+            *_of_data(pooled),
+            _of_fits(pooled),
+            _of_results(pooled, listwise),
+            _of_diagnostics(pooled),
+            _of_methods(pooled, listwise, sensitivity),
+            _of_provenance(pooled),
+        ]
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(_TEMPLATE.read_text("utf-8")).render(
+        title=title or pooled.formula,
+        subtitle=f"{pooled.m} fits pooled by {pooled.rule.description}",
+        sections=[asdict(x) for x in sections],
+    )
+    target = Path(path)
+    target.write_text(page, "utf-8")
+    return target
+
+
+def _of_data(pooled: PooledMerMod) -> list[_Section]:
+    if pooled.data is None:
+        return []
+    imp = pooled.data
+    data = _Section("data", "Data and their holes")
+    missing = imp.missing().rename_axis("column").reset_index()
+    data.table("Missing values by column", missing)
+    data.figure("Patterns of missing values", lambda: plots.missing_pattern(imp))
+    group = min(pooled.ngrps, key=lambda name: pooled.ngrps[name])
+    if group in imp.original.columns:
+        data.figure(
+            f"Share of missing values by {group}", lambda: plots.missing_map(imp, group=group)
+        )
+    imputations = _Section("imputations", "Imputations")
+    imputations.text(str(imp.summary()), "pre")
+    for text in imp.warnings:
+        imputations.text(text, "note")
+    imputations.figure("Observed and imputed values", lambda: plots.density(imp))
+    if len(imp.trace) and imp.trace["value"].notna().any():
+        imputations.figure("Chains that mixed worst", lambda: plots.trace(imp, most=6))
+    return [data, imputations]
+
+
+def _of_fits(pooled: PooledMerMod) -> _Section:
+    section = _Section("fits", "Fits")
+    rows = [
+        {
+            "imputation": fit.imputation,
+            "nobs": fit.nobs,
+            "log_lik": f"{fit.log_lik:.2f}",
+            "is_singular": fit.is_singular,
+            "messages": "; ".join(fit.messages),
+        }
+        for fit in pooled.fits
+    ]
+    section.table("Each fit, and what lme4 reported", pd.DataFrame(rows))
+    section.figure(
+        "Assumptions, in the first imputation",
+        lambda: plots.check_model(pooled.fits[0], nsim=30, seed=1),
+    )
+    return section
+
+
+def _of_results(pooled: PooledMerMod, listwise: MerMod | None) -> _Section:
+    section = _Section("results", "Results")
+    scale = ", exponentiated" if pooled.exponentiate else ""
+    section.table(
+        f"Fixed effects{scale} ({100 * pooled.conf_level:g}% intervals)",
+        pooled.fixed[[x for x in _FIXED if x != "fmi" or pooled.rule.knows_missing_information]],
+    )
+    section.figure(
+        "Fixed effects: pooled, each imputation"
+        + ("" if listwise is None else ", and the rows without holes"),
+        lambda: plots.forest(pooled, listwise=listwise),
+    )
+    section.table("Random effects: variances and covariances", pooled.varcorr)
+    try:
+        section.table("Random part with intervals", pooled.random)
+    except ArgumentError as error:
+        section.text(str(error), "note")
+    section.figure("Random effects, by level", lambda: plots.ranef(pooled))
+    if listwise is not None:
+        fits = MerModList(pooled.fits, pooled.data) if pooled.data is not None else None
+        if fits is not None:
+            compared = compare_estimates(listwise, fits)
+            section.table("Beside the rows without holes", compared[list(_COMPARED)])
+    return section
+
+
+def _of_diagnostics(pooled: PooledMerMod) -> _Section:
+    section = _Section("diagnostics", "What missing data cost")
+    if pooled.rule.knows_missing_information:
+        section.figure("Variance within and between imputations", lambda: plots.variance(pooled))
+        section.figure("Fraction of missing information", lambda: plots.fmi(pooled))
+        section.table(
+            "How far results depend on the imputations", pooled.diagnostics().coefficients
+        )
+    for text in pooled.advice:
+        section.text(text, "note")
+    if not pooled.advice:
+        section.text("Nothing in the fits or the imputations asks for attention.")
+    return section
+
+
+def _of_methods(
+    pooled: PooledMerMod, listwise: MerMod | None, sensitivity: pd.DataFrame | None
+) -> _Section:
+    section = _Section("methods", "Methods text")
+    text = str(pooled.methods_text(listwise, sensitivity))
+    lines = [
+        [{"text": piece, "author": bool(_AUTHOR.fullmatch(piece))} for piece in _AUTHOR.split(line)]
+        for line in text.split("\n\n")
+    ]
+    section.parts.append({"kind": "prose", "lines": lines})
+    if sensitivity is not None:
+        section.table("Sensitivity to values not missing at random", sensitivity)
+    return section
+
+
+def _of_provenance(pooled: PooledMerMod) -> _Section:
+    section = _Section("provenance", "Provenance")
+    facts = {"formula": pooled.formula, "family": pooled.family, "link": pooled.link}
+    if pooled.data is not None:
+        facts |= {"engine": pooled.data.method, "seed": str(pooled.data.seed)}
+        facts |= {f"engine: {name}": str(x) for name, x in pooled.data.settings.items()}
+    stack = diagnose()
+    facts |= {f"Python: {k}": v for k, v in stack.python.items()}
+    facts |= {f"R: {k}": v for k, v in stack.r.items() if k in ("version", "blas", "lapack")}
+    facts |= {f"R package: {k}": v for k, v in stack.packages.items() if v}
+    section.table(
+        "What this page was made from",
+        pd.DataFrame({"what": list(facts), "value": list(facts.values())}),
+    )
+    return section
+
+
+# -- cells and pictures ----------------------------------------------------------------------
+
+
+def _is_text(column: pd.Series[Any]) -> bool:
+    return not pd.api.types.is_numeric_dtype(column.dtype)
+
+
+def _cells(column: pd.Series[Any], name: str) -> list[str]:
+    if name == "p_value":
+        return [p_text(float(x)) for x in column]
+    if pd.api.types.is_float_dtype(column.dtype):
+        values = column.to_numpy(np.float64, na_value=np.nan)
+        return ["" if np.isnan(x) else f"{x:.4g}" for x in values]
+    return ["" if pd.isna(x) else str(x) for x in column]
+
+
+def _svg(figure: Any, salt: str) -> str:
+    """Draw a figure as one SVG element, with the same bytes each time."""
+    matplotlib = needed_module("matplotlib", "report", "a report")
+    stream = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": salt}):
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :]
