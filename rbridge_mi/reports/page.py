@@ -240,11 +240,13 @@ def _of_methods(
 ) -> _Section:
     section = _Section("methods", "Methods text")
     text = str(pooled.methods_text(listwise, sensitivity))
+    paragraphs, _, references = text.partition("\nReferences\n")
     lines = [
         [{"text": piece, "author": bool(_AUTHOR.fullmatch(piece))} for piece in _AUTHOR.split(line)]
-        for line in text.split("\n\n")
+        for line in paragraphs.strip().split("\n\n")
     ]
     section.parts.append({"kind": "prose", "lines": lines})
+    section.parts.append({"kind": "list", "caption": "References", "lines": _entries(references)})
     if sensitivity is not None:
         section.table("Sensitivity to values not missing at random", sensitivity)
     return section
@@ -258,13 +260,18 @@ def _of_provenance(pooled: PooledMerMod) -> _Section:
         facts |= {f"engine: {name}": str(x) for name, x in pooled.data.settings.items()}
     stack = diagnose()
     facts |= {f"Python: {k}": v for k, v in stack.python.items()}
-    facts |= {f"R: {k}": v for k, v in stack.r.items() if k in ("version", "blas", "lapack")}
+    facts |= {f"R: {k}": v for k, v in stack.r.items() if k in ("r", "platform", "blas", "lapack")}
     facts |= {f"R package: {k}": v for k, v in stack.packages.items() if v}
     section.table(
         "What this page was made from",
         pd.DataFrame({"what": list(facts), "value": list(facts.values())}),
     )
     return section
+
+
+def _entries(references: str) -> list[str]:
+    """Read the references, each of which begins at the margin or stands between empty lines."""
+    return [" ".join(x.split()) for x in re.split(r"\n(?=\S)", references.strip()) if x.strip()]
 
 
 # -- cells and pictures ----------------------------------------------------------------------
