@@ -272,7 +272,10 @@ def missing_pattern(
     whole = table["is_missing"].to_numpy().reshape(-1, len(columns))
     rows = table["n_rows"].to_numpy()[:: len(columns)]
     cells, shown = whole[:most], rows[:most]
-    ax = new_axes(ax, 2.0 + min(10.0, 0.6 * len(columns)), 1.7 + 0.26 * len(cells))
+    # Long names of columns stand aslant above the cells, and need room.
+    longest = max(len(str(x)) for x in columns)
+    height = 1.7 + 0.26 * len(cells) + 0.07 * min(longest, 28)
+    ax = new_axes(ax, 2.6 + min(10.0, 0.6 * len(columns)), height)
     image = ax.imshow(
         np.where(cells, 0.85, 0.1), aspect="auto", cmap=colour_map("Greys"), vmin=0, vmax=1,
         interpolation="nearest",
