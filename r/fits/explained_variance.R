@@ -51,12 +51,13 @@ distribution_variance <- function(fit) {
     "and negative binomial ones with log or sqrt, and Gamma ones with log", call. = FALSE)
 }
 
-# The mean count, by the model without its fixed part (equation 5.8 there, and its like for a root).
+# The mean count, by the model without its fixed part (equation 5.8 there, and its like for a root), over
+# the rows' offsets.
 expected_count <- function(fit) {
   null <- without_fixed_part(fit)
-  intercept <- lme4::fixef(null)[[1L]]
+  at <- lme4::fixef(null)[[1L]] + null@resp$offset
   random <- mean(rowSums(random_variances(null)))
-  if (stats::family(fit)$link == "log") exp(intercept + random / 2) else intercept^2 + random
+  mean(if (stats::family(fit)$link == "log") exp(at + random / 2) else at^2 + random)
 }
 
 # The same call with an intercept and the offset as its fixed part.

@@ -46,6 +46,7 @@ coefficient_factor <- function(fit) {
 
 # Means of the response at values of the linear predictor, and the derivatives there.
 link_inverse <- function(fit, eta) {
+  if (length(eta) == 0L) return(list(mean = numeric(), slope = numeric())) # R's families stop there
   family <- stats::family(fit)
   list(mean = family$linkinv(eta), slope = family$mu.eta(eta))
 }

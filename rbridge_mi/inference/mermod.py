@@ -112,9 +112,9 @@ class MerMod(TestedFit, ForMakeTables):
             residual variance is the latent variable's in a binomial model (logit: pi^2 / 3,
             probit: 1, cloglog: pi^2 / 6); log(1 + 1/mu) in a Poisson and log(1 + 1/mu + 1/theta)
             in a negative binomial model with a log link, (1 + mu/theta) / 4 with a square root, mu
-            being the mean count by the model without its fixed part; log(1 + sigma^2) in a Gamma
-            model with a log link. Effects of a grouping factor with a level for each row count as
-            residual.
+            being the mean count by the model without its fixed part (but with its offset); log(1 +
+            sigma^2) in a Gamma model with a log link. Effects of a grouping factor with a level for
+            each row count as residual.
 
         Raises
         ------

@@ -92,9 +92,9 @@ class PooledMerMod(ForMakeTables):
     vcov_method : {"model", "kenward-roger"}
         Which covariance matrices the fits have: their own, or Kenward and Roger's.
     exponentiate : bool
-        Whether estimates and intervals of `fixed` and `contrast` are ratios (odds, rates), with
-        standard errors by the delta method. All else is on the scale of the link: statistic, ubar,
-        b, t, `vcov`, `test`.
+        Whether estimates and intervals of `fixed`, `tidy` and `contrast` are ratios (odds, rates),
+        with standard errors by the delta method. All else is on the scale of the link: statistic,
+        ubar, b, t, `vcov`, `test`.
     fits : tuple of MerMod
         What was pooled.
     data : ImputedData or None

@@ -145,6 +145,8 @@ def test_standard_errors_of_predictions_on_both_scales(fit: rb.MerMod) -> None:
     # The delta method: the inverse logit's slope is mean (1 - mean).
     expected = link["std_error"] * mean * (1 - mean)
     np.testing.assert_allclose(response["std_error"], expected, rtol=1e-12)
+    assert fit.predict(frame.head(0), se_fit=True, type="response").shape == (0, 2)
+    assert fit.predict(frame.head(0), interval="confidence", type="response").shape == (0, 5)
     ends = fit.predict(frame, interval="confidence", type="response")
     np.testing.assert_allclose(ends[["estimate", "std_error"]], response, rtol=1e-12)
     assert ((ends["conf_low"] > 0) & (ends["conf_high"] < 1)).all()

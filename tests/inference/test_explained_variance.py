@@ -97,6 +97,20 @@ def test_counts_and_times(frame: pd.DataFrame) -> None:
     check_shares(root, frame, 1 / 4)
 
 
+def test_counts_are_expected_at_their_exposures(frame: pd.DataFrame) -> None:
+    """The mean count, and with it the residual variance, is that of the rows' offsets."""
+    data = frame.assign(exposure=np.random.default_rng(6).uniform(1, 20, size=len(frame)))
+    inside = rb.Glmer("count ~ x + offset(log(exposure)) + (1 | site)", "poisson").fit(data)
+    beside = rb.Glmer(
+        "count ~ x + (1 | site)", "poisson", offset=np.log(data["exposure"]).to_numpy()
+    ).fit(data)
+    null = rb.Glmer("count ~ 1 + offset(log(exposure)) + (1 | site)", "poisson").fit(data)
+    mean = math.exp(null.beta["(Intercept)"] + null.varcorr()["vcov"][0] / 2)
+    expected = math.log1p(1 / (mean * data["exposure"].mean()))
+    for fit in (inside, beside):
+        assert shares(fit)["var_residual"] == pytest.approx(expected, rel=1e-10)
+
+
 def test_an_effect_of_each_row_is_residual(frame: pd.DataFrame) -> None:
     fit = rb.Glmer("wild ~ x + (1 | site) + (1 | row)", family="poisson").fit(frame)
     variance = fit.varcorr().set_index("grp")["vcov"]
