@@ -249,6 +249,7 @@ def _of_methods(
     section.parts.append({"kind": "list", "caption": "References", "lines": _entries(references)})
     if sensitivity is not None:
         section.table("Sensitivity to values not missing at random", sensitivity)
+        section.figure("How estimates move with delta", lambda: plots.delta(sensitivity))
     return section
 
 
