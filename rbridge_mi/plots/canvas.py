@@ -28,10 +28,13 @@ __all__ = [
     "LIGHT",
     "LINES",
     "OBSERVED",
+    "SHADES",
     "colour_map",
+    "draw_few_ticks",
     "draw_legend",
     "draw_level_ticks",
     "draw_ratio_axis",
+    "draw_terms",
     "draw_zero",
     "enlarge_marks",
     "label",
@@ -55,9 +58,12 @@ LINES = (
     ("#16324f", "-"), ("#e08a1e", "--"), ("#2a8f8a", "-."), ("#8c2d5a", ":"),
     ("#5a5a5a", (0, (5, 1, 1, 1, 1, 1))), ("#9bb53c", (0, (1, 1))),
 )  # fmt: skip
+# Colours of a few lines that all are solid: they can be told apart by their lightness alone.
+SHADES = ("#16324f", "#8c2d5a", "#2a8f8a", "#e08a1e", "#b9cf7a")
 _MOST_LABELS = 45  # of levels below each other that can be read
 _WIDTH = 28  # characters of a line of a label
 _LEVEL_WIDTH = 44  # of the name of a level, which has one line
+_MOST_TERMS = 25  # whose names have two lines
 
 
 def _new_figure(width: float, height: float) -> Figure:
@@ -232,11 +238,11 @@ def label(name: Any, width: int = _WIDTH) -> str:
     return "\n".join(lines).replace("$", r"\$")
 
 
-def level_label(name: Any) -> str:
+def level_label(name: Any, width: int = _LEVEL_WIDTH) -> str:
     """Write the name of a level in one line, the middle of a long one left out."""
     text = " ".join(str(name).split()) or str(name)
-    half = _LEVEL_WIDTH // 2
-    if len(text) > _LEVEL_WIDTH:
+    half = width // 2
+    if len(text) > width:
         text = f"{text[:half].rstrip()} … {text[-half:].lstrip()}"
     return text.replace("$", r"\$")
 
@@ -246,12 +252,37 @@ def level_width(names: Iterable[Any]) -> float:
     return 0.062 * max((len(level_label(x)) for x in names), default=0)
 
 
-def draw_level_ticks(ax: Axes, places: Sequence[float], names: Sequence[Any]) -> None:
-    """Label levels along the y axis; of more than can be read, every k-th."""
-    step = math.ceil(len(places) / _MOST_LABELS)
-    ax.set_yticks(list(places[::step]), [level_label(x) for x in names[::step]])
+def draw_level_ticks(
+    ax: Axes, places: Sequence[float], names: Sequence[Any], width: int = _LEVEL_WIDTH
+) -> None:
+    """Label levels along the y axis; of more than the axes have room for, every k-th."""
     size = 9 if len(places) <= 20 else 7
+    room = int(_inches(ax, 1) * 72 / (1.3 * size))
+    step = math.ceil(len(places) / max(1, min(_MOST_LABELS, room)))
+    ax.set_yticks(list(places[::step]), [level_label(x, width) for x in names[::step]])
     ax.tick_params(axis="y", labelsize=size, length=0 if step == 1 else 2)
+
+
+def draw_terms(ax: Axes, names: Sequence[Any]) -> None:
+    """Name terms along the y axis, the first at 0, the next at -1; many of them in small print."""
+    many = len(names) > _MOST_TERMS
+    texts = [level_label(x) if many else label(x) for x in names]
+    ax.set_yticks([-float(i) for i in range(len(names))], texts)
+    ax.set_ylim(-len(names) + 0.5, 0.5)
+    ax.tick_params(axis="y", length=0, **({"labelsize": 8} if many else {}))
+
+
+def draw_few_ticks(ax: Axes, most: int = 5, *, whole: bool = False) -> None:
+    """Give the x axis of a narrow panel so few ticks that their labels stand apart."""
+    locator = needed_module("matplotlib.ticker", "plot", "a plot").MaxNLocator
+    ax.xaxis.set_major_locator(locator(most, integer=whole, steps=[1, 2, 2.5, 5, 10]))
+
+
+def _inches(ax: Axes, side: int) -> float:
+    """Return the width (0) or height (1) of the axes, before room is made for their labels."""
+    figure: Any = ax.figure
+    size: float = ax.get_position().size[side] * figure.get_size_inches()[side]
+    return size
 
 
 def draw_zero(ax: Axes, at: float = 0.0, *, vertical: bool = True, front: bool = False) -> None:
@@ -276,17 +307,31 @@ def draw_ratio_axis(ax: Axes) -> None:
     ax.minorticks_off()
 
 
-def draw_legend(ax: Axes, handles: Sequence[Any], names: Sequence[Any], columns: int = 4) -> None:
-    """Put the legend above the axes, where it hides nothing."""
+def draw_legend(ax: Axes, handles: Sequence[Any], names: Sequence[Any], columns: int = 4) -> float:
+    """Put the legend above the axes, where it hides nothing; return its height in points."""
     texts = [label(x) for x in names]
     # matplotlib leaves out what begins with an underscore.
     texts = [f" {x}" if x.startswith("_") else x for x in texts]
+    columns = _legend_columns(ax, texts, columns)
     legend = ax.legend(
-        handles, texts, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(columns, len(texts)),
+        handles, texts, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns,
         frameon=False, fontsize=8.5, borderaxespad=0.2, handlelength=1.8, handletextpad=0.5,
         columnspacing=1.1,
     )  # fmt: skip
     enlarge_marks(legend)
+    return 14.0 * math.ceil(len(texts) / columns)
+
+
+def _legend_columns(ax: Axes, texts: Sequence[str], most: int) -> int:
+    """Return how many columns of a legend fit above the axes, as far as can be known by now."""
+    widths = [0.3 + 0.058 * max(map(len, x.split("\n"))) for x in texts]  # inches
+    for columns in range(min(most, len(texts)), 1, -1):
+        rows = math.ceil(len(texts) / columns)
+        whole = sum(max(widths[i : i + rows]) for i in range(0, len(widths), rows))
+        # The layout makes panels somewhat wider than they are before.
+        if whole <= 1.25 * _inches(ax, 0):
+            return columns
+    return 1
 
 
 def enlarge_marks(legend: Any) -> None:
@@ -303,6 +348,8 @@ def colour_map(name: str) -> Any:
 
 
 def share_colours() -> Any:
-    """Return the colour map of shares: from the colour of observed to that of imputed values."""
+    """Return the colour map of shares: by the colours of observed and imputed, dark to light."""
     module = needed_module("matplotlib.colors", "plot", "a plot")
-    return module.LinearSegmentedColormap.from_list("shares", [OBSERVED, "#8a5a44", IMPUTED])
+    return module.LinearSegmentedColormap.from_list(
+        "shares", [OBSERVED, "#8a5a44", IMPUTED, "#f5cf80"]
+    )

@@ -172,15 +172,15 @@ def delta(
     marks: dict[str, Any] = {}
     for panel, rows in zip(panels, parts, strict=True):
         marks |= _draw_one(panel, rows, style)
-        group, term = rows[["group", "term"]].iloc[0]
-        name = term if group is None else f"{group}: {term}"
-        panel.set_title(label(name, 34), fontsize=10, loc="left")
         panel.set_xlabel(_shift_label(frame.attrs))
         panel.set_ylabel(_estimate_label(rows, frame.attrs))
     texts = [x for x in _LEGEND if x in marks]
-    if texts:  # above the first panel, and so below its title
-        draw_legend(panels[0], [marks[x] for x in texts], texts, 3)
-        panels[0].set_title(panels[0].get_title("left"), fontsize=10, loc="left", pad=20)
+    height = draw_legend(panels[0], [marks[x] for x in texts], texts, 3) if texts else 0.0
+    for panel, rows in zip(panels, parts, strict=True):
+        group, term = rows[["group", "term"]].iloc[0]
+        name = term if group is None else f"{group}: {term}"
+        pad = 6 + (height if panel is panels[0] else 0)
+        panel.set_title(label(name, 34), fontsize=10, loc="left", pad=pad)
     return result_of(panels)
 
 
@@ -228,4 +228,6 @@ def _estimate_label(rows: pd.DataFrame, attrs: dict[Any, Any]) -> str:
     if rows["holds_zero"].isna().all():
         return "estimate"
     level = attrs.get("conf_level")
-    return f"estimate and {100 * level:g}% interval" if is_number(level) else "estimate, interval"
+    if level is None or not is_number(level):
+        return "estimate and interval"
+    return f"estimate and {100 * level:g}% interval"

@@ -24,6 +24,7 @@ from .canvas import (
     LIGHT,
     OBSERVED,
     draw_level_ticks,
+    draw_terms,
     draw_zero,
     label,
     level_width,
@@ -227,7 +228,7 @@ def ranef(
     parts = [table[(table["grpvar"] == g) & (table["term"] == t)] for g, t in keys]
     panels = new_panels(len(keys), ax, _width(table), _height(max(map(len, parts))))
     level = conf_level if conf_level is not None else getattr(obj, "conf_level", 0.95)
-    top = max(float(table["lambda_"].max()), 0.01)
+    top = max(float(table["lambda_"].max()), 0.05)  # less than 5% is no difference to look at
     for panel, (grpvar, term), rows in zip(panels, keys, parts, strict=True):
         y = np.arange(len(rows))
         many, dense = len(rows) > 60, len(rows) > _DENSE
@@ -507,14 +508,12 @@ def fe_sim(
     'simulated median and 95% interval'
     """
     table = fe_sim_data(obj, n_sims, seed, conf_level=conf_level, terms=terms)
-    ax = new_axes(ax, 6.4, 1.1 + 0.36 * len(table))
+    ax = new_axes(ax, 6.4, 1.1 + min(18.0, 0.36 * len(table)))
     y = -np.arange(len(table), dtype=float)
     ax.hlines(y, table["conf_low"], table["conf_high"], color=INK, linewidth=2.0)
     (points,) = ax.plot(table["median"], y, "o", color=INK, markersize=6)
     styled(points, style)
     draw_zero(ax)
-    ax.set_yticks(y, [label(x) for x in table["term"]])
-    ax.set_ylim(-len(table) + 0.5, 0.5)
-    ax.tick_params(axis="y", length=0)
+    draw_terms(ax, table["term"])
     ax.set_xlabel(f"simulated median and {100 * conf_level:g}% interval")
     return ax

@@ -141,20 +141,30 @@ def missing_map(
     width = 2.0 + names + min(10.0, 0.45 * len(columns))
     ax = new_axes(ax, width, min(7.0, 1.4 + 0.18 * len(keys)))
     top = max(float(cells.max()), 0.01)
-    image = ax.imshow(cells, aspect="auto", cmap="Greys", vmin=0, vmax=top, interpolation="nearest")
+    # Thousands of groups have less than a pixel each: neighbours are drawn together, as their mean.
+    blocks = np.arange(0, len(keys), -(-len(keys) // _CLASSES))
+    sizes = np.diff([*blocks, len(keys)])
+    image = ax.imshow(
+        np.add.reduceat(cells, blocks) / sizes[:, None], aspect="auto", cmap="Greys", vmin=0,
+        vmax=top, interpolation="nearest",
+        extent=(-0.5, len(columns) - 0.5, sizes[0] * len(blocks) - 0.5, -0.5),
+    )  # fmt: skip
+    ax.set_ylim(len(keys) - 0.5, -0.5)
     styled(image, style)
     _label_columns(ax, columns)
+    one = False  # whether each cell is one value, missing or not
     total = int(table["n_rows"].to_numpy()[:: len(columns)].sum())
     if group is None:
         ax.set_ylabel(f"rows of the data ({total})")
         ax.set_yticks([])
         one = len(keys) == total
-        bar = "missing" if one else "fraction missing"
     else:
         ax.set_ylabel(f"{label(group)} ({len(keys)} groups)")
         draw_level_ticks(ax, range(len(keys)), list(keys))
-        bar = "fraction missing"
-    ax.figure.colorbar(image, ax=ax, label=bar, shrink=0.7, pad=0.02)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.7, pad=0.02)
+    bar.set_label("" if one else "fraction missing")
+    if one:
+        bar.set_ticks([0, top], labels=["observed", "missing"])
     ax.spines[["top", "right"]].set_visible(True)
     return ax
 

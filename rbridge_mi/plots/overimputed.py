@@ -117,8 +117,9 @@ def overimpute(
     shares = share_colours()
     shades = table["row_missing"].to_numpy()
     lines = ax.vlines(
-        table["observed"], table["overimputed_low"], table["overimputed_high"], linewidth=0.8,
-        array=shades, cmap=shares, alpha=0.15 if many else 0.45, rasterized=many, zorder=1,
+        table["observed"], table["overimputed_low"], table["overimputed_high"], array=shades,
+        cmap=shares, linewidth=0.4 if many else 0.8, alpha=0.15 if many else 0.45,
+        rasterized=many, zorder=1,
     )  # fmt: skip
     points = ax.scatter(
         table["observed"], table["overimputed_mean"], s=4 if many else 12, c=shades,

@@ -12,8 +12,17 @@ from ..base.glossary import checked
 from ..base.labels import label as category_label
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
-from .canvas import IMPUTED, OBSERVED, draw_legend, label, new_panels, result_of, styled
-from .cells import cells_of, imputed_columns, shown_columns
+from .canvas import (
+    IMPUTED,
+    OBSERVED,
+    draw_legend,
+    draw_level_ticks,
+    label,
+    new_panels,
+    result_of,
+    styled,
+)
+from .cells import MOST_CATEGORIES, cells_of, imputed_columns, shown_columns
 from .objects import imputations_of
 
 if TYPE_CHECKING:
@@ -115,7 +124,9 @@ def strip(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: Any
     frame = strip_data(imp, columns)
     names = list(frame["column"].unique())
     cells = cells_of(imp, names)
-    panels = new_panels(len(names), ax, 4.4 if len(names) > 1 else 6.4, 3.2)
+    rows_most = max(len(x.categories or []) for x in cells)
+    height = max(3.2, min(7.0, 1.0 + 0.2 * rows_most))
+    panels = new_panels(len(names), ax, 4.4 if len(names) > 1 else 6.4, height)
     for panel, one in zip(panels, cells, strict=True):
         rows = frame[frame["column"] == one.column]
         y = rows["value"].to_numpy(copy=True)
@@ -124,13 +135,18 @@ def strip(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: Any
             texts = [category_label(x) for x in one.categories or []]
             place = {x: float(i) for i, x in enumerate(texts)}
             y = rows["category"].map(place).to_numpy(float) + jitter[1]
-            panel.set_yticks(range(len(texts)), [label(x, 18) for x in texts])
+            draw_level_ticks(panel, range(len(texts)), texts, 18)
         x = rows["imputation"].fillna(0).to_numpy(float) + jitter[0]
         handles = []
+        # A strip of many imputations is narrow, and its points lie closer.
+        closer = max(1.0, (imp.m + 1) / 8)
         for source, colour in (("observed", OBSERVED), ("imputed", IMPUTED)):
             mine = (rows["source"] == source).to_numpy()
-            beside = 1 if source == "observed" else imp.m
-            handles += _draw_points(panel, x[mine], y[mine], colour, beside)
+            each = mine.sum() / (1 if source == "observed" else imp.m)
+            handles += _draw_points(panel, x[mine], y[mine], colour, closer * each)
+        least = min(x.get_markersize() for x in handles)
+        for points in handles:
+            points.set_markersize(least)
         styled(handles[1:], style)
         step = -(-(imp.m + 1) // 12)
         panel.set_xticks(range(0, imp.m + 1, step))
@@ -140,12 +156,12 @@ def strip(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: Any
     return result_of(panels)
 
 
-def _draw_points(ax: Axes, x: Any, y: Any, colour: str, beside: int = 1) -> list[Any]:
-    """Draw points, fainter the more of them there are; they stand in so many strips."""
-    many = len(x) > _MANY
+def _draw_points(ax: Axes, x: Any, y: Any, colour: str, crowd: float) -> list[Any]:
+    """Draw points, smaller and fainter the more of them there are in one place."""
     return ax.plot(
-        x, y, "o", color=colour, markersize=1.6 if many else 3.0, markeredgewidth=0,
-        alpha=max(0.12, min(0.65, 400 * beside / max(1, len(x)))), rasterized=many,
+        x, y, "o", color=colour, markeredgewidth=0, rasterized=len(x) > _MANY,
+        markersize=max(1.6, min(3.0, 60 / max(1.0, crowd) ** 0.5)),
+        alpha=max(0.06, min(0.65, 400 / max(1.0, crowd))),
     )  # fmt: skip
 
 
@@ -200,6 +216,14 @@ def scatter_data(imp: ImputedData, x: Any, y: Any) -> pd.DataFrame:
     return checked(pd.concat(parts, ignore_index=True), "plot_scatter")
 
 
+def _aside(values: pd.Series[float], generator: np.random.Generator) -> Any:
+    """Return how far points are moved aside, of few distinct values that would hide each other."""
+    distinct = np.sort(values.unique())
+    if not 1 < len(distinct) <= MOST_CATEGORIES:
+        return 0.0
+    return generator.uniform(-0.25, 0.25, len(values)) * np.diff(distinct).min()
+
+
 def _pairs(frame: pd.DataFrame, x: Any, y: Any, imputation: Any) -> pd.DataFrame:
     there = frame.dropna(subset=[x, y])
     return pd.DataFrame(
@@ -234,7 +258,8 @@ def scatter(
     Returns
     -------
     Axes or Figure
-        The Figure, if there are several panels.
+        The Figure, if there are several panels. Points of a column of at most ten distinct values
+        are moved aside at random, always in the same way.
 
     Raises
     ------
@@ -261,13 +286,16 @@ def scatter(
     frame = scatter_data(imp, x, y)
     numbers = range(1, min(most, imp.m) + 1)
     panels = new_panels(len(numbers), ax, 3.1 if len(numbers) > 1 else 5.0, 3.0)
-    known = frame[frame["source"] == "observed"]
-    drawn = frame[frame["imputation"].isna() | (frame["imputation"] <= len(numbers))]
+    drawn = frame[frame["imputation"].isna() | (frame["imputation"] <= len(numbers))].copy()
+    jitter = np.random.default_rng(1)
+    for name in ("x", "y"):
+        drawn[name] += _aside(drawn[name], jitter)
+    known = drawn[drawn["source"] == "observed"]
     for panel, number in zip(panels, numbers, strict=True):
-        rows = frame[frame["imputation"] == number]
-        handles = _draw_points(panel, known["x"], known["y"], OBSERVED)
-        handles += _draw_points(panel, rows["x"], rows["y"], IMPUTED)
-        handles[0].set(alpha=0.5)
+        rows = drawn[drawn["imputation"] == number]
+        handles = _draw_points(panel, known["x"], known["y"], OBSERVED, len(known) + len(rows))
+        handles += _draw_points(panel, rows["x"], rows["y"], IMPUTED, len(known) + len(rows))
+        handles[0].set(alpha=0.45)
         handles[1].set(alpha=0.7)
         styled(handles[1:], style)
         panel.set_xlabel(label(x))
@@ -276,5 +304,8 @@ def scatter(
             low, high = drawn[name].min(), drawn[name].max()
             margin = 0.04 * (high - low) or 1.0
             setter(low - margin, high + margin)
+        for name, axis in (("x", panel.xaxis), ("y", panel.yaxis)):
+            if frame[name].nunique() <= MOST_CATEGORIES:
+                axis.set_ticks(sorted(frame[name].unique()))
         draw_legend(panel, handles, ["observed", f"imputation {number}"])
     return result_of(panels)

@@ -14,7 +14,7 @@ from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..fits.asking import told
 from ..inference.mermod import MerMod
-from .canvas import DARK, LIGHT, OBSERVED, label, new_panels, result_of, styled
+from .canvas import DARK, LIGHT, OBSERVED, draw_few_ticks, label, new_panels, result_of, styled
 from .objects import check_kind
 
 __all__ = ["profile", "profile_data"]
@@ -184,5 +184,6 @@ def profile(
         styled(lines, style)
         panel.set_title(label(name, 34), fontsize=9)
         panel.set_ylabel("zeta")
+        draw_few_ticks(panel)
         panel.tick_params(labelsize=8)
     return result_of(panels)
