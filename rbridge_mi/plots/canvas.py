@@ -6,7 +6,7 @@ import math
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -29,16 +29,21 @@ __all__ = [
     "LINES",
     "OBSERVED",
     "SHADES",
+    "axes_of",
+    "category_width",
     "colour_map",
+    "columns_fit",
     "draw_few_ticks",
     "draw_legend",
     "draw_level_ticks",
     "draw_ratio_axis",
     "draw_terms",
+    "draw_title",
     "draw_zero",
     "enlarge_marks",
     "label",
     "level_label",
+    "level_room",
     "level_width",
     "new_axes",
     "new_panels",
@@ -165,9 +170,29 @@ def _plain(ax: Axes) -> Axes:
     return ax
 
 
+def axes_of(ax: Axes) -> Axes:
+    """Return what a plot of one panel returns, with labels that fit."""
+    result_of([ax])
+    return ax
+
+
 def result_of(panels: Sequence[Axes]) -> Any:
-    """Return what a plot returns: its Axes, or the Figure of several."""
+    """Return what a plot returns: its Axes, or the Figure of several, with labels that fit."""
+    for panel in panels:
+        panel.set_xlabel(_wrapped(panel.get_xlabel(), _inches(panel, 0)))
+        panel.set_ylabel(_wrapped(panel.get_ylabel(), _inches(panel, 1)))
     return panels[0] if len(panels) == 1 else panels[0].figure
+
+
+def _wrapped(text: str, inches: float) -> str:
+    """Break lines that are longer than the side that they stand at."""
+    # Letters have 0.08 inches, and the layout makes panels somewhat wider than they are before.
+    width = max(14, int(1.25 * inches / 0.08))
+    return "\n".join(
+        piece
+        for line in text.split("\n")
+        for piece in (textwrap.wrap(line, width, break_long_words=False) or [line])
+    )
 
 
 def styled(artists: Artist | Iterable[Artist], style: Mapping[str, Any]) -> None:
@@ -266,16 +291,49 @@ def draw_level_ticks(
 def draw_terms(ax: Axes, names: Sequence[Any]) -> None:
     """Name terms along the y axis, the first at 0, the next at -1; many of them in small print."""
     many = len(names) > _MOST_TERMS
-    texts = [level_label(x) if many else label(x) for x in names]
+    # No more than about as wide as the axes themselves.
+    room = max(12, int(9 * _inches(ax, 0)))
+    texts = [
+        level_label(x, min(_LEVEL_WIDTH, room)) if many else label(x, min(_WIDTH, room))
+        for x in names
+    ]
     ax.set_yticks([-float(i) for i in range(len(names))], texts)
     ax.set_ylim(-len(names) + 0.5, 0.5)
     ax.tick_params(axis="y", length=0, **({"labelsize": 8} if many else {}))
+
+
+def draw_title(
+    ax: Axes,
+    text: str,
+    size: float = 10,
+    loc: Literal["left", "center"] = "left",
+    above: float = 0.0,
+    **style: Any,
+) -> None:
+    """Set the title of a panel, in lines that it has room for; so many points above a legend."""
+    lines = _wrapped(text, _inches(ax, 0) * 10 / size)
+    ax.set_title(lines, fontsize=size, loc=loc, pad=6 + above, **style)
 
 
 def draw_few_ticks(ax: Axes, most: int = 5, *, whole: bool = False) -> None:
     """Give the x axis of a narrow panel so few ticks that their labels stand apart."""
     locator = needed_module("matplotlib.ticker", "plot", "a plot").MaxNLocator
     ax.xaxis.set_major_locator(locator(most, integer=whole, steps=[1, 2, 2.5, 5, 10]))
+
+
+def category_width(ax: Axes, count: int, most: int = 16) -> int:
+    """Return how many letters each of so many categories has along the x axis."""
+    return max(8, min(most, int(_inches(ax, 0) / count / 0.08)))
+
+
+def level_room(ax: Axes, levels: int) -> float:
+    """Return the points of height that each of so many levels has."""
+    return 72 * _inches(ax, 1) / levels
+
+
+def columns_fit(ax: Axes, names: Sequence[Any]) -> bool:
+    """Whether names of columns of equal width have room side by side along the x axis."""
+    return 0.09 * max(len(str(x)) + 1 for x in names) * len(names) < _inches(ax, 0)
 
 
 def _inches(ax: Axes, side: int) -> float:

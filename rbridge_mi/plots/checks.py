@@ -25,6 +25,7 @@ from .canvas import (
     LINES,
     OBSERVED,
     draw_legend,
+    draw_title,
     draw_zero,
     enlarge_marks,
     label,
@@ -284,7 +285,7 @@ def check_model(
     for panel, name in zip(panels, names, strict=True):
         rows = frame[frame["panel"] == name]
         height = _DRAW[name](panel, rows, style) or 0.0
-        panel.set_title(_TITLES[name], fontsize=10, loc="left", pad=6 + height)
+        draw_title(panel, _TITLES[name], above=height)
     response = fits_of(obj, "check_model")[0].formula.split("~")[0].strip()
     panels[-1].set_xlabel(label(response))
     return result_of(panels)

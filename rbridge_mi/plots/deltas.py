@@ -12,7 +12,17 @@ from ..base.arguments import check_frame
 from ..base.checks import is_number
 from ..base.glossary import checked
 from ..errors import ArgumentError
-from .canvas import DARK, INK, draw_legend, draw_zero, label, new_panels, result_of, styled
+from .canvas import (
+    DARK,
+    INK,
+    draw_legend,
+    draw_title,
+    draw_zero,
+    label,
+    new_panels,
+    result_of,
+    styled,
+)
 from .forest import wanted_terms
 
 if TYPE_CHECKING:
@@ -179,8 +189,7 @@ def delta(
     for panel, rows in zip(panels, parts, strict=True):
         group, term = rows[["group", "term"]].iloc[0]
         name = term if group is None else f"{group}: {term}"
-        pad = 6 + (height if panel is panels[0] else 0)
-        panel.set_title(label(name, 34), fontsize=10, loc="left", pad=pad)
+        draw_title(panel, label(name, 34), above=height if panel is panels[0] else 0.0)
     return result_of(panels)
 
 

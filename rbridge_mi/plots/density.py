@@ -16,6 +16,7 @@ from .canvas import (
     OBSERVED,
     draw_legend,
     label,
+    level_label,
     new_panels,
     result_of,
     styled,
@@ -237,7 +238,9 @@ def _draw_bars(ax: Axes, rows: pd.DataFrame, m: int, style: dict[str, Any]) -> d
     styled(points, style)
     ax.set_xticks(x, [label(name, 14) for name in shares.index])
     if len(x) > 6 or sum(min(14, len(str(name))) for name in shares.index) > 40:
-        for text in ax.get_xticklabels():
-            text.set(rotation=50, ha="right", rotation_mode="anchor", fontsize=8)
+        ax.set_xticklabels(
+            [level_label(x, 24) for x in shares.index], rotation=50, ha="right",
+            rotation_mode="anchor", fontsize=8,
+        )  # fmt: skip
     ax.set_ylabel("share of the cells")
     return {"observed": observed, "imputed, mean": imputed, "each imputation": points}

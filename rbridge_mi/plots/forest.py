@@ -23,6 +23,7 @@ from .canvas import (
     DARK,
     IMPUTED,
     INK,
+    axes_of,
     draw_legend,
     draw_ratio_axis,
     draw_terms,
@@ -297,7 +298,7 @@ def forest(
     if len(handles) > 1:
         order_shown = [x for x in handles if x == main] + [x for x in handles if x != main]
         draw_legend(ax, [handles[x] for x in order_shown], order_shown)
-    return ax
+    return axes_of(ax)
 
 
 def _level(obj: MerModList | PooledMerMod | PooledEstimates) -> float:

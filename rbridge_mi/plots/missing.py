@@ -12,7 +12,16 @@ from ..base.glossary import checked
 from ..base.labels import label as category_label
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
-from .canvas import colour_map, draw_level_ticks, label, level_width, new_axes, styled
+from .canvas import (
+    axes_of,
+    colour_map,
+    columns_fit,
+    draw_level_ticks,
+    label,
+    level_width,
+    new_axes,
+    styled,
+)
 from .objects import check_kind
 
 if TYPE_CHECKING:
@@ -166,16 +175,20 @@ def missing_map(
     if one:
         bar.set_ticks([0, top], labels=["observed", "missing"])
     ax.spines[["top", "right"]].set_visible(True)
-    return ax
+    return axes_of(ax)
+
+
+def _every(columns: list[Any]) -> int:
+    """Name every k-th column, of more than can be read."""
+    return -(-len(columns) // 60)
 
 
 def _label_columns(ax: Axes, columns: list[Any]) -> None:
-    step = -(-len(columns) // 60)
+    step = _every(columns)
     shown = columns[::step]
-    turned = len(columns) > 4 or max(len(str(x)) for x in shown) > 8
     ax.set_xticks(range(0, len(columns), step), [label(x, 22) for x in shown])
     ax.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
-    if turned:
+    if not columns_fit(ax, columns):
         for text in ax.get_xticklabels():
             text.set(rotation=50, ha="left", rotation_mode="anchor")
 
@@ -300,10 +313,16 @@ def missing_pattern(
     ax.set_yticks(range(len(cells)), [f"{n:,}" for n in shown])
     ax.tick_params(axis="y", right=True, labelright=True, left=False, labelleft=False, length=0)
     ax.set_ylabel("patterns, most frequent first")
-    for j, n in enumerate((whole * rows[:, None]).sum(axis=0)):
-        ax.text(j, len(cells) - 0.35, f"{n:,}", ha="center", va="top", fontsize=8)
+    counts = [f"{n:,}" for n in (whole * rows[:, None]).sum(axis=0)]
+    upright = not columns_fit(ax, counts)
+    for j in range(0, len(counts), _every(columns)):
+        ax.text(
+            j, len(cells) - 0.35, counts[j], ha="center", va="top", fontsize=8,
+            rotation=90 if upright else 0,
+        )  # fmt: skip
     note = "dark: missing\nright: rows of the pattern\nbelow: missing values of the column"
     if len(rows) > most:
         note += f"\nnot drawn: {len(rows) - most} rarer patterns of {rows[most:].sum():,} rows"
-    ax.set_xlabel(note, fontsize=8, labelpad=18)
-    return ax
+    room = 5 * max(map(len, counts)) if upright else 10
+    ax.set_xlabel(note, fontsize=8, labelpad=8 + room)
+    return axes_of(ax)

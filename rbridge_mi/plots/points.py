@@ -126,7 +126,9 @@ def strip(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: Any
     cells = cells_of(imp, names)
     rows_most = max(len(x.categories or []) for x in cells)
     height = max(3.2, min(7.0, 1.0 + 0.2 * rows_most))
-    panels = new_panels(len(names), ax, 4.4 if len(names) > 1 else 6.4, height)
+    texts = [category_label(x) for one in cells for x in one.categories or []]
+    width = max(4.4, 3.4 + min(30, max(map(len, texts), default=0)) * 0.062)
+    panels = new_panels(len(names), ax, width if len(names) > 1 else 6.4, height)
     for panel, one in zip(panels, cells, strict=True):
         rows = frame[frame["column"] == one.column]
         y = rows["value"].to_numpy(copy=True)
@@ -135,7 +137,7 @@ def strip(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: Any
             texts = [category_label(x) for x in one.categories or []]
             place = {x: float(i) for i, x in enumerate(texts)}
             y = rows["category"].map(place).to_numpy(float) + jitter[1]
-            draw_level_ticks(panel, range(len(texts)), texts, 18)
+            draw_level_ticks(panel, range(len(texts)), texts, 30)
         x = rows["imputation"].fillna(0).to_numpy(float) + jitter[0]
         handles = []
         # A strip of many imputations is narrow, and its points lie closer.

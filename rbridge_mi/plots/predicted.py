@@ -21,7 +21,7 @@ from ..inference.predictions import predict_fits
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
 from ..pooling import rule_for
-from .canvas import LINES, draw_legend, label, new_axes, styled
+from .canvas import LINES, axes_of, category_width, draw_legend, label, new_axes, styled
 from .cells import in_order
 from .objects import check_kind, fits_of
 
@@ -329,7 +329,7 @@ def predictions(
     styled(lines, style)
     if not smooth:
         texts = [f"{v:.3g}" if numeric else category_label(v) for v in shown]
-        ax.set_xticks(range(len(shown)), [label(v, 16) for v in texts])
+        ax.set_xticks(range(len(shown)), [label(v, category_width(ax, len(texts))) for v in texts])
         ax.set_xlim(-0.5, len(shown) - 0.5)
     if by is not None:
         texts = [f"{by} = {_written(g, table.iloc[:, 1].drop_duplicates())}" for g in groups]
@@ -337,7 +337,7 @@ def predictions(
     note = table.attrs["note"]
     ax.set_xlabel(label(x) + (f"\n{label(f'at {note}', 70)}" if note else ""))
     ax.set_ylabel(_response_label(obj, type))
-    return ax
+    return axes_of(ax)
 
 
 def _response_label(obj: MerMod | MerModList | PooledMerMod, type: str) -> str:

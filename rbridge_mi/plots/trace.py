@@ -18,6 +18,7 @@ from .canvas import (
     SHADES,
     draw_few_ticks,
     draw_legend,
+    draw_title,
     label,
     new_panels,
     result_of,
@@ -176,12 +177,9 @@ def trace(
         if few and panel is panels[0]:
             texts = [f"chain {chains[0]}", *map(str, chains[1:])]
             height = draw_legend(panel, lines, texts, len(chains))
-        panel.set_title(
-            label(name, 34) if np.isnan(rhat) else f"{label(name, 34)}\nR-hat {rhat:.3f}",
-            fontsize=9,
-            fontweight="bold" if rhat >= 1.05 else "normal",
-            pad=6 + height,
-        )
+        text = label(name, 34) if np.isnan(rhat) else f"{label(name, 34)}\nR-hat {rhat:.3f}"
+        weight = "bold" if rhat >= 1.05 else "normal"
+        draw_title(panel, text, 9, "center", height, fontweight=weight)
         warmup = _left_out(rows)
         if not np.isnan(rhat) and warmup is not None:
             panel.axvspan(*warmup, color=LIGHT, alpha=0.3, linewidth=0, zorder=0)

@@ -13,7 +13,17 @@ from ..inference.diagnostics import diagnose
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_estimates import PooledEstimates
 from ..pooled.pooled_mermod import PooledMerMod
-from .canvas import DARK, IMPUTED, INK, OBSERVED, draw_legend, draw_terms, new_axes, styled
+from .canvas import (
+    DARK,
+    IMPUTED,
+    INK,
+    OBSERVED,
+    axes_of,
+    draw_legend,
+    draw_terms,
+    new_axes,
+    styled,
+)
 from .forest import sets_of, wanted_terms
 from .objects import check_kind, check_m
 
@@ -143,8 +153,8 @@ def variance(obj: Pooled, terms: Any = None, *, ax: Axes | None = None, **style:
     ax.set_ylim(-len(table) + 0.5, 0.55)
     ax.set_xlim(0, 100)
     ax.set_xlabel("percent of the total variance")
-    draw_legend(ax, [within, between], ["of complete data", "due to missing data"], 2)
-    return ax
+    draw_legend(ax, [within, between], ["complete data", "missing data"], 2)
+    return axes_of(ax)
 
 
 def fmi_data(obj: Pooled, terms: Any = None, cv: float = 0.05) -> pd.DataFrame:
@@ -256,4 +266,4 @@ def fmi(
     draw_terms(ax, table["term"])
     ax.set_xlim(0, 1)
     ax.set_xlabel(f"fraction of missing information and {100 * pooled.conf_level:g}% interval")
-    return ax
+    return axes_of(ax)
