@@ -68,7 +68,6 @@ SHADES = ("#16324f", "#8c2d5a", "#2a8f8a", "#e08a1e", "#b9cf7a")
 _MOST_LABELS = 45  # of levels below each other that can be read
 _WIDTH = 28  # characters of a line of a label
 _LEVEL_WIDTH = 44  # of the name of a level, which has one line
-_MOST_TERMS = 25  # whose names have two lines
 
 
 def _new_figure(width: float, height: float) -> Figure:
@@ -289,17 +288,17 @@ def draw_level_ticks(
 
 
 def draw_terms(ax: Axes, names: Sequence[Any]) -> None:
-    """Name terms along the y axis, the first at 0, the next at -1; many of them in small print."""
-    many = len(names) > _MOST_TERMS
+    """Name terms along the y axis, the first at 0, the next at -1; in small print if they touch."""
     # No more than about as wide as the axes themselves.
-    room = max(12, int(9 * _inches(ax, 0)))
-    texts = [
-        level_label(x, min(_LEVEL_WIDTH, room)) if many else label(x, min(_WIDTH, room))
-        for x in names
-    ]
+    width = max(12, int(9 * _inches(ax, 0)))
+    texts = [label(x, min(_WIDTH, width)) for x in names]
+    lines = 1 + max(x.count("\n") for x in texts)
+    small = level_room(ax, len(names)) < 13 * lines
+    if small:
+        texts = [level_label(x, min(_LEVEL_WIDTH, width)) for x in names]
     ax.set_yticks([-float(i) for i in range(len(names))], texts)
     ax.set_ylim(-len(names) + 0.5, 0.5)
-    ax.tick_params(axis="y", length=0, **({"labelsize": 8} if many else {}))
+    ax.tick_params(axis="y", length=0, **({"labelsize": 8} if small else {}))
 
 
 def draw_title(
