@@ -256,6 +256,9 @@ def label(name: Any, width: int = _WIDTH) -> str:
     """
     text = str(name)
     lines = textwrap.wrap(text, width, break_on_hyphens=False) or [text]
+    if len(lines) == 2:  # of like lengths: no last letter alone
+        halves = (textwrap.wrap(text, n, break_on_hyphens=False) for n in range(1, width + 1))
+        lines = next(x for x in halves if len(x) == 2)
     if len(lines) > 2:
         end = text[-(width - 2) :]
         lines = [lines[0], f"… {end[end.find(' ') + 1 :].lstrip()}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -178,3 +179,14 @@ def test_other_tables_are_refused(moved: pd.DataFrame) -> None:
         rb.plot.delta(moved, "X1")
     with pytest.raises(rb.ArgumentError, match="at least one term, and each once"):
         rb.plot.delta(moved, [])
+
+
+def test_the_report_shows_it_after_the_table(
+    moved: pd.DataFrame, small_imp: rb.ImputedData, tmp_path: Path
+) -> None:
+    pooled = MODEL.fit(small_imp).pool()
+    page = rb.report(pooled, tmp_path / "a.html", sensitivity=moved).read_text("utf-8")
+    _, after = page.split("Sensitivity to values not missing at random")
+    assert 'aria-label="How estimates move with delta"><svg' in after
+    without = rb.report(pooled, tmp_path / "b.html").read_text("utf-8")
+    assert "How estimates move with delta" not in without

@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 import rbridge_mi as rb
-from rbridge_mi.plots.canvas import IMPUTED, OBSERVED, SHADES, share_colours
+from rbridge_mi.plots.canvas import IMPUTED, OBSERVED, SHADES, label, share_colours
 from rbridge_mi.plots.cells import in_order
 
 SMALL = (2.4, 2.0)
@@ -163,6 +163,12 @@ def test_rows_one_by_one_are_missing_or_not() -> None:
 
 
 # -- names ---------------------------------------------------------------------------------------
+
+
+def test_two_lines_of_a_name_have_like_lengths() -> None:
+    assert label("one_long_name_of_29_letters_x", 28) == "one_long_name_o\nf_29_letters_x"
+    assert label("public school of the town", 24) == "public school\nof the town"
+    assert label("short enough", 12) == "short enough"
 
 
 def test_categories_are_in_the_order_of_their_numbers() -> None:
