@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["scatter", "scatter_data", "strip", "strip_data"]
 
+_MOST = 2000  # points of one source that can be told apart in its strip or panel
 _MANY = 1500  # points, that are drawn smaller, and as pixels in a vector image
 
 
@@ -99,7 +100,8 @@ def strip(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: Any
     -------
     Axes or Figure
         The Figure, if there are several panels. Points are moved aside at random (categories up and
-        down, too), always in the same way.
+        down, too), always in the same way. Of more than 2000 values in a strip so many are drawn,
+        and the label says so; the frame has them all.
 
     Raises
     ------
@@ -130,7 +132,8 @@ def strip(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: Any
     width = max(4.4, 3.4 + min(30, max(map(len, texts), default=0)) * 0.062)
     panels = new_panels(len(names), ax, width if len(names) > 1 else 6.4, height)
     for panel, one in zip(panels, cells, strict=True):
-        rows = frame[frame["column"] == one.column]
+        every = frame[frame["column"] == one.column]
+        rows = _sampled(every)
         y = rows["value"].to_numpy(copy=True)
         jitter = np.random.default_rng(1).uniform(-0.32, 0.32, size=(2, len(rows)))
         if rows["value"].isna().all():
@@ -152,10 +155,18 @@ def strip(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: Any
         styled(handles[1:], style)
         step = -(-(imp.m + 1) // 12)
         panel.set_xticks(range(0, imp.m + 1, step))
-        panel.set_xlabel("imputation (0: observed)")
+        note = f"\nat most {_MOST} values of each" if len(rows) < len(every) else ""
+        panel.set_xlabel(f"imputation (0: observed){note}")
         panel.set_ylabel(label(one.column))
         draw_legend(panel, handles, ["observed", "imputed"])
     return result_of(panels)
+
+
+def _sampled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Take so many points of each source at random, always the same, that they leave gaps."""
+    shuffled = rows.sample(frac=1.0, random_state=1)
+    place = shuffled.groupby(shuffled["imputation"].fillna(0)).cumcount()
+    return rows[place.reindex(rows.index) < _MOST]
 
 
 def _draw_points(ax: Axes, x: Any, y: Any, colour: str, crowd: float) -> list[Any]:
@@ -261,7 +272,8 @@ def scatter(
     -------
     Axes or Figure
         The Figure, if there are several panels. Points of a column of at most ten distinct values
-        are moved aside at random, always in the same way.
+        are moved aside at random, always in the same way. Of more than 2000 rows observed, or
+        filled, so many are drawn, and the label says so; the frame has them all.
 
     Raises
     ------
@@ -288,7 +300,9 @@ def scatter(
     frame = scatter_data(imp, x, y)
     numbers = range(1, min(most, imp.m) + 1)
     panels = new_panels(len(numbers), ax, 3.1 if len(numbers) > 1 else 5.0, 3.0)
-    drawn = frame[frame["imputation"].isna() | (frame["imputation"] <= len(numbers))].copy()
+    every = frame[frame["imputation"].isna() | (frame["imputation"] <= len(numbers))]
+    drawn = _sampled(every).copy()
+    note = f"\nat most {_MOST} rows of each" if len(drawn) < len(every) else ""
     jitter = np.random.default_rng(1)
     for name in ("x", "y"):
         drawn[name] += _aside(drawn[name], jitter)
@@ -300,7 +314,7 @@ def scatter(
         handles[0].set(alpha=0.45)
         handles[1].set(alpha=0.7)
         styled(handles[1:], style)
-        panel.set_xlabel(label(x))
+        panel.set_xlabel(f"{label(x)}{note}")
         panel.set_ylabel(label(y))
         for name, setter in (("x", panel.set_xlim), ("y", panel.set_ylim)):
             low, high = drawn[name].min(), drawn[name].max()

@@ -139,6 +139,25 @@ def test_strips_of_many_imputations_are_fainter() -> None:
     assert few[0].get_markersize() == few[1].get_markersize()
 
 
+def test_of_thousands_of_points_a_sample_is_drawn_and_said() -> None:
+    rng = np.random.default_rng(5)
+    imp = imputations(2, x=rng.normal(size=2600), y=rng.normal(size=2600))
+    frame = rb.plot.data.strip(imp, "x")
+    assert frame["imputation"].fillna(0).value_counts().tolist() == [2340, 260, 260]
+    ax = imp.plot.strip("x")
+    known, filled = ax.lines
+    assert len(known.get_ydata()) == 2000
+    observed = frame[frame["source"] == "observed"]["value"]
+    assert set(np.asarray(known.get_ydata())) <= set(observed)
+    assert np.asarray(filled.get_ydata()).tolist() == frame["value"].iloc[2340:].tolist()
+    assert ax.get_xlabel() == "imputation (0: observed)\nat most 2000 values of each"
+    again = imp.plot.strip("x").lines[0]
+    assert np.asarray(again.get_xydata()).tolist() == np.asarray(known.get_xydata()).tolist()
+    panel = imp.plot.scatter("x", "y").axes[1]
+    assert [len(x.get_xdata()) for x in panel.lines] == [2000, 260]
+    assert panel.get_xlabel() == "x\nat most 2000 rows of each"
+
+
 def test_thousands_of_groups_are_averaged_in_blocks() -> None:
     rng = np.random.default_rng(5)
     data = pd.DataFrame({"g": np.repeat(np.arange(1000), 4), "x": rng.normal(size=4000)})
