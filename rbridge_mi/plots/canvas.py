@@ -190,7 +190,9 @@ def _wrapped(text: str, inches: float) -> str:
     return "\n".join(
         piece
         for line in text.split("\n")
-        for piece in (textwrap.wrap(line, width, break_long_words=False) or [line])
+        for piece in (
+            textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [line]
+        )
     )
 
 
@@ -340,9 +342,7 @@ def columns_fit(ax: Axes, names: Sequence[Any]) -> bool:
 
 def _inches(ax: Axes, side: int) -> float:
     """Return the width (0) or height (1) of the axes, before room is made for their labels."""
-    figure: Any = ax.figure
-    size: float = ax.get_position().size[side] * figure.get_size_inches()[side]
-    return size
+    return float(ax.bbox.size[side]) / ax.figure.dpi
 
 
 def draw_zero(ax: Axes, at: float = 0.0, *, vertical: bool = True, front: bool = False) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["scatter", "scatter_data", "strip", "strip_data"]
 
 _MOST = 2000  # points of one source that can be told apart in its strip or panel
-_MANY = 1500  # points, that are drawn smaller, and as pixels in a vector image
+_MANY = 1500  # points that are pixels in a vector image
 
 
 def strip_data(imp: ImputedData, columns: Any = None) -> pd.DataFrame:
