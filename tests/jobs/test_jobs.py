@@ -873,7 +873,7 @@ def test_without_m_the_model_chooses_it(place: Path, capsys: pytest.CaptureFixtu
         ({"isolate": True}, "isolate", "runs no R"),
         ({"model": "y ~ x"}, "model", "is what [model] has"),
         ({"rhat": 1}, "rhat", "must be a number above 1"),
-        ({"max_iter": 5}, "max_iter", "a whole number of at least 20"),
+        ({"max_iter": 5}, "max_iter", "a whole number of at least 25"),
         ({"types": "count"}, "types", "must be a table of columns"),
         ({"types": {"z": "poisson"}}, "types", 'has "z", whose value must be one of'),
         ({"bounds": {"z": [0]}}, "bounds", "must be a list of two numbers"),
@@ -1192,7 +1192,7 @@ def test_a_report_does_without_complete_cases_where_there_are_too_few(place: Pat
     columns = {"g": "text", "x": "float", "w": "float", "y": "float"}
     job = changed(
         data={"columns": columns},
-        imputation={"engine": "compatible", "idvars": None, "max_iter": 30},
+        imputation={"engine": "compatible", "idvars": None, "max_iter": 60},
         model={"formula": "y ~ x + w + (1 | g)"},
         output={"report": True},
     )
