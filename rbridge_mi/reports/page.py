@@ -36,6 +36,7 @@ _FIXED = ("term", "estimate", "std_error", "df", "statistic", "p_value", "conf_l
           "fmi")  # fmt: skip
 _COMPARED = ("term", "listwise_estimate", "listwise_std_error", "pooled_estimate",
              "pooled_std_error", "difference", "se_ratio")  # fmt: skip
+_MOVED = ("delta", "group", "term", "estimate", "std_error", "p_value", "conf_low", "conf_high")
 _ROWS = 60  # of the largest tables; a report isn't the place for thousands
 
 
@@ -248,7 +249,9 @@ def _of_results(pooled: PooledMerMod, listwise: MerMod | None) -> _Section:
     models = {"pooled": pooled} if listwise is None else {"listwise": listwise, "pooled": pooled}
     section.html(  # shows no degrees of freedom, so that no R package is needed for them
         "The model, as a paper prints it",
-        lambda: table(*models.values(), names=[*models], dfcom="residual").to_html(),
+        lambda: table(
+            *models.values(), names=[*models], dfcom="residual", exponentiate=pooled.exponentiate
+        ).to_html(),
     )
     scale = ", exponentiated" if pooled.exponentiate else ""
     section.table(
@@ -270,7 +273,8 @@ def _of_results(pooled: PooledMerMod, listwise: MerMod | None) -> _Section:
         fits = MerModList(pooled.fits, pooled.data) if pooled.data is not None else None
         if fits is not None:
             compared = compare_estimates(listwise, fits)
-            section.table("Beside the rows without holes", compared[list(_COMPARED)])
+            scale = ", as coefficients" if pooled.exponentiate else ""
+            section.table(f"Beside the rows without holes{scale}", compared[list(_COMPARED)])
     return section
 
 
@@ -302,7 +306,7 @@ def _of_methods(
     section.parts.append({"kind": "prose", "lines": lines})
     section.parts.append({"kind": "list", "caption": "References", "lines": _entries(references)})
     if sensitivity is not None:
-        section.table("Sensitivity to values not missing at random", sensitivity)
+        section.table("Sensitivity to values not missing at random", sensitivity[list(_MOVED)])
     return section
 
 
@@ -339,15 +343,19 @@ def _is_text(column: pd.Series[Any]) -> bool:
 
 def _cells(column: pd.Series[Any], name: str) -> list[str]:
     if name.endswith("p_value"):
-        return [p_text(float(x)) for x in column]
+        return [_known(p_text, float(x)) for x in column]
     if name == "df":
-        return [_df_text(float(x)) for x in column]
+        return [_known(_df_text, float(x)) for x in column]
     if name == "log_lik":
         return [f"{x:.2f}" for x in column]
     if pd.api.types.is_float_dtype(column.dtype):
         values = column.to_numpy(np.float64, na_value=np.nan)
-        return ["" if np.isnan(x) else f"{x:.4g}" for x in values]
+        return [_known("{:.4g}".format, x) for x in values]
     return ["" if pd.isna(x) else str(x) for x in column]
+
+
+def _known(write: Callable[[float], str], number: float) -> str:
+    return "" if math.isnan(number) else write(number)
 
 
 def _df_text(df: float) -> str:
