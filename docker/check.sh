@@ -104,7 +104,7 @@ copy_tree() {
     fi
     cd "$work"
     sed -e 's/[[:space:]]*#.*//' -e '/^\[/d' -e '/^$/d' "$context/r/packages.txt" |
-        while read -r name; do
+        grep '^r-' | while read -r name; do
             grep -q "^$name=" "$context/docker/r-packages-$suite.txt" ||
                 fail "docker/r-packages-$suite.txt lacks $name, which r/packages.txt wants: docker/renew.sh"
         done

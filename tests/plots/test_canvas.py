@@ -82,10 +82,10 @@ def test_one_panel_is_axes_and_several_are_a_figure(small_imp: rb.ImputedData) -
 
 
 def test_axes_of_a_subfigure_are_drawn_on(small_imp: rb.ImputedData) -> None:
-    left, _ = Figure(layout="constrained").subfigures(1, 2)
-    ax = left.subplots()
+    figure = Figure(layout="constrained")
+    ax = figure.add_subfigure(figure.add_gridspec(1, 2)[0]).subplots()
     assert small_imp.plot.strip("y", ax=ax) is ax
-    left.figure.canvas.draw()
+    figure.canvas.draw()
 
 
 def test_wrong_axes_are_refused(small_imp: rb.ImputedData) -> None:
