@@ -130,7 +130,10 @@ def _imputation(pooled: PooledMerMod) -> Iterator[str]:
         return
     columns = _columns(pooled)
     versions = _versions(text.ENGINE_PACKAGES.get(data.method))
-    yield from text.imputation(data, columns, list(pooled.ngrps), versions)
+    if pooled.rule.knows_missing_information:
+        yield from text.imputation(data, columns, list(pooled.ngrps), versions)
+    else:
+        yield text.resampling(data, versions)
     holed = [x for x in columns if data.original[x].isna().any()]
     fixed = pooled.formula.split("~", 1)[-1].split("|")[0]
     if holed and _COMPUTED.search(fixed.replace("(1", "").replace("(0", "")):
@@ -141,15 +144,13 @@ def _imputation(pooled: PooledMerMod) -> Iterator[str]:
 
 
 def _checks(pooled: PooledMerMod) -> Iterator[str]:
+    if not pooled.rule.knows_missing_information:
+        return
     if pooled.data is not None:
         yield from text.diagnostics(pooled.data, _columns(pooled))
-    if pooled.rule.knows_missing_information:
-        worst = pooled.fixed.loc[pooled.fixed["fmi"].idxmax()]
-        shown = f"at most {worst['fmi']:.2f}" if worst["fmi"] >= 0.01 else "below 0.01"
-        yield (
-            f"The fraction of missing information of the coefficients was {shown} "
-            f"({worst['term']})."
-        )
+    worst = pooled.fixed.loc[pooled.fixed["fmi"].idxmax()]
+    shown = f"at most {worst['fmi']:.2f}" if worst["fmi"] >= 0.01 else "below 0.01"
+    yield f"The fraction of missing information of the coefficients was {shown} ({worst['term']})."
 
 
 def _analysis(pooled: PooledMerMod) -> Iterator[str]:

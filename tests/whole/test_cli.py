@@ -115,8 +115,9 @@ def test_demo_refuses_wrong_arguments() -> None:
 
 
 def test_a_report_of_saved_results(
-    tmp_path: Path, fits: rb.MerModList, fit: rb.MerMod, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, imp: rb.ImputedData, fit: rb.MerMod, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    fits = rb.Lmer(VIGNETTE).fit(imp)  # of which nothing that needs R was asked yet
     rb.save(fits.pool(), tmp_path / "pooled")
     rb.save(fit, tmp_path / "listwise")
     page = tmp_path / "page.html"
