@@ -15,6 +15,7 @@ from lxml import html
 
 import rbridge_mi as rb
 from rbridge_mi.cli import main
+from tests.browser import browser_page
 from tests.conftest import HOLED, VIGNETTE
 
 pytestmark = [pytest.mark.r, pytest.mark.processes]
@@ -94,6 +95,11 @@ def test_demo_shows_the_compatible_imputation_beside_the_vignettes(
     [fixed] = [x for x in page.iter("h3") if x.text_content().startswith("Fixed effects")]
     shown = [x.findtext("td[2]") for x in fixed.getnext().iter("tr")][1:]
     assert shown == [f"{x:.4g}" for x in pooled.fixed["estimate"]]
+    with browser_page(tmp_path / "report.html") as opened:
+        assert (opened.messages, opened.fetched) == ([], [])
+        assert opened.number("document.querySelectorAll('figure > svg').length") == 9
+        assert opened.outside("h1, p, pre, figure > svg, .wide") == []
+        assert opened.outside("figure svg g[id^=text_], figure svg g[id^=axes_]", "svg") == []
     # Amelia moves the coefficient of minority by a tenth of its size; this one doesn't.
     of_minority = read.loc["minority"]
     assert abs(of_minority["vignette"] - of_minority["complete"]) > 0.2
