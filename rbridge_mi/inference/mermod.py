@@ -24,11 +24,13 @@ from ..errors import ArgumentError, RBridgeWarning, RWarning
 from ..fits.answers import Askable
 from ..fits.asking import told
 from ..fits.comparable import check_comparable
+from ..fits.which_models import is_linear
 from ..pooling import rule_for
 from .degrees_of_freedom import dfcom_of_one, vcov_of_one
 from .model_column import ForMakeTables, ModelColumn, column_of_fit
 from .optimizers import all_fit
 from .predictions import predict_fits, to_response
+from .statsmodels_names import MixedModelNames
 from .term_tests import table_of_terms
 from .tested_fit import TestedFit
 
@@ -67,7 +69,7 @@ _NOT_CONFINT = {
 }
 
 
-class MerMod(TestedFit, ForMakeTables):
+class MerMod(TestedFit, MixedModelNames, ForMakeTables):
     """A mixed model fitted by lme4; every number has the 64 bits that R gave it.
 
     What costs R time is fetched when first asked for, and kept in `answers`. A pickled fit holds
@@ -149,6 +151,38 @@ class MerMod(TestedFit, ForMakeTables):
             "var_residual": [residual],
         }
         return checked(pd.DataFrame(row), "r2")
+
+    # -- under statsmodels' names ------------------------------------------------------------
+
+    def estimate_table(self, conf_level: float | None = None) -> pd.DataFrame:
+        """Return the table that `params` and its like read; see `MixedModelNames`."""
+        if conf_level is not None:
+            return self.fixed(conf_level=conf_level)
+        tidy = self.tidy()
+        return tidy[tidy["effect"] == "fixed"]
+
+    def cov_params(self) -> pd.DataFrame:
+        """Return `vcov`, under statsmodels' name."""
+        return self.vcov()
+
+    def random_effect_table(self) -> pd.DataFrame:
+        """Return `ranef`, which `random_effects` reads."""
+        return self.ranef()
+
+    @property
+    def fittedvalues(self) -> pd.Series[float]:
+        """Fitted values with all random effects, on the response's scale, by the frame's index."""
+        return self.fitted().rename(None)
+
+    @property
+    def resid(self) -> pd.Series[float]:
+        """Response minus `fittedvalues`, by the frame's index."""
+        return self.residuals(type=None if is_linear(self) else "response").rename(None)
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood; the restricted one after REML."""
+        return self.log_lik
 
     # -- asked of R -------------------------------------------------------------------------
 

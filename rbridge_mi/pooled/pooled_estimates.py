@@ -18,11 +18,13 @@ from ..inference.advice import too_few_imputations
 from ..inference.diagnostics import Diagnostics, diagnose
 from ..inference.linear_combinations import (
     CoefficientSets,
+    coefficient_table,
     estimate_contrasts,
     hypothesis_test,
 )
 from ..inference.model_column import ForMakeTables, ModelColumn, check_same_level, fixed_columns
 from ..inference.ratios import as_ratios
+from ..inference.statsmodels_names import EstimateNames
 from ..pooling import PoolingRule, rule_for
 from .notebook import estimates_html
 from .printing import estimates_title, fixed_lines, note_lines
@@ -31,7 +33,7 @@ __all__ = ["PooledEstimates"]
 
 
 @dataclass(frozen=True, eq=False)
-class PooledEstimates(ForMakeTables):
+class PooledEstimates(EstimateNames, ForMakeTables):
     """What m sets of estimates say together.
 
     Attributes
@@ -185,6 +187,17 @@ class PooledEstimates(ForMakeTables):
         level = self.conf_level if conf_level is None else conf_level
         table = estimate_contrasts(self.sets, self.rule, level, contrast, rhs, adjust)
         return as_ratios(table) if self.exponentiate else table
+
+    def estimate_table(self, conf_level: float | None = None) -> pd.DataFrame:
+        """Return the table that `params` and its like read; see `EstimateNames`."""
+        if not self.exponentiate and conf_level in (None, self.conf_level):
+            return self.fixed
+        level = self.conf_level if conf_level is None else conf_level
+        return coefficient_table(self.sets, self.rule, level)
+
+    def cov_params(self) -> pd.DataFrame:
+        """Return `vcov`, under statsmodels' name."""
+        return self.vcov.copy()
 
     @cached_property
     def advice(self) -> tuple[str, ...]:
