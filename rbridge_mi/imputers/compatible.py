@@ -22,9 +22,11 @@ from ..data.provenance import ColumnModel, trace_of_chains
 from ..data.stores import Cells, CellStore, own_copy
 from ..errors import ArgumentError, RBridgeWarning
 from ..sampling.chains import prepared
+from .arguments import EngineParameters
 from .chain_runs import Run, run_chains
 from .column_checks import check_columns_can_be_imputed
 from .columns import Column
+from .compatible_arguments import ARGUMENTS
 from .imputation_problem import (
     Family,
     Regression,
@@ -44,7 +46,7 @@ _EACH = 1000  # bytes, at least, that a data set takes beside its values
 _LINKS = {"gaussian": ("identity",), "binomial": ("probit", "logit"), "poisson": ("log",)}
 
 
-class CompatibleImputer:
+class CompatibleImputer(EngineParameters):
     """Multiple imputation from the analysis model itself, by a Gibbs sampler in numpy.
 
     An imputation must know what the analysis will ask of it. Imputers that know nothing of the
@@ -195,6 +197,8 @@ class CompatibleImputer:
     2          ses       2.3        0.2
     """
 
+    known = ARGUMENTS
+
     def __init__(
         self,
         model: Model | str,
@@ -212,6 +216,7 @@ class CompatibleImputer:
         min_iter: int = 100,
         max_iter: int = 3000,
     ) -> None:
+        self.remember(locals())
         self.model: Model = Formula(model) if isinstance(model, str) else model
         if not hasattr(self.model, "specification"):
             raise ArgumentError(

@@ -22,6 +22,7 @@ from ..errors import ArgumentError, ImputationError, RNotFoundError
 from ..processes.running import Number
 from . import mice_arguments as mice
 from . import mice_checks
+from .arguments import EngineParameters
 from .execution import EngineCall, Imputations, completed, impute_by, joined_cells, refuse_altered
 
 __all__ = ["MiceImputer", "check_with_data"]
@@ -35,7 +36,7 @@ Types: TypeAlias = pd.DataFrame | Mapping[str, Mapping[str, int]]
 Blocks: TypeAlias = Mapping[str, Sequence[str]] | Sequence[str | Sequence[str]]
 
 
-class MiceImputer:
+class MiceImputer(EngineParameters):
     """Multiple imputation by chained equations: ``mice::mice(data, m, ...)``.
 
     Every argument but `rng` is R's: ``predictorMatrix`` is `predictor_matrix` here, and R's own
@@ -141,6 +142,8 @@ class MiceImputer:
     ('schid',)
     """
 
+    known = mice.ARGUMENTS
+
     def __init__(
         self,
         m: int = 5,
@@ -160,6 +163,7 @@ class MiceImputer:
         rng: Literal["r", "streams"] = "r",
         **arguments: Any,
     ) -> None:
+        self.remember(locals())
         self.m = check_count(m, "m (the number of imputations)", 2)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng

@@ -21,6 +21,7 @@ from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, ImputationError
 from ..processes.running import Number
 from . import pan_arguments as pan
+from .arguments import EngineParameters
 from .execution import EngineCall, Imputations, completed, impute_by, joined_cells, refuse_altered
 from .pan_roles import check_data, notes, roles_of
 
@@ -33,7 +34,7 @@ _FUNCTIONS = {
 }
 
 
-class PanImputer:
+class PanImputer(EngineParameters):
     """Multilevel imputation by mitml: ``mitml::panImpute`` or ``mitml::jomoImpute``.
 
     Every argument but `package` and `rng` is R's, with `_` for `.` in its name; None leaves R's
@@ -136,6 +137,8 @@ class PanImputer:
     ('schid',)
     """
 
+    known = pan.ARGUMENTS
+
     def __init__(
         self,
         m: int = 10,
@@ -153,6 +156,7 @@ class PanImputer:
         rng: Literal["r", "streams"] = "r",
         **arguments: Any,
     ) -> None:
+        self.remember(locals())
         self.m = check_count(m, "m (the number of imputations)", 2)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng
