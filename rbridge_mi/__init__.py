@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .imputers.choose import impute
     from .imputers.compatible import CompatibleImputer
     from .imputers.imputation_plan import imputation_plan
+    from .imputers.impute_with import impute_with
     from .imputers.jomo import JomoImputer
     from .imputers.mice import MiceImputer
     from .imputers.pan import PanImputer
@@ -108,6 +109,7 @@ _HOMES = {
     "imputers.choose": ("impute",),
     "imputers.compatible": ("CompatibleImputer",),
     "imputers.imputation_plan": ("imputation_plan",),
+    "imputers.impute_with": ("impute_with",),
     "imputers.jomo": ("JomoImputer",),
     "imputers.mice": ("MiceImputer",),
     "imputers.pan": ("PanImputer",),
@@ -173,6 +175,7 @@ __all__ = [
     "delta_sensitivity",
     "imputation_plan",
     "impute",
+    "impute_with",
     "load",
     "load_hsb",
     "plot",
