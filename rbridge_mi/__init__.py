@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import plots as plot
+    from .base.records import to_records
     from .data.imputed_data import ImputedData
     from .data.mapped_results import MappedResults
     from .datasets import ampute, load_hsb
@@ -102,6 +103,7 @@ _HOMES = {
         "RWarning",
         "RWorkerLost",
     ),
+    "base.records": ("to_records",),
     "data.imputed_data": ("ImputedData",),
     "data.mapped_results": ("MappedResults",),
     "imputers.amelia": ("AmeliaImputer",),
@@ -184,6 +186,7 @@ __all__ = [
     "save",
     "start_workers",
     "table",
+    "to_records",
 ]
 
 

@@ -20,6 +20,7 @@ from ..base.arguments import (
 )
 from ..base.glossary import checked
 from ..base.hooks import Hook
+from ..base.records import Recorded, Tables, with_terms
 from ..errors import ArgumentError, RBridgeWarning, RWarning
 from ..fits.answers import Askable
 from ..fits.asking import told
@@ -69,7 +70,7 @@ _NOT_CONFINT = {
 }
 
 
-class MerMod(TestedFit, MixedModelNames, ForMakeTables):
+class MerMod(TestedFit, MixedModelNames, Recorded, ForMakeTables):
     """A mixed model fitted by lme4; every number has the 64 bits that R gave it.
 
     What costs R time is fetched when first asked for, and kept in `answers`. A pickled fit holds
@@ -183,6 +184,27 @@ class MerMod(TestedFit, MixedModelNames, ForMakeTables):
     def llf(self) -> float:
         """Log-likelihood; the restricted one after REML."""
         return self.log_lik
+
+    # -- as plain values ---------------------------------------------------------------------
+
+    def _recorded(self) -> tuple[dict[str, Any], Tables, Tables]:
+        names = (
+            "formula", "family", "link", "reml", "imputation", "nobs", "npar", "ngrps", "sigma",
+            "log_lik", "aic", "bic", "is_singular", "optimizer", "messages",
+        )  # fmt: skip
+        facts = {name: getattr(self, name) for name in names}
+        ready: Tables = {
+            "fixef": self.fixef,
+            "vcov": lambda: with_terms(self.vcov()),
+            "varcorr": self.varcorr,
+            "ranef": self.ranef,
+            "coef": self.coef,
+            "tidy": self.tidy,
+            "glance": self.glance,
+            "model_info": self.model_info,
+            "convergence": self.convergence,
+        }
+        return facts, ready, {"fixed": self.fixed, "r2": self.r2, "anova": self.anova}
 
     # -- asked of R -------------------------------------------------------------------------
 

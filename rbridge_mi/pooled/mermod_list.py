@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..base.glossary import beside, checked
 from ..base.hooks import Hook
+from ..base.records import Recorded, Tables
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeError
@@ -29,7 +30,7 @@ __all__ = ["MerModList"]
 
 
 @dataclass(frozen=True, eq=False)
-class MerModList(Sequence[MerMod], ForMakeTables):
+class MerModList(Sequence[MerMod], Recorded, ForMakeTables):
     """Fits of one model to the data sets of an `ImputedData`.
 
     ``fits[0]`` is a `MerMod`, a slice a `MerModList`; the accessors pool by name of term and
@@ -559,6 +560,22 @@ class MerModList(Sequence[MerMod], ForMakeTables):
             Where a data set could not be fitted, as merTools stops there.
         """
         return MerToolsTables(self.fits, tuple(self.failed))
+
+    # -- as plain values ---------------------------------------------------------------------
+
+    def _recorded(self) -> tuple[dict[str, Any], Tables, Tables]:
+        fit = self.fits[0]
+        facts = {
+            "formula": fit.formula, "family": fit.family, "link": fit.link, "m": len(self),
+            "kind": self.data.kind, "failed": {str(i): str(x) for i, x in self.failed.items()},
+        }  # fmt: skip
+        ready: Tables = {
+            "tidy_by_imputation": lambda: self.tidy(by_imputation=True),
+            "varcorr_by_imputation": lambda: self.varcorr(by_imputation=True),
+            "glance": self.glance,
+            "convergence": self.convergence,
+        }
+        return facts, ready, {"r2_by_imputation": lambda: self.r2(by_imputation=True)}
 
     # -- reports -------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..base.glossary import checked
 from ..base.hooks import Hook
+from ..base.records import Recorded, Tables, with_terms
 from ..base.text import Printed
 from ..errors import RBridgeWarning
 from ..inference.advice import too_few_imputations
@@ -33,7 +34,7 @@ __all__ = ["PooledEstimates"]
 
 
 @dataclass(frozen=True, eq=False)
-class PooledEstimates(EstimateNames, ForMakeTables):
+class PooledEstimates(EstimateNames, Recorded, ForMakeTables):
     """What m sets of estimates say together.
 
     Attributes
@@ -251,6 +252,17 @@ class PooledEstimates(EstimateNames, ForMakeTables):
         table.insert(0, "effect", "fixed")
         table.insert(1, "group", None)
         return checked(table, "tidy")
+
+    def _recorded(self) -> tuple[dict[str, Any], Tables, Tables]:
+        names = ("model", "m", "kind", "conf_level", "exponentiate", "advice")
+        dfcom = self.dfcom.to_dict() if isinstance(self.dfcom, pd.Series) else self.dfcom
+        facts = {name: getattr(self, name) for name in names} | {"dfcom": dfcom}
+        ready: Tables = {
+            "fixed": lambda: self.fixed,
+            "vcov": lambda: with_terms(self.vcov),
+            "tidy": self.tidy,
+        }
+        return facts, ready, {"diagnostics": lambda: self.diagnostics().coefficients}
 
     def table_column(self, dfcom: Any = None, conf_level: float | None = None) -> ModelColumn:
         """Return what a table shows of the estimates; see `PooledMerMod.table_column`."""

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..base.glossary import checked
 from ..base.hooks import Hook
+from ..base.records import Recorded, Tables, with_terms
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..errors import NoValueError, RBridgeWarning
@@ -52,7 +53,7 @@ _ASKED_OF_R = ("random", "r2")
 
 
 @dataclass(frozen=True, eq=False)
-class PooledMerMod(MixedModelNames, ForMakeTables):
+class PooledMerMod(MixedModelNames, Recorded, ForMakeTables):
     """What m fits say together.
 
     Attributes
@@ -648,6 +649,30 @@ class PooledMerMod(MixedModelNames, ForMakeTables):
             self._coefficients, self.fixed, self.rule, self.complete_df, self.advice, cv,
             conf_level, self.fits,
         )  # fmt: skip
+
+    # -- as plain values ---------------------------------------------------------------------
+
+    def _recorded(self) -> tuple[dict[str, Any], Tables, Tables]:
+        names = (
+            "formula", "family", "link", "m", "kind", "nobs", "ngrps", "sigma", "conf_level",
+            "dfcom", "vcov_method", "exponentiate", "notes", "advice",
+        )  # fmt: skip
+        facts = {name: getattr(self, name) for name in names}
+        ready: Tables = {
+            "fixed": lambda: self.fixed,
+            "vcov": lambda: with_terms(self.vcov),
+            "varcorr": lambda: self.varcorr,
+            "ranef": lambda: self.ranef,
+            "icc": lambda: self.icc.rename_axis("grp").reset_index(),
+            "tidy": self.tidy,
+        }
+        asked: Tables = {
+            "random": lambda: self.random,
+            "r2": lambda: self.r2,
+            "anova": self.anova,
+            "diagnostics": lambda: self.diagnostics().coefficients,
+        }
+        return facts, ready, asked
 
     # -- reports -----------------------------------------------------------------------------
 
