@@ -39,8 +39,8 @@ class AmeliaImputer(EngineParameters):
 
     Parameters
     ----------
-    m : int, at least 2
-        Number of data sets.
+    m : int
+        Number of data sets. One can be fitted, but not pooled.
     idvars : str or list of str, optional
         Columns that are neither imputed nor imputed from.
     ts : str, optional
@@ -180,7 +180,7 @@ class AmeliaImputer(EngineParameters):
         **arguments: Any,
     ) -> None:
         self.remember(locals())
-        self.m = check_count(m, "m (the number of imputations)", 2)
+        self.m = check_count(m, "m (the number of imputations)", 1)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng
         named = {

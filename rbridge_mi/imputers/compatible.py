@@ -68,7 +68,7 @@ class CompatibleImputer(EngineParameters):
         The model that will be fitted, or its formula. Fixed effects may be anything that R can
         evaluate (``I(x^2)``, ``log(x)``, ``poly(x, 2)``, ``ns(x, 3)``, products, factors), random
         effects anything that lme4 takes.
-    m : int, at least 2
+    m : int
         Number of imputations, and of chains. `impute` chooses it if it isn't given there.
     family : {"gaussian", "binomial", "poisson"}, optional
         Of the response; by default the model's, or "gaussian".
@@ -223,7 +223,7 @@ class CompatibleImputer(EngineParameters):
                 f"model must be a model such as rb.Lmer(...), or a formula, not "
                 f"{type(model).__name__}."
             )
-        self.m = check_count(m, "m (the number of imputations)", 2)
+        self.m = check_count(m, "m (the number of imputations)", 1)
         self.family = _family(self.model, family, link)
         self.options = Options(
             tuple(column_list(auxiliary, "auxiliary")),

@@ -47,7 +47,7 @@ class JomoImputer(EngineParameters):
 
     Parameters
     ----------
-    m : int, at least 2
+    m : int
         Number of data sets (R's ``nimp``).
     Y : str or list of str, optional
         Columns that are imputed: numbers, or categories (categories, text and booleans). By
@@ -196,7 +196,7 @@ class JomoImputer(EngineParameters):
         **arguments: Any,
     ) -> None:
         self.remember(locals())
-        self.m = check_count(m, "m (the number of imputations)", 2)
+        self.m = check_count(m, "m (the number of imputations)", 1)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng
         named = {

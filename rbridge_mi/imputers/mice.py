@@ -44,8 +44,8 @@ class MiceImputer(EngineParameters):
 
     Parameters
     ----------
-    m : int, at least 2
-        Number of data sets.
+    m : int
+        Number of data sets. One can be fitted, but not pooled.
     method : str, list or mapping, optional
         mice's name of a method for all columns, such as "pmm"; or one for each column, in their
         order; or those of some columns, others having mice's default. "" leaves a column as it is.
@@ -164,7 +164,7 @@ class MiceImputer(EngineParameters):
         **arguments: Any,
     ) -> None:
         self.remember(locals())
-        self.m = check_count(m, "m (the number of imputations)", 2)
+        self.m = check_count(m, "m (the number of imputations)", 1)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng
         named = {

@@ -42,7 +42,7 @@ class PanImputer(EngineParameters):
 
     Parameters
     ----------
-    m : int, at least 2
+    m : int
         Number of data sets; 10 is R's default.
     formula : str or list of two str, optional
         The imputation model: ``"y + z ~ 1 + x + (1 + x | group)"`` imputes y and z, jointly, from x
@@ -157,7 +157,7 @@ class PanImputer(EngineParameters):
         **arguments: Any,
     ) -> None:
         self.remember(locals())
-        self.m = check_count(m, "m (the number of imputations)", 2)
+        self.m = check_count(m, "m (the number of imputations)", 1)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng
         named = {

@@ -545,6 +545,11 @@ class MerModList(Sequence[MerMod], Recorded, ForMakeTables):
         >>> list(fits.predict(imp[0].head(2), interval="prediction").columns)
         ['estimate', 'std_error', 'df', 'pred_low', 'pred_high']
         """
+        if len(self.fits) < 2:
+            raise ArgumentError(
+                "predict pools, and one fit shows nothing of the variance between imputations: ask "
+                "`fits[0].predict(...)`."
+            )
         return predict_fits(
             self.fits, rule_for(self.data.kind), newdata, re_form, interval, conf_level,
             allow_new_levels, dfcom, type=type,
