@@ -17,10 +17,10 @@ from ..errors import ArgumentError, RBridgeError
 from .amelia_diagnostics import dispersed, overimputed
 from .convergence import burn_in, convergence_table, worst_mixing
 from .delta import check_delta, shift_note, shifted_store
-from .long_form import split_long, stacked
+from .long_form import ID, IMP, split_long, stacked
 from .mapped_results import MappedResults
 from .mapping import map_data_sets
-from .merging import Kind, merged
+from .merging import Kind, check_known_cells, merged
 from .provenance import ColumnModel, chain_lengths, empty_trace
 from .stores import Store, own_copy
 
@@ -446,13 +446,15 @@ class ImputedData(Sequence[pd.DataFrame]):
 
     # -- long form -------------------------------------------------------------------------
 
-    def to_long(self, include: bool = False) -> pd.DataFrame:
+    def to_long(self, include: bool = False, *, imp: str = IMP, id: str = ID) -> pd.DataFrame:
         """Put all data sets under each other, as ``mice::complete(imp, action = "long")``.
 
         Parameters
         ----------
         include : bool
             Put the data with their holes first, as ``.imp`` 0.
+        imp, id : str
+            Other names for ``.imp`` and ``.id``.
 
         Returns
         -------
@@ -462,7 +464,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         Raises
         ------
         ArgumentError
-            The data already have a column ``.imp`` or ``.id``, or, with `include`, no dtype
+            The data already have a column of these names, or, with `include`, no dtype
             holds a column's values with and without its holes.
 
         See Also
@@ -478,11 +480,17 @@ class ImputedData(Sequence[pd.DataFrame]):
         index are not kept.
         """
         whole = self.kind == "imputation"
-        return stacked(list(self), self.original, include=include, whole=whole)
+        return stacked(list(self), self.original, include=include, whole=whole, imp=imp, id=id)
 
     @classmethod
     def from_long(
-        cls, long: pd.DataFrame, *, kind: Kind = "imputation", method: str = "long"
+        cls,
+        long: pd.DataFrame,
+        imp: str = IMP,
+        id: str | None = ID,
+        *,
+        kind: Kind = "imputation",
+        method: str = "long",
     ) -> ImputedData:
         """Take data sets in the long form: the inverse of `to_long`.
 
@@ -496,6 +504,12 @@ class ImputedData(Sequence[pd.DataFrame]):
             come in any order: each data set gets that of ``.imp`` 0, or else of the first one. Row
             numbers 1, 2, ..., n are put in order, and become the index 0, 1, ..., n - 1; any other
             ``.id`` becomes the index as it is (see `to_long`).
+        imp : str
+            What the column ``.imp`` is called, such as "_mi_m" or "Imputation_".
+        id : str or None
+            What the column ``.id`` is called. None where there is none: then the rows of all data
+            sets are in one order, and what is known in the data with their holes has to be the
+            same in each.
         kind : {"imputation", "bootstrap"}
             In bootstrap samples rows may be repeated or absent, and keep their order.
         method : str
@@ -504,14 +518,28 @@ class ImputedData(Sequence[pd.DataFrame]):
         Raises
         ------
         ArgumentError
-            ``.imp`` or ``.id`` is absent or can't be right, or the data sets have other rows.
+            ``.imp`` or ``.id`` is absent or can't be right, the data sets have other rows, or, with
+            ``id=None``, other values where the data with their holes have some.
+
+        See Also
+        --------
+        read_imputed : The same from files, of other programs too.
+
+        Examples
+        --------
+        >>> long = pd.DataFrame({"m": [0, 1, 2], "case": [7, 7, 7], "x": [None, 1.5, 2.5]})
+        >>> imp = ImputedData.from_long(long, imp="m", id="case")
+        >>> [d.loc[7, "x"].item() for d in imp]
+        [1.5, 2.5]
         """
         check_frame(long, "long")
-        parts = split_long(long, whole=kind == "imputation")
+        parts = split_long(long, whole=kind == "imputation", imp=imp, id=id)
         original = parts.pop(0, None)
         if not parts:
-            raise ArgumentError("long holds no data set but the one with holes (.imp 0).")
+            raise ArgumentError(f"long holds no data set but the one with holes ({imp} 0).")
         names = [f"imputation {i}" for i in parts]
+        if id is None and original is not None and kind == "imputation":
+            check_known_cells(list(parts.values()), original, names)
         holes, store, notes = merged(list(parts.values()), original, names, kind)
         return cls(holes, store, method, kind, notes=notes)
 

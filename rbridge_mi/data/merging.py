@@ -12,7 +12,7 @@ from ..errors import ArgumentError
 from .common_dtype import cast, common_dtype, described, differs, nullable, same_dtype
 from .stores import Cells, CellStore, FrameStore, Store, own_copy
 
-__all__ = ["Kind", "columns_of", "merged"]
+__all__ = ["Kind", "check_known_cells", "columns_of", "merged"]
 
 Kind = Literal["imputation", "bootstrap"]
 
@@ -64,6 +64,45 @@ def merged(
             if same_dtype(holes[name].dtype, differing.dtype):
                 base[name] = holes[name]
     return holes, CellStore(base, cells, len(frames)), tuple(notes)
+
+
+def check_known_cells(
+    frames: Sequence[pd.DataFrame],
+    original: pd.DataFrame,
+    names: Sequence[str],
+    remedy: str = "name the column that tells the rows apart (id=...), if they are in another order",
+) -> None:
+    """Refuse data sets in which a cell that is not missing in the original has another value.
+
+    Parameters
+    ----------
+    frames : sequence of DataFrame
+        With the rows of the original, in its order.
+    original : DataFrame
+        The data with their holes.
+    names : sequence of str
+        What messages call each frame.
+    remedy : str
+        What to do, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        It names the first such cell.
+    """
+    for who, frame in zip(names, frames, strict=True):
+        for name in [x for x in frame.columns if x in original.columns]:
+            pair = {"the data with their holes": original[name], who: frame[name]}
+            dtype = common_dtype(name, pair)
+            known, now = (cast(x, dtype) for x in pair.values())
+            rows = np.flatnonzero(differs(known, now) & known.notna().to_numpy())
+            if rows.size:
+                row = rows[0]
+                raise ArgumentError(
+                    f"{who} has {now.iloc[row]!r} in column {name!r} of row "
+                    f"{original.index[row]!r}, where the data with their holes have "
+                    f"{known.iloc[row]!r} ({rows.size} cells of the column are so): {remedy}."
+                )
 
 
 def _like(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
