@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from . import plots as plot
     from .data.imputed_data import ImputedData
     from .data.mapped_results import MappedResults
+    from .data.reading import read_imputed
     from .datasets import ampute, load_hsb
     from .errors import (
         ArgumentError,
@@ -101,6 +102,7 @@ _HOMES = {
     ),
     "data.imputed_data": ("ImputedData",),
     "data.mapped_results": ("MappedResults",),
+    "data.reading": ("read_imputed",),
     "imputers.amelia": ("AmeliaImputer",),
     "imputers.bootstrap": ("BootstrapImputer",),
     "imputers.choose": ("impute",),
@@ -174,6 +176,7 @@ __all__ = [
     "load_hsb",
     "plot",
     "pool",
+    "read_imputed",
     "report",
     "save",
     "start_workers",

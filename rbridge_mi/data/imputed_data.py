@@ -6,6 +6,7 @@ import operator
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, NoReturn, SupportsIndex, overload
 
 import pandas as pd
@@ -14,6 +15,7 @@ from ..base.arguments import check_frame
 from ..base.hooks import Hook
 from ..base.text import Printed
 from ..errors import ArgumentError, RBridgeError
+from ..exchange.r_written import RClass
 from .amelia_diagnostics import dispersed, overimputed
 from .convergence import burn_in, convergence_table, worst_mixing
 from .delta import check_delta, shift_note, shifted_store
@@ -23,6 +25,7 @@ from .mapping import map_data_sets
 from .merging import Kind, check_known_cells, merged
 from .provenance import ColumnModel, chain_lengths, empty_trace
 from .stores import Store, own_copy
+from .writing import write_r, write_spss_file, write_stata_file
 
 __all__ = ["ImputedData"]
 
@@ -542,6 +545,163 @@ class ImputedData(Sequence[pd.DataFrame]):
             check_known_cells(list(parts.values()), original, names)
         holes, store, notes = merged(list(parts.values()), original, names, kind)
         return cls(holes, store, method, kind, notes=notes)
+
+    # -- files of other programs ------------------------------------------------------------
+
+    def to_r(self, path: Any, as_: RClass = "mids") -> Path:
+        """Write the data sets as an object of an R package, for ``readRDS(path)``.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, such as "imp.rds"; one that is there is replaced.
+        as_ : {"mids", "mitml.list", "amelia", "list"}
+            The class. "mids" is mice's: ``mice::complete(x, i)`` is the i-th data set,
+            ``mice::complete(x, 0)`` the data with their holes. "mitml.list" is mitml's, "list" a
+            plain list of data frames. "amelia" has the data sets and what was missing, but not
+            what Amelia's own algorithm knows: its diagnostics have nothing to show.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        ArgumentError
+            Another class; bootstrap samples as anything but "list".
+        EncodingError
+            A column or a value that R has no place for, by name.
+        RPackageError
+            This R lacks the package of the class.
+        MissingPathError
+            There is no such folder.
+
+        See Also
+        --------
+        read_imputed : Reads such files.
+
+        Notes
+        -----
+        Columns become what they become for a model: text stays text, a category a factor. Row
+        labels become row names, where R can have them.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import rbridge_mi as rb
+        >>> frame = pd.DataFrame({"x": [1.0, None], "y": [1, 2]})
+        >>> imp = ImputedData.from_frames([frame.fillna(5.0), frame.fillna(6.0)], original=frame)
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = imp.to_r(folder.name + "/imp.rds", as_="list")
+        >>> rb.read_imputed(path)[1].equals(imp[1])
+        True
+        >>> folder.cleanup()
+        """
+        return write_r(self, path, as_)
+
+    def to_stata(self, path: Any, labels: Mapping[Any, str] | None = None) -> Path:
+        """Write a Stata file, and print the lines by which Stata takes it as multiply imputed.
+
+        All data sets are under each other, numbered by ``imp_``, with the data with their holes as
+        0; ``id_`` names the rows.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, such as "imp.dta"; one that is there is replaced.
+        labels : mapping, optional
+            What columns are about, by their names; without it, what a file said that they were
+            read from.
+
+        Returns
+        -------
+        Path
+            Of the file, of Stata 14 and later.
+
+        Raises
+        ------
+        EncodingError
+            A name or a value that Stata has no place for, by column.
+        ArgumentError
+            Bootstrap samples; data sets that differ where nothing was missing, which Stata would
+            silently put back.
+        MissingPathError
+            There is no such folder.
+
+        See Also
+        --------
+        read_imputed : Reads such files.
+        ImputedData.to_spss : The same for SPSS.
+
+        Notes
+        -----
+        Categories become labelled numbers from 1, dates %td, times %tc, truth values 0 and 1.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> frame = pd.DataFrame({"x": [1.0, None], "y": [1, 2]})
+        >>> imp = ImputedData.from_frames([frame.fillna(5.0), frame.fillna(6.0)], original=frame)
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> _ = imp.to_stata(folder.name + "/imp.dta")  # doctest: +ELLIPSIS
+        use "...imp.dta", clear
+        mi import flong, m(imp_) id(id_) imputed(x) clear
+        >>> folder.cleanup()
+        """
+        return write_stata_file(self, path, labels)
+
+    def to_spss(self, path: Any, labels: Mapping[Any, str] | None = None) -> Path:
+        """Write an SPSS file: all data sets under each other, numbered by ``Imputation_``.
+
+        SPSS pools what its procedures say once the file is split, ``SPLIT FILE LAYERED BY
+        Imputation_.``; 0 are the data with their holes. ``id_`` names the rows.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, such as "imp.sav"; one that is there is replaced.
+        labels : mapping, optional
+            What columns are about, by their names; without it, what a file said that they were
+            read from.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        EncodingError
+            A name or a value that SPSS has no place for, by column.
+        ArgumentError
+            Bootstrap samples; data sets that differ where nothing was missing.
+        MissingPathError
+            There is no such folder.
+        MissingExtraError
+            pyreadstat isn't installed.
+
+        See Also
+        --------
+        read_imputed : Reads such files.
+        ImputedData.to_stata : The same for Stata.
+
+        Notes
+        -----
+        Categories become labelled numbers from 1, nominal or, if they are ordered, ordinal.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import rbridge_mi as rb
+        >>> frame = pd.DataFrame({"x": [1.0, None], "y": [1, 2]})
+        >>> imp = ImputedData.from_frames([frame.fillna(5.0), frame.fillna(6.0)], original=frame)
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> rb.read_imputed(imp.to_spss(folder.name + "/imp.sav")) == imp
+        True
+        >>> folder.cleanup()
+        """
+        return write_spss_file(self, path, labels)
 
     # -- what is missing -------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from ..errors import ArgumentError
 from .common_dtype import cast, common_dtype, described, differs, nullable, same_dtype
 from .stores import Cells, CellStore, FrameStore, Store, own_copy
 
-__all__ = ["Kind", "check_known_cells", "columns_of", "merged"]
+__all__ = ["Kind", "check_known_cells", "columns_of", "filled_cells", "merged"]
 
 Kind = Literal["imputation", "bootstrap"]
 
@@ -70,7 +70,7 @@ def check_known_cells(
     frames: Sequence[pd.DataFrame],
     original: pd.DataFrame,
     names: Sequence[str],
-    remedy: str = "name the column that tells the rows apart (id=...), if they are in another order",
+    remedy: str = "if the rows are in another order, name what tells them apart (id=...)",
 ) -> None:
     """Refuse data sets in which a cell that is not missing in the original has another value.
 
@@ -103,6 +103,35 @@ def check_known_cells(
                     f"{original.index[row]!r}, where the data with their holes have "
                     f"{known.iloc[row]!r} ({rows.size} cells of the column are so): {remedy}."
                 )
+
+
+def filled_cells(
+    frames: Sequence[pd.DataFrame], original: pd.DataFrame
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return in which cells a data set has not what the original has, or the original nothing.
+
+    Parameters
+    ----------
+    frames : sequence of DataFrame
+        With the rows and columns of the original.
+    original : DataFrame
+        The data with their holes.
+
+    Returns
+    -------
+    array of bool
+        Rows x columns.
+    """
+    filled = np.zeros(original.shape, dtype=bool)
+    for j, name in enumerate(original.columns):
+        columns = {"the data with their holes": original[name]}
+        columns |= {f"imputation {i}": x[name] for i, x in enumerate(frames, 1)}
+        dtype = common_dtype(name, columns)
+        before, *after = (cast(x, dtype) for x in columns.values())
+        filled[:, j] = before.isna().to_numpy()
+        for column in after:
+            filled[:, j] |= differs(before, column)
+    return filled
 
 
 def _like(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:

@@ -150,7 +150,9 @@ def read_imputed(
 class _Reader:
     """Files as data sets, with the arguments of `read_imputed`."""
 
-    def __init__(self, format: str | None, id: str | None, value_labels: bool, trust: Trust) -> None:
+    def __init__(
+        self, format: str | None, id: str | None, value_labels: bool, trust: Trust
+    ) -> None:
         self._format = format
         self._id = id
         self._value_labels = value_labels
@@ -165,7 +167,7 @@ class _Reader:
             content = self._stacked(path, content.table, imp)
         elif imp is not None or self._id is not None:
             raise ArgumentError(
-                f"{path} holds separate data sets, so that imp and id are not needed: leave them out."
+                f"{path} holds separate data sets, which need neither imp nor id: leave them out."
             )
         if isinstance(content, Stacked):
             return self._from_stacked(content, holes)
@@ -263,7 +265,11 @@ class _Reader:
 def _whole(ids: pd.Series[Any]) -> pd.Series[Any]:
     """Return row numbers that a file keeps as floats as integers."""
     values = ids.to_numpy()
-    return ids.astype("int64") if bool(((values == values.round()) & (abs(values) < 2**53)).all()) else ids
+    return (
+        ids.astype("int64")
+        if bool(((values == values.round()) & (abs(values) < 2**53)).all())
+        else ids
+    )
 
 
 def _id_of(frame: pd.DataFrame, id: str | None) -> str | None:

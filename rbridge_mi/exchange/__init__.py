@@ -9,6 +9,7 @@ runs anything while it is read, but for R objects that R reads itself, on reques
 ``labelled``       columns of Stata and SPSS: numbers with labels, formats and missing values
 ``stata``          Stata's layouts of multiple imputations
 ``spss``           SPSS's
+``r_parser``       rdata's parser, with the kinds of objects that it lacks
 ``r_tree``         R's serialization as a tree of plain values, by the package rdata
 ``r_columns``      R's vectors and data frames as pandas'
 ``r_imputations``  the objects of mice, Amelia and mitml

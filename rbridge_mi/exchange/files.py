@@ -1,4 +1,4 @@
-"""Files: which there are, what kind they are of, their bytes, and writing them whole or not at all."""
+"""Files: what kind they are of, their bytes, and writing them whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import secrets
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..errors import ArgumentError, MissingPathError, RBridgeError
 
@@ -27,10 +27,10 @@ FORMATS = {
     "spss": (".sav", ".zsav"),
     "r": (".rds", ".rda", ".rdata"),
 }
-_PACKED: dict[bytes, Callable[[BinaryIO], BinaryIO]] = {
-    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),  # type: ignore[return-value]
-    b"BZh": lambda file: bz2.BZ2File(file),  # type: ignore[return-value]
-    b"\xfd7zXZ\x00": lambda file: lzma.LZMAFile(file),  # type: ignore[return-value]
+_PACKED: dict[bytes, Callable[[Any], Any]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
 _ALWAYS = 256 * 2**20  # bytes that any file may unpack to
 _RATIO = 300  # a larger file may not unpack to more times its size: data sets don't
@@ -64,21 +64,21 @@ def checked_path(path: Any) -> Path:
     """
     if not is_path(path):
         raise ArgumentError(f"path must be the path of a file, not {type(path).__name__}.")
-    path = Path(os.fsdecode(path))
-    if "\0" in str(path):
-        raise ArgumentError(f"{str(path)!r} is no path: it holds a NUL character.")
-    if path.is_dir():
-        raise ArgumentError(f"{path} is a folder: name the file, or a list of files, in it.")
-    if not path.exists():
-        here = path.parent.absolute()
+    file = Path(os.fsdecode(path))
+    if "\0" in str(file):
+        raise ArgumentError(f"{str(file)!r} is no path: it holds a NUL character.")
+    if file.is_dir():
+        raise ArgumentError(f"{file} is a folder: name the file, or a list of files, in it.")
+    if not file.exists():
+        here = file.parent.absolute()
         if not here.is_dir():
-            raise MissingPathError(f"{path} can't be read: there is no folder {here}.")
-        close = difflib.get_close_matches(path.name, sorted(x.name for x in here.iterdir()), 3)
+            raise MissingPathError(f"{file} can't be read: there is no folder {here}.")
+        close = difflib.get_close_matches(file.name, sorted(x.name for x in here.iterdir()), 3)
         hint = f" There is {', '.join(close)}." if close else ""
-        raise MissingPathError(f"{path} can't be read: there is no such file in {here}.{hint}")
-    if not path.is_file():
-        raise ArgumentError(f"{path} is no regular file: data sets are read from files only.")
-    return path
+        raise MissingPathError(f"{file} can't be read: there is no such file in {here}.{hint}")
+    if not file.is_file():
+        raise ArgumentError(f"{file} is no regular file: data sets are read from files only.")
+    return file
 
 
 def format_of(path: Path, given: str | None) -> str:
@@ -167,7 +167,7 @@ def unread(path: Path, kind: str, error: BaseException) -> RBridgeError:
 
 
 def written(path: Any, write: Callable[[Path], None]) -> Path:
-    """Have a file written under a name that nobody can foresee, and give it its name when it is whole.
+    """Have a file written under another name, and give it its name when it is whole.
 
     Parameters
     ----------
@@ -190,25 +190,25 @@ def written(path: Any, write: Callable[[Path], None]) -> Path:
     """
     if not is_path(path):
         raise ArgumentError(f"path must be the path of a file, not {type(path).__name__}.")
-    path = Path(os.fsdecode(path))
-    if not path.parent.is_dir():
+    file = Path(os.fsdecode(path))
+    if not file.parent.is_dir():
         raise MissingPathError(
-            f"{path} can't be written: there is no folder {path.parent.absolute()}. Make it first: "
-            f"Path({str(path.parent)!r}).mkdir(parents=True)."
+            f"{file} can't be written: there is no folder {file.parent.absolute()}. Make it first: "
+            f"Path({str(file.parent)!r}).mkdir(parents=True)."
         )
-    if path.is_dir():
-        raise ArgumentError(f"{path} is a folder: name the file in it.")
+    if file.is_dir():
+        raise ArgumentError(f"{file} is a folder: name the file in it.")
     # A new folder, so that no link that is there is followed; it keeps the end of the name.
-    folder = path.parent / f".{secrets.token_hex(8)}.part"
-    partial = folder / path.name
+    folder = file.parent / f".{secrets.token_hex(8)}.part"
+    partial = folder / file.name
     try:
         folder.mkdir(mode=0o700)
         write(partial)
-        partial.replace(path)
+        partial.replace(file)
     except OSError as error:
-        raise RBridgeError(f"{path} can't be written: {error}.") from error
+        raise RBridgeError(f"{file} can't be written: {error}.") from error
     finally:
         partial.unlink(missing_ok=True)
         if folder.is_dir():
             folder.rmdir()
-    return path
+    return file

@@ -1,4 +1,4 @@
-"""Columns of Stata and SPSS: numbers that have formats, labels and missing values, as pandas' types.
+"""Columns of Stata and SPSS, numbers with formats, labels and missing values, as pandas' types.
 
 =========================================  =====================================================
 Stata, SPSS                                pandas
@@ -214,7 +214,9 @@ def _labels(variable: Variable) -> dict[float, str]:
     for value, text in variable.labels.items():
         if not isinstance(value, int | float) or np.isnan(value):
             continue  # a letter, which stands for one of Stata's missing values
-        if not any(low <= value <= high for low, high in variable.missing if _are_numbers(low, high)):
+        if not any(
+            low <= value <= high for low, high in variable.missing if _are_numbers(low, high)
+        ):
             labels[float(value)] = text
     return dict(sorted(labels.items()))
 
@@ -223,9 +225,7 @@ def _are_numbers(*values: Any) -> bool:
     return all(isinstance(x, int | float) for x in values)
 
 
-def _times(
-    numbers: np.ndarray[Any, Any], missing: np.ndarray[Any, Any], variable: Variable
-) -> Any:
+def _times(numbers: np.ndarray[Any, Any], missing: np.ndarray[Any, Any], variable: Variable) -> Any:
     """Return dates or times, or None if the numbers are neither."""
     style = variable.format
     if variable.program == "stata":
@@ -263,6 +263,7 @@ def _instants(
     ticks = np.rint(np.where(missing, 0.0, numbers) * per_number)
     if (np.abs(ticks) >= 2**62).any():
         raise OverflowError("out of range")
-    times = np.datetime64(epoch, unit) + ticks.astype(np.int64).astype(f"timedelta64[{unit}]")
+    start = np.array([epoch], dtype=f"datetime64[{unit}]")
+    times = start + ticks.astype(np.int64).astype(f"timedelta64[{unit}]")
     times[missing] = np.datetime64("NaT")
     return times

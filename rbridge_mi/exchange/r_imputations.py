@@ -138,9 +138,11 @@ def _mids(parts: Any, path: Path) -> DataSets:
     for j, name in enumerate(data.columns):
         if where.iloc[:, j].any():
             of_column = imputed.get(name)
-            gone = of_column is None or of_column.is_null
-            filled[name] = None if gone else frame_of(of_column, f"the imputations of {name!r}")
-            if filled[name] is not None and filled[name].shape[1] < m:
+            if of_column is None or of_column.is_null:
+                filled[name] = None
+                continue
+            filled[name] = values = frame_of(of_column, f"the imputations of {name!r}")
+            if values.shape[1] < m:
                 raise RBridgeError(f"{path} is damaged: {name!r} has not {m} imputations.")
     if m < 1:
         raise ArgumentError(f"{path} holds a mids object without imputations.")
@@ -149,7 +151,9 @@ def _mids(parts: Any, path: Path) -> DataSets:
         frame = data.copy()
         for name, values in filled.items():
             rows = where.iloc[:, data.columns.get_loc(name)].to_numpy()
-            frame[name] = _with_cells(data[name], rows, None if values is None else values.iloc[:, i])
+            frame[name] = _with_cells(
+                data[name], rows, None if values is None else values.iloc[:, i]
+            )
         frames.append(frame)
     return DataSets(frames, data, "mids")
 
@@ -177,12 +181,15 @@ def _with_cells(
         return pd.Series(numbers, column.index)
     cells = column.astype(object).to_numpy().copy()
     cells[rows] = values.astype(object).to_numpy()
-    kind = None if isinstance(old, pd.StringDtype) or old != object else object
-    return pd.Series(cells, column.index, dtype=old if kind is None else kind)
+    return pd.Series(cells, column.index, dtype=old)
 
 
 def _masked(
-    column: pd.Series[Any], rows: np.ndarray[Any, Any], values: pd.Series[Any], wide: str, plain: Any
+    column: pd.Series[Any],
+    rows: np.ndarray[Any, Any],
+    values: pd.Series[Any],
+    wide: str,
+    plain: Any,
 ) -> pd.Series[Any]:
     cells = column.astype(wide).copy()
     cells[rows] = values.astype(wide).array

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from ..base.extras import needed_module
-from ..errors import RBridgeError
+from ..errors import MissingExtraError, RBridgeError
+from .r_parser import compact_constructors, parser_of
 
 __all__ = ["Tree", "parsed"]
 
-_MOST = 10**8  # elements of a sequence that a file says the ends of only
-_LATIN1, _UTF8, _ASCII = 1 << 2, 1 << 3, 1 << 6
+_LATIN1, _UTF8, _ASCII = 1 << 2, 1 << 3, 1 << 6  # flags of a text
 
 
 class Tree:
@@ -95,8 +95,8 @@ class Tree:
         """Return the values of a vector of numbers or truth values, and which of them are NA."""
         values = self._node.value
         if isinstance(values, np.ma.MaskedArray):
-            mask = np.ma.getmaskarray(values)  # type: ignore[no-untyped-call]
-            return np.asarray(np.ma.getdata(values)), mask  # type: ignore[no-untyped-call]
+            mask = np.ma.getmaskarray(values)
+            return np.asarray(np.ma.getdata(values)), mask
         values = np.asarray(values)
         missing = np.isnan(values) if values.dtype.kind in "fc" else np.zeros(len(values), bool)
         return values, missing
@@ -148,20 +148,18 @@ def parsed(raw: bytes, path: Path) -> Tree:
     MissingExtraError
         rdata isn't installed.
     """
-    parser = needed_module("rdata.parser", "io", "a file of R")
     several = raw.startswith((b"RDX", b"RDA", b"RDB"))
-    if not several and not raw.startswith((b"X\n", b"A\n", b"B\n", b"A\r\n")):
+    body = raw[5:] if several else raw
+    if not body.startswith((b"X\n", b"A\n", b"B\n", b"A\r\n")):
         raise RBridgeError(
             f"{path} is no file that saveRDS or save wrote: it doesn't begin as R's files do."
         )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tags of functions' code, which nobody reads
-            data = parser.parse_data(
-                raw,
-                altrep_constructor_dict=_compact(parser),
-                extension=".rda" if several else ".rds",
-            )
+            data = _parse(body)
+    except MissingExtraError:
+        raise
     except Exception as error:  # of any kind: an assertion of rdata's, a value of numpy's
         raise RBridgeError(
             f"{path} can't be read without R: it is damaged, or holds what rdata doesn't know "
@@ -180,70 +178,16 @@ def parsed(raw: bytes, path: Path) -> Tree:
     return objects[0][1]
 
 
-def _compact(parser: Any) -> dict[bytes, Any]:
-    """Return how vectors are unfolded that R wrote as a rule, such as the ends of a sequence."""
-    constructors = dict(parser.DEFAULT_ALTREP_MAP)
-    for name in (b"compact_intseq", b"compact_realseq"):
-        constructors[name] = _Bounded(constructors[name])
-    constructors[b"deferred_string"] = _Deferred(parser)
-    return constructors
-
-
-class _Bounded:
-    """A sequence that is not longer than any data."""
-
-    def __init__(self, constructor: Any) -> None:
-        self._constructor = constructor
-
-    def __call__(self, state: Any) -> Any:
-        if not 0 <= float(state.value[0]) <= _MOST:
-            raise ValueError(f"a sequence of {state.value[0]:.0f} numbers")
-        return self._constructor(state)
-
-
-class _Deferred:
-    """Text that R had not yet made of numbers."""
-
-    def __init__(self, parser: Any) -> None:
-        self._parser = parser
-
-    def __call__(self, state: Any) -> Any:
-        numbers = state.value[0].value
-        held = np.ma.getdata(numbers)  # type: ignore[no-untyped-call]
-        missing = np.ma.getmaskarray(numbers)  # type: ignore[no-untyped-call]
-        texts = [
-            None if gone else _text_of_number(x)
-            for x, gone in zip(held.tolist(), missing.tolist(), strict=True)
-        ]
-        info = self._parser.RObjectInfo
-        kinds = self._parser.RObjectType
-        nodes = [
-            self._parser.RObject(
-                info=info(kinds.CHAR, False, False, False, _ASCII, 0),
-                value=None if x is None else x.encode(),
-                attributes=None,
-            )
-            for x in texts
-        ]
-        return info(kinds.STR, False, False, False, 0, 0), nodes
-
-
-def _text_of_number(value: float) -> str | None:
-    """Return ``as.character`` of a whole number, of which R drops zeros where that is shorter."""
-    if isinstance(value, int):
-        return str(value)
-    if np.isnan(value):
-        bits = np.float64(value).view(np.uint64) & np.uint64(0xFFFFFFFF)
-        return None if bits == 1954 else "NaN"
-    if value != int(value) or abs(value) >= 10**15:
-        raise ValueError(
-            f"text that R makes of {value!r} only when it is needed: make it before, "
-            "`x <- paste0(x)`"
+def _parse(raw: bytes) -> Any:
+    """Return what rdata makes of a serialization."""
+    if raw[:1] == b"A":
+        parser = needed_module("rdata.parser", "io", "a file of R")
+        return parser.parse_data(
+            raw, altrep_constructor_dict=compact_constructors(), extension=".rds"
         )
-    digits = str(abs(int(value)))
-    kept = digits.rstrip("0") or "0"
-    sign = "-" if value < 0 else ""
-    power = len(digits) - 1
-    mantissa = kept if len(kept) == 1 else f"{kept[0]}.{kept[1:]}"
-    short = f"{mantissa}e+{power:02d}"
-    return sign + (digits if len(digits) <= len(short) else short)
+    reader = parser_of(raw[:1])(
+        memoryview(raw)[2:], expand_altrep=True, altrep_constructor_dict=compact_constructors()
+    )
+    data = reader.parse_all()
+    reader.check_complete()
+    return data

@@ -20,7 +20,9 @@ from .labelled import read_labelled, typed
 __all__ = ["IMPUTATION", "read_spss", "write_spss"]
 
 IMPUTATION = "Imputation_"
-_RESERVED = frozenset("ALL AND BY EQ GE GT LE LT NE NOT OR TO WITH".split())
+_RESERVED = frozenset(
+    ("ALL", "AND", "BY", "EQ", "GE", "GT", "LE", "LT", "NE", "NOT", "OR", "TO", "WITH")
+)
 _MAX_EXACT = 2**53
 _TEXT = 32767
 
@@ -48,11 +50,13 @@ def read_spss(path: Path, value_labels: bool) -> Table:
         pyreadstat isn't installed.
     """
     raw, variables = read_labelled(path, "spss")
-    columns, notes = {}, []
+    columns: dict[Any, Any] = {}
+    notes: list[str] = []
     for name in raw.columns:
         wanted = value_labels and name != IMPUTATION
         columns[name], note = typed(raw[name], variables[name], wanted)
-        notes += [note] * (note is not None)
+        if note is not None:
+            notes.append(note)
     labels = {x: y.label for x, y in variables.items() if y.label}
     return Table(pd.DataFrame(columns, raw.index), tuple(notes), labels)
 
@@ -123,8 +127,8 @@ def check_spss_name(name: Any) -> None:
         or name.upper() in _RESERVED
     ):
         raise EncodingError(
-            f"column {name!r}: SPSS's names begin with a letter, have letters, digits and . _ @ # $ "
-            "up to 64 bytes, and are no word of its language. Rename it: "
+            f"column {name!r}: SPSS's names begin with a letter, have letters, digits and . _ @ # "
+            "$, up to 64 bytes, and are no word of its language. Rename it: "
             "imp.transform(lambda d: d.rename(columns={...}))."
         )
 
@@ -140,7 +144,8 @@ def _spss_column(
         texts = {float(i): label(x) for i, x in enumerate(dtype.categories, 1)}
         if any(len(x.encode()) > 120 for x in texts.values()):
             raise EncodingError(
-                f"column {name!r} has a category of more than the 120 bytes that SPSS's labels take."
+                f"column {name!r} has a category of more than 120 bytes, and SPSS's labels have "
+                "no more: rename it (`.cat.rename_categories`)."
             )
         return codes, texts, "F8.0", "ordinal" if dtype.ordered else "nominal"
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_integer_dtype(dtype):

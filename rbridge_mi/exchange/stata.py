@@ -69,14 +69,16 @@ def read_stata(path: Path, value_labels: bool, stacked: bool) -> Stacked | Table
 
 
 def _table(raw: pd.DataFrame, variables: Mapping[str, Variable], value_labels: bool) -> Table:
-    columns, notes = {}, []
+    columns: dict[Any, Any] = {}
+    notes: list[str] = []
     for name in raw.columns:
         variable = variables.get(name)
         if variable is None:  # it numbers data sets or rows
             columns[name] = raw[name]
             continue
         columns[name], note = typed(raw[name], variable, value_labels)
-        notes += [note] * (note is not None)
+        if note is not None:
+            notes.append(note)
     labels = {x: variables[x].label for x in raw.columns if x in variables and variables[x].label}
     return Table(pd.DataFrame(columns, raw.index), tuple(notes), labels)
 
@@ -129,8 +131,29 @@ def _from_wide(path: Path, raw: pd.DataFrame) -> pd.DataFrame:
 # -- writing -------------------------------------------------------------------------------
 
 _RESERVED = frozenset(
-    "_all _b byte _coef _cons double float if in int long _n _N _pi _pred _rc _skip str strL "
-    "using with".split()
+    [
+        "_all",
+        "_b",
+        "byte",
+        "_coef",
+        "_cons",
+        "double",
+        "float",
+        "if",
+        "in",
+        "int",
+        "long",
+        "_n",
+        "_N",
+        "_pi",
+        "_pred",
+        "_rc",
+        "_skip",
+        "str",
+        "strL",
+        "using",
+        "with",
+    ]
 )
 _LONG = 2147483620  # the largest whole number of Stata's type long
 _DOUBLE = 8.9884656743e307
@@ -154,7 +177,7 @@ def import_line(path: Path, imp: str, id: str, imputed: list[str]) -> str:
     str
         Two commands.
     """
-    quoted = f'"{path}"' if '"' not in str(path) else f"`\"{path}\"'"
+    quoted = f'"{path}"' if '"' not in str(path) else f'`"{path}"\''
     varlist = f" imputed({' '.join(imputed)})" if imputed else ""
     return f"use {quoted}, clear\nmi import flong, m({imp}) id({id}){varlist} clear"
 
@@ -246,7 +269,7 @@ def _stata_column(
         texts = [label(x) for x in dtype.categories]
         if not missing.any():
             codes = codes.astype(np.int32)
-        return codes, {i: x for i, x in enumerate(texts, 1)} or None, None
+        return codes, dict(enumerate(texts, 1)) or None, None
     if pd.api.types.is_bool_dtype(dtype):
         return _plain_numbers(column, missing, name), None, None
     if pd.api.types.is_integer_dtype(dtype):

@@ -116,16 +116,16 @@ def read_arrow(path: Path, kind: str) -> Table:
     """
     pa = needed_module("pyarrow", "parquet", f"a {kind.capitalize()} file")
     raw = content(path)
+    nullable = _nullable_types(pa)
     try:
         table = _arrow_table(path, raw, kind)
-        frame = table.to_pandas(types_mapper=_nullable_types(pa).get)
+        frame = table.to_pandas(types_mapper=nullable.get)
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError) as error:
         raise unread(path, kind.capitalize(), error) from error
     for i, name in enumerate(frame.columns):
         column = frame.iloc[:, i]
-        if not column.isna().any() and getattr(column.dtype, "numpy_dtype", None) is not None:
-            if not isinstance(column.dtype, pd.ArrowDtype):
-                frame[name] = column.astype(column.dtype.numpy_dtype)
+        if column.dtype in nullable.values() and not column.isna().any():
+            frame[name] = column.astype(column.dtype.numpy_dtype)
     return Table(frame)
 
 

@@ -83,8 +83,8 @@ def read_objects(path: Path, trust: Trust, what: str) -> list[rdoor.RObject]:
     """
     if not trust:
         raise ArgumentError(
-            f"{what}: a fitted model of R holds functions and environments, which R alone can read, "
-            "and which may be any code. If you trust whoever made the file, say trust=True."
+            f"{what}: a fitted model of R holds functions and environments, which R alone can "
+            "read, and which may be any code. If you trust whoever made the file, say trust=True."
         )
     rdoor.require_package("lme4", what)
     object_ = _read(path, trust, what)
@@ -104,8 +104,8 @@ def _read(path: Path, trust: Trust, what: str) -> rdoor.RObject:
     if trust != _INSISTS and tuple(map(int, number.split(".")[:2])) < _MENDED:
         raise RBridgeError(
             f"{what}: this is R {number}, and R before 4.4 runs code that a file may hold while it "
-            "reads it (CVE-2024-27322), before anything of it can be looked at. Use R 4.4 or later, "
-            f"or, if you are sure of this file, say trust={_INSISTS!r}."
+            "reads it (CVE-2024-27322), before anything of it can be looked at. Use R 4.4 or "
+            f"later, or, if you are sure of this file, say trust={_INSISTS!r}."
         )
     try:
         # An absolute path, so that R takes it for no connection and expands nothing.

@@ -20,7 +20,7 @@ RANKS = [
     {"errors"},
     {"base"},
     {"pooling", "sampling", "rdoor"},
-    {"processes"},
+    {"processes", "exchange"},
     {"data", "fits"},
     {"imputers", "inference", "mertools", "datasets"},
     {"pooled"},
