@@ -1,4 +1,4 @@
-"""rdata's parser, with the few kinds of R objects that it lacks.
+"""rdata's parser, with the kinds of R objects that it lacks, or takes for others.
 
 They stand in the environments and functions that the objects of mice and lme4 hold: nobody asks for
 them, but what comes after them in the file is only found past them.
@@ -20,6 +20,9 @@ _ASCII = 1 << 6
 # SEXP types of R's src/include/Rinternals.h and src/main/serialize.c.
 _WEAKREF, _RAW, _PERSISTENT, _PACKAGE, _BASE_NAMESPACE, _UNBOUND = 23, 24, 247, 248, 250, 252
 _HAS_ATTRIBUTES = 1 << 9
+_PAIRS, _CALL, _BYTECODE = 2, 6, 21
+_PAIRS_WITH, _CALL_WITH, _REPEATED, _TO_REPEAT = 239, 240, 243, 244  # in compiled code only
+_MOST_REPEATED = 10**6
 
 
 @cache
@@ -50,25 +53,59 @@ def parser_of(magic: bytes) -> Any:
         """All kinds of R objects."""
 
         def parse_R_object(  # noqa: N802 -- rdata's name
-            self,
-            reference_list: Any = None,
-            bytecode_rep_list: Any = None,
-            info_int: int | None = None,
+            self, reference_list: Any = None, *constants: Any, **given: Any
         ) -> Any:
-            """Parse one object."""
+            """Parse one object; compiled code has another way for its parts."""
+            del constants, given
             references = [] if reference_list is None else reference_list
-            if info_int is None:
-                place = self.file.tell()
-                flags = self.parse_int()
-                kind = flags & 0xFF
-                if kind in (_BASE_NAMESPACE, _UNBOUND):
-                    return _node(kinds.BASEENV)
-                if kind in (_RAW, _WEAKREF, _PERSISTENT, _PACKAGE):
-                    return self._other(kind, flags, references, bytecode_rep_list)
-                self.file.seek(place)
-            return super().parse_R_object(references, bytecode_rep_list, info_int)
+            place = self.file.tell()
+            flags = self.parse_int()
+            kind = flags & 0xFF
+            if kind in (_BASE_NAMESPACE, _UNBOUND):
+                return _node(kinds.BASEENV)
+            if kind in (_RAW, _WEAKREF, _PERSISTENT, _PACKAGE):
+                return self._other(kind, flags, references)
+            self.file.seek(place)
+            return super().parse_R_object(references)
 
-        def _other(self, kind: int, flags: int, references: list[Any], constants: Any) -> Any:
+        def _parse_bytecode(self, reference_list: Any, *constants: Any) -> Any:
+            """Parse compiled code: each has a list of its own of what it says more than once."""
+            del constants
+            size = self.parse_int()
+            if not 0 <= size <= _MOST_REPEATED:
+                raise ValueError(f"compiled code with {size} repeated parts")
+            return self._code(reference_list, [None] * size)
+
+        def _code(self, references: Any, repeated: list[Any]) -> Any:
+            code = self.parse_R_object(references)
+            constants = []
+            for _ in range(self.parse_int()):
+                kind = self.parse_int()
+                if kind == _BYTECODE:
+                    constants.append(_node(kinds.BCODE, self._code(references, repeated)))
+                else:
+                    constants.append(self._language(references, repeated, kind))
+            return code, constants
+
+        def _language(self, references: Any, repeated: list[Any], kind: int) -> Any:
+            if kind == _REPEATED:
+                return repeated[self.parse_int()]
+            if kind not in (_TO_REPEAT, _CALL, _PAIRS, _CALL_WITH, _PAIRS_WITH):
+                return self.parse_R_object(references)
+            place = -1
+            if kind == _TO_REPEAT:
+                place, kind = self.parse_int(), self.parse_int()
+            node = _node(kinds.LANG if kind in (_CALL, _CALL_WITH) else kinds.LIST)
+            if place >= 0:
+                repeated[place] = node
+            if kind in (_CALL_WITH, _PAIRS_WITH):
+                node.attributes = self.parse_R_object(references)
+            node.tag = self.parse_R_object(references)
+            first = self._language(references, repeated, self.parse_int())
+            node.value = (first, self._language(references, repeated, self.parse_int()))
+            return node
+
+        def _other(self, kind: int, flags: int, references: list[Any]) -> Any:
             node = _node(kinds.RAW if kind == _RAW else kinds.NAMESPACE)
             if kind == _RAW:
                 node.value = self.parse_string(self.parse_int())
@@ -76,14 +113,14 @@ def parser_of(magic: bytes) -> Any:
                 references.append(node)
             if kind in (_PERSISTENT, _PACKAGE):
                 self.parse_int()
-                node.value = self._parse_vector_value(references, constants)
+                node.value = self._parse_vector_value(references)
             if kind in (_RAW, _WEAKREF) and flags & _HAS_ATTRIBUTES:
-                node.attributes = self.parse_R_object(references, constants)
+                node.attributes = self.parse_R_object(references)
             return node
 
-    def _node(kind: Any) -> Any:
+    def _node(kind: Any, value: Any = None) -> Any:
         info = parser.RObjectInfo(kind, False, False, False, 0, 0)
-        return parser.RObject(info=info, value=None, attributes=None)
+        return parser.RObject(info=info, value=value, attributes=None)
 
     return Parser
 
@@ -99,22 +136,27 @@ def compact_constructors() -> dict[bytes, Any]:
     """
     parser = needed_module("rdata.parser", "io", "a file of R")
     constructors = dict(parser.DEFAULT_ALTREP_MAP)
-    for name in (b"compact_intseq", b"compact_realseq"):
-        constructors[name] = _Bounded(constructors[name])
+    constructors[b"compact_intseq"] = _Sequence(parser, "INT", np.int32)
+    constructors[b"compact_realseq"] = _Sequence(parser, "REAL", np.float64)
     constructors[b"deferred_string"] = _Deferred(parser)
     return constructors
 
 
-class _Bounded:
-    """A sequence that is not longer than any data."""
+class _Sequence:
+    """Numbers from the first one on, by steps of 1 or -1; no more of them than data have rows."""
 
-    def __init__(self, constructor: Any) -> None:
-        self._constructor = constructor
+    def __init__(self, parser: Any, kind: str, dtype: Any) -> None:
+        self._parser = parser
+        self._kind = kind
+        self._dtype = dtype
 
     def __call__(self, state: Any) -> Any:
-        if not 0 <= float(state.value[0]) <= _MOST:
-            raise ValueError(f"a sequence of {state.value[0]:.0f} numbers")
-        return self._constructor(state)
+        size, first, step = (float(x) for x in state.value)
+        if not 0 <= size <= _MOST or abs(step) != 1:
+            raise ValueError(f"a sequence of {size:.0f} numbers by {step}")
+        kind = self._parser.RObjectType[self._kind]
+        values = first + step * np.arange(int(size), dtype=np.float64)
+        return self._parser.RObjectInfo(kind, False, False, False, 0, 0), values.astype(self._dtype)
 
 
 class _Deferred:

@@ -18,6 +18,9 @@ __all__ = ["read_arrow", "read_csv", "without_row_names"]
 
 _MISSING = ("", "NA", "NaN", "nan", "<NA>", ".")
 _MAX_EXACT = 2**53
+# Since 3.1 pandas reads numbers exactly by itself, and warns of the argument.
+_VERSION = tuple(int(x) for x in pd.__version__.split(".")[:2])
+_EXACT: dict[str, Any] = {} if _VERSION >= (3, 1) else {"float_precision": "round_trip"}
 _MOST_CELLS = 10**8  # that any file may have; a larger one no more than these per byte:
 _PER_BYTE = 1000
 
@@ -50,7 +53,7 @@ def read_csv(path: Path) -> Table:
         frame = pd.read_csv(
             io.BytesIO(raw),
             sep="\t" if tab else ",",
-            float_precision="round_trip",
+            **_EXACT,
             keep_default_na=False,
             na_values=list(_MISSING),
             encoding="utf-8-sig",
