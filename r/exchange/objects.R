@@ -62,6 +62,18 @@ fit_row_labels <- function(fit) {
   if (anyNA(numbers) || any(numbers < 1L)) labels else numbers
 }
 
+# The columns that a fit holds of its data, without matrices, and the labels of their rows.
+columns_of_fit <- function(fit) {
+  frame <- plain_model_frame(fit)
+  frame[!vapply(frame, is.matrix, NA)]
+}
+
+frame_labels <- function(fit) {
+  labels <- row.names(stats::model.frame(fit))
+  numbers <- suppressWarnings(as.integer(labels))
+  if (anyNA(numbers)) labels else numbers
+}
+
 # -- writing ---------------------------------------------------------------------------------
 
 # `frames`, and `original` with its holes, as an object of the class `as_`. `rows` are row names, or

@@ -15,7 +15,7 @@ from ..base.arguments import check_known
 from ..errors import ArgumentError, EncodingError
 from .files import written
 
-__all__ = ["RClass", "check_r_class", "write_imputations", "write_object"]
+__all__ = ["RClass", "check_r_class", "write_imputations", "write_object", "write_objects"]
 
 RClass: TypeAlias = Literal["mids", "mitml.list", "amelia", "list"]
 _PACKAGES = {"mids": "mice", "mitml.list": "mitml"}
@@ -112,14 +112,56 @@ def write_object(path: Any, r: Any) -> Path:
     MissingPathError
         There is no such folder.
     """
+    check_object(r)
+    raw = r.to_bytes()
+    # As saveRDS packs it; without the time, so that the same object gives the same file.
+    packed = gzip.compress(raw, 6, mtime=0)
+    return written(path, lambda partial: _write(partial, packed))
+
+
+def write_objects(path: Any, objects: Sequence[Any]) -> Path:
+    """Write a list of R objects as an .rds file.
+
+    Parameters
+    ----------
+    path : path
+        Of the file.
+    objects : sequence of RObject
+        What is written.
+
+    Returns
+    -------
+    Path
+        Of the file.
+
+    Raises
+    ------
+    ArgumentError
+        One of them isn't here.
+    """
+    for r in objects:
+        check_object(r)
+    return write_object(path, rdoor.call_object("base::list", *objects))
+
+
+def check_object(r: Any) -> None:
+    """Refuse what stands for an R object that isn't here.
+
+    Parameters
+    ----------
+    r : object
+        As a result has it.
+
+    Raises
+    ------
+    ArgumentError
+        The message says how to get it.
+    """
     if not isinstance(r, rdoor.RObject):
         raise ArgumentError(
             f"there is no R object to write ({r!r}): fit the model anew, or load it with its "
             "objects, rb.load(path, allow_r_object=True)."
         )
-    raw = r.to_bytes()
-    # As saveRDS packs it; without the time, so that the same object gives the same file.
-    return written(path, lambda partial: _write(partial, gzip.compress(raw, 6, mtime=0)))
 
 
 def _write(path: Path, packed: bytes) -> None:
