@@ -110,6 +110,7 @@ mids_object <- function(frames, original, where) {
   dimnames(where) <- list(row.names(original), names(original))
   stacked <- do.call(rbind, c(list(original), frames))
   stacked$.imp <- rep(0:length(frames), each = nrow(original))
+  seed_r(1L) # mice begins with random imputations, which the given ones replace
   object <- mice::as.mids(stacked, where = where, .id = NA)
   attr(object$data, "row.names") <- attr(original, "row.names")
   object

@@ -258,8 +258,36 @@ class _Reader:
         if content.id is not None and pd.api.types.is_float_dtype(frame[content.id].dtype):
             frame[content.id] = _whole(frame[content.id])
         imp = ImputedData.from_long(frame, content.imp, content.id, method=content.method)
+        imp = _without_room_for_holes(imp)
         settings = {"labels": dict(table.labels)} if table.labels else {}
         return replace(imp, notes=(*table.notes, *imp.notes), settings=settings)
+
+
+def _without_room_for_holes(imp: ImputedData) -> ImputedData:
+    """Make plain integers and truth values of nullable ones that have no holes once completed.
+
+    In a table of all data sets they have room for the holes of the first.
+    """
+    first = imp[0]
+    nullable = [x for x in first.columns if _is_nullable(first[x].dtype)]
+    frames = [*imp] if nullable else []
+    plain = {
+        name: first[name].dtype.numpy_dtype
+        for name in nullable
+        if not any(x[name].isna().any() for x in frames)
+    }
+    if not plain:
+        return imp
+    again = ImputedData.from_frames([x.astype(plain) for x in frames], imp.original)
+    return replace(imp, original=again.original, store=again.store)
+
+
+def _is_nullable(dtype: Any) -> bool:
+    if isinstance(dtype, pd.ArrowDtype | pd.CategoricalDtype | pd.StringDtype):
+        return False
+    return pd.api.types.is_extension_array_dtype(dtype) and (
+        pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)
+    )
 
 
 def _whole(ids: pd.Series[Any]) -> pd.Series[Any]:

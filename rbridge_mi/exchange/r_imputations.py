@@ -105,8 +105,18 @@ def _list(tree: Tree, path: Path, method: str) -> DataSets:
             )
     frames = [frame_of(x, f"data set {name!r}") for name, x in zip(names, items, strict=True)]
     if tree.names and names[0] == "0" and len(frames) > 1:
-        return DataSets(frames[1:], frames[0], method)
+        return DataSets(frames[1:], _as_completed(frames[0], frames[1:]), method)
     return DataSets(frames, None, method)
+
+
+def _as_completed(data: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the data with their holes, with numbers where mice made such of truth values."""
+    data = data.copy()
+    is_bool = pd.api.types.is_bool_dtype
+    for name in data.columns.intersection(frames[0].columns):
+        if is_bool(data[name].dtype) and pd.api.types.is_float_dtype(frames[0][name].dtype):
+            data[name] = data[name].astype("Float64").to_numpy(np.float64, na_value=np.nan)
+    return data
 
 
 def _model_frames(tree: Tree, path: Path) -> Sequence[pd.DataFrame]:
@@ -155,7 +165,7 @@ def _mids(parts: Any, path: Path) -> DataSets:
                 data[name], rows, None if values is None else values.iloc[:, i]
             )
         frames.append(frame)
-    return DataSets(frames, data, "mids")
+    return DataSets(frames, _as_completed(data, frames), "mids")
 
 
 def _with_cells(
