@@ -99,10 +99,14 @@ def check_known_cells(
             if rows.size:
                 row = rows[0]
                 raise ArgumentError(
-                    f"{who} has {now.iloc[row]!r} in column {name!r} of row "
-                    f"{original.index[row]!r}, where the data with their holes have "
-                    f"{known.iloc[row]!r} ({rows.size} cells of the column are so): {remedy}."
+                    f"{who} has {_shown(now.iloc[row])} in column {name!r} of row "
+                    f"{_shown(original.index[row])}, where the data with their holes have "
+                    f"{_shown(known.iloc[row])} ({rows.size} cells of the column are so): {remedy}."
                 )
+
+
+def _shown(value: Any) -> str:
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def filled_cells(

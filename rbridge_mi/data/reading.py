@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -259,8 +259,7 @@ class _Reader:
             frame[content.id] = _whole(frame[content.id])
         imp = ImputedData.from_long(frame, content.imp, content.id, method=content.method)
         imp = _without_room_for_holes(imp)
-        settings = {"labels": dict(table.labels)} if table.labels else {}
-        return replace(imp, notes=(*table.notes, *imp.notes), settings=settings)
+        return _told(imp, table.notes, table.labels)
 
 
 def _without_room_for_holes(imp: ImputedData) -> ImputedData:
@@ -351,5 +350,10 @@ def _imputed(data: DataSets, *, places: bool, names: Sequence[str] = ()) -> Impu
                 raise ArgumentError(f"{name} has other rows than the data with their holes.")
         check_known_cells(frames, data.original, names)
     imp = ImputedData.from_frames(frames, data.original, method=data.method)
-    settings = {"labels": dict(data.labels)} if data.labels else {}
-    return replace(imp, notes=(*data.notes, *imp.notes), settings=settings)
+    return _told(imp, data.notes, data.labels)
+
+
+def _told(imp: ImputedData, notes: Sequence[str], labels: Mapping[Any, str]) -> ImputedData:
+    """Add what a file says of its columns, where that is more than their names."""
+    about = {x: labels[x] for x in imp[0].columns if labels.get(x, x) != x}
+    return replace(imp, notes=(*notes, *imp.notes), settings={"labels": about} if about else {})

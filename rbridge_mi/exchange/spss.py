@@ -103,7 +103,7 @@ def write_spss(long: pd.DataFrame, path: Path, labels: Mapping[Any, str]) -> Non
         variable_value_labels=value_labels,
         variable_format=formats,
         variable_measure=measures,
-        row_compress=True,
+        row_compress=False,  # which would drop the sign of -0.0
     )
 
 
