@@ -225,7 +225,8 @@ class _Reader:
         frame = check_frame(table.frame, str(path))
         method = format_of(path, self._format)
         if imp is not None:
-            check_columns([imp, *([self._id] if self._id is not None else [])], frame, "imp or id")
+            check_columns([imp], frame, "imp")
+            check_columns([] if self._id is None else [self._id], frame, "id")
             known = dict(_NAMES).get(imp)
             id = self._id or (known if known in frame.columns else None)
             return Stacked(table, imp, id, method)

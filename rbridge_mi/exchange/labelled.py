@@ -24,6 +24,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ import pandas as pd
 
 from ..base.extras import needed_module
 from ..errors import RBridgeError
+from ..processes.isolation import Job, run_isolated
 from .files import content, unread
 
 __all__ = ["Variable", "read_labelled", "typed"]
 
+_BEGIN, _END = b"<stata_dta>", b"</stata_dta>"
 _STATA_EPOCH = dt.date(1960, 1, 1)
 _SPSS_EPOCH = dt.datetime(1582, 10, 14)
 _SPSS_DATES = re.compile(r"(A|E|S|J)?DATE[0-9]*(\.[0-9]+)?")
@@ -101,20 +104,20 @@ def read_labelled(path: Path, program: str) -> tuple[pd.DataFrame, dict[str, Var
         pyreadstat isn't installed.
     """
     name = {"stata": "Stata", "spss": "SPSS"}[program]
-    pyreadstat = needed_module("pyreadstat", "io", f"a file of {name}")
-    read = pyreadstat.read_dta if program == "stata" else pyreadstat.read_sav
+    needed_module("pyreadstat", "io", f"a file of {name}")
     with _unpacked(path) as plain:
+        if program == "stata":
+            _check_end(path, plain)
+        what = f"reading {path}"
+        # Compiled code that a damaged file can make crash: in a process that may be lost.
+        job = Job(partial(_parse, str(plain), program), _warm, what, f"pyreadstat: {plain}")
         try:
-            frame, meta = read(
-                str(plain), apply_value_formats=False, disable_datetime_conversion=True
-            )
-            _, full = read(str(plain), metadataonly=True, user_missing=True)
-        except Exception as error:  # pyreadstat's error is an Exception; a damaged text another
+            frame, meta, full = run_isolated(job)
+        except Exception as error:  # pyreadstat's, of a text that is none, or of a lost process
             raise unread(path, f"a file of {name}", error) from error
     rows = meta.number_rows
     if rows is not None and rows >= 0 and rows != len(frame):
         raise RBridgeError(f"{path} is damaged: it has {len(frame)} of its {rows} rows.")
-    # The library's frame may be empty where the file has no variable.
     variables = {
         x: Variable(
             x,
@@ -129,6 +132,30 @@ def read_labelled(path: Path, program: str) -> tuple[pd.DataFrame, dict[str, Var
         for x in frame.columns
     }
     return frame, variables
+
+
+def _warm() -> None:
+    import pyreadstat  # noqa: F401
+
+
+def _parse(path: str, program: str) -> tuple[pd.DataFrame, Any, Any]:
+    """Return the columns, what is said of them, and the same with the user-missing values."""
+    import pyreadstat
+
+    read = pyreadstat.read_dta if program == "stata" else pyreadstat.read_sav
+    frame, meta = read(path, apply_value_formats=False, disable_datetime_conversion=True)
+    _, full = read(path, metadataonly=True, user_missing=True)
+    return frame, meta, full
+
+
+def _check_end(path: Path, plain: Path) -> None:
+    """Refuse a file of Stata 13 and later without its end, where the labels of values are."""
+    with plain.open("rb") as file:
+        if file.read(len(_BEGIN)) != _BEGIN:
+            return
+        file.seek(-min(len(_END), plain.stat().st_size), 2)
+        if file.read() != _END:
+            raise RBridgeError(f"{path} is damaged: a part of it is missing at its end.")
 
 
 @contextmanager

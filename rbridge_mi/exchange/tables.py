@@ -122,6 +122,7 @@ def read_arrow(path: Path, kind: str) -> Table:
     nullable = _nullable_types(pa)
     try:
         table = _arrow_table(path, raw, kind)
+        table.validate(full=True)  # before anything follows an offset that points nowhere
         frame = table.to_pandas(types_mapper=nullable.get)
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError) as error:
         raise unread(path, kind.capitalize(), error) from error

@@ -30,7 +30,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def truth(files: Path) -> list[pd.DataFrame]:
     """The data with their holes and the completed ones, from R's memory."""
-    value = rdoor.call_object("base::readRDS", str(files / "truth.rds")).call("base::identity").value
+    value = (
+        rdoor.call_object("base::readRDS", str(files / "truth.rds")).call("base::identity").value
+    )
     frames = [value["original"], *value["completed"]]
     for frame in frames:
         codes = frame["sex"].map({1.0: "male", 2.0: "female"})
@@ -146,7 +148,9 @@ def imp() -> rb.ImputedData:
             "grade": pd.Categorical(["lo", "hi", "lo", "lo"], ["lo", "hi"], ordered=True),
             "text": ["é", "b", "c" * 3000, "d"],
             "day": [dt.date(1959, 12, 31), dt.date(2020, 2, 29), dt.date(1582, 10, 15), None],
-            "at": np.array(["2020-01-01T00:00:00.123", "1950-01-01", "2262-01-01", "NaT"], "M8[ms]"),
+            "at": np.array(
+                ["2020-01-01T00:00:00.123", "1950-01-01", "2262-01-01", "NaT"], "M8[ms]"
+            ),
         }
     )
     frame["text"] = frame["text"].astype(object)
