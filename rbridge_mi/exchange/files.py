@@ -32,7 +32,7 @@ _PACKED: dict[bytes, Callable[[Any], Any]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
-_ALWAYS = 256 * 2**20  # bytes that any file may unpack to
+ALWAYS = 256 * 2**20  # bytes that any file may unpack to
 _RATIO = 300  # a larger file may not unpack to more times its size: data sets don't
 _BLOCK = 2**20
 
@@ -142,7 +142,7 @@ def content(path: Path) -> bytes:
     opener = next((x for magic, x in _PACKED.items() if raw.startswith(magic)), None)
     if opener is None:
         return raw
-    most = max(_ALWAYS, _RATIO * len(raw))
+    most = max(ALWAYS, _RATIO * len(raw))
     unpacked = bytearray()
     try:
         with opener(io.BytesIO(raw)) as file:
@@ -158,11 +158,11 @@ def content(path: Path) -> bytes:
     return bytes(unpacked)
 
 
-def unread(path: Path, kind: str, error: BaseException) -> RBridgeError:
+def unread(path: Path, kind: str, error: BaseException | str) -> RBridgeError:
     """Make the error that says that a file can't be read as one of its kind."""
+    told = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     return RBridgeError(
-        f"{path} can't be read as {kind}: it is damaged, or of another kind "
-        f"({type(error).__name__}: {error})."
+        f"{path} can't be read as {kind}: it is damaged, or of another kind ({told})."
     )
 
 

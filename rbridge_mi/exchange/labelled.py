@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 
 from ..base.extras import needed_module
-from ..errors import RBridgeError
+from ..errors import RBridgeError, RWorkerLost
 from ..processes.isolation import Job, run_isolated
 from .files import content, unread
 
@@ -112,9 +112,12 @@ def read_labelled(path: Path, program: str) -> tuple[pd.DataFrame, dict[str, Var
         # Compiled code that a damaged file can make crash: in a process that may be lost.
         job = Job(partial(_parse, str(plain), program), _warm, what, f"pyreadstat: {plain}")
         try:
-            frame, meta, full = run_isolated(job)
-        except Exception as error:  # pyreadstat's, of a text that is none, or of a lost process
-            raise unread(path, f"a file of {name}", error) from error
+            told = run_isolated(job)
+        except RWorkerLost as error:
+            raise unread(path, f"a file of {name}", error.cause) from error
+    if isinstance(told, str):
+        raise unread(path, f"a file of {name}", told)
+    frame, meta, full = told
     rows = meta.number_rows
     if rows is not None and rows >= 0 and rows != len(frame):
         raise RBridgeError(f"{path} is damaged: it has {len(frame)} of its {rows} rows.")
@@ -138,13 +141,16 @@ def _warm() -> None:
     import pyreadstat  # noqa: F401
 
 
-def _parse(path: str, program: str) -> tuple[pd.DataFrame, Any, Any]:
-    """Return the columns, what is said of them, and the same with the user-missing values."""
+def _parse(path: str, program: str) -> tuple[pd.DataFrame, Any, Any] | str:
+    """Return the columns, what is said of them, and that with user-missing values; or an error."""
     import pyreadstat
 
     read = pyreadstat.read_dta if program == "stata" else pyreadstat.read_sav
-    frame, meta = read(path, apply_value_formats=False, disable_datetime_conversion=True)
-    _, full = read(path, metadataonly=True, user_missing=True)
+    try:
+        frame, meta = read(path, apply_value_formats=False, disable_datetime_conversion=True)
+        _, full = read(path, metadataonly=True, user_missing=True)
+    except Exception as error:  # pyreadstat's own, or that of a text that is none
+        return f"{type(error).__name__}: {error}"  # a worker that raises an error is not kept
     return frame, meta, full
 
 

@@ -176,8 +176,6 @@ def test_other_objects_are_refused_by_name(r_files: Path, name: str) -> None:
 
 
 def test_r_before_4_4_does_not_read_files(r_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rbridge_mi.exchange import trusted
-
     with pytest.raises(rb.ArgumentError, match="trust must be True, False or"):
         rb.read_imputed(r_files / "mids.rds", trust="yes")  # type: ignore[arg-type]
     call = rdoor.call
@@ -191,10 +189,10 @@ def test_r_before_4_4_does_not_read_files(r_files: Path, monkeypatch: pytest.Mon
 
         return called
 
-    monkeypatch.setattr(trusted.rdoor, "call", of_version("3.3"))
+    monkeypatch.setattr(rdoor, "call", of_version("3.3"))
     with pytest.raises(rb.RBridgeError, match=r"this is R 4\.3\.3, and .*CVE-2024-27322"):
         rb.read_imputed(r_files / "mids.rds", trust=True)
-    monkeypatch.setattr(trusted.rdoor, "call", of_version("4.0"))
+    monkeypatch.setattr(rdoor, "call", of_version("4.0"))
     assert rb.read_imputed(r_files / "mids.rds", trust=True).m == 3
 
 

@@ -19,6 +19,8 @@ from .same import assert_same, values_of
 
 pytestmark = pytest.mark.r
 
+TIMES = "datetime64[ms]"
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:

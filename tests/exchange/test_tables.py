@@ -171,7 +171,7 @@ def test_from_long_without_a_column_of_rows() -> None:
     long = pd.DataFrame({"m": [0, 0, 2, 2, 1, 1], "x": [1.0, None, 1.0, 9.0, 1.0, 8.0]})
     imp = rb.ImputedData.from_long(long, imp="m", id=None)
     assert [x["x"].tolist() for x in imp] == [[1.0, 8.0], [1.0, 9.0]]
-    with pytest.raises(rb.ArgumentError, match="imputation 1 has 7.0 in column 'x' of row 0"):
+    with pytest.raises(rb.ArgumentError, match=r"imputation 1 has 7\.0 in column 'x' of row 0"):
         rb.ImputedData.from_long(long.assign(x=[1.0, None, 1, 9, 7, 8]), imp="m", id=None)
     with pytest.raises(rb.ArgumentError, match=r"several numbers of rows \(by m, 0: 2, 1: 1, 2: 2"):
         rb.ImputedData.from_long(long.head(5), imp="m", id=None)
@@ -179,7 +179,7 @@ def test_from_long_without_a_column_of_rows() -> None:
         rb.ImputedData.from_long(long, imp="m", id="m")
     with pytest.raises(rb.ArgumentError, match="imp must be the name"):
         rb.ImputedData.from_long(long, imp=0, id=None)  # type: ignore[arg-type]
-    with pytest.raises(rb.ArgumentError, match="no column 'id'.*its columns are 'm', 'x'"):
+    with pytest.raises(rb.ArgumentError, match=r"no column 'id'.*its columns are 'm', 'x'"):
         rb.ImputedData.from_long(long, imp="m", id="id")
 
 
@@ -203,6 +203,7 @@ def test_arguments(imp: rb.ImputedData, tmp_path: Path, what: str) -> None:
 
 def test_paths(imp: rb.ImputedData, tmp_path: Path) -> None:
     path = write(imp.to_long(), tmp_path / "x.csv")
+    wrong: Any
     for wrong in (None, 5, b"x.csv", [], {"a": 1}):
         with pytest.raises(rb.ArgumentError, match="path must be"):
             rb.read_imputed(wrong)

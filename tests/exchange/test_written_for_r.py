@@ -93,7 +93,7 @@ def test_row_labels(tmp_path: Path) -> None:
         frame = pd.DataFrame({"x": [1.0, None, 3.0], "g": [1, 2, 3]}, index=index)
         imp = rb.ImputedData.from_frames([frame.fillna(5.0), frame.fillna(6.0)], original=frame)
         for as_ in ("mids", "amelia", "list", "mitml.list"):
-            again = rb.read_imputed(imp.to_r(tmp_path / "x.rds", as_=as_))  # type: ignore[arg-type]
+            again = rb.read_imputed(imp.to_r(tmp_path / "x.rds", as_=as_))
             assert [str(x) for x in again[0].index] == [str(x) for x in index]
             assert again[1]["x"].tolist() == [1.0, 6.0, 3.0]
 
@@ -156,7 +156,7 @@ def test_fits_that_r_made(r_files: Path) -> None:
     with pytest.raises(rb.ArgumentError, match="3 models: MerModList"):
         rb.MerMod.from_r(r_files / "fits.rds", trust=INSISTS)
     with pytest.raises(rb.ArgumentError, match="ImputedData of the 3 models"):
-        rb.MerModList.from_r(r_files / "fits.rds", trust=INSISTS, data=imp[0])  # type: ignore[arg-type]
+        rb.MerModList.from_r(r_files / "fits.rds", trust=INSISTS, data=imp[0])
     with pytest.raises(rb.ArgumentError, match="class lm, and neither"):
         rb.MerMod.from_r(r_files / "lm.rds", trust=INSISTS)
     for read in (rb.MerMod.from_r, rb.MerModList.from_r):
