@@ -36,7 +36,7 @@ from ..errors import RBridgeError, RWorkerLost
 from ..processes.isolation import Job, run_isolated
 from .files import content, unread
 
-__all__ = ["Variable", "read_labelled", "typed"]
+__all__ = ["Variable", "days_of", "read_labelled", "typed"]
 
 _BEGIN, _END = b"<stata_dta>", b"</stata_dta>"
 _STATA_EPOCH = dt.date(1960, 1, 1)
@@ -239,6 +239,23 @@ def typed(
             return pd.Series(pd.arrays.IntegerArray(integers, missing), values.index), note
         return pd.Series(integers, values.index), note
     return pd.Series(numbers, values.index), note
+
+
+def days_of(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    """Return dates, None where one is missing, as numpy's times of whole seconds.
+
+    Parameters
+    ----------
+    column : Series
+        Of datetime.date.
+
+    Returns
+    -------
+    array of datetime64[s]
+        Their midnights.
+    """
+    days = [None if gone else x for x, gone in zip(column, column.isna(), strict=True)]
+    return np.array(days, dtype="datetime64[D]").astype("datetime64[s]")
 
 
 def _labels(variable: Variable) -> dict[float, str]:

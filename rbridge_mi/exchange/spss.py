@@ -15,7 +15,7 @@ from ..base.extras import needed_module
 from ..base.labels import label
 from ..errors import EncodingError
 from .data_sets import Table
-from .labelled import read_labelled, typed
+from .labelled import days_of, read_labelled, typed
 
 __all__ = ["IMPUTATION", "read_spss", "write_spss"]
 
@@ -171,7 +171,7 @@ def _spss_column(
         return _seconds(pd.Series(column.to_numpy()), name), None, "DATETIME26.6", "scale"
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind == "date" and not any(isinstance(x, dt.datetime) for x in column):
-        times = pd.Series(pd.to_datetime(column.to_numpy()))
+        times = pd.Series(days_of(column))
         return _seconds(times, name), None, "DATE11", "scale"
     if kind in ("string", "empty"):
         return _texts(column, missing, name), None, None, "nominal"

@@ -23,7 +23,7 @@ import pandas as pd
 from ..base.labels import label
 from ..errors import EncodingError, RBridgeError
 from .data_sets import Stacked, Table
-from .labelled import Variable, read_labelled, typed
+from .labelled import Variable, days_of, read_labelled, typed
 
 __all__ = ["import_line", "read_stata", "write_stata"]
 
@@ -215,17 +215,22 @@ def write_stata(long: pd.DataFrame, path: Path, labels: Mapping[Any, str]) -> No
             f"the label of column {long_labels[0]!r} has more than the 80 characters that Stata "
             "takes: give a shorter one (labels={...})."
         )
-    frame.to_stata(
-        path,
-        write_index=False,
-        version=118,
-        convert_dates=dates,
-        variable_labels={x: labels[x] for x in columns if x in labels},
-        value_labels=value_labels,
-        convert_strl=[
-            x for x in columns if frame[x].dtype == object and frame[x].map(_bytes).max() > 2045
-        ],
-    )
+    try:
+        frame.to_stata(
+            path,
+            write_index=False,
+            version=118,
+            convert_dates=dates,
+            variable_labels={x: labels[x] for x in columns if x in labels},
+            value_labels=value_labels,
+            convert_strl=[
+                x for x in columns if frame[x].dtype == object and frame[x].map(_bytes).max() > 2045
+            ],
+        )
+    except (OverflowError, ValueError) as error:  # of pandas 2: times beyond its nanoseconds
+        raise EncodingError(
+            f"pandas {pd.__version__} can't write this for Stata: {error}"
+        ) from error
 
 
 def _bytes(text: Any) -> int:
@@ -295,7 +300,7 @@ def _stata_column(
         return times, None, "tc"
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind == "date" and not any(isinstance(x, dt.datetime) for x in column):
-        return pd.Series(pd.to_datetime(column.to_numpy())), None, "td"
+        return pd.Series(days_of(column)), None, "td"
     if kind in ("string", "empty"):
         return _texts(column, missing, name), None, None
     raise EncodingError(

@@ -149,7 +149,7 @@ def imp() -> rb.ImputedData:
             "kind": pd.Categorical(["b", None, "a", "b"], ["b", "a", "never"]),
             "grade": pd.Categorical(["lo", "hi", "lo", "lo"], ["lo", "hi"], ordered=True),
             "text": ["é", "b", "c" * 3000, "d"],
-            "day": [dt.date(1959, 12, 31), dt.date(2020, 2, 29), dt.date(1582, 10, 15), None],
+            "day": [dt.date(1959, 12, 31), dt.date(2020, 2, 29), dt.date(1700, 10, 15), None],
             "at": np.array(
                 ["2020-01-01T00:00:00.123", "1950-01-01", "2262-01-01", "NaT"], "M8[ms]"
             ),
