@@ -22,7 +22,7 @@ _MAX_EXACT = 2**53
 _VERSION = tuple(int(x) for x in pd.__version__.split(".")[:2])
 _EXACT: dict[str, Any] = {} if _VERSION >= (3, 1) else {"float_precision": "round_trip"}
 MOST_CELLS = 10**8  # that any file may have; a larger one no more than these per byte:
-_PER_BYTE = 1000
+PER_BYTE = 1000
 
 
 def read_csv(path: Path) -> Table:
@@ -142,7 +142,7 @@ def _arrow_table(path: Path, raw: bytes, kind: str) -> Any:
         return feather.read_table(source, memory_map=False)
     file = parquet.ParquetFile(source)
     cells = file.metadata.num_rows * file.metadata.num_columns
-    if cells > max(MOST_CELLS, _PER_BYTE * len(raw)):
+    if cells > max(MOST_CELLS, PER_BYTE * len(raw)):
         raise RBridgeError(
             f"{path} has {len(raw)} bytes and {cells} cells, as no file of data does: it is "
             "refused. Read it by pd.read_parquet if it is right."

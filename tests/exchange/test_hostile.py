@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
-from rbridge_mi.exchange import files
+from rbridge_mi.exchange import files, tables
 
 from .conftest import run_r
 
@@ -152,6 +152,7 @@ def test_a_bomb_of_its_full_size(canary: Path) -> None:
 
 def test_a_bomb_of_parquet(canary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "MOST_CELLS", 10**6)
+    monkeypatch.setattr(tables, "PER_BYTE", 100)
     frame = pd.DataFrame({"x": pd.Categorical.from_codes(np.zeros(10**7, "int8"), ["a"])})
     frame.to_parquet(canary.with_name("x.parquet"))
     with pytest.raises(rb.RBridgeError, match="10000000 cells"):
