@@ -113,7 +113,7 @@ def parser_of(magic: bytes) -> Any:
                 references.append(node)
             if kind in (_PERSISTENT, _PACKAGE):
                 self.parse_int()
-                node.value = self._parse_vector_value(references)
+                node.value = [self.parse_R_object(references) for _ in range(self.parse_int())]
             if kind in (_RAW, _WEAKREF) and flags & _HAS_ATTRIBUTES:
                 node.attributes = self.parse_R_object(references)
             return node
