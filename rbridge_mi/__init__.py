@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import plots as plot
+    from .base.records import to_records
     from .data.imputed_data import ImputedData
     from .data.mapped_results import MappedResults
     from .datasets import ampute, load_hsb
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         MapError,
         MissingExtraError,
         MissingPathError,
+        NoValueError,
         PoolingError,
         PredictionError,
         RBridgeError,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from .imputers.choose import impute
     from .imputers.compatible import CompatibleImputer
     from .imputers.imputation_plan import imputation_plan
+    from .imputers.impute_with import impute_with
     from .imputers.jomo import JomoImputer
     from .imputers.mice import MiceImputer
     from .imputers.pan import PanImputer
@@ -87,6 +90,7 @@ _HOMES = {
         "MapError",
         "MissingExtraError",
         "MissingPathError",
+        "NoValueError",
         "PoolingError",
         "PredictionError",
         "RBridgeError",
@@ -99,6 +103,7 @@ _HOMES = {
         "RWarning",
         "RWorkerLost",
     ),
+    "base.records": ("to_records",),
     "data.imputed_data": ("ImputedData",),
     "data.mapped_results": ("MappedResults",),
     "imputers.amelia": ("AmeliaImputer",),
@@ -106,6 +111,7 @@ _HOMES = {
     "imputers.choose": ("impute",),
     "imputers.compatible": ("CompatibleImputer",),
     "imputers.imputation_plan": ("imputation_plan",),
+    "imputers.impute_with": ("impute_with",),
     "imputers.jomo": ("JomoImputer",),
     "imputers.mice": ("MiceImputer",),
     "imputers.pan": ("PanImputer",),
@@ -150,6 +156,7 @@ __all__ = [
     "MissingExtraError",
     "MissingPathError",
     "ModelTable",
+    "NoValueError",
     "PanImputer",
     "PooledEstimates",
     "PooledMerMod",
@@ -170,6 +177,7 @@ __all__ = [
     "delta_sensitivity",
     "imputation_plan",
     "impute",
+    "impute_with",
     "load",
     "load_hsb",
     "plot",
@@ -178,6 +186,7 @@ __all__ = [
     "save",
     "start_workers",
     "table",
+    "to_records",
 ]
 
 

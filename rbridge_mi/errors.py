@@ -16,6 +16,7 @@ __all__ = [
     "MapError",
     "MissingExtraError",
     "MissingPathError",
+    "NoValueError",
     "PoolingError",
     "PredictionError",
     "RBridgeError",
@@ -193,6 +194,13 @@ class RTimeout(RWorkerLost, TimeoutError):  # noqa: N818 - as subprocess's Timeo
 
 class PredictionError(RCallError, ValueError):
     """New data, or a question about them, that a fit has no answer for."""
+
+
+class NoValueError(RBridgeError, AttributeError):
+    """A name of other libraries' results that has no value here, such as a pooled likelihood.
+
+    It is an `AttributeError` too, so that ``hasattr(result, name)`` is False.
+    """
 
 
 class PoolingError(RBridgeError):

@@ -17,12 +17,21 @@ from ..errors import ArgumentError, RBridgeError
 from .amelia_diagnostics import dispersed, overimputed
 from .convergence import burn_in, convergence_table, worst_mixing
 from .delta import check_delta, shift_note, shifted_store
+from .group_columns import check_merge, merged_frame, merged_store, unmatched_note
+from .joining import (
+    check_joinable,
+    check_one_set_of_chains,
+    joined_models,
+    joined_settings,
+    joined_store,
+)
 from .long_form import split_long, stacked
 from .mapped_results import MappedResults
 from .mapping import map_data_sets
-from .merging import Kind, merged
-from .provenance import ColumnModel, chain_lengths, empty_trace
-from .stores import Store, own_copy
+from .merging import Kind, columns_of, merged
+from .provenance import ColumnModel, chain_lengths, empty_trace, joined_traces
+from .stores import CellStore, Store, own_copy
+from .subsets import Keep, columns_to_select, filtered_store, rows_to_keep, selected_store
 
 __all__ = ["ImputedData"]
 
@@ -331,6 +340,229 @@ class ImputedData(Sequence[pd.DataFrame]):
         """
         return self.transform(lambda frame: frame.assign(**columns))
 
+    # -- fewer rows, fewer or more columns, more data sets -------------------------------------
+
+    def filter(self, keep: Keep) -> ImputedData:
+        """Keep some rows, the same in every data set.
+
+        Parameters
+        ----------
+        keep : callable or array_like of bool
+            True for the rows that stay: a function of a completed frame, or one value per row (a
+            Series has the data's index).
+
+        Returns
+        -------
+        ImputedData
+            The rows that stay, under their labels. `trace` and `saw` are of the imputation, which
+            had all rows; `notes` and ``settings["filter"]`` say that rows were left out. `r` is
+            None, since R's object has all rows.
+
+        Raises
+        ------
+        ArgumentError
+            A condition that hangs on imputed values, so that each data set would have other rows;
+            one that leaves no row; bootstrap samples.
+
+        See Also
+        --------
+        ImputedData.select : Keeps columns.
+
+        Notes
+        -----
+        Rows are better left out after imputing than before: those that stay are then imputed from
+        all that is known. Where the condition is about an imputed column, mark the rows by a
+        column, ``imp.assign(keep=lambda d: d["ses"] > 0)``, and fit ``rb.Lmer(..., subset="keep")``
+        to each data set's own rows. So the number of rows may differ between the fits, but nothing
+        by row (fitted values, a table of the data) is ever averaged over different cases.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"x": [1.0, None, 2.0], "g": ["a", "b", "a"]})
+        >>> imp = ImputedData.from_frames([frame.fillna(3.0), frame.fillna(5.0)], original=frame)
+        >>> [d["x"].tolist() for d in imp.filter(lambda d: d["g"] == "b")]
+        [[3.0], [5.0]]
+        """
+        if not isinstance(self.store, CellStore):
+            raise ArgumentError(
+                "filter: rows of bootstrap samples are drawn from all rows. Leave rows out before "
+                "the samples are drawn, `BootstrapImputer(...).impute(data[keep])`."
+            )
+        mask = rows_to_keep(keep, self.original, self)
+        store = filtered_store(self.store, mask)
+        counts = {"kept": int(mask.sum()), "of": len(mask)}
+        return replace(
+            self,
+            original=own_copy(self.original[mask]),
+            store=store,
+            settings={**self.settings, "filter": [*self.settings.get("filter", []), counts]},
+            notes=(*self.notes, f"{counts['kept']} of {counts['of']} imputed rows were kept"),
+            saw={name: x for name, x in self.saw.items() if name in store.cells},
+            r=None,
+        )
+
+    def select(self, columns: str | Sequence[str]) -> ImputedData:
+        """Keep some columns, in this order.
+
+        Parameters
+        ----------
+        columns : str or list of str
+
+        Returns
+        -------
+        ImputedData
+            `trace`, `settings` and the predictors in `saw` are of the imputation, and may name
+            columns that are not there any more.
+
+        Raises
+        ------
+        ArgumentError
+            A column that there isn't, or one twice.
+
+        See Also
+        --------
+        ImputedData.filter : Keeps rows.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"x": [1.0, None], "y": [1, 2], "z": [3, 4]})
+        >>> imp = ImputedData.from_frames([frame.fillna(5.0), frame.fillna(6.0)], original=frame)
+        >>> list(imp.select(["y", "x"])[0].columns)
+        ['y', 'x']
+        """
+        names = columns_to_select(columns, self.store.base)
+        return replace(
+            self,
+            original=own_copy(self.original[names]),
+            store=selected_store(self.store, names),
+            saw={name: x for name, x in self.saw.items() if name in names},
+        )
+
+    def merge(
+        self,
+        right: pd.DataFrame,
+        on: str | list[str],
+        how: Literal["left"] = "left",
+        validate: Literal["many_to_one", "m:1"] = "many_to_one",
+    ) -> ImputedData:
+        """Add columns of groups to every data set, as ``DataFrame.merge`` does.
+
+        Parameters
+        ----------
+        right : DataFrame
+            One row for each group.
+        on : str or list of str
+            The column or columns that name the groups, in both.
+        how : {"left"}
+            All rows stay, in their order, with their index.
+        validate : {"many_to_one"}
+            A group with two rows in `right` is refused.
+
+        Returns
+        -------
+        ImputedData
+            With the further columns. Where the groups themselves were imputed, each data set has
+            the columns of its own groups. Rows whose group `right` lacks have missing values there,
+            which `notes` say; so have holes in `right`, since nothing is imputed here.
+
+        Raises
+        ------
+        ArgumentError
+            A group twice, columns that both have, keys of two kinds (1 and "1").
+
+        See Also
+        --------
+        ImputedData.assign : Columns that are computed.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"g": ["a", "b"], "x": [1.0, None]})
+        >>> imp = ImputedData.from_frames([frame.fillna(3.0), frame.fillna(5.0)], original=frame)
+        >>> imp.merge(pd.DataFrame({"g": ["a", "b"], "size": [10, 20]}), on="g")[1]["size"].tolist()
+        [10, 20]
+        """
+        right, keys = check_merge(right, on, how, validate, self.store.base)
+        store = merged_store(self.store, right, keys)
+        # Columns that the data sets had once, and have no more, must not meet those of right.
+        original = columns_of(self.original, self.store.base)
+        if store is None:
+            of_each = replace(self, original=original).transform(
+                lambda frame: merged_frame(frame, right, keys)
+            )
+            notes = tuple(dict.fromkeys(x for d in self for x in unmatched_note(d, right, keys)))
+            return replace(of_each, notes=(*of_each.notes, *notes))
+        notes = unmatched_note(self.store.base, right, keys)
+        original = merged_frame(original, right, keys)
+        return replace(self, original=original, store=store, notes=(*self.notes, *notes))
+
+    def join(self, *others: ImputedData) -> ImputedData:
+        """Put data sets that were imputed from the same data together, as Amelia's ``ameliabind``.
+
+        Parameters
+        ----------
+        *others : ImputedData
+            By the same engine with another seed, or by another engine.
+
+        Returns
+        -------
+        ImputedData
+            All data sets, this one's first. ``settings["joined"]`` lists the method, m, seed and
+            settings of each part; `seed` is None. `log`, `warnings` and `notes` are those of all
+            parts, in `trace` the imputations are counted on, and `saw` has what the models of all
+            parts saw. Where the parts' dtypes of a column differ, it gets one that holds both. `r`
+            is None.
+
+        Raises
+        ------
+        ArgumentError
+            Parts of other data, by the column that differs; imputations and bootstrap samples
+            together; the same imputations twice (the same method and seed).
+
+        See Also
+        --------
+        ImputedData.from_frames : Of frames.
+
+        Notes
+        -----
+        Data sets of several engines are pooled as if each engine were right with a probability of
+        its share. Add as many as the least trusted of them deserves.
+
+        References
+        ----------
+        Honaker, King and Blackwell (2011), Amelia II: A Program for Missing Data, Journal of
+        Statistical Software 45(7), section 4.2 (running imputations in several calls).
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
+        >>> imputer = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"])
+        >>> imp = imputer.impute(holes, seed=1).join(imputer.impute(holes, seed=2))
+        >>> imp.m, [x["seed"] for x in imp.settings["joined"]]
+        (4, [1, 2])
+        """
+        wrong = [x for x in others if not isinstance(x, ImputedData)]
+        if wrong or not others:
+            what = type(wrong[0]).__name__ if wrong else "nothing"
+            raise ArgumentError(f"join takes one ImputedData or several, not {what}.")
+        parts = (self, *others)
+        check_joinable(parts)
+        original, store, notes = joined_store(parts)
+        return replace(
+            self,
+            original=original,
+            store=store,
+            method=" + ".join(dict.fromkeys(x.method for x in parts)),
+            seed=None,
+            settings=joined_settings(parts),
+            warnings=tuple(dict.fromkeys(text for x in parts for text in x.warnings)),
+            notes=tuple(dict.fromkeys([*(text for x in parts for text in x.notes), *notes])),
+            log=tuple(dict.fromkeys(text for x in parts for text in x.log)),
+            trace=joined_traces([x.trace for x in parts], [x.m for x in parts]),
+            saw=joined_models(parts),
+            r=None,
+        )
+
     def delta(
         self, column: str, delta: float | Mapping[Any, float], by: str | None = None
     ) -> ImputedData:
@@ -596,6 +828,7 @@ class ImputedData(Sequence[pd.DataFrame]):
            parameter  rhat  ess_bulk
         0  mean of x  1.01    456.22
         """
+        check_one_set_of_chains(self.settings, self.trace)
         return convergence_table(self.trace, self.method, warmup)
 
     def overimpute(self, column: str, draws: int = 20, seed: int | None = None) -> pd.DataFrame:
@@ -716,7 +949,7 @@ class ImputedData(Sequence[pd.DataFrame]):
 
     def _chains(self) -> list[str]:
         """Return lines on the chains: how long, and the worst R-hat where they have one."""
-        lengths, mixing = self.chain_lengths, worst_mixing(self.trace, self.method)
+        lengths, mixing = self.chain_lengths, self._worst_mixing()
         if lengths and burn_in(self.trace) is not None:
             of_all = f"One chain for all imputations, of {lengths[-1]} iterations"
             return ["", of_all if mixing is None else f"{of_all}; {mixing}"]
@@ -726,6 +959,13 @@ class ImputedData(Sequence[pd.DataFrame]):
             return []
         chains = [f"  Imputation {i}: {n}" for i, n in enumerate(lengths, start=1)]
         return ["", "Chain lengths:", *chains]
+
+    def _worst_mixing(self) -> str | None:
+        try:
+            check_one_set_of_chains(self.settings, self.trace)
+        except ArgumentError:
+            return None
+        return worst_mixing(self.trace, self.method)
 
     def __repr__(self) -> str:
         rows, columns = self.original.shape

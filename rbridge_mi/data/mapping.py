@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from .mapped_results import MappedResults
 from .merging import Kind
 from .stores import Piece, Store
 
-__all__ = ["map_data_sets"]
+__all__ = ["call_with_each", "map_data_sets"]
 
 Function = Callable[[pd.DataFrame], Any]
 
@@ -31,6 +31,52 @@ def map_data_sets(
     check_known([errors], ("raise", "keep"), "errors")
     if not callable(f):
         raise ArgumentError(f"f must be a function of a data set, not {type(f).__name__}.")
+    numbers = range(1, len(store) + 1)
+    outcomes, failed = call_with_each(
+        store, f, dict.fromkeys(numbers, ()), n_jobs, what="map", keep=errors == "keep"
+    )
+    for stopped in failed.values():
+        warnings.warn(str(stopped), RBridgeWarning, stacklevel=3)
+    return MappedResults(tuple(outcomes.values()), tuple(outcomes), kind, failed)
+
+
+def call_with_each(
+    store: Store,
+    f: Callable[..., Any],
+    further: Mapping[int, tuple[Any, ...]],
+    n_jobs: int | None,
+    *,
+    what: str,
+    keep: bool = False,
+) -> tuple[dict[int, Any], dict[int, MapError]]:
+    """Call a user's function with each data set, here or in worker processes.
+
+    Parameters
+    ----------
+    store : Store
+    f : callable
+        Takes a frame of its own, and what `further` has for it.
+    further : mapping
+        The other arguments for each data set, by its number from 1.
+    n_jobs : int, optional
+        As joblib counts them.
+    what : str
+        What is done, for messages and the progress bar.
+    keep : bool
+        Go on where f stops at some of the data sets.
+
+    Returns
+    -------
+    tuple of dict
+        What f returned, and the errors where it stopped, by number, in order.
+
+    Raises
+    ------
+    MapError
+        f stopped; with `keep`, at every data set.
+    ArgumentError
+        f, or an n_jobs, that can't be.
+    """
     if n_jobs is not None and (
         isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or not n_jobs
     ):
@@ -41,39 +87,36 @@ def map_data_sets(
     numbers = range(1, len(store) + 1)
 
     def here(some: Sequence[int]) -> list[Later]:
-        return [Later(partial(_call_here, f, store, number)) for number in some]
+        return [Later(partial(_call_here, f, store, number, further[number])) for number in some]
 
     outcomes: dict[int, Any] = {}
     try:
         for number, value in run_each(
             numbers,
             here,
-            _There(f),
+            _There(f, further),
             shared=lambda: Packed.of(store.base),
             part=lambda number: store.piece(number - 1),
             n_jobs=n_jobs,
-            what="map",
+            what=what,
         ):
             in_worker = isinstance(value, _Carried)
             outcomes[number] = outcome = value.unpack() if in_worker else value
             # Here they come in order. Workers end in any order, and the first data set's error is
             # known once all are done.
-            if errors == "raise" and isinstance(outcome, _Stopped) and not in_worker:
+            if not keep and isinstance(outcome, _Stopped) and not in_worker:
                 raise outcome.error_of(number)
     except RBridgeError:
         raise
     except Exception as error:  # what f raises is caught where it is called
         raise ArgumentError(
-            f"map: f can't be carried to other processes ({type(error).__name__}: {error}). Let it "
-            "hold nothing but what pickles, or run here (n_jobs=1)."
+            f"{what}: f can't be carried to other processes ({type(error).__name__}: {error}). Let "
+            "it hold nothing but what pickles, or run here (n_jobs=1)."
         ) from error
     failed = {i: x.error_of(i) for i in numbers if isinstance(x := outcomes[i], _Stopped)}
-    if failed and (errors == "raise" or len(failed) == len(numbers)):
+    if failed and (not keep or len(failed) == len(numbers)):
         raise next(iter(failed.values()))
-    for stopped in failed.values():
-        warnings.warn(str(stopped), RBridgeWarning, stacklevel=3)
-    done = tuple(i for i in numbers if i not in failed)
-    return MappedResults(tuple(outcomes[i] for i in done), done, kind, failed)
+    return {i: outcomes[i] for i in numbers if i not in failed}, failed
 
 
 @dataclass(frozen=True)
@@ -127,22 +170,22 @@ _NOT_CARRIED = (
 class _There:
     """The call in a worker process."""
 
-    f: Function
+    f: Callable[..., Any]
+    further: Mapping[int, tuple[Any, ...]]
 
     def __call__(self, base: Packed, number: int, piece: Piece) -> _Carried:
-        del number
         # The frame that tasks share is mapped from a file and can't be written to; f's own can.
         frame = piece.complete(base.once(lambda frame: frame)).copy()
-        return _Carried.of(_called(self.f, frame))
+        return _Carried.of(_called(self.f, frame, self.further[number]))
 
 
-def _call_here(f: Function, store: Store, number: int) -> Any:
-    return _called(f, store.piece(number - 1).complete(store.base))
+def _call_here(f: Callable[..., Any], store: Store, number: int, further: tuple[Any, ...]) -> Any:
+    return _called(f, store.piece(number - 1).complete(store.base), further)
 
 
-def _called(f: Function, frame: pd.DataFrame) -> Any:
+def _called(f: Callable[..., Any], frame: pd.DataFrame, further: tuple[Any, ...]) -> Any:
     try:
-        return f(frame)
+        return f(frame, *further)
     except Exception as error:  # it is the user's function, which may raise anything
         # The first line of the traceback is this function's.
         inner = error.__traceback__ and error.__traceback__.tb_next

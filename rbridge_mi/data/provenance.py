@@ -103,14 +103,30 @@ def chain_lengths(trace: pd.DataFrame) -> tuple[int, ...]:
     return tuple(int(n) for n in trace.groupby("imputation")["iteration"].max())
 
 
-def joined_traces(traces: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Join the traces of several calls, whose imputations are counted on."""
+def _of_objects(names: pd.Series[str]) -> pd.Categorical:
+    """Return the names as categories of objects, whichever dtype pandas gave their texts."""
+    if not isinstance(names.dtype, pd.CategoricalDtype):
+        return parameters(names)
+    categories = pd.Index(np.asarray(names.cat.categories, object), dtype=object)
+    return pd.Categorical.from_codes(names.cat.codes.to_numpy(), categories)
+
+
+def joined_traces(
+    traces: Sequence[pd.DataFrame], counts: Sequence[int] | None = None
+) -> pd.DataFrame:
+    """Join the traces of several calls, whose imputations are counted on.
+
+    Without `counts`, how many each call made, the last imputation in a call's trace says so.
+    """
     parts, before = [], 0
-    for trace in traces:
+    for i, trace in enumerate(traces):
         parts.append(trace.assign(imputation=trace["imputation"] + before))
-        before += int(trace["imputation"].max()) if len(trace) else 0
+        if counts is not None:
+            before += counts[i]
+        else:
+            before += int(trace["imputation"].max()) if len(trace) else 0
     if not parts:
         return empty_trace()
-    names = union_categoricals([x["parameter"] for x in parts])
+    names = union_categoricals([_of_objects(x["parameter"]) for x in parts])
     columns = [x.drop(columns="parameter") for x in parts]
     return pd.concat(columns, ignore_index=True).assign(parameter=names)[list(TRACE)]

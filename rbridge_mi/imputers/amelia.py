@@ -20,6 +20,7 @@ from ..data.imputed_data import ImputedData
 from ..errors import ImputationError
 from ..processes.running import Number
 from . import amelia_arguments as amelia
+from .arguments import EngineParameters
 from .execution import EngineCall, completed, impute_by, joined_cells, refuse_altered
 
 __all__ = ["AmeliaImputer"]
@@ -30,7 +31,7 @@ Columns: TypeAlias = str | Sequence[str]
 Table: TypeAlias = Sequence[Sequence[Any]] | np.ndarray[Any, Any] | pd.DataFrame
 
 
-class AmeliaImputer:
+class AmeliaImputer(EngineParameters):
     """Multiple imputation by Amelia: ``Amelia::amelia(x, m, ...)``.
 
     Every argument but `rng` is R's, with `_` for `.` in its name; None, where it is the default,
@@ -38,8 +39,8 @@ class AmeliaImputer:
 
     Parameters
     ----------
-    m : int, at least 2
-        Number of data sets.
+    m : int
+        Number of data sets. One can be fitted, but not pooled.
     idvars : str or list of str, optional
         Columns that are neither imputed nor imputed from.
     ts : str, optional
@@ -142,6 +143,8 @@ class AmeliaImputer:
     ('female',)
     """
 
+    known = amelia.ARGUMENTS
+
     def __init__(
         self,
         m: int = 5,
@@ -176,7 +179,8 @@ class AmeliaImputer:
         rng: Literal["r", "streams"] = "r",
         **arguments: Any,
     ) -> None:
-        self.m = check_count(m, "m (the number of imputations)", 2)
+        self.remember(locals())
+        self.m = check_count(m, "m (the number of imputations)", 1)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng
         named = {

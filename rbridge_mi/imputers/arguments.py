@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
 from ..base.arguments import check_known, checked_argument, column_list
 from ..base.checks import whole
+from ..base.parameters import Parameters
 from ..errors import ArgumentError
 
-__all__ = ["Argument", "check_kinds", "columns_named", "under_r_names"]
+__all__ = ["Argument", "EngineParameters", "check_kinds", "columns_named", "under_r_names"]
 
 Kind = Literal[
     "columns",
@@ -97,6 +98,38 @@ class Argument:
         """R's name with `_` for `.`, and in place of capitals: `predictor_matrix`."""
         parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.name)
         return (parted.lower() if parted != self.name else self.name).replace(".", "_")
+
+
+class EngineParameters(Parameters):
+    """An engine's class, whose constructor takes arguments under Python's and under R's names."""
+
+    known: ClassVar[Sequence[Argument]] = ()
+    _given: Mapping[str, Any]
+
+    def remember(self, given: Mapping[str, Any]) -> None:
+        """Keep the constructor's arguments for `get_params`, under Python's names.
+
+        Parameters
+        ----------
+        given : mapping
+            The constructor's ``locals()`` at its beginning.
+        """
+        further = given.get("arguments", {})
+        self._given = {
+            **{name: x for name, x in given.items() if name not in _NO_ARGUMENTS},
+            **{self.parameter_name(name): x for name, x in further.items()},
+        }
+
+    def own_parameters(self) -> dict[str, Any]:
+        """Return the constructor's arguments by Python's names, as they were given."""
+        return dict(self._given)
+
+    def parameter_name(self, name: str) -> str:
+        """Return Python's name of an argument that was given by R's; see `Parameters`."""
+        return next((x.python_name for x in self.known if x.name == name), name)
+
+
+_NO_ARGUMENTS = ("self", "arguments", "__class__")
 
 
 def under_r_names(

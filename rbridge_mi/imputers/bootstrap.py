@@ -15,6 +15,7 @@ from ..base.arguments import (
     check_memory,
     check_seed,
 )
+from ..base.parameters import Parameters
 from ..data.imputed_data import ImputedData
 from ..data.stores import RowStore, own_copy
 from ..errors import ArgumentError
@@ -24,7 +25,7 @@ __all__ = ["BootstrapImputer"]
 _EACH = 1000  # bytes, at least, that a data set takes beside its values: in R, and here
 
 
-class BootstrapImputer:
+class BootstrapImputer(Parameters):
     """Bootstrap samples of whole groups, or of rows as the vignette draws them.
 
     In R: ``set.seed(seed); lapply(seq_len(m), function(i) data[sample.int(n, replace = TRUE), ])``;

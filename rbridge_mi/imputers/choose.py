@@ -41,7 +41,7 @@ def impute(
         The model that will be fitted. The data are then imputed from it (`CompatibleImputer`), as
         is right for multilevel models; all further arguments are that class'. ``engine="jomo"``
         takes it, too (`JomoImputer`).
-    m : int, at least 2, optional
+    m : int, optional
         Number of data sets. With a model von Hippel's (2020) rule chooses it, if it is not given:
         the model is fitted to 20 data sets, and as many are made as make its standard errors
         replicable (`imputations_needed`; the largest fraction of missing information counts). A

@@ -22,9 +22,11 @@ from ..data.provenance import ColumnModel, trace_of_chains
 from ..data.stores import Cells, CellStore, own_copy
 from ..errors import ArgumentError, RBridgeWarning
 from ..sampling.chains import prepared
+from .arguments import EngineParameters
 from .chain_runs import Run, run_chains
 from .column_checks import check_columns_can_be_imputed
 from .columns import Column
+from .compatible_arguments import ARGUMENTS
 from .imputation_problem import (
     Family,
     Regression,
@@ -44,7 +46,7 @@ _EACH = 1000  # bytes, at least, that a data set takes beside its values
 _LINKS = {"gaussian": ("identity",), "binomial": ("probit", "logit"), "poisson": ("log",)}
 
 
-class CompatibleImputer:
+class CompatibleImputer(EngineParameters):
     """Multiple imputation from the analysis model itself, by a Gibbs sampler in numpy.
 
     An imputation must know what the analysis will ask of it. Imputers that know nothing of the
@@ -66,7 +68,7 @@ class CompatibleImputer:
         The model that will be fitted, or its formula. Fixed effects may be anything that R can
         evaluate (``I(x^2)``, ``log(x)``, ``poly(x, 2)``, ``ns(x, 3)``, products, factors), random
         effects anything that lme4 takes.
-    m : int, at least 2
+    m : int
         Number of imputations, and of chains. `impute` chooses it if it isn't given there.
     family : {"gaussian", "binomial", "poisson"}, optional
         Of the response; by default the model's, or "gaussian".
@@ -198,6 +200,8 @@ class CompatibleImputer:
     2          ses       2.3        0.2
     """
 
+    known = ARGUMENTS
+
     def __init__(
         self,
         model: Model | str,
@@ -215,13 +219,14 @@ class CompatibleImputer:
         min_iter: int = 100,
         max_iter: int = 3000,
     ) -> None:
+        self.remember(locals())
         self.model: Model = Formula(model) if isinstance(model, str) else model
         if not hasattr(self.model, "specification"):
             raise ArgumentError(
                 f"model must be a model such as rb.Lmer(...), or a formula, not "
                 f"{type(model).__name__}."
             )
-        self.m = check_count(m, "m (the number of imputations)", 2)
+        self.m = check_count(m, "m (the number of imputations)", 1)
         self.family = _family(self.model, family, link)
         self.options = Options(
             tuple(column_list(auxiliary, "auxiliary")),

@@ -22,6 +22,7 @@ from ..data.imputed_data import ImputedData
 from ..errors import ImputationError
 from ..processes.running import Number
 from . import jomo_arguments
+from .arguments import EngineParameters
 from .execution import EngineCall, completed, impute_by, joined_cells, refuse_altered
 from .jomo_columns import plan
 from .jomo_model import formula_of, read_model
@@ -35,7 +36,7 @@ Columns: TypeAlias = str | Sequence[str]
 Matrix: TypeAlias = Sequence[Sequence[float]] | np.ndarray[Any, Any] | pd.DataFrame
 
 
-class JomoImputer:
+class JomoImputer(EngineParameters):
     """Multiple imputation by jomo: ``jomo::jomo(Y, Y2, X, X2, Z, clus, nimp = m, ...)``.
 
     One Gibbs sampler draws all incomplete columns from a joint normal model, of which categories
@@ -46,7 +47,7 @@ class JomoImputer:
 
     Parameters
     ----------
-    m : int, at least 2
+    m : int
         Number of data sets (R's ``nimp``).
     Y : str or list of str, optional
         Columns that are imputed: numbers, or categories (categories, text and booleans). By
@@ -158,6 +159,8 @@ class JomoImputer:
     (('mathach', 'female'), ('schid',))
     """
 
+    known = jomo_arguments.ARGUMENTS
+
     def __init__(
         self,
         m: int = 5,
@@ -192,7 +195,8 @@ class JomoImputer:
         rng: Literal["r", "streams"] = "r",
         **arguments: Any,
     ) -> None:
-        self.m = check_count(m, "m (the number of imputations)", 2)
+        self.remember(locals())
+        self.m = check_count(m, "m (the number of imputations)", 1)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng
         named = {

@@ -22,6 +22,7 @@ from ..errors import ArgumentError, ImputationError, RNotFoundError
 from ..processes.running import Number
 from . import mice_arguments as mice
 from . import mice_checks
+from .arguments import EngineParameters
 from .execution import EngineCall, Imputations, completed, impute_by, joined_cells, refuse_altered
 
 __all__ = ["MiceImputer", "check_with_data"]
@@ -35,7 +36,7 @@ Types: TypeAlias = pd.DataFrame | Mapping[str, Mapping[str, int]]
 Blocks: TypeAlias = Mapping[str, Sequence[str]] | Sequence[str | Sequence[str]]
 
 
-class MiceImputer:
+class MiceImputer(EngineParameters):
     """Multiple imputation by chained equations: ``mice::mice(data, m, ...)``.
 
     Every argument but `rng` is R's: ``predictorMatrix`` is `predictor_matrix` here, and R's own
@@ -43,8 +44,8 @@ class MiceImputer:
 
     Parameters
     ----------
-    m : int, at least 2
-        Number of data sets.
+    m : int
+        Number of data sets. One can be fitted, but not pooled.
     method : str, list or mapping, optional
         mice's name of a method for all columns, such as "pmm"; or one for each column, in their
         order; or those of some columns, others having mice's default. "" leaves a column as it is.
@@ -141,6 +142,8 @@ class MiceImputer:
     ('schid',)
     """
 
+    known = mice.ARGUMENTS
+
     def __init__(
         self,
         m: int = 5,
@@ -160,7 +163,8 @@ class MiceImputer:
         rng: Literal["r", "streams"] = "r",
         **arguments: Any,
     ) -> None:
-        self.m = check_count(m, "m (the number of imputations)", 2)
+        self.remember(locals())
+        self.m = check_count(m, "m (the number of imputations)", 1)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng
         named = {

@@ -21,6 +21,7 @@ from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, ImputationError
 from ..processes.running import Number
 from . import pan_arguments as pan
+from .arguments import EngineParameters
 from .execution import EngineCall, Imputations, completed, impute_by, joined_cells, refuse_altered
 from .pan_roles import check_data, notes, roles_of
 
@@ -33,7 +34,7 @@ _FUNCTIONS = {
 }
 
 
-class PanImputer:
+class PanImputer(EngineParameters):
     """Multilevel imputation by mitml: ``mitml::panImpute`` or ``mitml::jomoImpute``.
 
     Every argument but `package` and `rng` is R's, with `_` for `.` in its name; None leaves R's
@@ -41,7 +42,7 @@ class PanImputer:
 
     Parameters
     ----------
-    m : int, at least 2
+    m : int
         Number of data sets; 10 is R's default.
     formula : str or list of two str, optional
         The imputation model: ``"y + z ~ 1 + x + (1 + x | group)"`` imputes y and z, jointly, from x
@@ -136,6 +137,8 @@ class PanImputer:
     ('schid',)
     """
 
+    known = pan.ARGUMENTS
+
     def __init__(
         self,
         m: int = 10,
@@ -153,7 +156,8 @@ class PanImputer:
         rng: Literal["r", "streams"] = "r",
         **arguments: Any,
     ) -> None:
-        self.m = check_count(m, "m (the number of imputations)", 2)
+        self.remember(locals())
+        self.m = check_count(m, "m (the number of imputations)", 1)
         check_known([rng], ("r", "streams"), "rng")
         self.rng = rng
         named = {

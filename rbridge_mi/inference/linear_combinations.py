@@ -27,6 +27,7 @@ from .hypothesis_text import linear_rows
 __all__ = [
     "CoefficientSets",
     "CompleteDf",
+    "coefficient_table",
     "coefficients",
     "estimate_contrasts",
     "hypothesis_test",
@@ -237,6 +238,24 @@ def estimate_contrasts(
     frame = pd.DataFrame({"term": labels, **columns})
     frame.attrs["note"] = _note(method, k)
     return checked(frame, "fixed")
+
+
+def coefficient_table(sets: CoefficientSets, rule: PoolingRule, conf_level: float) -> pd.DataFrame:
+    """Estimate the coefficients themselves, as they were given.
+
+    Parameters
+    ----------
+    sets : CoefficientSets
+    rule : PoolingRule
+    conf_level : float
+
+    Returns
+    -------
+    DataFrame
+        The columns of a pooled model's `fixed`, not exponentiated.
+    """
+    table = estimate_contrasts(sets, rule, conf_level, np.eye(len(sets.terms)), None)
+    return table.assign(term=list(sets.terms))
 
 
 def _note(method: str, k: int) -> str:

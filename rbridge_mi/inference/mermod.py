@@ -20,15 +20,18 @@ from ..base.arguments import (
 )
 from ..base.glossary import checked
 from ..base.hooks import Hook
+from ..base.records import Recorded, Tables, with_terms
 from ..errors import ArgumentError, RBridgeWarning, RWarning
 from ..fits.answers import Askable
 from ..fits.asking import told
 from ..fits.comparable import check_comparable
+from ..fits.which_models import is_linear
 from ..pooling import rule_for
 from .degrees_of_freedom import dfcom_of_one, vcov_of_one
 from .model_column import ForMakeTables, ModelColumn, column_of_fit
 from .optimizers import all_fit
 from .predictions import predict_fits, to_response
+from .statsmodels_names import MixedModelNames
 from .term_tests import table_of_terms
 from .tested_fit import TestedFit
 
@@ -67,7 +70,7 @@ _NOT_CONFINT = {
 }
 
 
-class MerMod(TestedFit, ForMakeTables):
+class MerMod(TestedFit, MixedModelNames, Recorded, ForMakeTables):
     """A mixed model fitted by lme4; every number has the 64 bits that R gave it.
 
     What costs R time is fetched when first asked for, and kept in `answers`. A pickled fit holds
@@ -149,6 +152,59 @@ class MerMod(TestedFit, ForMakeTables):
             "var_residual": [residual],
         }
         return checked(pd.DataFrame(row), "r2")
+
+    # -- under statsmodels' names ------------------------------------------------------------
+
+    def estimate_table(self, conf_level: float | None = None) -> pd.DataFrame:
+        """Return the table that `params` and its like read; see `MixedModelNames`."""
+        if conf_level is not None:
+            return self.fixed(conf_level=conf_level)
+        tidy = self.tidy()
+        return tidy[tidy["effect"] == "fixed"]
+
+    def cov_params(self) -> pd.DataFrame:
+        """Return `vcov`, under statsmodels' name."""
+        return self.vcov()
+
+    def random_effect_table(self) -> pd.DataFrame:
+        """Return `ranef`, which `random_effects` reads."""
+        return self.ranef()
+
+    @property
+    def fittedvalues(self) -> pd.Series[float]:
+        """Fitted values with all random effects, on the response's scale, by the frame's index."""
+        return self.fitted().rename(None)
+
+    @property
+    def resid(self) -> pd.Series[float]:
+        """Response minus `fittedvalues`, by the frame's index."""
+        return self.residuals(type=None if is_linear(self) else "response").rename(None)
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood; the restricted one after REML."""
+        return self.log_lik
+
+    # -- as plain values ---------------------------------------------------------------------
+
+    def _recorded(self) -> tuple[dict[str, Any], Tables, Tables]:
+        names = (
+            "formula", "family", "link", "reml", "imputation", "nobs", "npar", "ngrps", "sigma",
+            "log_lik", "aic", "bic", "is_singular", "optimizer", "messages",
+        )  # fmt: skip
+        facts = {name: getattr(self, name) for name in names}
+        ready: Tables = {
+            "fixef": self.fixef,
+            "vcov": lambda: with_terms(self.vcov()),
+            "varcorr": self.varcorr,
+            "ranef": self.ranef,
+            "coef": self.coef,
+            "tidy": self.tidy,
+            "glance": self.glance,
+            "model_info": self.model_info,
+            "convergence": self.convergence,
+        }
+        return facts, ready, {"fixed": self.fixed, "r2": self.r2, "anova": self.anova}
 
     # -- asked of R -------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..base.glossary import beside
+from ..base.records import with_terms
 from ..data.imputed_data import ImputedData
 from ..inference.mermod import MerMod
 from ..pooled.mermod_list import MerModList
@@ -66,10 +67,6 @@ class JobTable:
     needs: tuple[str, ...] = ()  # R packages, of one fit
 
 
-def _with_terms(matrix: pd.DataFrame) -> pd.DataFrame:
-    return beside(pd.DataFrame({"term": matrix.index}), matrix)
-
-
 def _patterns(results: ListResults) -> pd.DataFrame:
     patterns = results.imputed.patterns()
     return beside(pd.DataFrame({"n_rows": patterns.index}), patterns)
@@ -93,7 +90,7 @@ JOB_TABLES = (
         "fixed", lambda r: r.pooled.fixed, lambda r: r.fit.fixed(), default=("list",),
         needs=("lmerTest",),
     ),
-    JobTable("vcov", lambda r: _with_terms(r.pooled.vcov), lambda r: _with_terms(r.fit.vcov())),
+    JobTable("vcov", lambda r: with_terms(r.pooled.vcov), lambda r: with_terms(r.fit.vcov())),
     JobTable("varcorr", lambda r: r.pooled.varcorr, lambda r: r.fit.varcorr()),
     JobTable("ranef", lambda r: r.pooled.ranef, lambda r: r.fit.ranef()),
     JobTable("coef", lambda r: r.fits.coef(), lambda r: r.fit.coef()),

@@ -121,6 +121,7 @@ def fit_each(
     outcomes = dict(run_each_of(task, numbers, n_jobs=n_jobs, isolate=isolate, timeout=timeout))
     results = {i: outcomes[i] for i in numbers}
     fits = tuple(x for x in results.values() if isinstance(x, MerMod))
+    _make_kin(fits)
     failed = {i: x for i, x in results.items() if not isinstance(x, MerMod)}
     _warn(model, fits)
     kept = MerModList(fits, data, failed) if fits else None
@@ -475,6 +476,14 @@ def _suggest_columns(error: FormulaError, data: pd.DataFrame) -> None:
 
 _UNKNOWN = re.compile(r"^the formula names (.*?), not among the columns", re.DOTALL)
 _QUOTED = re.compile(r"'([^']*)'")
+
+
+def _make_kin(fits: Sequence[MerMod]) -> None:
+    """Let the fits' R objects be pickled by what they share."""
+    kin = rdoor.Kin()
+    for fit in fits:
+        if isinstance(fit.r, rdoor.RObject):
+            fit.r.kin = kin
 
 
 def _warn(model: Model, fits: Sequence[MerMod]) -> None:

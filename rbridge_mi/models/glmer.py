@@ -24,7 +24,7 @@ _FAMILIES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Glmer(MixedModel):
     """A generalised linear mixed model: ``lme4::glmer(formula, data, family, nAGQ, ...)``.
 

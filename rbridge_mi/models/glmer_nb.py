@@ -12,7 +12,7 @@ from .mixed_model import Column, MixedModel
 __all__ = ["GlmerNb"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GlmerNb(MixedModel):
     """A negative binomial mixed model whose theta is estimated: ``lme4::glmer.nb(...)``.
 

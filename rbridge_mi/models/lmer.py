@@ -11,7 +11,7 @@ from .mixed_model import Column, MixedModel
 __all__ = ["Lmer"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lmer(MixedModel):
     """A linear mixed model: ``lme4::lmer(formula, data, REML, ...)``.
 

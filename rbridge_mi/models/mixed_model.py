@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..base.arguments import check_columns, check_known
+from ..base.parameters import Parameters
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
 from ..inference.mermod import MerMod
@@ -30,7 +31,7 @@ class Code(str):
     __slots__ = ()
 
 
-class MixedModel:
+class MixedModel(Parameters):
     """The base of the models; each is a frozen dataclass that adds further fields.
 
     A model names lme4's function that fits it (`fitter`) and that makes its ``control``

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..base.glossary import beside, checked
 from ..base.hooks import Hook
+from ..base.records import Recorded, Tables
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeError
@@ -29,7 +30,7 @@ __all__ = ["MerModList"]
 
 
 @dataclass(frozen=True, eq=False)
-class MerModList(Sequence[MerMod], ForMakeTables):
+class MerModList(Sequence[MerMod], Recorded, ForMakeTables):
     """Fits of one model to the data sets of an `ImputedData`.
 
     ``fits[0]`` is a `MerMod`, a slice a `MerModList`; the accessors pool by name of term and
@@ -544,6 +545,11 @@ class MerModList(Sequence[MerMod], ForMakeTables):
         >>> list(fits.predict(imp[0].head(2), interval="prediction").columns)
         ['estimate', 'std_error', 'df', 'pred_low', 'pred_high']
         """
+        if len(self.fits) < 2:
+            raise ArgumentError(
+                "predict pools, and one fit shows nothing of the variance between imputations: ask "
+                "`fits[0].predict(...)`."
+            )
         return predict_fits(
             self.fits, rule_for(self.data.kind), newdata, re_form, interval, conf_level,
             allow_new_levels, dfcom, type=type,
@@ -559,6 +565,22 @@ class MerModList(Sequence[MerMod], ForMakeTables):
             Where a data set could not be fitted, as merTools stops there.
         """
         return MerToolsTables(self.fits, tuple(self.failed))
+
+    # -- as plain values ---------------------------------------------------------------------
+
+    def _recorded(self) -> tuple[dict[str, Any], Tables, Tables]:
+        fit = self.fits[0]
+        facts = {
+            "formula": fit.formula, "family": fit.family, "link": fit.link, "m": len(self),
+            "kind": self.data.kind, "failed": {str(i): str(x) for i, x in self.failed.items()},
+        }  # fmt: skip
+        ready: Tables = {
+            "tidy_by_imputation": lambda: self.tidy(by_imputation=True),
+            "varcorr_by_imputation": lambda: self.varcorr(by_imputation=True),
+            "glance": self.glance,
+            "convergence": self.convergence,
+        }
+        return facts, ready, {"r2_by_imputation": lambda: self.r2(by_imputation=True)}
 
     # -- reports -------------------------------------------------------------------------
 

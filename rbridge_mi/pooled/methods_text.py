@@ -129,7 +129,9 @@ def _imputation(pooled: PooledMerMod) -> Iterator[str]:
         yield author("how missing values were imputed, how often, by which software, and from what")
         return
     columns = _columns(pooled)
-    versions = _versions(text.ENGINE_PACKAGES.get(data.method))
+    methods = [x["method"] for x in data.settings.get("joined", [{"method": data.method}])]
+    packages = [text.ENGINE_PACKAGES[x] for x in methods if x in text.ENGINE_PACKAGES]
+    versions = _versions(packages)
     yield from text.imputation(data, columns, list(pooled.ngrps), versions)
     holed = [x for x in columns if data.original[x].isna().any()]
     fixed = pooled.formula.split("~", 1)[-1].split("|")[0]
@@ -282,11 +284,11 @@ def _sensitivity(pooled: PooledMerMod, table: pd.DataFrame | None) -> Iterator[s
     yield author("which shifts are plausible, and why")
 
 
-def _versions(package: str | None) -> str:
+def _versions(engines: Sequence[str | None]) -> str:
     """Say which software this is; it is that of today, which may not be what imputed the data."""
     python = f"Python {platform.python_version()}"
     ours = f"rbridge_mi {importlib.metadata.version('rbridge_mi')}"
-    packages: Sequence[str] = ["lme4", *([package] if package else [])]
+    packages = ["lme4", *dict.fromkeys(x for x in engines if x is not None)]
     try:
         stack = rdoor.call("describe_stack", packages).value
     except RBridgeError:  # where there is no R, fits that were saved can still be pooled

@@ -26,7 +26,7 @@ _ENGINES = {
     "analysis model (Enders, Du and Keller 2020; Lüdtke, Robitzsch and West 2020)",
 }
 # What the text says elsewhere, and what is no choice about the imputation.
-_NOT_SETTINGS = ("m", "rng", "delta", "formula", "family", "link")
+_NOT_SETTINGS = ("m", "rng", "delta", "filter", "formula", "family", "link", "joined")
 _PATTERN = 3  # patterns that are named
 _MIXED = 1.05  # R-hat
 _FEW = 8  # columns that are named in one list
@@ -149,17 +149,9 @@ def imputation(
         "given the variables of the imputation model. "
         + author("why this is plausible, and which variables of the imputation model make it so")
     )
-    engine = _ENGINES.get(data.method)
-    if engine is None:
-        by = author(
-            "by which software, version and method the data were imputed, with its settings"
-        )
-        yield f"The imputations were made elsewhere: {by}. {versions}"
-    else:
-        of_model = data.settings.get("formula") if data.method == "compatible" else None
-        which = f", here {of_model}" if of_model else ""
-        yield f"They were drawn by {engine}{which}. {versions}"
-        yield _settings(data)
+    yield from _engines(data, versions)
+    for rows in data.settings.get("filter", ()):
+        yield f"Of the {rows['of']} rows that were imputed, {rows['kept']} were kept."
     yield from _models(data, columns)
     yield from _design(data, columns, groups)
     yield from _derived(data, columns)
@@ -177,10 +169,30 @@ def imputation(
         )
 
 
-def _settings(data: ImputedData) -> str:
-    given = {k: v for k, v in data.settings.items() if k not in _NOT_SETTINGS}
+def _engines(data: ImputedData, versions: str) -> Iterator[str]:
+    """Say by what each part of the data sets was drawn; they may have been joined from several."""
+    of_all = {"method": data.method, "m": data.m, "seed": data.seed, "settings": data.settings}
+    parts = data.settings.get("joined", [of_all])
+    for part in parts:
+        engine, settings = _ENGINES.get(part["method"]), part["settings"]
+        which = "They were" if len(parts) == 1 else f"{part['m']} of them were"
+        if engine is None:
+            by = author(
+                "by which software, version and method the data were imputed, with its settings"
+            )
+            which = "The imputations were" if len(parts) == 1 else which
+            yield f"{which} made elsewhere: {by}."
+        else:
+            of_model = settings.get("formula") if part["method"] == "compatible" else None
+            yield f"{which} drawn by {engine}{f', here {of_model}' if of_model else ''}."
+            yield _settings(settings, part["seed"])
+    yield versions
+
+
+def _settings(settings: Mapping[str, Any], used: int | None) -> str:
+    given = {k: v for k, v in settings.items() if k not in _NOT_SETTINGS}
     shown = ", ".join(f"{name} = {_short(value)}" for name, value in given.items())
-    seed = f"seed {data.seed}" if data.seed is not None else "no seed"
+    seed = f"seed {used}" if used is not None else "no seed"
     others = f"with {shown}" if shown else "with its defaults"
     return f"The engine was called {others}, and {seed}."
 
@@ -206,7 +218,9 @@ def _models(data: ImputedData, columns: Sequence[str]) -> Iterator[str]:
         key = (model.method, joint, groups, model.level, model.random_effects)
         alike.setdefault(key, []).append(name)
     for (method, joint, groups, level, effects), names in alike.items():
-        others = [str(x) for x in data.original.columns if x in joint and x not in names]
+        # Some may have been left out of the data after they were imputed.
+        known = [*data.original.columns, *sorted(joint - set(data.original.columns), key=str)]
+        others = [str(x) for x in known if x in joint and x not in names]
         sources = [*(["each other"] if len(names) > 1 else []), *others]
         text = f"{series(names)} {'were' if len(names) > 1 else 'was'} imputed"
         text += f" by {method}" if method.casefold() != data.method else ""
@@ -227,7 +241,9 @@ def _design(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) ->
     """Say which variables were auxiliary, and whether the imputation knew the groups."""
     models = {str(name): model for name, model in data.saw.items()}
     used = {str(x) for model in models.values() for x in (*model.predictors, *model.groups)}
-    auxiliary = [str(x) for x in data.original.columns if str(x) in used - set(columns)]
+    there = [str(x) for x in data.original.columns]
+    others = used - set(columns)
+    auxiliary = [*(x for x in there if x in others), *sorted(others - set(there))]
     if auxiliary:
         have = "have" if len(auxiliary) > 1 else "has"
         yield f"{series(auxiliary)} {have} no part in the analysis (auxiliary variables)."

@@ -12,17 +12,20 @@ import pandas as pd
 
 from ..base.glossary import checked
 from ..base.hooks import Hook
+from ..base.records import Recorded, Tables, with_terms
 from ..base.text import Printed
 from ..errors import RBridgeWarning
 from ..inference.advice import too_few_imputations
 from ..inference.diagnostics import Diagnostics, diagnose
 from ..inference.linear_combinations import (
     CoefficientSets,
+    coefficient_table,
     estimate_contrasts,
     hypothesis_test,
 )
 from ..inference.model_column import ForMakeTables, ModelColumn, check_same_level, fixed_columns
 from ..inference.ratios import as_ratios
+from ..inference.statsmodels_names import EstimateNames
 from ..pooling import PoolingRule, rule_for
 from .notebook import estimates_html
 from .printing import estimates_title, fixed_lines, note_lines
@@ -31,7 +34,7 @@ __all__ = ["PooledEstimates"]
 
 
 @dataclass(frozen=True, eq=False)
-class PooledEstimates(ForMakeTables):
+class PooledEstimates(EstimateNames, Recorded, ForMakeTables):
     """What m sets of estimates say together.
 
     Attributes
@@ -186,6 +189,17 @@ class PooledEstimates(ForMakeTables):
         table = estimate_contrasts(self.sets, self.rule, level, contrast, rhs, adjust)
         return as_ratios(table) if self.exponentiate else table
 
+    def estimate_table(self, conf_level: float | None = None) -> pd.DataFrame:
+        """Return the table that `params` and its like read; see `EstimateNames`."""
+        if not self.exponentiate and conf_level in (None, self.conf_level):
+            return self.fixed
+        level = self.conf_level if conf_level is None else conf_level
+        return coefficient_table(self.sets, self.rule, level)
+
+    def cov_params(self) -> pd.DataFrame:
+        """Return `vcov`, under statsmodels' name."""
+        return self.vcov.copy()
+
     @cached_property
     def advice(self) -> tuple[str, ...]:
         """What should be looked at: too few imputations for the largest fmi."""
@@ -238,6 +252,17 @@ class PooledEstimates(ForMakeTables):
         table.insert(0, "effect", "fixed")
         table.insert(1, "group", None)
         return checked(table, "tidy")
+
+    def _recorded(self) -> tuple[dict[str, Any], Tables, Tables]:
+        names = ("model", "m", "kind", "conf_level", "exponentiate", "advice")
+        dfcom = self.dfcom.to_dict() if isinstance(self.dfcom, pd.Series) else self.dfcom
+        facts = {name: getattr(self, name) for name in names} | {"dfcom": dfcom}
+        ready: Tables = {
+            "fixed": lambda: self.fixed,
+            "vcov": lambda: with_terms(self.vcov),
+            "tidy": self.tidy,
+        }
+        return facts, ready, {"diagnostics": lambda: self.diagnostics().coefficients}
 
     def table_column(self, dfcom: Any = None, conf_level: float | None = None) -> ModelColumn:
         """Return what a table shows of the estimates; see `PooledMerMod.table_column`."""

@@ -13,14 +13,16 @@ import pandas as pd
 
 from ..base.glossary import checked
 from ..base.hooks import Hook
+from ..base.records import Recorded, Tables, with_terms
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
-from ..errors import RBridgeWarning
+from ..errors import NoValueError, RBridgeWarning
 from ..fits.fitted_model import random_terms
 from ..inference.advice import advise
 from ..inference.diagnostics import Diagnostics, diagnose
 from ..inference.linear_combinations import (
     CoefficientSets,
+    coefficient_table,
     estimate_contrasts,
     hypothesis_test,
 )
@@ -36,6 +38,7 @@ from ..inference.model_column import (
 )
 from ..inference.random_part import pool_r2, pool_random, ranef_intervals
 from ..inference.ratios import as_ratios
+from ..inference.statsmodels_names import MixedModelNames
 from ..inference.term_tests import pooled_terms
 from ..pooling import PoolingRule, rule_for
 from .methods_text import write_methods
@@ -50,7 +53,7 @@ _ASKED_OF_R = ("random", "r2")
 
 
 @dataclass(frozen=True, eq=False)
-class PooledMerMod(ForMakeTables):
+class PooledMerMod(MixedModelNames, Recorded, ForMakeTables):
     """What m fits say together.
 
     Attributes
@@ -468,6 +471,49 @@ class PooledMerMod(ForMakeTables):
         """
         return pooled_terms(self.fits, self._coefficients, self.rule, type)
 
+    # -- under statsmodels' names ------------------------------------------------------------
+
+    def estimate_table(self, conf_level: float | None = None) -> pd.DataFrame:
+        """Return the table that `params` and its like read; see `MixedModelNames`."""
+        if not self.exponentiate and conf_level in (None, self.conf_level):
+            return self.fixed
+        level = self.conf_level if conf_level is None else conf_level
+        return coefficient_table(self._coefficients, self.rule, level)
+
+    def cov_params(self) -> pd.DataFrame:
+        """Return `vcov`, under statsmodels' name."""
+        return self.vcov.copy()
+
+    def random_effect_table(self) -> pd.DataFrame:
+        """Return `ranef`, which `random_effects` reads."""
+        return self.ranef
+
+    @property
+    def fittedvalues(self) -> pd.Series[float]:
+        """Mean of the fits' fitted values, by the data's index; `NoValueError` of bootstraps."""
+        return self._mean_over_fits("fittedvalues")
+
+    @property
+    def resid(self) -> pd.Series[float]:
+        """Mean of the fits' residuals, by the data's index; `NoValueError` of bootstraps."""
+        return self._mean_over_fits("resid")
+
+    def _mean_over_fits(self, name: str) -> pd.Series[float]:
+        if self.kind == "bootstrap":
+            raise NoValueError(
+                f"{name} of a pooled model: each bootstrap sample has other rows. Ask the fits one "
+                f"by one, `pooled.fits[0].{name}`."
+            )
+        return pd.concat([getattr(fit, name) for fit in self.fits], axis=1).mean(axis=1)
+
+    @property
+    def llf(self) -> float:
+        """Of a pooled model there is none: a `NoValueError`, which says what to use."""
+        raise NoValueError(
+            "llf: likelihoods have no valid pooled value. `fits.glance(by_imputation=True)` has "
+            "each fit's, and `rb.compare` tests nested models by pooled likelihood ratios (D3)."
+        )
+
     # -- the random part -------------------------------------------------------------------
 
     @cached_property
@@ -603,6 +649,30 @@ class PooledMerMod(ForMakeTables):
             self._coefficients, self.fixed, self.rule, self.complete_df, self.advice, cv,
             conf_level, self.fits,
         )  # fmt: skip
+
+    # -- as plain values ---------------------------------------------------------------------
+
+    def _recorded(self) -> tuple[dict[str, Any], Tables, Tables]:
+        names = (
+            "formula", "family", "link", "m", "kind", "nobs", "ngrps", "sigma", "conf_level",
+            "dfcom", "vcov_method", "exponentiate", "notes", "advice",
+        )  # fmt: skip
+        facts = {name: getattr(self, name) for name in names}
+        ready: Tables = {
+            "fixed": lambda: self.fixed,
+            "vcov": lambda: with_terms(self.vcov),
+            "varcorr": lambda: self.varcorr,
+            "ranef": lambda: self.ranef,
+            "icc": lambda: self.icc.rename_axis("grp").reset_index(),
+            "tidy": self.tidy,
+        }
+        asked: Tables = {
+            "random": lambda: self.random,
+            "r2": lambda: self.r2,
+            "anova": self.anova,
+            "diagnostics": lambda: self.diagnostics().coefficients,
+        }
+        return facts, ready, asked
 
     # -- reports -----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from ..base.checks import is_number
 from ..errors import ArgumentError
 from ..inference.degrees_of_freedom import plain_df
 from ..inference.mermod import MerMod
+from ..inference.statsmodels_names import EstimateNames
 
 __all__ = ["OneSet", "is_result", "read_result"]
 
@@ -87,6 +88,13 @@ def _of_mermod(fit: MerMod) -> OneSet:
     model = f"{fit.family} ({fit.link}) mixed model {fit.formula}"
     return OneSet(
         fit.beta.to_numpy(), list(fit.beta.index), fit.vcov(), plain_df(None, [fit]), model
+    )
+
+
+def _refuse_pooled(result: Any) -> OneSet:
+    raise ArgumentError(
+        f"{type(result).__name__} is pooled already: pool the fits, or the estimates of all data "
+        "sets, in one call."
     )
 
 
@@ -174,6 +182,7 @@ def _model_text(result: Any, model: Any) -> str:
 
 _READERS: tuple[tuple[Callable[[Any], bool], Callable[[Any], OneSet]], ...] = (
     (lambda x: isinstance(x, MerMod), _of_mermod),
+    (lambda x: isinstance(x, EstimateNames), _refuse_pooled),
     (lambda x: callable(getattr(x, "coef", None)) and hasattr(x, "_vcov"), _of_pyfixest),
     (lambda x: hasattr(x, "params"), _of_params),
     (lambda x: hasattr(x, "coef_"), _of_sklearn),

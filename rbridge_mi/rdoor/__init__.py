@@ -14,11 +14,13 @@ memory blocks, conditions come back as data.
 ``calls``         calls of the functions of ``r/`` and of packages
 ``packages``      which packages R has
 ``names``         which text and names R can hold
+``kin``           R objects that are alike, pickled small
 ``locale``        in which locale a call has R sort text
 ``lme4_library``  where the system loads lme4's compiled code
 """
 
 from .calls import begin_call_object, begin_each, call, call_object
+from .kin import Kin
 from .locale import AsHere, plain_locale
 from .names import check_frame_names, names_for_r
 from .objects import RObject
@@ -28,6 +30,7 @@ from .turns import Pending, Reply
 
 __all__ = [
     "AsHere",
+    "Kin",
     "Pending",
     "RObject",
     "Reply",

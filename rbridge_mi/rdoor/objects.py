@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import RCallError
+from .kin import Compressed, Kin
 from .session import session
 from .turns import Reply, begin_turn
 
@@ -16,7 +17,8 @@ class RObject:
     """An R object that Python holds: live in this process, serialized once it leaves it.
 
     `call` asks any R function of it; pickling and copying go through R's `serialize`, which
-    keeps every bit. Unpickling needs no R: it is started at the first `call`.
+    keeps every bit. Unpickling needs no R: it is started at the first `call`. Objects that are
+    alike, `kin`, are compressed by what they share.
 
     A pickle of an R object, as any pickle, must come from a source that is trusted.
     """
@@ -28,8 +30,9 @@ class RObject:
         make: Callable[[], RObject] | None = None,
     ) -> None:
         self._sexp = sexp
-        self._raw = raw
+        self._raw: bytes | Compressed | None = raw
         self._make = make
+        self.kin: Kin | None = None
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Reply:
         """Call an R function with this object first: ``function(object, ...)``.
@@ -78,7 +81,7 @@ class RObject:
 
     def __rsexp__(self) -> Any:
         if self._sexp is None:
-            self._sexp = session().functions["from_bytes"](_raw_vector(self._raw))
+            self._sexp = session().functions["from_bytes"](_raw_vector(_unpacked(self._raw)))
             self._raw = None
         return self._sexp
 
@@ -86,17 +89,23 @@ class RObject:
         """Serialize the object, as R's ``serialize(object, NULL, xdr = FALSE)``."""
         self.ready()
         if self._sexp is None and self._raw is not None:
-            return self._raw
+            return _unpacked(self._raw)
         serialized: bytes = self.call("to_bytes").value
         return serialized
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"raw": self.to_bytes()}
+        if self._sexp is None and isinstance(self._raw, Compressed):
+            return {"raw": self._raw, "kin": self.kin}
+        raw = self.to_bytes()
+        if self.kin is None:
+            return {"raw": raw}
+        return {"raw": self.kin.compressed(raw), "kin": self.kin}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._sexp = None
         self._raw = state["raw"]
         self._make = None
+        self.kin = state.get("kin")
 
     def __del__(self) -> None:
         sexp = self.__dict__.get("_sexp")
@@ -110,7 +119,11 @@ class RObject:
         return "<R object, serialized>" if self._raw is not None else "<R object, on request>"
 
 
-def _raw_vector(raw: bytes | None) -> Any:
+def _unpacked(raw: bytes | Compressed | None) -> bytes:
+    return raw.unpack() if isinstance(raw, Compressed) else raw or b""
+
+
+def _raw_vector(raw: bytes) -> Any:
     from rpy2 import rinterface
 
-    return rinterface.ByteSexpVector.from_memoryview(memoryview(raw or b""))
+    return rinterface.ByteSexpVector.from_memoryview(memoryview(raw))

@@ -323,6 +323,7 @@ class _Reader:
         self._archive = archive
         self._names = names
         self._allow = allow_r_object
+        self._kin = rdoor.Kin()
         self._seen: dict[int, Any] = {}
 
     def value(self, node: Any) -> Any:
@@ -384,7 +385,9 @@ class _Reader:
         """Return the R object in a member of the archive, or what stands in its place."""
         if not self._allow or member is None:
             return _Withheld()
-        return rdoor.RObject(raw=self._archive.read(member))
+        r_object = rdoor.RObject(raw=self._archive.read(member))
+        r_object.kin = self._kin
+        return r_object
 
     def _frame(self, node: Any) -> pd.DataFrame:
         name, known, columns, index = node

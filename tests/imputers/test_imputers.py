@@ -193,11 +193,16 @@ def test_wrong_data_have_clear_errors(change: Any, text: str) -> None:
         rb.AmeliaImputer(m=2).impute(change(small()), seed=1)
 
 
-@pytest.mark.parametrize("m", [0, 1, -1, 1.5, 2.0, "5", True, None])
-@pytest.mark.parametrize("imputer", [rb.AmeliaImputer, rb.BootstrapImputer])
-def test_wrong_m(imputer: Any, m: Any) -> None:
-    with pytest.raises(rb.ArgumentError, match=r"whole number of at least 2, not"):
+@pytest.mark.parametrize("m", [0, -1, 1.5, 2.0, "5", True, None])
+@pytest.mark.parametrize(("imputer", "least"), [(rb.AmeliaImputer, 1), (rb.BootstrapImputer, 2)])
+def test_wrong_m(imputer: Any, least: int, m: Any) -> None:
+    with pytest.raises(rb.ArgumentError, match=rf"whole number of at least {least}, not"):
         imputer(m=m)
+
+
+def test_one_bootstrap_sample_says_nothing() -> None:
+    with pytest.raises(rb.ArgumentError, match="at least 2, not 1"):
+        rb.BootstrapImputer(m=1)
 
 
 @pytest.mark.parametrize("m", [10**9, 10**30])

@@ -77,6 +77,10 @@ def test_unknown_arguments_are_named(name: str) -> None:
         PUBLIC[name](**{UNKNOWN: 1})
 
 
+def _set_params(made: Any) -> Callable[[rb.MerModList, dict[str, Any]], Any]:
+    return lambda fits, more: made.set_params(**more)
+
+
 # Those that pass arguments on, with what they need to get so far.
 PASSING: dict[str, Callable[[rb.MerModList, dict[str, Any]], Any]] = {
     "impute": lambda fits, more: rb.impute(fits.data.original, **more),
@@ -87,6 +91,20 @@ PASSING: dict[str, Callable[[rb.MerModList, dict[str, Any]], Any]] = {
     "JomoImputer": lambda fits, more: rb.JomoImputer(**more),
     "MiceImputer": lambda fits, more: rb.MiceImputer(**more),
     "PanImputer": lambda fits, more: rb.PanImputer(formula="y ~ x1 + (1 | g)", **more),
+    **{
+        f"{type(x).__name__}.set_params": _set_params(x)
+        for x in (
+            rb.AmeliaImputer(),
+            rb.BootstrapImputer(),
+            rb.CompatibleImputer(FORMULA),
+            rb.JomoImputer(),
+            rb.MiceImputer(),
+            rb.PanImputer(formula="y ~ x1 + (1 | g)"),
+            rb.Lmer(FORMULA),
+            rb.Glmer(FORMULA),
+            rb.GlmerNb(FORMULA),
+        )
+    },
     "MerMod.predict": lambda fits, more: fits[0].predict(**more),
     "MerMod.simulate": lambda fits, more: fits[0].simulate(**more),
     "MerMod.confint": lambda fits, more: fits[0].confint(**more),
