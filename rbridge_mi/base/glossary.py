@@ -179,6 +179,9 @@ TABLES: dict[str, tuple[str, ...]] = {
         "group", "term", "estimate", "std_error", "df", "conf_low", "conf_high", "fmi",
         "n_boundary",
     ),
+    "random_one": (
+        "group", "term", "estimate", "std_error", "conf_low", "conf_high", "n_boundary",
+    ),
     "ranef_intervals": ("grpvar", "term", "grp", "condval", "condsd", "conf_low", "conf_high"),
     "r2": (
         "r2_marginal", "r2_conditional", "icc_adjusted", "icc_conditional", "icc_response",

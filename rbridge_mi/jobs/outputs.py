@@ -118,6 +118,8 @@ def write_table(table: pd.DataFrame, folder: Path, name: str, formats: tuple[str
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
     if "parquet" in formats:
         table.to_parquet(folder / f"{name}.parquet", engine="pyarrow", index=False)
+    if "feather" in formats:
+        table.reset_index(drop=True).to_feather(folder / f"{name}.feather")
 
 
 def fingerprints(folder: Path) -> dict[str, str]:

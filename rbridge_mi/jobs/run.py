@@ -225,16 +225,16 @@ def run_job(
     ... [model]
     ... formula = "mathach ~ ses + (1 | schid)"
     ... [output]
-    ... tables = ["fixef"]
+    ... tables = ["fixed"]
     ... '''
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     rb.load_hsb().to_csv(f"{folder}/hsb.csv", index=False)
     ...     _ = Path(folder, "job.toml").write_text(job)
     ...     done = run_job(f"{folder}/job.toml")
-    ...     print((done.folder / "fixef.csv").read_text().split()[0])
-    term,estimate
+    ...     print((done.folder / "fixed.csv").read_text().split()[0])
+    term,estimate,std_error,statistic,df,p_value,conf_low,conf_high
     >>> done.files
-    ('fixef.csv', 'summary.txt', 'run.json')
+    ('fixed.csv', 'summary.txt', 'run.json')
     """
     with rdoor.plain_locale():
         return _run(path, out, data_root, n_jobs, say if say is not None else _silent)
@@ -486,7 +486,7 @@ def _fit(checked: Checked, imp: ImputedData | None, n_jobs: int | None) -> MerMo
 def _results(checked: Checked, imp: ImputedData | None, fitted: MerMod | MerModList) -> Results:
     frame, spec = checked.data.frame, checked.job.pooling
     if isinstance(fitted, MerMod):
-        return FitResults(frame, fitted)
+        return FitResults(frame, fitted, spec)
     assert imp is not None
     pooled = fitted.pool(**dataclasses.asdict(spec))
     return ListResults(frame, imp, fitted, pooled)
@@ -533,7 +533,7 @@ def _record(
         "format": outputs.FORMAT,
         "format_version": 1,
         "job_file": {"name": checked.name, "sha256": checked.sha256},
-        "job": dataclasses.asdict(job),
+        "job": job.as_record(),
         "data": {
             "path": job.data.path,
             "sha256": data.sha256,
@@ -575,7 +575,7 @@ def _record(
 
 def _writers(job: Job) -> dict[str, str]:
     """Return the versions of what writes files beside this library, where the job needs it."""
-    wanted = ["pyarrow"] if "parquet" in (job.data.format, *job.output.formats) else []
+    wanted = ["pyarrow"] if {"parquet", "feather"} & {job.data.format, *job.output.formats} else []
     if job.output.report:
         wanted += ["jinja2", "matplotlib"]
     return {name: version(name) for name in wanted}

@@ -8,15 +8,27 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..base.checks import Check, Wrong, any_text, is_number, list_of, nearest, text
+from ..base.checks import (
+    SECONDS,
+    Check,
+    Wrong,
+    any_text,
+    boolean,
+    is_number,
+    list_of,
+    nearest,
+    text,
+)
 from ..errors import RBridgeError
 
 __all__ = [
     "JobError",
     "Mistakes",
     "Table",
+    "as_given",
     "by_column",
     "encoding",
+    "isolation",
     "matrix",
     "shown",
     "text_list",
@@ -215,3 +227,16 @@ def encoding(value: Any) -> str:
     except (LookupError, ValueError):
         raise Wrong('must be a text encoding, such as "utf-8", not {}', value) from None
     return name
+
+
+def as_given(value: Any) -> Any:
+    """Take any value: what is in it is checked elsewhere."""
+    return value
+
+
+def isolation(table: Table, default: bool | None) -> dict[str, Any]:
+    """Take the keys of a computation that may run in a process of its own."""
+    return {
+        "isolate": table.take("isolate", boolean, default),
+        "timeout": table.take("timeout", SECONDS),
+    }
