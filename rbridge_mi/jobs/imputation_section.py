@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..base.checks import (
@@ -22,7 +22,7 @@ from ..base.checks import (
 from ..imputers.arguments import Argument
 from ..imputers.engines import ENGINES, engine_named
 from .job import ImputationSpec
-from .values import Table, by_column, isolation, matrix
+from .values import Table, by_column, isolation, matrix, setting, shown
 
 __all__ = ["engine_arguments", "imputation_section"]
 
@@ -118,14 +118,6 @@ def _block(value: Any) -> Any:
     return text(value) if isinstance(value, str) else _NAMES(value)
 
 
-def _setting(value: Any) -> Any:
-    """Check a number, a truth value, a text, or a list of one kind of these."""
-    kinds = {type(x) for x in value} if isinstance(value, list) else {type(value)}
-    if len(kinds) != 1 or not kinds <= {bool, int, float, str}:
-        raise Wrong("must be a number, a text, true or false, or a list of these, not {}", value)
-    return value
-
-
 _EACH: dict[str, Callable[[Argument], Check]] = {
     "choice": lambda argument: one_of(*argument.choices),
     "level": lambda _: _level,
@@ -133,7 +125,7 @@ _EACH: dict[str, Callable[[Argument], Check]] = {
     "derivation": lambda _: _derivation,
     "text": lambda _: text,
     "types": lambda _: by_column(whole()),
-    "settings": lambda _: by_column(_setting),
+    "settings": lambda _: by_column(setting),
 }
 
 
@@ -166,15 +158,17 @@ def _refused_arguments(engine: str) -> dict[str, str]:
     return hidden | _DATA_ARGUMENTS
 
 
-def imputation_section(table: Table | None) -> ImputationSpec:
-    """Take the engine and its arguments."""
+def imputation_section(table: Table | None, models: Sequence[str]) -> ImputationSpec:
+    """Take the engine and its arguments; `models` has the names of several models."""
     if table is None:
         return ImputationSpec("")
     engine = table.take(
         "engine", one_of(*ENGINE_NAMES), None, required=f"one of {', '.join(ENGINE_NAMES)}"
     )
     if engine is None:  # without it nobody can say which of the other keys have a place
-        names = dict.fromkeys([*(x.name for y in ENGINES for x in y.arguments), *_DATA_ARGUMENTS])
+        names = dict.fromkeys(
+            ["model", *(x.name for y in ENGINES for x in y.arguments), *_DATA_ARGUMENTS]
+        )
         table.flatten(["engine", "m", "seed", "isolate", "timeout", *names])
         table.take("m", whole(2))
         table.take("seed", whole())
@@ -216,12 +210,19 @@ def imputation_section(table: Table | None) -> ImputationSpec:
             table.refuse(name, f'has no meaning with engine = "{engine}", which {does}')
         for name, why in _DATA_ARGUMENTS.items():
             table.refuse(name, why)
-        if from_model:
-            table.refuse("model", "is what [model] has: the data are imputed from it")
+    model = ""
+    if from_model and models:
+        listed = ", ".join(map(shown, models))
+        model = table.take(
+            "model", one_of(*models), models[0],
+            required=f"the model that the data are imputed from, one of {listed}",
+        )  # fmt: skip
+    elif from_model:
+        table.refuse("model", "is what [model] has: the data are imputed from it")
     arguments = {}
     for name, check in checks.items():
         value = table.take(name, check)
         if value is not None:
             arguments[name] = value
     table.done()
-    return ImputationSpec(engine, m, seed, arguments, **isolated)
+    return ImputationSpec(engine, m, seed, arguments, **isolated, model=model)

@@ -123,10 +123,16 @@ class Job:
 
     Attributes
     ----------
-    data, imputation, pooling, output
-        The tables of these names.
+    data : DataSpec
+        What is read.
+    imputation : ImputationSpec
+        How its holes are filled.
     models : mapping of str to ModelSpec
         By name; that of [model] has none, "".
+    pooling : PoolingSpec
+        How fits become one answer.
+    output : OutputSpec
+        What is written.
     comparisons : mapping of str to ComparisonSpec
         By name.
     """

@@ -18,6 +18,7 @@ from ..base.checks import (
     whole,
 )
 from .job import ModelSpec
+from .means_section import MEANS, means_of, tests_of
 from .values import Table, as_given, isolation, matrix
 
 __all__ = ["model_section"]
@@ -125,10 +126,8 @@ def _start(value: Any) -> Any:
     return {name: numbers(x) for name, x in value.items()}
 
 
-def model_section(table: Table | None) -> ModelSpec:
+def model_section(table: Table) -> ModelSpec:
     """Take a model's arguments, and what is asked of it."""
-    if table is None:
-        return ModelSpec("")
     formula = table.take("formula", text, "", required='as in R, "y ~ x + (1 | group)"')
     checks: dict[str, Check] = {
         "reml": boolean,
@@ -145,7 +144,19 @@ def model_section(table: Table | None) -> ModelSpec:
         "contrasts": _contrasts,
         "verbose": whole(0),
     }
-    table.flatten(["formula", "fitter", *checks, "control", "na.action", "isolate", "timeout"])
+    table.flatten(
+        [
+            "formula",
+            "fitter",
+            *checks,
+            "control",
+            "na.action",
+            "isolate",
+            "timeout",
+            "tests",
+            *MEANS,
+        ]
+    )
     if "na.action" in table.given:
         table.given.setdefault("na_action", table.given.pop("na.action"))
     if "REML" in table.given:
@@ -160,6 +171,7 @@ def model_section(table: Table | None) -> ModelSpec:
     arguments = {name: table.take(name, check) for name, check in checks.items()}
     arguments["control"] = _control(table)
     isolated = isolation(table, False)
+    asked: dict[str, Any] = {"tests": tests_of(table), "means": means_of(table)}
     table.refuse("data", "is what [data] reads")
     table.refuse(
         "allow",
@@ -167,7 +179,7 @@ def model_section(table: Table | None) -> ModelSpec:
     )
     table.done()
     given = {k: v for k, v in arguments.items() if v is not None}
-    return ModelSpec(formula, fitter, given, **isolated)
+    return ModelSpec(formula, fitter, given, **isolated, **asked)
 
 
 def _control(table: Table) -> dict[str, Any] | None:

@@ -34,6 +34,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ..base.checks import Wrong
+from .comparison_section import comparisons_section
 from .data_section import column_key, data_section
 from .imputation_section import engine_arguments, imputation_section
 from .job import (
@@ -44,10 +46,12 @@ from .job import (
     ModelSpec,
     OutputSpec,
     PoolingSpec,
+    model_key,
 )
 from .model_section import model_section
 from .output_section import output_section, pooling_section
-from .values import Mistakes, Table, as_given
+from .tables import TABLES_OF_DATA
+from .values import Mistakes, Table, as_given, file_name
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -105,16 +109,21 @@ def parse_job(given: Mapping[str, Any], mistakes: Mistakes) -> Job | None:
     before = len(mistakes)
     top = Table("", given, mistakes)
     data = data_section(_section(top, "data", mistakes))
-    imputation = imputation_section(_section(top, "imputation", mistakes))
+    models = _models(top)
+    names = [] if list(models) == [""] else list(models)
+    imputation = imputation_section(_section(top, "imputation", mistakes), names)
     engine = imputation.engine
-    model = model_section(_section(top, "model", mistakes))
-    models = {"": model}
+    comparisons = comparisons_section(top, models, engine)
     pooling = pooling_section(_optional(top, "pooling"), engine)
     output = output_section(_optional(top, "output"), engine)
     top.done()
+    if engine == "bootstrap":
+        for name, model in models.items():
+            if model.tests:
+                mistakes.add(f"{model_key(name)}.tests", _NO_TESTS)
     if len(mistakes) > before:
         return None
-    return Job(data, imputation, models, pooling, output)
+    return Job(data, imputation, models, pooling, output, comparisons)
 
 
 def parse_data(given: Mapping[str, Any]) -> DataSpec | None:
@@ -130,6 +139,37 @@ _STARTS = {
     '"none")',
     "model": '[model] with formula = "y ~ x + (1 | group)"',
 }
+
+
+_NO_TESTS = (
+    "are joint tests, which bootstrap samples don't have: take [model.emmeans], or another "
+    "imputation.engine"
+)
+# What is at the top of the folder, so that no model's folder may be called so.
+_AT_TOP = (*TABLES_OF_DATA, "comparisons", "imputed", "report", "run", "summary")
+
+
+def _models(top: Table) -> dict[str, ModelSpec]:
+    """Take [model], or each of [models]."""
+    if "models" not in top.given:
+        section = _section(top, "model", top.mistakes)
+        return {"": ModelSpec("") if section is None else model_section(section)}
+    top.refuse("model", "is one model, and [models.NAME] are several: take one of both")
+    tables = Table("models", top.take("models", as_given), top.mistakes)
+    if isinstance(top.given["models"], Mapping) and not tables.given:
+        top.mistakes.add("models", "is empty: name a model, such as [models.small]")
+    models = {}
+    for name, keys in tables.given.items():
+        key = tables.path(name)
+        try:
+            file_name(name)
+        except Wrong as wrong:
+            top.mistakes.add(key, wrong.told())
+        if name.casefold() in _AT_TOP:
+            top.mistakes.add(key, "is the name of what the run itself writes: take another")
+        models[name] = model_section(Table(key, keys, top.mistakes))
+    top.mistakes.unlike("models", tables.given)
+    return models
 
 
 def _section(top: Table, name: str, mistakes: Mistakes) -> Table | None:
