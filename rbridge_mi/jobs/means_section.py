@@ -48,8 +48,9 @@ def means_of(table: Table) -> dict[str, MeansSpec]:
                 file_name(name)
             except Wrong as wrong:
                 table.mistakes.add(key, wrong.told())
-            asked = _asked(Table(key, arguments, table.mistakes), function)
-            specs[f"{function}_{name}"] = MeansSpec(function, asked)
+            inside = Table(key, arguments, table.mistakes)
+            if isinstance(arguments, Mapping):
+                specs[f"{function}_{name}"] = MeansSpec(function, _asked(inside, function))
         table.mistakes.unlike(inner.key, inner.given)
     return specs
 
@@ -70,10 +71,12 @@ def _asked(table: Table, function: str) -> dict[str, Any]:
     }
     if function == "emtrends":
         arguments["var"] = table.take("var", text, required="the covariate whose slopes these are")
+    else:
+        table.refuse("var", "belongs to emtrends")
     for name in _OF_POOLING:
         table.refuse(name, "is [pooling] dfcom, which holds for all tables")
     for name in table.given:
-        if name not in (*arguments, *_OF_POOLING):
+        if name not in (*arguments, *_OF_POOLING, "var"):
             arguments[name] = table.take(name, setting)
     return {k: v for k, v in arguments.items() if v is not None}
 

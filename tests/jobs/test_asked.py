@@ -41,7 +41,7 @@ def job_of(**sections: Any) -> dict[str, Any]:
     """A job on these data, of one model with everything asked that there is."""
     base: dict[str, Any] = {
         "data": {"columns": COLUMNS},
-        "imputation": {"idvars": ["g"], "noms": ["f"], "m": 3},
+        "imputation": {"idvars": ["g"], "noms": ["f"], "m": 4},
         "model": {"formula": FULL},
         "output": {"tables": ["fixed", "missing"]},
     }
@@ -60,7 +60,7 @@ def imputed() -> rb.ImputedData:
     frame = data_frame().astype({"g": "string"})
     frame["f"] = frame["f"].astype("category")
     frame.index = pd.RangeIndex(1, len(frame) + 1)
-    return rb.AmeliaImputer(m=3, idvars="g", noms="f").impute(frame, seed=1)
+    return rb.AmeliaImputer(m=4, idvars="g", noms="f").impute(frame, seed=1)
 
 
 def frame_of_job() -> pd.DataFrame:
@@ -94,7 +94,7 @@ ASKED: dict[str, Any] = {
         "f": {"specs": ["f"]},
         "pairs": {"specs": "f", "contrast": "pairwise", "adjust": "holm", "conf_level": 0.9},
         "at_x": {"specs": ["f", "x"], "at": {"x": [-1, 0.5]}, "cov.keep": "z"},
-        "own": {"specs": ["f"], "contrast": {"c - a": {"c": 1, "a": -1}, "mean": [0.5, 0, 0.5]}},
+        "own": {"specs": ["f"], "contrast": {"mean": [0.5, 0, 0.5], "c - a": {"c": 1, "a": -1}}},
         "dunnett": {"specs": ["f"], "contrast": "trt.vs.ctrl", "ref": 2},
     },
     "emtrends": {"x": {"specs": ["f"], "var": "x", "at": {"f": ["a", "c"]}}},
@@ -105,7 +105,7 @@ MEANS: dict[str, dict[str, Any]] = {
     "emmeans_at_x": {"specs": ["f", "x"], "at": {"x": [-1.0, 0.5]}, "cov_keep": "z"},
     "emmeans_own": {
         "specs": ["f"],
-        "contrast": {"c - a": {"c": 1, "a": -1}, "mean": [0.5, 0, 0.5]},
+        "contrast": {"mean": [0.5, 0, 0.5], "c - a": {"c": 1, "a": -1}},
     },
     "emmeans_dunnett": {"specs": ["f"], "contrast": "trt.vs.ctrl", "ref": 2},
     "emtrends_x": {"specs": ["f"], "var": "x", "at": {"f": ["a", "c"]}},
@@ -182,7 +182,7 @@ def test_what_one_fit_is_asked_is_what_it_answers(place: Path) -> None:
             "did you mean 'tukey'?",
         ),
         ({"emmeans": {"a": {"specs": "f", "dfcom": 3}}}, "emmeans.a.dfcom", "is [pooling] dfcom"),
-        ({"emmeans": {"a": {"specs": "f", "var": "x"}}}, "emmeans.a", "no argument 'var'"),
+        ({"emmeans": {"a": {"specs": "f", "var": "x"}}}, "emmeans.a.var", "belongs to emtrends"),
         ({"emmeans": {"a": {"specs": "f", "regrid": "log"}}}, "emmeans.a", "would not be linear"),
         ({"emmeans": {"a": {"specs": "f", "weights": {"f": 1}}}}, "emmeans.a.weights", "a number"),
         ({"emmeans": {"a": {"specs": "f", "conf_level": 95}}}, "emmeans.a.conf_level", "between 0"),
@@ -218,7 +218,7 @@ def test_all_mistakes_in_what_is_asked_are_told_at_once(place: Path) -> None:
 
 def test_what_only_the_fits_show_is_told_with_its_key(place: Path) -> None:
     asked = {"emmeans": {"a": {"specs": "f", "contrast": {"q": [1, -1]}}}}
-    with pytest.raises(JobError, match="model.emmeans.a: contrast 'q' has 2 coefficients"):
+    with pytest.raises(JobError, match=r"model\.emmeans\.a: contrast 'q' has 2 coefficients"):
         run_job(write(place, job_of(model={"formula": FULL, **asked})))
     assert not (place / "out").exists()
 
@@ -231,3 +231,214 @@ def test_bootstrap_samples_have_means_and_no_joint_tests(place: Path) -> None:
     found = mistakes_of(write(place, job_of(imputation=keys, model={**model, "tests": "x = 0"})))
     assert set(found) == {"model.tests"}
     assert "bootstrap samples don't have" in found["model.tests"]
+
+
+# -- several models -----------------------------------------------------------------------------
+
+SMALL = "y ~ x + (1 | g)"
+
+
+def test_several_models_have_folders_and_are_compared(place: Path) -> None:
+    job = models_of(
+        {
+            "big": {"formula": FULL, "tests": ["x = z"]},
+            "small": {"formula": SMALL},
+            "slopes": {"formula": "y ~ x + (1 + x | g)"},
+        },
+        comparisons={
+            "fixed part": {"full": "big", "reduced": "small"},
+            "rough": {"full": "big", "reduced": "small", "method": "D2", "use": "likelihood"},
+            "random part": {"full": "slopes", "reduced": "small", "method": "D4", "robust": True},
+        },
+        pooling={"dfcom": 100},
+        output={"formats": ["csv", "feather"], "imputed": True},
+    )
+    done = run_job(write(place, job))
+    fits = {name: rb.Lmer(x["formula"]).fit(imputed()) for name, x in job["models"].items()}
+    for name, of_model in fits.items():
+        assert_written(done.folder / name / "fixed.csv", of_model.pool(dfcom=100).fixed)
+        typed = pd.read_feather(done.folder / name / "fixed.feather")
+        pd.testing.assert_frame_equal(typed, of_model.pool(dfcom=100).fixed, check_exact=True)
+        assert (done.folder / name / "summary.txt").exists()
+    with pytest.warns(rb.RBridgeWarning):
+        rows = [
+            rb.compare(fits["big"], fits["small"], dfcom=100),
+            rb.compare(fits["big"], fits["small"], "D2", use="likelihood"),
+            rb.compare(fits["slopes"], fits["small"], "D4", robust=True),
+        ]
+    assert_written(
+        done.folder / "comparisons.csv",
+        pd.concat(x.assign(note=x.attrs["note"]) for x in rows),
+        comparison=["fixed part", "rough", "random part"],
+        full=["big", "big", "slopes"],
+        reduced=["small"] * 3,
+    )
+    top = {x.name for x in done.folder.iterdir()}
+    assert top == {
+        "big", "small", "slopes", "run.json", "missing.csv", "missing.feather", "imputed.csv",
+        "imputed.feather", "comparisons.csv", "comparisons.feather",
+    }  # fmt: skip
+    record = json.loads((done.folder / "run.json").read_text())
+    assert set(record["files"]) == {
+        x.relative_to(done.folder).as_posix() for x in done.folder.rglob("*") if x.is_file()
+    } - {"run.json"}
+    assert "big/tests.csv" in record["files"]
+    assert [len(x["fits"]) for x in record["models"].values()] == [4, 4, 4]
+    assert list(record["job"]["models"]) == list(fits)
+    assert any(x.startswith("slopes: ") for x in record["warnings"])
+    # The folder is replaced as a whole, unless something else is in it.
+    again = run_job(write(place, job))
+    assert again.files == done.files
+    assert json.loads((done.folder / "run.json").read_text())["files"] == record["files"]
+    (done.folder / "big" / "mine.txt").write_text("x")
+    assert '"big/mine.txt"' in mistakes_of(place / "job.toml")["output.folder"]
+    (done.folder / "big" / "mine.txt").unlink()
+    (done.folder / "big" / "empty").mkdir()
+    assert '"big/empty"' in mistakes_of(place / "job.toml")["output.folder"]
+
+
+def test_single_fits_are_compared_by_their_likelihood_ratio(place: Path) -> None:
+    frame_of_job().dropna().to_csv(place / "d.csv", index=False)
+    job = models_of(
+        {"big": {"formula": FULL}, "small": {"formula": SMALL}},
+        imputation={**NONE, "noms": None},
+        comparisons={"all": {"full": "big", "reduced": "small"}},
+    )
+    done = run_job(write(place, job))
+    data = frame_of_job().dropna().reset_index(drop=True)
+    big, small = (rb.Lmer(x).fit(data) for x in (FULL, SMALL))
+    expected = big.anova(small)[["statistic", "df", "p_value"]].tail(1)
+    assert_written(
+        done.folder / "comparisons.csv",
+        expected.assign(note="fits by REML were refitted by maximum likelihood"),
+        comparison=["all"], full=["big"], reduced=["small"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sections", "found"),
+    [
+        ({"model": {"formula": SMALL}}, {"model": "take one of both"}),
+        ({"models": {}}, {"models": "is empty"}),
+        ({"models": 3}, {"models": "must be a table"}),
+        ({"models": {"a b": {"formula": SMALL}}}, {'models."a b"': "is no name for files"}),
+        ({"models": {"..": {"formula": SMALL}}}, {'models.".."': "is no name for files"}),
+        ({"models": {"a/b": {"formula": SMALL}}}, {'models."a/b"': "is no name for files"}),
+        ({"models": {"Imputed": {"formula": SMALL}}}, {"models.Imputed": "what the run itself"}),
+        ({"models": {"missing": {"formula": SMALL}}}, {"models.missing": "what the run itself"}),
+        (
+            {"models": {"a": {"formula": SMALL}, "A": {"formula": FULL}}},
+            {"models": "one name to some systems"},
+        ),
+        ({"models": {"a": {"formla": SMALL}}}, {"models.a.formula": "", "models.a.formla": ""}),
+        (
+            {"comparisons": {"c": {"full": "big", "reduced": "smal", "use": "wald", "q": 1}}},
+            {
+                "comparisons.c.reduced": 'one of "big", "small"',
+                "comparisons.c.use": 'belongs to method = "D2"',
+                "comparisons.c.q": "is no key",
+            },
+        ),
+        (
+            {"comparisons": {"c": {"full": "big", "reduced": "big", "method": "D5"}}},
+            {"comparisons.c.reduced": "itself", "comparisons.c.method": "must be one of"},
+        ),
+        ({"comparisons": {"c": {"full": "big"}}}, {"comparisons.c.reduced": "is missing"}),
+        ({"comparisons": {"c": 1}}, {"comparisons.c": "", "comparisons.c.full": "",
+                                     "comparisons.c.reduced": ""}),
+        (
+            {"imputation": {**NONE, "noms": None},
+             "comparisons": {"c": {"full": "big", "reduced": "small", "method": "D3"}}},
+            {"comparisons.c.method": "by their likelihood ratio"},
+        ),
+        (
+            {"imputation": {"engine": "compatible", "idvars": None, "noms": None}},
+            {"imputation.model": 'one of "big", "small"'},
+        ),
+        (
+            {"imputation": {"engine": "compatible", "idvars": None, "noms": None, "model": "q"}},
+            {"imputation.model": 'must be one of "big", "small"'},
+        ),
+        ({"output": {"tables": ["tests"]}}, {"output.tables": "must be"}),
+    ],
+)  # fmt: skip
+def test_mistakes_in_several_models_are_told(
+    sections: dict[str, Any], found: dict[str, str]
+) -> None:
+    job = models_of(
+        {"big": {"formula": FULL}, "small": {"formula": SMALL}},
+        **{k: v for k, v in sections.items() if k not in ("model", "models")},
+    )
+    job |= {k: v for k, v in sections.items() if k in ("model", "models")}
+    told = parsed(toml(job))[1]
+    assert set(told) == set(found), told
+    for key, text in found.items():
+        assert text in told[key]
+
+
+def test_comparisons_of_one_model_say_how_several_are_named() -> None:
+    _, found = parsed(toml(job_of(comparisons={"c": {"full": "a", "reduced": "b"}})))
+    assert "write [models.NAME]" in found["comparisons"]
+
+
+def test_each_model_is_checked_with_the_data(place: Path) -> None:
+    job = models_of(
+        {"a": {"formula": "y ~ q + (1 | g)", "weights": "w"}, "b": {"formula": "y ~ x"}},
+        pooling={"exponentiate": True},
+    )
+    found = mistakes_of(write(place, job))
+    assert set(found) == {"models.a.formula", "models.a.weights", "models.b.formula"}
+    assert "no random term" in found["models.b.formula"]
+
+
+def test_models_that_are_not_nested_are_told_with_the_comparison(place: Path) -> None:
+    job = models_of(
+        {"a": {"formula": "y ~ x + f + (1 | g)"}, "b": {"formula": "y ~ z + (1 | g)"}},
+        comparisons={"c": {"full": "a", "reduced": "b"}},
+    )
+    with pytest.raises(JobError, match=r"comparisons\.c: .*isn't nested in the full one"):
+        run_job(write(place, job))
+    job["imputation"] = {"engine": "none"}
+    with pytest.raises(JobError, match=r"comparisons\.c: the first model uses"):
+        run_job(write(place, job))
+
+
+def test_one_of_several_models_imputes(place: Path) -> None:
+    keys = {"engine": "compatible", "idvars": None, "noms": None, "max_iter": 40, "rhat": 5.0,
+            "m": 2, "model": "big"}  # fmt: skip
+    job = models_of({"small": {"formula": SMALL}, "big": {"formula": FULL}}, imputation=keys,
+                    output={"tables": ["fixed", "convergence_chains"]})  # fmt: skip
+    done = run_job(write(place, job))
+    assert {"convergence_chains.csv", "big/fixed.csv", "small/fixed.csv"} <= set(done.files)
+    chains = pd.read_csv(done.folder / "convergence_chains.csv")["parameter"]
+    assert chains.str.contains("fb").any()
+
+
+def test_a_report_for_each_model(place: Path) -> None:
+    job = models_of({"a": {"formula": FULL}, "b": {"formula": SMALL}}, output={"report": True})
+    done = run_job(write(place, job))
+    assert {"a/report.html", "b/report.html"} <= set(done.files)
+    for name, there, other in (("a", "1 + x", "q"), ("b", "x", "fc")):
+        page = (done.folder / name / "report.html").read_text("utf-8")
+        assert job["models"][name]["formula"].split(" + (")[0] in page, (name, there, other)
+
+
+@pytest.mark.parametrize(
+    ("model", "pooling", "key", "text"),
+    [
+        ({"formula": "f2 ~ x + (1 | g)", "family": "binomial"}, {"dfcom": "satterthwaite"},
+         "pooling.dfcom", "is for linear mixed models, and [model] is fitted by glmer"),
+        ({"formula": FULL, "reml": False}, {"vcov": "kenward-roger"},
+         "pooling.vcov", "[model] has reml = false"),
+        ({"formula": "f2 ~ x + (1 | g)", "family": "binomial", "link": "probit"},
+         {"exponentiate": True}, "pooling.exponentiate", "link 'probit'"),
+    ],
+)  # fmt: skip
+def test_pooling_that_a_model_has_not_is_told_before_any_work(
+    place: Path, model: dict[str, Any], pooling: dict[str, Any], key: str, text: str
+) -> None:
+    data_frame().assign(f2=[0, 1] * 70).to_csv(place / "d.csv", index=False)
+    job = job_of(data={"columns": {**COLUMNS, "f2": "integer"}}, pooling=pooling)
+    found = mistakes_of(write(place, {**job, "model": model}))
+    assert set(found) == {key}, found
+    assert text in found[key]
