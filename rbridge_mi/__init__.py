@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .base.records import to_records
     from .data.imputed_data import ImputedData
     from .data.mapped_results import MappedResults
+    from .data.reading import read_imputed
     from .datasets import ampute, load_hsb
     from .errors import (
         ArgumentError,
@@ -106,6 +107,7 @@ _HOMES = {
     "base.records": ("to_records",),
     "data.imputed_data": ("ImputedData",),
     "data.mapped_results": ("MappedResults",),
+    "data.reading": ("read_imputed",),
     "imputers.amelia": ("AmeliaImputer",),
     "imputers.bootstrap": ("BootstrapImputer",),
     "imputers.choose": ("impute",),
@@ -182,6 +184,7 @@ __all__ = [
     "load_hsb",
     "plot",
     "pool",
+    "read_imputed",
     "report",
     "save",
     "start_workers",

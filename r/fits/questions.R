@@ -6,7 +6,7 @@ mermod_residuals <- function(fit, type, scaled) {
   arguments <- list(fit, scaled = scaled)
   arguments$type <- type
   values <- do.call(stats::residuals, arguments, quote = TRUE)
-  list(rows = as.integer(names(values)), values = unname(values))
+  list(rows = case_rows(fit, names(values)), values = unname(values))
 }
 
 # The predictions of R's predict(), or this library's where lme4 stops although there is an answer.
@@ -19,7 +19,7 @@ mermod_predict <- function(fit, newdata, re_form, allow_new_levels, ...) {
     arguments["re.form"] <- list(form)
     arguments$newdata <- rows
     values <- do.call(stats::predict, arguments, quote = TRUE)
-    list(rows = as.integer(names(values)), values = unname(as.numeric(values)))
+    list(rows = case_rows(fit, names(values)), values = unname(as.numeric(values)))
   }
   fixed <- !isTRUE(given$random.only)
   problem <- newdata_problem(fit, newdata, form, allow_new_levels, fixed)

@@ -109,15 +109,22 @@ mermod_coef <- function(fit) {
   })
 }
 
+# The numbers of a fit's rows of these names. A fit that R made by itself may have others than numbers:
+# their places among all rows then.
+case_rows <- function(fit, names) {
+  rows <- suppressWarnings(as.integer(names))
+  if (anyNA(rows) || any(rows < 1L)) match(names, names(stats::fitted(fit))) else rows
+}
+
 # Fitted values and residuals, and the numbers of the rows that they belong to.
 mermod_cases <- function(fit) {
   values <- stats::fitted(fit)
   residuals <- stats::residuals(fit)
-  rows <- as.integer(names(values))
+  rows <- case_rows(fit, names(values))
   same <- identical(names(values), names(residuals))
   list(
     rows = rows, fitted = unname(values),
-    residual_rows = if (same) rows else as.integer(names(residuals)),
+    residual_rows = if (same) rows else case_rows(fit, names(residuals)),
     residuals = unname(residuals)
   )
 }

@@ -6,6 +6,7 @@ import operator
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, NoReturn, SupportsIndex, overload
 
 import pandas as pd
@@ -14,6 +15,7 @@ from ..base.arguments import check_frame
 from ..base.hooks import Hook
 from ..base.text import Printed
 from ..errors import ArgumentError, RBridgeError
+from ..exchange.r_written import RClass
 from .amelia_diagnostics import dispersed, overimputed
 from .convergence import burn_in, convergence_table, worst_mixing
 from .delta import check_delta, shift_note, shifted_store
@@ -25,13 +27,14 @@ from .joining import (
     joined_settings,
     joined_store,
 )
-from .long_form import split_long, stacked
+from .long_form import ID, IMP, split_long, stacked
 from .mapped_results import MappedResults
 from .mapping import map_data_sets
-from .merging import Kind, columns_of, merged
+from .merging import Kind, check_known_cells, columns_of, merged
 from .provenance import ColumnModel, chain_lengths, empty_trace, joined_traces
 from .stores import CellStore, Store, own_copy
 from .subsets import Keep, columns_to_select, filtered_store, rows_to_keep, selected_store
+from .writing import write_r, write_spss_file, write_stata_file
 
 __all__ = ["ImputedData"]
 
@@ -678,13 +681,15 @@ class ImputedData(Sequence[pd.DataFrame]):
 
     # -- long form -------------------------------------------------------------------------
 
-    def to_long(self, include: bool = False) -> pd.DataFrame:
+    def to_long(self, include: bool = False, *, imp: str = IMP, id: str = ID) -> pd.DataFrame:
         """Put all data sets under each other, as ``mice::complete(imp, action = "long")``.
 
         Parameters
         ----------
         include : bool
             Put the data with their holes first, as ``.imp`` 0.
+        imp, id : str
+            Other names for ``.imp`` and ``.id``.
 
         Returns
         -------
@@ -694,7 +699,7 @@ class ImputedData(Sequence[pd.DataFrame]):
         Raises
         ------
         ArgumentError
-            The data already have a column ``.imp`` or ``.id``, or, with `include`, no dtype
+            The data already have a column of these names, or, with `include`, no dtype
             holds a column's values with and without its holes.
 
         See Also
@@ -710,11 +715,17 @@ class ImputedData(Sequence[pd.DataFrame]):
         index are not kept.
         """
         whole = self.kind == "imputation"
-        return stacked(list(self), self.original, include=include, whole=whole)
+        return stacked(list(self), self.original, include=include, whole=whole, imp=imp, id=id)
 
     @classmethod
     def from_long(
-        cls, long: pd.DataFrame, *, kind: Kind = "imputation", method: str = "long"
+        cls,
+        long: pd.DataFrame,
+        imp: str = IMP,
+        id: str | None = ID,
+        *,
+        kind: Kind = "imputation",
+        method: str = "long",
     ) -> ImputedData:
         """Take data sets in the long form: the inverse of `to_long`.
 
@@ -728,6 +739,12 @@ class ImputedData(Sequence[pd.DataFrame]):
             come in any order: each data set gets that of ``.imp`` 0, or else of the first one. Row
             numbers 1, 2, ..., n are put in order, and become the index 0, 1, ..., n - 1; any other
             ``.id`` becomes the index as it is (see `to_long`).
+        imp : str
+            What the column ``.imp`` is called, such as "_mi_m" or "Imputation_".
+        id : str or None
+            What the column ``.id`` is called. None where there is none: then the rows of all data
+            sets are in one order, and what is known in the data with their holes has to be the
+            same in each.
         kind : {"imputation", "bootstrap"}
             In bootstrap samples rows may be repeated or absent, and keep their order.
         method : str
@@ -736,16 +753,187 @@ class ImputedData(Sequence[pd.DataFrame]):
         Raises
         ------
         ArgumentError
-            ``.imp`` or ``.id`` is absent or can't be right, or the data sets have other rows.
+            ``.imp`` or ``.id`` is absent or can't be right, the data sets have other rows, or, with
+            ``id=None``, other values where the data with their holes have some.
+
+        See Also
+        --------
+        read_imputed : The same from files, of other programs too.
+
+        Examples
+        --------
+        >>> long = pd.DataFrame({"m": [0, 1, 2], "case": [7, 7, 7], "x": [None, 1.5, 2.5]})
+        >>> imp = ImputedData.from_long(long, imp="m", id="case")
+        >>> [d.loc[7, "x"].item() for d in imp]
+        [1.5, 2.5]
         """
         check_frame(long, "long")
-        parts = split_long(long, whole=kind == "imputation")
+        parts = split_long(long, whole=kind == "imputation", imp=imp, id=id)
         original = parts.pop(0, None)
         if not parts:
-            raise ArgumentError("long holds no data set but the one with holes (.imp 0).")
+            raise ArgumentError(f"long holds no data set but the one with holes ({imp} 0).")
         names = [f"imputation {i}" for i in parts]
+        if id is None and original is not None and kind == "imputation":
+            check_known_cells(list(parts.values()), original, names)
         holes, store, notes = merged(list(parts.values()), original, names, kind)
         return cls(holes, store, method, kind, notes=notes)
+
+    # -- files of other programs ------------------------------------------------------------
+
+    def to_r(self, path: Any, as_: RClass = "mids") -> Path:
+        """Write the data sets as an object of an R package, for ``readRDS(path)``.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, such as "imp.rds"; one that is there is replaced.
+        as_ : {"mids", "mitml.list", "amelia", "list"}
+            The class. "mids" is mice's: ``mice::complete(x, i)`` is the i-th data set,
+            ``mice::complete(x, 0)`` the data with their holes. "mitml.list" is mitml's, "list" a
+            plain list of data frames. "amelia" has the data sets and what was missing, but not
+            what Amelia's own algorithm knows: its diagnostics have nothing to show.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        ArgumentError
+            Another class; bootstrap samples as anything but "list".
+        EncodingError
+            A column or a value that R has no place for, by name.
+        RPackageError
+            This R lacks the package of the class.
+        MissingPathError
+            There is no such folder.
+
+        See Also
+        --------
+        read_imputed : Reads such files.
+
+        Notes
+        -----
+        Columns become what they become for a model: text stays text, a category a factor. Row
+        labels become row names, where R can have them.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import rbridge_mi as rb
+        >>> frame = pd.DataFrame({"x": [1.0, None], "y": [1, 2]})
+        >>> imp = ImputedData.from_frames([frame.fillna(5.0), frame.fillna(6.0)], original=frame)
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = imp.to_r(folder.name + "/imp.rds", as_="list")
+        >>> rb.read_imputed(path)[1].equals(imp[1])
+        True
+        >>> folder.cleanup()
+        """
+        return write_r(self, path, as_)
+
+    def to_stata(self, path: Any, labels: Mapping[Any, str] | None = None) -> Path:
+        """Write a Stata file, and print the lines by which Stata takes it as multiply imputed.
+
+        All data sets are under each other, numbered by ``imp_``, with the data with their holes as
+        0; ``id_`` names the rows.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, such as "imp.dta"; one that is there is replaced.
+        labels : mapping, optional
+            What columns are about, by their names; without it, what a file said that they were
+            read from.
+
+        Returns
+        -------
+        Path
+            Of the file, of Stata 14 and later.
+
+        Raises
+        ------
+        EncodingError
+            A name or a value that Stata has no place for, by column.
+        ArgumentError
+            Bootstrap samples; data sets that differ where nothing was missing, which Stata would
+            silently put back.
+        MissingPathError
+            There is no such folder.
+
+        See Also
+        --------
+        read_imputed : Reads such files.
+        ImputedData.to_spss : The same for SPSS.
+
+        Notes
+        -----
+        Categories become labelled numbers from 1, dates %td, times %tc, truth values 0 and 1.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> frame = pd.DataFrame({"x": [1.0, None], "y": [1, 2]})
+        >>> imp = ImputedData.from_frames([frame.fillna(5.0), frame.fillna(6.0)], original=frame)
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> _ = imp.to_stata(folder.name + "/imp.dta")  # doctest: +ELLIPSIS
+        use "...imp.dta", clear
+        mi import flong, m(imp_) id(id_) imputed(x) clear
+        >>> folder.cleanup()
+        """
+        return write_stata_file(self, path, labels)
+
+    def to_spss(self, path: Any, labels: Mapping[Any, str] | None = None) -> Path:
+        """Write an SPSS file: all data sets under each other, numbered by ``Imputation_``.
+
+        SPSS pools what its procedures say once the file is split, ``SPLIT FILE LAYERED BY
+        Imputation_.``; 0 are the data with their holes. ``id_`` names the rows.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, such as "imp.sav"; one that is there is replaced.
+        labels : mapping, optional
+            What columns are about, by their names; without it, what a file said that they were
+            read from.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        EncodingError
+            A name or a value that SPSS has no place for, by column.
+        ArgumentError
+            Bootstrap samples; data sets that differ where nothing was missing.
+        MissingPathError
+            There is no such folder.
+        MissingExtraError
+            pyreadstat isn't installed.
+
+        See Also
+        --------
+        read_imputed : Reads such files.
+        ImputedData.to_stata : The same for Stata.
+
+        Notes
+        -----
+        Categories become labelled numbers from 1, nominal or, if they are ordered, ordinal.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import rbridge_mi as rb
+        >>> frame = pd.DataFrame({"x": [1.0, None], "y": [1, 2]})
+        >>> imp = ImputedData.from_frames([frame.fillna(5.0), frame.fillna(6.0)], original=frame)
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> rb.read_imputed(imp.to_spss(folder.name + "/imp.sav")) == imp
+        True
+        >>> folder.cleanup()
+        """
+        return write_spss_file(self, path, labels)
 
     # -- what is missing -------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from ..errors import ArgumentError
 from .common_dtype import cast, common_dtype, described, differs, nullable, same_dtype
 from .stores import Cells, CellStore, FrameStore, Store, own_copy
 
-__all__ = ["Kind", "columns_of", "merged"]
+__all__ = ["Kind", "check_known_cells", "columns_of", "filled_cells", "merged"]
 
 Kind = Literal["imputation", "bootstrap"]
 
@@ -64,6 +64,78 @@ def merged(
             if same_dtype(holes[name].dtype, differing.dtype):
                 base[name] = holes[name]
     return holes, CellStore(base, cells, len(frames)), tuple(notes)
+
+
+def check_known_cells(
+    frames: Sequence[pd.DataFrame],
+    original: pd.DataFrame,
+    names: Sequence[str],
+    remedy: str = "if the rows are in another order, name what tells them apart (id=...)",
+) -> None:
+    """Refuse data sets in which a cell that is not missing in the original has another value.
+
+    Parameters
+    ----------
+    frames : sequence of DataFrame
+        With the rows of the original, in its order.
+    original : DataFrame
+        The data with their holes.
+    names : sequence of str
+        What messages call each frame.
+    remedy : str
+        What to do, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        It names the first such cell.
+    """
+    for who, frame in zip(names, frames, strict=True):
+        for name in [x for x in frame.columns if x in original.columns]:
+            pair = {"the data with their holes": original[name], who: frame[name]}
+            dtype = common_dtype(name, pair)
+            known, now = (cast(x, dtype) for x in pair.values())
+            rows = np.flatnonzero(differs(known, now) & known.notna().to_numpy())
+            if rows.size:
+                row = rows[0]
+                raise ArgumentError(
+                    f"{who} has {_shown(now.iloc[row])} in column {name!r} of row "
+                    f"{_shown(original.index[row])}, where the data with their holes have "
+                    f"{_shown(known.iloc[row])} ({rows.size} cells of the column are so): {remedy}."
+                )
+
+
+def _shown(value: Any) -> str:
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def filled_cells(
+    frames: Sequence[pd.DataFrame], original: pd.DataFrame
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return in which cells a data set has not what the original has, or the original nothing.
+
+    Parameters
+    ----------
+    frames : sequence of DataFrame
+        With the rows and columns of the original.
+    original : DataFrame
+        The data with their holes.
+
+    Returns
+    -------
+    array of bool
+        Rows x columns.
+    """
+    filled = np.zeros(original.shape, dtype=bool)
+    for j, name in enumerate(original.columns):
+        columns = {"the data with their holes": original[name]}
+        columns |= {f"imputation {i}": x[name] for i, x in enumerate(frames, 1)}
+        dtype = common_dtype(name, columns)
+        before, *after = (cast(x, dtype) for x in columns.values())
+        filled[:, j] = before.isna().to_numpy()
+        for column in after:
+            filled[:, j] |= differs(before, column)
+    return filled
 
 
 def _like(original: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..base.arguments import check_known, checked_argument
 from ..base.checks import boolean
 from ..base.glossary import beside, checked
 from ..base.text import Printed
+from ..exchange.r_written import write_object
 from .answers import Answers, Askable
 
 __all__ = ["FittedModel", "ResidualType", "random_terms", "stacked"]
@@ -466,6 +468,42 @@ class FittedModel:
         MerMod.tidy : The estimates as a frame.
         """
         return Printed.of(self.answers["mermod_summary"])
+
+    def to_r(self, path: Any) -> Path:
+        """Write the fitted R object to a file, for ``readRDS(path)``.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, such as "fit.rds"; one that is there is replaced.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        ArgumentError
+            The R object isn't here, as in a fit that was loaded without it.
+        MissingPathError
+            There is no such folder.
+
+        See Also
+        --------
+        MerMod.from_r : Reads such files.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import rbridge_mi as rb
+        >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> fit.to_r(folder.name + "/fit.rds").name
+        'fit.rds'
+        >>> folder.cleanup()
+        """
+        return write_object(path, self.r)
 
     # -- helpers ---------------------------------------------------------------------------
 

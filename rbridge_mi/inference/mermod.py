@@ -22,7 +22,9 @@ from ..base.glossary import checked
 from ..base.hooks import Hook
 from ..base.records import Recorded, Tables, with_terms
 from ..errors import ArgumentError, RBridgeWarning, RWarning
-from ..fits.answers import Askable
+from ..exchange.files import checked_path
+from ..exchange.trusted import Trust, check_trust, read_objects
+from ..fits.answers import Answers, Askable
 from ..fits.asking import told
 from ..fits.comparable import check_comparable
 from ..fits.which_models import is_linear
@@ -36,7 +38,7 @@ from .statsmodels_names import MixedModelNames
 from .term_tests import table_of_terms
 from .tested_fit import TestedFit
 
-__all__ = ["MerMod"]
+__all__ = ["MerMod", "fits_of_file"]
 
 # Arguments of R's methods, by R's names: those that are passed on, and those that are refused, with
 # the reason.
@@ -96,6 +98,54 @@ class MerMod(TestedFit, MixedModelNames, Recorded, ForMakeTables):
     """
 
     plot = Hook("plots")  # fit.plot.ranef() is rb.plot.ranef(fit)
+
+    @classmethod
+    def from_r(cls, path: Any, trust: Trust = False) -> MerMod:
+        """Read a model that lme4 fitted in R from a file that ``saveRDS`` wrote.
+
+        Parameters
+        ----------
+        path : path
+            Of the file.
+        trust : bool or "despite CVE-2024-27322"
+            Whether you trust whoever made the file: the object may hold any code, in its formula's
+            environment for one. R before 4.4 runs code that a file holds while it reads it
+            (CVE-2024-27322), so it is refused there, unless you say so.
+
+        Returns
+        -------
+        MerMod
+            By lme4; a model that lmerTest fitted, too. Rows are named by R's row names.
+
+        Raises
+        ------
+        ArgumentError
+            It is not trusted, or it holds something else, such as several models.
+        RBridgeError
+            R can't read it, or this R is too old for it.
+        MissingPathError
+            There is no such file.
+
+        See Also
+        --------
+        MerMod.to_r : Writes such files.
+        MerModList.from_r : Reads a list of models.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import rbridge_mi as rb
+        >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = fit.to_r(folder.name + "/fit.rds")
+        >>> rb.MerMod.from_r(path, trust="despite CVE-2024-27322") == fit
+        True
+        >>> folder.cleanup()
+        """
+        fits = fits_of_file(path, trust, "MerMod.from_r")
+        if len(fits) != 1:
+            raise ArgumentError(f"{path} holds {len(fits)} models: MerModList.from_r reads them.")
+        return fits[0]
 
     def r2(self) -> pd.DataFrame:
         """Return explained variance and intraclass correlations.
@@ -697,3 +747,33 @@ def _others_r(others: Sequence[MerMod]) -> list[Askable]:
     if wrong:
         raise ArgumentError(f"anova compares fits (MerMod), not {', '.join(wrong)}.")
     return [x.r for x in others]
+
+
+def fits_of_file(path: Any, trust: Trust, what: str) -> list[MerMod]:
+    """Read the models of an R file.
+
+    Parameters
+    ----------
+    path : path
+        Of the file.
+    trust : bool or "despite CVE-2024-27322"
+        See `MerMod.from_r`.
+    what : str
+        The function that asks, for messages.
+
+    Returns
+    -------
+    list of MerMod
+        One, or those of a list, numbered as its imputations.
+    """
+    check_trust(trust)
+    objects = read_objects(checked_path(path), trust, what)
+    numbers: list[int | None] = [None] if len(objects) == 1 else [*range(1, len(objects) + 1)]
+    fits = []
+    for r, number in zip(objects, numbers, strict=True):
+        labels = np.asarray(r.call("fit_row_labels").value)
+        # Rows that have numbers are found by these; others by their places.
+        counted = labels.dtype.kind == "i"
+        index: pd.Index = pd.RangeIndex(1, int(labels.max()) + 1) if counted else pd.Index(labels)
+        fits.append(MerMod(Answers(r), index, (), number))
+    return fits

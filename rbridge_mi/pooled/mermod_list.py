@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -16,8 +17,10 @@ from ..base.records import Recorded, Tables
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeError
+from ..exchange.r_written import write_objects
+from ..exchange.trusted import Trust
 from ..fits.fitted_model import stacked
-from ..inference.mermod import MerMod
+from ..inference.mermod import MerMod, fits_of_file
 from ..inference.model_column import ForMakeTables, ModelColumn
 from ..inference.predictions import predict_fits
 from ..mertools import MerToolsTables
@@ -66,6 +69,90 @@ class MerModList(Sequence[MerMod], Recorded, ForMakeTables):
     data: ImputedData = field(repr=False)
     failed: Mapping[int, RBridgeError] = field(default_factory=dict)
     plot = Hook("plots")  # pooled.plot.forest() is rb.plot.forest(pooled)
+
+    # -- R's files -----------------------------------------------------------------------
+
+    @classmethod
+    def from_r(cls, path: Any, trust: Trust = False, data: ImputedData | None = None) -> MerModList:
+        """Read models that lme4 fitted to several data sets in R from a file of ``saveRDS``.
+
+        Parameters
+        ----------
+        path : path
+            Of the file: a list of models, or an object of class mira (``with(mids, lmer(...))``).
+        trust : bool or "despite CVE-2024-27322"
+            Whether you trust whoever made the file; see `MerMod.from_r`.
+        data : ImputedData, optional
+            What they were fitted to; without it, the rows and columns that the models hold.
+
+        Returns
+        -------
+        MerModList
+            In the order of the file.
+
+        Raises
+        ------
+        ArgumentError
+            It is not trusted, it holds something else, or `data` are of another number.
+        RBridgeError
+            R can't read it, or this R is too old for it.
+        MissingPathError
+            There is no such file.
+
+        See Also
+        --------
+        MerMod.from_r : Reads one model.
+        MerModList.to_r : Writes such files.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import rbridge_mi as rb
+        >>> imp = rb.BootstrapImputer(m=2).impute(rb.load_hsb().head(400), seed=1)
+        >>> fits = rb.Lmer("mathach ~ ses + (1 | schid)").fit(imp)
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = fits.to_r(folder.name + "/fits.rds")
+        >>> rb.MerModList.from_r(path, trust="despite CVE-2024-27322", data=imp) == fits
+        True
+        >>> folder.cleanup()
+        """
+        fits = fits_of_file(path, trust, "MerModList.from_r")
+        if data is not None and (not isinstance(data, ImputedData) or data.m != len(fits)):
+            raise ArgumentError(
+                f"data must be the ImputedData of the {len(fits)} models, not {data!r}."
+            )
+        numbered = tuple(replace(fit, imputation=i) for i, fit in enumerate(fits, start=1))
+        return cls(numbered, ImputedData.from_frames(_held(fits)) if data is None else data)
+
+    def to_r(self, path: Any) -> Path:
+        """Write the fitted R objects to a file, a list for ``readRDS(path)``.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, such as "fits.rds"; one that is there is replaced.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        ArgumentError
+            The R objects aren't here, as in fits that were loaded without them.
+        MissingPathError
+            There is no such folder.
+
+        See Also
+        --------
+        MerModList.from_r : Reads such files.
+
+        Notes
+        -----
+        In R, ``mice::pool(mice::as.mira(fits))`` and ``mitml::testEstimates(fits)`` pool them.
+        """
+        return write_objects(path, [fit.r for fit in self.fits])
 
     # -- a sequence ----------------------------------------------------------------------
 
@@ -653,3 +740,12 @@ def _only_by_imputation(by_imputation: bool, what: str) -> None:
             f"{what} has one row per fit: likelihoods and criteria have no valid pooled value, so "
             "that by_imputation=False is not to be had."
         )
+
+
+def _held(fits: Sequence[MerMod]) -> list[pd.DataFrame]:
+    """Return the frames that models hold of their data."""
+    frames = []
+    for fit in fits:
+        frame = fit.r.call("columns_of_fit").value
+        frames.append(frame.set_axis(pd.Index(fit.r.call("frame_labels").value), axis=0))
+    return frames

@@ -12,7 +12,7 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi.jobs import JobError, run_job
-from tests.jobs.test_jobs import changed, doubles, mistakes_of, write
+from tests.jobs.test_jobs import changed, doubles, mistakes_of, parsed, toml, write
 
 pytestmark = [pytest.mark.r, pytest.mark.slow]
 
@@ -139,7 +139,8 @@ def test_what_one_fit_is_asked_is_what_it_answers(place: Path) -> None:
         ("small", {"dfcom": "kenward-roger", "conf_level": 0.9}, "kenward-roger"),
     ):
         job = job_of(
-            imputation={**NONE, "noms": None}, model={"formula": "y ~ x * f + z + (1 | g)", **asked},
+            imputation={**NONE, "noms": None},
+            model={"formula": "y ~ x * f + z + (1 | g)", **asked},
             pooling=pooling, output={"folder": name},
         )  # fmt: skip
         done = run_job(write(place, job))

@@ -21,6 +21,7 @@ RANKS = [
     {"base"},
     {"pooling", "sampling", "rdoor"},
     {"processes"},
+    {"exchange"},
     {"data", "fits"},
     {"imputers", "inference", "mertools", "datasets"},
     {"pooled"},
