@@ -285,9 +285,9 @@ def _without_room_for_holes(imp: ImputedData) -> ImputedData:
 def _is_nullable(dtype: Any) -> bool:
     if isinstance(dtype, pd.ArrowDtype | pd.CategoricalDtype | pd.StringDtype):
         return False
-    return pd.api.types.is_extension_array_dtype(dtype) and (
-        pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)
-    )
+    kinds = pd.api.types
+    is_plain = kinds.is_integer_dtype(dtype) or kinds.is_bool_dtype(dtype)
+    return bool(kinds.is_extension_array_dtype(dtype) and is_plain)
 
 
 def _whole(ids: pd.Series[Any]) -> pd.Series[Any]:

@@ -6,6 +6,7 @@
               ``means_section``, ``comparison_section`` and ``output_section`` have its parts
 ``places``    which file a job may read, and which folder it may write
 ``data``      CSV, Parquet and Feather, read with the column types that the job declares
+``given``     data sets that were imputed elsewhere
 ``checking``  all that can be said of a job and its data before any work
 ``tables``    the tables that a job can write, a line for each
 ``asked``     hypotheses, marginal means and comparisons

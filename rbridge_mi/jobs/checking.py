@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .. import rdoor
+from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, FormulaError, RNotFoundError, RPackageError
 from ..imputers.arguments import columns_named
 from ..imputers.engines import engine_named
@@ -25,8 +27,9 @@ from ..models.mixed_model import MixedModel
 from . import outputs
 from .asked import check_asked
 from .data import DataFile, read_data
-from .data_section import column_key
-from .imputation_section import engine_arguments
+from .data_section import FORMATS, column_key
+from .given import read_given
+from .imputation_section import engine_arguments, imputes, imputes_from_model
 from .job import Job, ModelSpec, model_key
 from .places import data_file, output_folder
 from .spec import parse_data, parse_job, parse_toml
@@ -41,7 +44,10 @@ _DFCOM_NEEDS = {"satterthwaite": "lmerTest", "kenward-roger": "pbkrtest"}
 
 @dataclass(frozen=True)
 class Checked:
-    """A job without mistakes, its data, its models by name, and its folder."""
+    """A job without mistakes, its data, its models by name, and its folder.
+
+    `imputed` are data sets that the file holds, imputed already.
+    """
 
     name: str
     sha256: str
@@ -49,6 +55,12 @@ class Checked:
     data: DataFile
     models: Mapping[str, MixedModel]
     folder: Path
+    imputed: ImputedData | None = None
+
+    @property
+    def holes(self) -> pd.DataFrame:
+        """The data before their imputation."""
+        return self.data.frame if self.imputed is None else self.imputed.original
 
 
 def check_job(
@@ -99,17 +111,22 @@ def check_job(
                 "data.path", "lies in the output folder, which the run replaces as a whole"
             )
     data_spec = job.data if job is not None else parse_data(given)
-    data = None
-    if data_spec is not None and file is not None:
+    data = imputed = None
+    if job is not None and file is not None and job.imputation.engine == "given":
+        there = read_given(job.data, job.imputation, file, mistakes)
+        if there is not None:
+            data, imputed = there
+    elif data_spec is not None and file is not None and data_spec.format in FORMATS:
         data = read_data(data_spec, file, mistakes)
     models: dict[str, MixedModel] = {}
     if job is not None:
         models = _models(job, mistakes)
         if data is not None and len(models) == len(job.models):
-            _check_with_data(job, models, data, mistakes)
+            completed = data if imputed is None else dataclasses.replace(data, frame=imputed[0])
+            _check_with_data(job, models, completed, mistakes)
     mistakes.stop(name)
     assert job is not None and data is not None and folder is not None
-    return Checked(name, hashlib.sha256(raw).hexdigest(), job, data, models, folder)
+    return Checked(name, hashlib.sha256(raw).hexdigest(), job, data, models, folder, imputed)
 
 
 def _text_at(given: Mapping[str, Any], section: str, key: str) -> str | None:
@@ -147,7 +164,7 @@ def _check_with_data(
     frame = data.frame
     _check_names(job, frame, mistakes)
     engine = job.imputation.engine
-    if engine != "none" and not engine_named(engine).needs_model:
+    if imputes(engine) and not imputes_from_model(engine):
         _check_engine(job, frame, data.broken, mistakes)
     for name, model in models.items():
         try:
@@ -157,7 +174,7 @@ def _check_with_data(
                 raise
             # Without R no formula can be checked; the other mistakes are listed all the same.
             return
-    if not mistakes and engine != "none" and engine_named(engine).needs_model:
+    if not mistakes and imputes_from_model(engine):
         _check_plan(job, models[job.imputation.model], frame, mistakes)
     _check_pooling(job, models, mistakes)
     for table in JOB_TABLES:
@@ -223,11 +240,13 @@ def _check_package(key: str, package: str, what: str, mistakes: Mistakes) -> Non
 
 
 def _check_names(job: Job, frame: pd.DataFrame, mistakes: Mistakes) -> None:
-    takes = engine_arguments(job.imputation.engine) if job.imputation.arguments else {}
+    engine = job.imputation.engine
+    takes = engine_arguments(engine) if imputes(engine) else {}
     named: dict[str, Any] = {
         **{
             f"imputation.{name}": columns_named(takes[name], value)
             for name, value in job.imputation.arguments.items()
+            if name in takes
         },
     }
     for name, model in job.models.items():

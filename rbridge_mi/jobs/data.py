@@ -70,7 +70,9 @@ class DataFile:
     broken: frozenset[str] = frozenset()
 
 
-def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None:
+def read_data(
+    spec: DataSpec, path: Path, mistakes: Mistakes, numbering: Mapping[str, str] | None = None
+) -> DataFile | None:
     r"""Read the file, and add its mistakes to the list; None where it holds no frame.
 
     Parameters
@@ -79,6 +81,9 @@ def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None
     path : Path
         The file itself; `spec.path` only names it in messages.
     mistakes : Mistakes
+    numbering : mapping, optional
+        Columns that number data sets and rows, with the keys of [imputation] that name them; they
+        need no type of their own.
 
     Examples
     --------
@@ -113,6 +118,7 @@ def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None
             _suggest(table, spec, mistakes)
             return None
         wanted = dict.fromkeys(table.names)
+    wanted = {**_numbering(table, spec, numbering or {}, wanted, mistakes), **wanted}
     columns: dict[str, pd.Series[Any]] = {}
     broken = set()
     for name, column in wanted.items():
@@ -133,6 +139,34 @@ def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None
             columns[name] = pd.Series(np.zeros(table.rows))
     unused = tuple(x for x in table.names if x not in wanted)
     return DataFile(pd.DataFrame(columns), digest, len(raw), unused, frozenset(broken))
+
+
+def _numbering(
+    table: _Table,
+    spec: DataSpec,
+    keys: Mapping[str, str],
+    wanted: Mapping[str, ColumnSpec | None],
+    mistakes: Mistakes,
+) -> dict[str, ColumnSpec | None]:
+    """Return the types of columns that number data sets and rows: whole numbers, or texts."""
+    types: dict[str, ColumnSpec | None] = {}
+    for name, key in keys.items():
+        if name in wanted:
+            continue
+        if name not in table.names:
+            mistakes.add(
+                f"imputation.{key}",
+                f"names {shown(name)}, which is no column of the file; it has "
+                f"{_listed(table.names)}",
+            )
+        elif spec.format != "csv":
+            types[name] = None
+        else:
+            cells = table.column(name)
+            held = cells[~_holes(cells, spec.missing)].str.strip()
+            whole = not _parsed(held, ColumnSpec("integer"))[1]
+            types[name] = ColumnSpec("integer" if whole or key == "imp" else "text")
+    return types
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,26 @@ from ..base.checks import Wrong, boolean, list_of, one_of, text
 from .job import ColumnSpec, DataSpec
 from .values import Mistakes, Table, as_given, encoding, shown, text_list
 
-__all__ = ["FORMATS", "check_pyarrow", "column_key", "data_section"]
+__all__ = ["FORMATS", "check_format", "check_pyarrow", "column_key", "data_section"]
 
 TYPES = ("category", "text", "integer", "float", "boolean", "date", "datetime")
 _COMPRESSED = ("zip", "bz2", "xz", "zst", "7z", "tar", "tgz")
+#: Formats of tables, which are written, too.
 FORMATS = ("csv", "parquet", "feather")
-_BY_SUFFIX = {"csv": "csv", "parquet": "parquet", "feather": "feather", "arrow": "feather"}
+# Those of programs that impute.
+_OF_PROGRAMS = ("stata", "spss", "r")
+_BY_SUFFIX = {
+    "csv": "csv",
+    "parquet": "parquet",
+    "feather": "feather",
+    "arrow": "feather",
+    "dta": "stata",
+    "sav": "spss",
+    "zsav": "spss",
+    "rds": "r",
+    "rda": "r",
+    "rdata": "r",
+}
 
 _TYPED = {"parquet": "Parquet", "feather": "Feather"}  # files that have types, as they are called
 
@@ -30,8 +44,13 @@ def data_section(table: Table | None) -> DataSpec:
     ask = "" if guess or not path else f"one of {', '.join(map(shown, FORMATS))}"
     if ask and suffix in _COMPRESSED:
         ask += f"; {shown(path)} is compressed, of which only .csv.gz can be read: unpack it"
-    kind = table.take("format", one_of(*FORMATS), guess, required=ask) or "csv"
+    kind = table.take("format", one_of(*FORMATS, *_OF_PROGRAMS), guess, required=ask) or "csv"
     check_pyarrow(table, "format" if "format" in table.given else "path", [kind])
+    if kind in _OF_PROGRAMS:
+        for name in ("columns", "missing", "delimiter", "decimal", "encoding"):
+            table.refuse(name, f'has no meaning for format = "{kind}", whose files say it')
+        table.done()
+        return DataSpec(path, kind, None)
     columns = _columns(table, kind)
     if kind in _TYPED:
         if path.lower().endswith(".gz"):
@@ -55,6 +74,16 @@ def data_section(table: Table | None) -> DataSpec:
             table.mistakes.add("data.decimal", f"is the delimiter too, {shown(spec.decimal)}")
     table.done()
     return spec
+
+
+def check_format(spec: DataSpec, engine: str, mistakes: Mistakes) -> None:
+    """Report a format that only holds data sets that are imputed already."""
+    if spec.format in _OF_PROGRAMS and engine not in ("given", ""):
+        mistakes.add(
+            "data.format",
+            f'"{spec.format}" is read with imputation.engine = "given" only, as data sets that are '
+            f"imputed already: take one of {', '.join(map(shown, FORMATS))}",
+        )
 
 
 def check_pyarrow(table: Table, name: str, kinds: Iterable[str]) -> None:

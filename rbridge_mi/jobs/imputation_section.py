@@ -21,12 +21,13 @@ from ..base.checks import (
 )
 from ..imputers.arguments import Argument
 from ..imputers.engines import ENGINES, engine_named
+from .data_section import FORMATS
 from .job import ImputationSpec
 from .values import Table, by_column, isolation, matrix, setting, shown
 
-__all__ = ["engine_arguments", "imputation_section"]
+__all__ = ["engine_arguments", "imputation_section", "imputes", "imputes_from_model"]
 
-ENGINE_NAMES = (*(x.name for x in ENGINES), "auto", "none")
+ENGINE_NAMES = (*(x.name for x in ENGINES), "auto", "given", "none")
 
 _NAMES = list_of(text, "column names", 1, single=True)
 _METHODS = list_of(any_text, "methods", unique=False)
@@ -158,8 +159,32 @@ def _refused_arguments(engine: str) -> dict[str, str]:
     return hidden | _DATA_ARGUMENTS
 
 
-def imputation_section(table: Table | None, models: Sequence[str]) -> ImputationSpec:
-    """Take the engine and its arguments; `models` has the names of several models."""
+def imputes(engine: str) -> bool:
+    """Tell whether it fills holes: not where there is one fit, or data sets come imputed."""
+    return engine not in ("", "none", "given")
+
+
+def imputes_from_model(engine: str) -> bool:
+    """Tell whether the engine imputes from a model of the job."""
+    return imputes(engine) and engine_named(engine).needs_model
+
+
+def _given(table: Table, format: str) -> ImputationSpec:
+    """Take what data sets that are imputed already need: how they are told apart."""
+    for name in ("m", "seed", "isolate", "timeout"):
+        table.refuse(name, 'has no meaning with engine = "given": the data sets are there')
+    table.refuse("trust", "is not for job files: R never reads a file of theirs by itself")
+    of_table = format in FORMATS
+    arguments = {
+        "imp": table.take("imp", text, ".imp" if of_table else None),
+        "id": table.take("id", any_text, ".id" if of_table else None),
+    }
+    table.done()
+    return ImputationSpec("given", None, 0, {k: v for k, v in arguments.items() if v is not None})
+
+
+def imputation_section(table: Table | None, models: Sequence[str], format: str) -> ImputationSpec:
+    """Take the engine and its arguments; `models` are the names of several, `format` the data's."""
     if table is None:
         return ImputationSpec("")
     engine = table.take(
@@ -167,7 +192,13 @@ def imputation_section(table: Table | None, models: Sequence[str]) -> Imputation
     )
     if engine is None:  # without it nobody can say which of the other keys have a place
         names = dict.fromkeys(
-            ["model", *(x.name for y in ENGINES for x in y.arguments), *_DATA_ARGUMENTS]
+            [
+                "model",
+                "imp",
+                "id",
+                *(x.name for y in ENGINES for x in y.arguments),
+                *_DATA_ARGUMENTS,
+            ]
         )
         table.flatten(["engine", "m", "seed", "isolate", "timeout", *names])
         table.take("m", whole(2))
@@ -183,6 +214,8 @@ def imputation_section(table: Table | None, models: Sequence[str]) -> Imputation
                 )
         table.done()
         return ImputationSpec(engine)
+    if engine == "given":
+        return _given(table, format)
     from_model = engine_named(engine).needs_model
     needs_m = from_model and table.given.get("family", "gaussian") != "gaussian"
     m = table.take(

@@ -158,6 +158,9 @@ class Job:
             record["model"] = record.pop("models")[""]
         _without_empty(record, "comparisons")
         _without_empty(record["imputation"], "model")
+        if self.imputation.engine == "given":
+            for name in ("m", "seed", "isolate", "timeout"):
+                del record["imputation"][name]
         return record
 
 

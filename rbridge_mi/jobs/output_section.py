@@ -7,9 +7,9 @@ import importlib.util
 from typing import Any
 
 from ..base.checks import LEVEL, boolean, list_of, number, one_of, text
-from ..imputers.engines import engine_named
 from ..inference.degrees_of_freedom import vcov_of_one
 from .data_section import FORMATS, check_pyarrow
+from .imputation_section import imputes_from_model
 from .job import OutputSpec, PoolingSpec
 from .tables import JOB_TABLES, TABLES_OF_CHAINS, TABLES_OF_LIST, TABLES_OF_ONE
 from .values import Table, shown
@@ -58,7 +58,7 @@ def output_section(table: Table, engine: str) -> OutputSpec:
     tables = TABLES_OF_ONE if engine == "none" else TABLES_OF_LIST
     if not engine:  # which tables there are depends on it
         tables = tuple(table.name for table in JOB_TABLES)
-    elif engine != "none" and engine_named(engine).needs_model:
+    elif imputes_from_model(engine):
         tables += TABLES_OF_CHAINS
     kind = "one" if engine == "none" else "list"
     by_default = [x.name for x in JOB_TABLES if kind in x.default and x.name in tables]

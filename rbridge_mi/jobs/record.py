@@ -66,7 +66,7 @@ def run_record(
             "columns": {name: str(x.dtype) for name, x in data.frame.items()},
             "unused_columns": list(data.unused),
         },
-        "seeds": {} if imp is None else {"imputation": imp.seed},
+        "seeds": {} if imp is None or imp.seed is None else {"imputation": imp.seed},
         "imputation": None if imp is None else {
             "method": imp.method,
             "kind": imp.kind,

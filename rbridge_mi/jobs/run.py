@@ -169,8 +169,10 @@ def _run(
     tell(f"data: {job.data.path}, {rows} rows, {columns} columns, SHA-256 {data.sha256[:12]}...")
     log = _Warnings(tell)
     with log.collected():
-        imp = None
-        if job.imputation.engine != "none":
+        imp = checked.imputed
+        if imp is not None:
+            tell(f"given: {imp.m} data sets")
+        elif job.imputation.engine != "none":
             with clock.stage("impute"):
                 isolated = all(x.isolate or x.timeout is not None for x in job.models.values())
                 if n_jobs is not None and not isolated:  # isolated fits start their workers
@@ -338,7 +340,7 @@ def _fit(
 
 
 def _results(checked: Checked, imp: ImputedData | None, fitted: MerMod | MerModList) -> Results:
-    frame, spec = checked.data.frame, checked.job.pooling
+    frame, spec = checked.holes, checked.job.pooling
     if isinstance(fitted, MerMod):
         return FitResults(frame, fitted, spec)
     assert imp is not None
@@ -351,7 +353,7 @@ def _page(checked: Checked, name: str, results: ListResults) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RWarning)  # the page has the fit's messages
-            listwise = checked.models[name].fit(checked.data.frame)
+            listwise = checked.models[name].fit(checked.holes)
     except RBridgeError as error:
         warnings.warn(
             f"the report does without complete cases, to which the model can't be fitted: {error}",

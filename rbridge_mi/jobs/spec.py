@@ -4,7 +4,8 @@
 [data]       path, format, columns (name = type), missing, delimiter, decimal, encoding
 [imputation] engine, m, seed, isolate, timeout, and the engine's arguments under R's names;
              engine = "compatible" imputes from [model], and of several from that which
-             model = "NAME" names
+             model = "NAME" names; engine = "given", with imp and id, takes data sets that are
+             imputed already
 [model]      formula, fitter, reml (lmer), family, link, nAGQ (glmer), control, start, weights,
              offset, subset, na_action, contrasts, isolate, timeout; tests; [model.emmeans.NAME]
              and [model.emtrends.NAME]
@@ -19,6 +20,11 @@ with names for their table, ``tests = {joint = "female = 0, ses = 2"}``. They ar
 table ``tests``; [model.emmeans.NAME], which has the arguments of `PooledMerMod.emmeans`, as
 ``emmeans_NAME``; comparisons, by the rules of `compare`, as ``comparisons``. Tables of one of
 several models are in a folder of its name.
+
+With engine = "given" the file of [data] holds all data sets under each other: the column `imp`
+(".imp") numbers them, 0 being the data with their holes, and `id` (".id") their rows; id = "" where
+rows are told by their places. Neither needs a type in [data.columns]. format = "stata", "spss" and
+"r" (.dta, .sav, .rds) are read by `read_imputed`, R never running what is in them.
 
 With engine = "none" there is one fit of each model, to the data as they are: the tables are those
 of `MerMod`, and models are compared by likelihood ratio tests (`MerMod.anova`).
@@ -36,7 +42,7 @@ from typing import Any
 
 from ..base.checks import Wrong
 from .comparison_section import comparisons_section
-from .data_section import column_key, data_section
+from .data_section import check_format, column_key, data_section
 from .imputation_section import engine_arguments, imputation_section
 from .job import (
     ColumnSpec,
@@ -111,8 +117,9 @@ def parse_job(given: Mapping[str, Any], mistakes: Mistakes) -> Job | None:
     data = data_section(_section(top, "data", mistakes))
     models = _models(top)
     names = [] if list(models) == [""] else list(models)
-    imputation = imputation_section(_section(top, "imputation", mistakes), names)
+    imputation = imputation_section(_section(top, "imputation", mistakes), names, data.format)
     engine = imputation.engine
+    check_format(data, engine, mistakes)
     comparisons = comparisons_section(top, models, engine)
     pooling = pooling_section(_optional(top, "pooling"), engine)
     output = output_section(_optional(top, "output"), engine)
@@ -136,7 +143,7 @@ def parse_data(given: Mapping[str, Any]) -> DataSpec | None:
 _STARTS = {
     "data": 'begin with [data] and path = "file.csv"',
     "imputation": '[imputation] with engine = "compatible" (or "amelia", "bootstrap", "auto", '
-    '"none")',
+    '"given", "none")',
     "model": '[model] with formula = "y ~ x + (1 | group)"',
 }
 

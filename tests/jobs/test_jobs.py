@@ -189,7 +189,7 @@ def test_sections_that_are_no_tables_and_a_wrong_engine() -> None:
     )
     assert set(found) >= {"data", "model", "output", "imputation.engine", "imputation.m",
                           "imputation.q"}  # fmt: skip
-    names = '"amelia", "compatible", "mice", "jomo", "pan", "bootstrap", "auto", "none"'
+    names = '"amelia", "compatible", "mice", "jomo", "pan", "bootstrap", "auto", "given", "none"'
     assert f'one of {names}, not "norm"' in found["imputation.engine"]
 
 
