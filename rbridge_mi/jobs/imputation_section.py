@@ -191,15 +191,8 @@ def imputation_section(table: Table | None, models: Sequence[str], format: str) 
         "engine", one_of(*ENGINE_NAMES), None, required=f"one of {', '.join(ENGINE_NAMES)}"
     )
     if engine is None:  # without it nobody can say which of the other keys have a place
-        names = dict.fromkeys(
-            [
-                "model",
-                "imp",
-                "id",
-                *(x.name for y in ENGINES for x in y.arguments),
-                *_DATA_ARGUMENTS,
-            ]
-        )
+        of_engines = [x.name for y in ENGINES for x in y.arguments]
+        names = dict.fromkeys(["model", "imp", "id", *of_engines, *_DATA_ARGUMENTS])
         table.flatten(["engine", "m", "seed", "isolate", "timeout", *names])
         table.take("m", whole(2))
         table.take("seed", whole())
