@@ -65,7 +65,12 @@ def check_asked(
 
 def _test_key(key: str, name: str, text: str) -> str:
     """Return the key of a hypothesis, which has a name of its own, or stands in a list."""
-    return f"{key}.tests" if name == text else Table(f"{key}.tests", {}, Mistakes()).path(name)
+    return f"{key}.tests" if name == text else _key(f"{key}.tests", name)
+
+
+def _key(key: str, name: str) -> str:
+    """Return the key of what is under a key, quoted where TOML wants it."""
+    return Table(key, {}, Mistakes()).path(name)
 
 
 def _means_key(key: str, name: str, means: MeansSpec) -> str:
@@ -214,7 +219,7 @@ def comparisons_table(
     of_one = False
     for name, spec in comparisons.items():
         full, reduced = results[spec.full], results[spec.reduced]
-        with _as_mistake(job, f"comparisons.{name}"):
+        with _as_mistake(job, _key("comparisons", name)):
             if isinstance(full, ListResults) and isinstance(reduced, ListResults):
                 arguments = dict(spec.arguments)
                 if arguments["method"] == "D1":

@@ -14,7 +14,7 @@ import pandas as pd
 
 from .. import rdoor
 from ..data.imputed_data import ImputedData
-from ..errors import ArgumentError, FormulaError, RNotFoundError, RPackageError
+from ..errors import ArgumentError, EncodingError, FormulaError, RNotFoundError, RPackageError
 from ..imputers.arguments import columns_named
 from ..imputers.engines import engine_named
 from ..imputers.imputation_plan import imputation_plan
@@ -200,7 +200,7 @@ def _check_model(
         if unread:
             text += f" (the file has {', '.join(map(shown, unread))}: add it to [data.columns])"
         mistakes.add(f"{key}.formula", text)
-    except ArgumentError as error:
+    except (ArgumentError, EncodingError) as error:
         mistakes.add(key, str(error))
 
 

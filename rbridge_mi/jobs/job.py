@@ -155,7 +155,8 @@ class Job:
         for model in record["models"].values():
             _without_empty(model, "tests", "means")
         if list(self.models) == [""]:
-            record["model"] = record.pop("models")[""]
+            of_one = {"models": ("model", record["models"][""])}
+            record = dict(of_one.get(name, (name, value)) for name, value in record.items())
         _without_empty(record, "comparisons")
         _without_empty(record["imputation"], "model")
         if self.imputation.engine == "given":

@@ -233,9 +233,10 @@ def _tables(
             made |= asked_tables(checked.name, name, job.models[name], result)
         tables |= {f"{name}/{x}" if name else x: y for x, y in made.items()}
     if job.comparisons:
-        tables["comparisons"] = comparisons_table(
-            checked.name, job.comparisons, results, job.pooling
-        )
+        with log.about("comparisons"):
+            tables["comparisons"] = comparisons_table(
+                checked.name, job.comparisons, results, job.pooling
+            )
     of_data = [x for x in job.output.tables if x in TABLES_OF_DATA]
     return tables | make_tables(next(iter(results.values())), of_data)
 

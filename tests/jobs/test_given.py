@@ -153,7 +153,7 @@ def test_mistakes_in_the_file_s_keys(sections: dict[str, Any], found: dict[str, 
     [
         (lambda d: d, {"imp": "_mi_m"}, "imputation.imp", 'names "_mi_m", which is no column'),
         (lambda d: d, {"id": "case"}, "imputation.id", 'names "case", which is no column'),
-        (lambda d: d.assign(**{".imp": "a"}), {}, "data.columns..imp", "integer takes whole"),
+        (lambda d: d.assign(**{".imp": "a"}), {}, 'data.columns.".imp"', "integer takes whole"),
         (lambda d: d[d[".imp"] < 2], {}, "imputation", "must hold at least two"),
         (lambda d: d.drop(index=100), {}, "imputation", "rows"),
         (lambda d: d[d[".imp"] == 0], {}, "imputation", "no data set but the one with holes"),
