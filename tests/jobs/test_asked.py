@@ -443,3 +443,34 @@ def test_pooling_that_a_model_has_not_is_told_before_any_work(
     found = mistakes_of(write(place, {**job, "model": model}))
     assert set(found) == {key}, found
     assert text in found[key]
+
+
+def test_nothing_that_is_asked_runs_as_code(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    code = "file.create('canary')"
+    asked = {
+        "tests": {code: f"{code} = 0"},
+        "emmeans": {
+            "a": {"specs": [code]},
+            "b": {"specs": "f", "contrast": code},
+            "c": {"specs": "f", "weights": code},
+            "d": {"specs": "f", "by": code, "at": {code: 1}},
+            "e": {"specs": "f", "offset": code},
+        },
+        "emtrends": {"a": {"specs": "f", "var": code}},
+    }
+    found = mistakes_of(write(place, job_of(model={"formula": FULL, **asked})))
+    assert set(found) >= {
+        f'model.tests."{code}"', "model.emmeans.a.specs", "model.emmeans.b", "model.emmeans.c",
+        "model.emmeans.d.by", "model.emmeans.d.at", "model.emtrends.a.var",
+    }  # fmt: skip
+    # What passes the check is refused by R, or is only a name.
+    passing = {
+        "emmeans": {"a": {"specs": "f", "contrast": {code: [1, 0, -1]}}},
+        "tests": {code: "x = 0"},
+    }
+    run_job(write(place, job_of(model={"formula": FULL, **passing})))
+    with pytest.raises(JobError, match="offset"):
+        late = {"emmeans": {"a": {"specs": "f", "offset": code}}}
+        run_job(write(place, job_of(model={"formula": FULL, **late})))
+    assert not (place / "canary").exists()

@@ -137,7 +137,8 @@ def test_files_of_other_programs(tmp_path: Path, kind: str) -> None:
         ({"imputation": {"imps": "a", "imp": 1}},
          {"imputation.imps": "did you mean imp?", "imputation.imp": "must be a text"}),
         ({"data": {"path": "d.dta"}}, {"data.columns": "whose files say it"}),
-        ({"data": {"path": "d.rds", "columns": None}, "imputation": {"engine": "none"}},
+        ({"data": {"path": "d.rds", "columns": None}, "imputation": {"engine": "none"},
+          "output": {"tables": ["fixed"]}},
          {"data.format": 'with imputation.engine = "given" only'}),
     ],
 )  # fmt: skip
