@@ -55,7 +55,8 @@ class JobResult:
     ----------
     folder : Path
     files : tuple of str
-        All files in it, ``run.json`` among them.
+        Paths in it of all files, ``run.json`` among them; those of one of several models begin
+        with its name and a slash.
     warnings : tuple of str
         What R and this library warned of; in ``run.json`` too.
     """
@@ -164,7 +165,7 @@ def _run(
         checked = check_job(path, out=out, data_root=data_root)
         stack = _stack()
     job, data = checked.job, checked.data
-    rows, columns = data.frame.shape
+    rows, columns = checked.holes.shape
     tell(f"{checked.name}: checked")
     tell(f"data: {job.data.path}, {rows} rows, {columns} columns, SHA-256 {data.sha256[:12]}...")
     log = _Warnings(tell)
