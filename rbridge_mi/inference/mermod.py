@@ -244,10 +244,10 @@ class MerMod(TestedFit, MixedModelNames, Recorded, ForMakeTables):
         >>> import rbridge_mi as rb
         >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
         >>> fit.random()[["term", "estimate", "std_error"]].round(3)
-                           term  estimate  std_error
-        0       sd__(Intercept)     2.184      0.149
-        1       sd__Observation     6.086      0.051
-        2                   icc     0.114      0.014
+                      term  estimate  std_error
+        0  sd__(Intercept)     2.184      0.150
+        1  sd__Observation     6.086      0.051
+        2              icc     0.114      0.014
         """
         return random_of_one(self, conf_level)
 

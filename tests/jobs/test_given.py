@@ -188,10 +188,14 @@ def test_the_example_of_several_models_is_the_calls(tmp_path: Path) -> None:
     for name in ("hsb_models.toml", "make_imputed_hsb.py"):
         shutil.copy(EXAMPLES / name, tmp_path / name)
     subprocess.run([sys.executable, "make_imputed_hsb.py"], cwd=tmp_path, check=True)
+    # The first 40 of the 160 schools, for the time that the calls take once more.
+    path = tmp_path / "hsb_imputed.csv.gz"
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows[rows["schid"].isin(rows["schid"].unique()[:40])].to_csv(path, index=False)
     done = run_job(tmp_path / "hsb_models.toml")
     typed = {"schid": "string", "sector": pd.CategoricalDtype(["public", "catholic"])}
     typed |= {"minority": "Int64", "female": "Int64"}
-    long = pd.read_csv(tmp_path / "hsb_imputed.csv.gz", dtype={"schid": str}, **EXACT)
+    long = pd.read_csv(path, dtype={"schid": str}, **EXACT)
     imp = rb.ImputedData.from_long(long.astype(typed))
     models = {
         "schools": "mathach ~ minority + female + ses * sector + meanses + (1 | schid)",
