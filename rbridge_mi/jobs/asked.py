@@ -81,13 +81,13 @@ def _check_means(
     key: str, means: MeansSpec, part: FixedPart, data: pd.DataFrame, mistakes: Mistakes
 ) -> None:
     arguments = dict(means.arguments)
-    own = {
+    main = {
         x: arguments.pop(x, None)
         for x in ("specs", "contrast", "at", "conf_level", "adjust", "var")
     }
-    trend = own.pop("var")
+    trend = main.pop("var")
     try:
-        check_means(**own, arguments=arguments, trend=trend)
+        check_means(**main, arguments=arguments, trend=trend)
     except ArgumentError as error:
         mistakes.add(key, str(error))
     except RCallError as error:
@@ -96,8 +96,8 @@ def _check_means(
         return
     by = arguments.get("by", [])
     named: dict[str, Iterable[str]] = {
-        "specs": own["specs"] if own["specs"] != ["1"] else [],
-        "at": own["at"] or {},
+        "specs": main["specs"] if main["specs"] != ["1"] else [],
+        "at": main["at"] or {},
         "by": [by] if isinstance(by, str) else by if isinstance(by, list) else [],
     }
     for argument, names in named.items():

@@ -230,9 +230,9 @@ def _tables(
     tables: dict[str, pd.DataFrame] = {}
     for name, result in results.items():
         with log.about(name):
-            made = make_tables(result, of_model)
-            made |= asked_tables(checked.name, name, job.models[name], result)
-        tables |= {f"{name}/{x}" if name else x: y for x, y in made.items()}
+            of_this = make_tables(result, of_model)
+            of_this |= asked_tables(checked.name, name, job.models[name], result)
+        tables |= {f"{name}/{x}" if name else x: y for x, y in of_this.items()}
     if job.comparisons:
         with log.about("comparisons"):
             tables["comparisons"] = comparisons_table(
