@@ -33,6 +33,7 @@ from .degrees_of_freedom import dfcom_of_one, vcov_of_one
 from .model_column import ForMakeTables, ModelColumn, column_of_fit
 from .optimizers import all_fit
 from .predictions import predict_fits, to_response
+from .random_part import random_of_one
 from .statsmodels_names import MixedModelNames
 from .term_tests import table_of_terms
 from .tested_fit import TestedFit
@@ -202,6 +203,53 @@ class MerMod(TestedFit, MixedModelNames, Recorded, ForMakeTables):
             "var_residual": [residual],
         }
         return checked(pd.DataFrame(row), "r2")
+
+    def random(self, conf_level: float = 0.95) -> pd.DataFrame:
+        """Return SDs, correlations, sigma and ICCs with standard errors and intervals.
+
+        As `PooledMerMod.random` has them of several fits: sampling variances come from the
+        curvature of the (restricted) deviance at the optimum, intervals are normal ones on the log
+        (SDs), Fisher's z (correlations) or logit (ICC) scale.
+
+        Parameters
+        ----------
+        conf_level : float
+            Coverage of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            group, term (as in `tidy`; "icc"), estimate, std_error (by the delta method), conf_low,
+            conf_high, n_boundary: 1 of a parameter on its boundary, which has neither standard
+            error nor interval, else 0.
+
+        Raises
+        ------
+        ArgumentError
+            For a generalised model with a scale, such as a Gamma model.
+
+        See Also
+        --------
+        varcorr : The estimates alone.
+        confint : Profile and bootstrap intervals.
+        PooledMerMod.random : Of several fits.
+
+        References
+        ----------
+        Bates, Mächler, Bolker and Walker (2015), Journal of Statistical Software 67, eqs. 31 to 41
+        (the deviance); Fisher (1921), Metron 1.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
+        >>> fit.random()[["term", "estimate", "std_error"]].round(3)
+                      term  estimate  std_error
+        0  sd__(Intercept)     2.184      0.150
+        1  sd__Observation     6.086      0.051
+        2              icc     0.114      0.014
+        """
+        return random_of_one(self, conf_level)
 
     # -- under statsmodels' names ------------------------------------------------------------
 
