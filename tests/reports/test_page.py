@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +109,29 @@ def test_the_same_call_writes_the_same_bytes(analysed: dict[str, Any], tmp_path:
         rb.report(analysed["fits"].pool(), tmp_path / f"{i}.html").read_bytes() for i in (1, 2)
     ]
     assert pages[0] == pages[1]
+
+
+def test_pyplot_keeps_none_of_its_figures(tmp_path: Path) -> None:
+    """In a notebook they would be shown below the cell, and in a service they would add up.
+
+    In a process of its own: where pyplot is loaded, all plots make their figures by it.
+    """
+    program = """
+import sys, warnings
+from matplotlib import pyplot
+import rbridge_mi as rb
+hsb = rb.load_hsb().head(600)
+holes = rb.ampute(hsb, prop=0.1, columns=["ses"], seed=1)
+imp = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"]).impute(holes, seed=1)
+mine = pyplot.figure()
+rb.report(rb.Lmer("mathach ~ ses + (1 | schid)").fit(imp), sys.argv[1])
+print(pyplot.get_fignums() == [mine.number])
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "report.html")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "MPLBACKEND": "agg"}
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
 
 
 def test_names_are_text(tmp_path: Path) -> None:
