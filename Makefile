@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: help demo test quick fuzz matrix bench check audit r r-engines r-test clean image image-trixie
 
 help:
-	@echo "make demo          set up, and run the vignette on the hsb data"
+	@echo "make demo          set up, and run the vignette on the hsb data: tables, and a report"
 	@echo "make test          set up, and run every test"
 	@echo "make quick         the tests that are fast, in under a minute"
 	@echo "make fuzz          10,000 made-up frames to R and back, and saved files tampered with"
@@ -64,7 +64,7 @@ $(READY): pyproject.toml r/install.sh r/packages.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	RPY2_CFFI_MODE=API $(BIN)/python -m pip install --quiet --no-binary rpy2-rinterface \
-		--editable ".[parquet]" --group dev
+		--editable ".[parquet,report]" --group dev
 	touch $(READY)
 
 image:

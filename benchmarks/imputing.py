@@ -194,7 +194,7 @@ def growth(largest: int = 10**5) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data, model = grouped(100, 10)
-        rb.CompatibleImputer(model, m=2, min_iter=20, max_iter=20).impute(data, seed=1)  # starts R
+        rb.CompatibleImputer(model, m=2, min_iter=20, max_iter=50).impute(data, seed=1)  # starts R
         for rows, groups, m in grid:
             data, model = grouped(rows, groups)
             imputer = rb.CompatibleImputer(model, m=m, min_iter=100, max_iter=100)

@@ -104,7 +104,7 @@ copy_tree() {
     fi
     cd "$work"
     sed -e 's/[[:space:]]*#.*//' -e '/^\[/d' -e '/^$/d' "$context/r/packages.txt" |
-        while read -r name; do
+        grep '^r-' | while read -r name; do
             grep -q "^$name=" "$context/docker/r-packages-$suite.txt" ||
                 fail "docker/r-packages-$suite.txt lacks $name, which r/packages.txt wants: docker/renew.sh"
         done
@@ -374,6 +374,12 @@ test_suite() {
         fail "the test suite failed inside the image"
     fi
     tail -n 1 "$work/tests.txt"
+    # Apart: pytest-mpl takes pyplot into the process, which changes where plots make their figures.
+    if ! "${run[@]}" "${safe[@]}" "$tests" -q --mpl tests/pictures >"$work/pictures.txt"; then
+        tail -n 100 "$work/pictures.txt"
+        fail "a plot differs from its picture in tests/pictures"
+    fi
+    echo "pictures: $(tail -n 1 "$work/pictures.txt")"
 }
 
 # ---------------------------------------------------------------- what came of it

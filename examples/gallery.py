@@ -36,6 +36,10 @@ binary = binary_model.fit(rb.CompatibleImputer(binary_model, m=5).impute(binary_
 some = holes[holes["schid"].isin(hsb["schid"].unique()[:40])].drop(columns="sector")
 imputer = rb.AmeliaImputer(m=5, idvars=["schid", "meanses"], noms="minority")
 amelia = imputer.impute(some, seed=1, keep_r=True)
+
+few = rb.CompatibleImputer(model, m=5).impute(holes, seed=1)
+deltas = [-4, -2, 0, 2, 4, 6, 8, 10]
+moved = rb.delta_sensitivity(model, few, "mathach", deltas, by="sector", groups=["public"])
 """
 
 # Parts: title, then (name of the picture, text, code).
@@ -144,6 +148,18 @@ SCENES: list[tuple[str, list[tuple[str, str, str]]]] = [
                 "re_sim",
                 "merTools' simulated random effects, of all imputations together.",
                 "rb.plot.re_sim(fits, n_sims=50, seed=1)",
+            ),
+        ],
+    ),
+    (
+        "Were values missing not at random",
+        [
+            (
+                "delta",
+                "How estimates move, if the missing test scores of public schools are lower or "
+                "higher than imputed. A point is white where its interval holds 0: where the "
+                "colour changes is the tipping point.",
+                'rb.plot.delta(moved, ["sectorpublic", "meanses", "ses:sectorpublic"])',
             ),
         ],
     ),

@@ -58,6 +58,7 @@ is_there() {
                     cc -x c - -o /dev/null $(R CMD config --ldflags 2>/dev/null) 2>/dev/null
             }
             ;;
+        chromium) command -v chromium >/dev/null 2>&1 ;;
         *) installed "$1" || has_r_package "$(r_name "$1")" ;;
     esac
 }

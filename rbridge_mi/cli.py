@@ -1,4 +1,4 @@
-"""``rbridge-mi``: jobs, the vignette as a command, and a look at the installation."""
+"""``rbridge-mi``: jobs, reports, the vignette as a command, and a look at the installation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import __version__
 from .errors import RBridgeError
@@ -62,6 +62,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--vignette", action="store_true", help="stop after the vignette")
     demo.set_defaults(run=_demo)
+    report = commands.add_parser(
+        "report",
+        help="one HTML page on a saved pooled model: data, imputations, results, methods text",
+    )
+    report.add_argument(
+        "results",
+        type=Path,
+        metavar="RESULTS",
+        help="what save() of fits, or of what they pool to, wrote",
+    )
+    report.add_argument(
+        "--out", type=Path, metavar="FILE", default=Path("report.html"),
+        help="the page to write (default: report.html)",
+    )  # fmt: skip
+    report.add_argument(
+        "--listwise", type=Path, metavar="FIT",
+        help="the same model fitted to the data with holes, saved, to stand beside",
+    )  # fmt: skip
+    report.add_argument(
+        "--trust", action="store_true",
+        help="unpack the R objects in the files too, which some parts need: only of files that you "
+        "trust",
+    )  # fmt: skip
+    report.add_argument("--title", help="instead of the model's formula")
+    report.set_defaults(run=_report)
     run = commands.add_parser(
         "run",
         help="do what a job file says: data, imputation, model, tables",
@@ -142,6 +167,23 @@ def _doctor(_: argparse.Namespace) -> int:
     diagnosis = diagnose()
     print(diagnosis.report())
     return 0 if diagnosis.ok else 1
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    import rbridge_mi as rb
+
+    def load(path: Path) -> Any:
+        return rb.load(path, allow_r_object=arguments.trust)
+
+    results = load(arguments.results)
+    listwise = None if arguments.listwise is None else load(arguments.listwise)
+    try:
+        path = rb.report(results, arguments.out, listwise=listwise, title=arguments.title)
+    except OSError as error:
+        print(f"rbridge-mi: {error}", file=sys.stderr)
+        return 1
+    print(f"Wrote {path}")
+    return 0
 
 
 def _run(arguments: argparse.Namespace) -> int:

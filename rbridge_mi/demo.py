@@ -43,7 +43,8 @@ def demo(m: int, seed: int, out: Path | None, *, compatible: bool = True) -> Non
     seed : int
         Of the holes and the imputations.
     out : Path, optional
-        A folder, in which the tables are written as CSV.
+        A folder, in which the tables are written as CSV; with `compatible` also ``report.html``,
+        on the models fitted to those imputations.
     compatible : bool
         Impute from the analysis model too, after the vignette.
     """
@@ -66,11 +67,14 @@ def demo(m: int, seed: int, out: Path | None, *, compatible: bool = True) -> Non
         ours = rb.impute(holes, model=model, m=m, seed=seed)
         seconds = time.perf_counter() - start
         print(f"Imputation\n----------\n{ours.summary()}\n\nIt took {seconds:.1f} s.\n")
-        estimates = _estimates(model.fit(hsb), fit, fits, model.fit(ours))
+        fitted = model.fit(ours)
+        estimates = _estimates(model.fit(hsb), fit, fits, fitted)
         _show("Estimates: complete data, listwise, vignette's recipe, compatible", estimates)
         tables["estimates"] = estimates
     if out is not None:
         _write(out, tables)
+        if compatible:
+            _report(out, fitted, fit)
     gc.freeze()
 
 
@@ -171,3 +175,14 @@ def _write(out: Path, tables: dict[str, pd.DataFrame]) -> None:
     for name, table in tables.items():
         table.to_csv(out / f"{name}.csv", index=False)
     print(f"\nWrote {len(tables)} tables to {out}/: {', '.join(f'{x}.csv' for x in tables)}")
+
+
+def _report(out: Path, fits: MerModList, listwise: MerMod) -> None:
+    import rbridge_mi as rb
+
+    try:
+        path = rb.report(fits, out / "report.html", listwise=listwise)
+    except rb.MissingExtraError as error:
+        print(f"No report: {error}")
+        return
+    print(f"Wrote {path}: open it in a browser")

@@ -127,6 +127,7 @@ GLOSSARY: dict[str, str] = {
     "pooled_conf_high": "upper end of its confidence interval",
     "pooled_nobs": "rows that the models were fitted to after imputation",
     "delta": "shift of a column's imputed values, in its units",
+    "holds_zero": "whether the confidence interval holds 0",
     "model": "name of a model, of several in one table",
     "section": "part of a table of models: fixed, random, or statistics of the whole model",
     "difference": "pooled minus listwise estimate",
@@ -228,6 +229,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     "plot_re_sim": ("grpvar", "term", "grp", "mean", "median", "sd", "conf_low", "conf_high"),
     "plot_fe_sim": ("term", "mean", "median", "sd", "conf_low", "conf_high"),
+    "plot_delta": (
+        "delta", "effect", "group", "term", "estimate", "conf_low", "conf_high", "holds_zero",
+    ),
     "plot_check_model": ("panel", "series", "replicate", "x", "y"),
     "plot_profile": ("parameter", "value", "zeta", "conf_low", "conf_high"),
     "delta_sensitivity": (

@@ -96,8 +96,11 @@ class CompatibleImputer(EngineParameters):
         ``{"bmi": "weight / height^2"}``.
     rhat : float, above 1
         The chains have mixed when R-hat of every parameter is at most this.
-    min_iter, max_iter : int, at least 20
-        Iterations that are made at least and at most.
+    min_iter : int, at least 20
+        Iterations that are made at least.
+    max_iter : int, at least 25, of a model of counts 50
+        Iterations that are made at most. The first 20 are a beginning without random effects; in
+        the next 20 the likelihood of counts grows sharp.
 
     Raises
     ------
@@ -237,7 +240,8 @@ class CompatibleImputer(EngineParameters):
             raise ArgumentError(f"rhat must be a number above 1, such as 1.05, not {rhat!r}.")
         self.rhat = float(rhat)
         self.min_iter = check_count(min_iter, "min_iter", 20)
-        self.max_iter = check_count(max_iter, "max_iter", 20)
+        least = 50 if self.family.name == "poisson" else 25  # see Chains.step on how chains begin
+        self.max_iter = check_count(max_iter, "max_iter", least)
 
     def impute(
         self, data: pd.DataFrame, seed: int | None = None, *, n_jobs: int | None = None

@@ -21,5 +21,5 @@ ARGUMENTS = (
     Argument("derived", "by column", each="derivation"),
     Argument("rhat", "number", least=1, above=True),
     Argument("min_iter", "whole", least=20),
-    Argument("max_iter", "whole", least=20),
+    Argument("max_iter", "whole", least=25),
 )

@@ -164,6 +164,7 @@ class ForMakeTables:
 
     @property
     def __maketables_coef_table__(self) -> pd.DataFrame:
+        """The coefficients, indexed by term: b, se, t, p, df, and the ends of the interval."""
         column = self.table_column()
         names = {
             "estimate": "b", "std_error": "se", "statistic": "t", "p_value": "p", "df": "df",
@@ -183,6 +184,7 @@ class ForMakeTables:
 
     @property
     def __maketables_depvar__(self) -> str:
+        """The response."""
         return self.table_column().response
 
     @property
@@ -191,14 +193,17 @@ class ForMakeTables:
 
     @property
     def __maketables_vcov_info__(self) -> dict[str, str]:
+        """What standard errors come from."""
         return {"vcov_type": self.table_column().inference}
 
     @property
     def __maketables_stat_labels__(self) -> dict[str, str]:
+        """What statistics are called, where their key doesn't say it."""
         return dict(_R2)
 
     @property
     def __maketables_default_stat_keys__(self) -> list[str]:
+        """The statistics that are shown by default."""
         column = self.table_column()
         return [*(key for key, _ in _statistics(column)), *(_R2 if column.r2 is not None else ())]
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from ..errors import (
     EncodingError,
     FormulaError,
     RBridgeError,
+    RBridgeWarning,
     RNotFoundError,
     RPackageError,
+    RWarning,
 )
 from ..imputers.arguments import columns_named
 from ..imputers.choose import impute
@@ -38,6 +41,7 @@ from ..models.glmer_nb import GlmerNb
 from ..models.lmer import Lmer
 from ..models.mixed_model import MixedModel
 from ..pooled.mermod_list import MerModList
+from ..reports.page import page_of
 from . import outputs
 from .data import DataFile, read_data
 from .places import data_file, output_folder
@@ -267,6 +271,11 @@ def _run(
         with clock.stage("pool"):
             results = _results(checked, imp, fitted)
             tables = make_tables(results, job.output.tables)
+        page = None
+        if isinstance(results, ListResults) and job.output.report:
+            tell("writing the report")
+            with clock.stage("report"):
+                page = _page(checked, results)
     with outputs.staged(checked.folder) as folder:
         tell(f"writing: {len(tables)} tables as {' and '.join(job.output.formats)}")
         with clock.stage("write"):
@@ -276,6 +285,8 @@ def _run(
                 long = results.imputed.to_long()
                 outputs.write_table(long, folder, "imputed", job.output.formats)
             (folder / "summary.txt").write_text(_summary(results) + "\n", "utf-8")
+            if page is not None:
+                (folder / "report.html").write_text(page, "utf-8")
         files = outputs.fingerprints(folder)
         record = _record(checked, results, conditions, files, stack)
         record["run"] = {"started": started, "finished": _now(), "seconds": clock.seconds}
@@ -481,6 +492,26 @@ def _results(checked: Checked, imp: ImputedData | None, fitted: MerMod | MerModL
     return ListResults(frame, imp, fitted, pooled)
 
 
+def _page(checked: Checked, results: ListResults) -> str:
+    """Return the report, beside the rows without holes where the model can be fitted to them."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RWarning)  # the page has the fit's messages
+            listwise = checked.model.fit(checked.data.frame)
+    except RBridgeError as error:
+        warnings.warn(
+            f"the report does without complete cases, to which the model can't be fitted: {error}",
+            RBridgeWarning,
+            stacklevel=2,
+        )
+        listwise = None
+    origin = {
+        "job file": f"{checked.name}, SHA-256 {checked.sha256}",
+        "data file": f"{checked.job.data.path}, SHA-256 {checked.data.sha256}",
+    }
+    return page_of(results.pooled, listwise, None, None, origin)
+
+
 def _summary(results: Results) -> str:
     if isinstance(results, FitResults):
         return str(results.fit.summary())
@@ -543,8 +574,8 @@ def _record(
 
 
 def _writers(job: Job) -> dict[str, str]:
-    if "parquet" not in (job.data.format, *job.output.formats):
-        return {}
-    import pyarrow
-
-    return {"pyarrow": str(pyarrow.__version__)}
+    """Return the versions of what writes files beside this library, where the job needs it."""
+    wanted = ["pyarrow"] if "parquet" in (job.data.format, *job.output.formats) else []
+    if job.output.report:
+        wanted += ["jinja2", "matplotlib"]
+    return {name: version(name) for name in wanted}

@@ -7,7 +7,7 @@
 [model]    formula, fitter, reml (lmer), family, link, nAGQ (glmer), control, start, weights,
            offset, subset, na_action, contrasts, isolate, timeout
 [pooling]  dfcom, conf_level, vcov, exponentiate
-[output]   folder, formats, tables, imputed
+[output]   folder, formats, tables, imputed, report
 ========== ==============================================================================
 
 A job is data: no value of it reaches R as code. A formula may call only what `Lmer` allows anyway
@@ -142,6 +142,7 @@ class OutputSpec:
     formats: tuple[str, ...]
     tables: tuple[str, ...]
     imputed: bool = False
+    report: bool = False
 
 
 @dataclass(frozen=True)
@@ -744,6 +745,22 @@ def _output(table: Table, engine: str) -> OutputSpec:
         table.mistakes.add(
             "output.imputed", 'has nothing to write with imputation.engine = "none": drop it'
         )
+    report = table.take("report", boolean, False)
+    if engine == "none" and report:
+        table.mistakes.add(
+            "output.report",
+            'is a page on imputed data, of which there are none with imputation.engine = "none": '
+            "drop it",
+        )
+    elif report:
+        absent = [x for x in ("jinja2", "matplotlib") if importlib.util.find_spec(x) is None]
+        if absent:
+            table.mistakes.add(
+                "output.report",
+                f"needs {' and '.join(absent)}, which "
+                f"{'is' if len(absent) == 1 else 'are'} not installed: "
+                'pip install "rbridge_mi[report]"',
+            )
     formats = table.take(
         "formats",
         list_of(one_of(*FORMATS), 'formats, such as ["csv", "parquet"]', single=True),
@@ -756,6 +773,7 @@ def _output(table: Table, engine: str) -> OutputSpec:
         tuple(formats),
         tuple(table.take("tables", list_of(one_of(*tables), "tables", 0), by_default)),
         imputed,
+        report,
     )
     table.done()
     return spec

@@ -12,6 +12,7 @@ from __future__ import annotations
 from . import data
 from .accessor import accessor
 from .checks import check_model
+from .deltas import delta
 from .density import density
 from .effects import fe_sim, ranef, re_sim
 from .forest import forest
@@ -27,6 +28,7 @@ __all__ = [
     "accessor",
     "check_model",
     "data",
+    "delta",
     "density",
     "fe_sim",
     "fmi",

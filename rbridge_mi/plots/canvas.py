@@ -6,7 +6,7 @@ import math
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -28,14 +28,22 @@ __all__ = [
     "LIGHT",
     "LINES",
     "OBSERVED",
+    "SHADES",
+    "axes_of",
+    "category_width",
     "colour_map",
+    "columns_fit",
+    "draw_few_ticks",
     "draw_legend",
     "draw_level_ticks",
     "draw_ratio_axis",
+    "draw_terms",
+    "draw_title",
     "draw_zero",
     "enlarge_marks",
     "label",
     "level_label",
+    "level_room",
     "level_width",
     "new_axes",
     "new_panels",
@@ -55,6 +63,8 @@ LINES = (
     ("#16324f", "-"), ("#e08a1e", "--"), ("#2a8f8a", "-."), ("#8c2d5a", ":"),
     ("#5a5a5a", (0, (5, 1, 1, 1, 1, 1))), ("#9bb53c", (0, (1, 1))),
 )  # fmt: skip
+# Colours of a few lines that all are solid: they can be told apart by their lightness alone.
+SHADES = ("#16324f", "#8c2d5a", "#2a8f8a", "#e08a1e", "#b9cf7a")
 _MOST_LABELS = 45  # of levels below each other that can be read
 _WIDTH = 28  # characters of a line of a label
 _LEVEL_WIDTH = 44  # of the name of a level, which has one line
@@ -159,9 +169,31 @@ def _plain(ax: Axes) -> Axes:
     return ax
 
 
+def axes_of(ax: Axes) -> Axes:
+    """Return what a plot of one panel returns, with labels that fit."""
+    result_of([ax])
+    return ax
+
+
 def result_of(panels: Sequence[Axes]) -> Any:
-    """Return what a plot returns: its Axes, or the Figure of several."""
+    """Return what a plot returns: its Axes, or the Figure of several, with labels that fit."""
+    for panel in panels:
+        panel.set_xlabel(_wrapped(panel.get_xlabel(), _inches(panel, 0)))
+        panel.set_ylabel(_wrapped(panel.get_ylabel(), _inches(panel, 1)))
     return panels[0] if len(panels) == 1 else panels[0].figure
+
+
+def _wrapped(text: str, inches: float) -> str:
+    """Break lines that are longer than the side that they stand at."""
+    # Letters have 0.08 inches, and the layout makes panels somewhat wider than they are before.
+    width = max(14, int(1.25 * inches / 0.08))
+    return "\n".join(
+        piece
+        for line in text.split("\n")
+        for piece in (
+            textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [line]
+        )
+    )
 
 
 def styled(artists: Artist | Iterable[Artist], style: Mapping[str, Any]) -> None:
@@ -226,17 +258,20 @@ def label(name: Any, width: int = _WIDTH) -> str:
     """
     text = str(name)
     lines = textwrap.wrap(text, width, break_on_hyphens=False) or [text]
+    if len(lines) == 2:  # of like lengths: no last letter alone
+        halves = (textwrap.wrap(text, n, break_on_hyphens=False) for n in range(1, width + 1))
+        lines = next(x for x in halves if len(x) == 2)
     if len(lines) > 2:
         end = text[-(width - 2) :]
         lines = [lines[0], f"… {end[end.find(' ') + 1 :].lstrip()}"]
     return "\n".join(lines).replace("$", r"\$")
 
 
-def level_label(name: Any) -> str:
+def level_label(name: Any, width: int = _LEVEL_WIDTH) -> str:
     """Write the name of a level in one line, the middle of a long one left out."""
     text = " ".join(str(name).split()) or str(name)
-    half = _LEVEL_WIDTH // 2
-    if len(text) > _LEVEL_WIDTH:
+    half = width // 2
+    if len(text) > width:
         text = f"{text[:half].rstrip()} … {text[-half:].lstrip()}"
     return text.replace("$", r"\$")
 
@@ -246,12 +281,68 @@ def level_width(names: Iterable[Any]) -> float:
     return 0.062 * max((len(level_label(x)) for x in names), default=0)
 
 
-def draw_level_ticks(ax: Axes, places: Sequence[float], names: Sequence[Any]) -> None:
-    """Label levels along the y axis; of more than can be read, every k-th."""
-    step = math.ceil(len(places) / _MOST_LABELS)
-    ax.set_yticks(list(places[::step]), [level_label(x) for x in names[::step]])
+def draw_level_ticks(
+    ax: Axes, places: Sequence[float], names: Sequence[Any], width: int = _LEVEL_WIDTH
+) -> None:
+    """Label levels along the y axis; of more than the axes have room for, every k-th."""
     size = 9 if len(places) <= 20 else 7
+    room = int(_inches(ax, 1) * 72 / (1.3 * size))
+    step = math.ceil(len(places) / max(1, min(_MOST_LABELS, room)))
+    ax.set_yticks(list(places[::step]), [level_label(x, width) for x in names[::step]])
     ax.tick_params(axis="y", labelsize=size, length=0 if step == 1 else 2)
+
+
+def draw_terms(ax: Axes, names: Sequence[Any]) -> None:
+    """Name terms along the y axis, the first at 0, the next at -1; in small print if they touch."""
+    # No more than about as wide as the axes themselves.
+    width = max(12, int(9 * _inches(ax, 0)))
+    texts = [label(x, min(_WIDTH, width)) for x in names]
+    lines = 1 + max(x.count("\n") for x in texts)
+    small = level_room(ax, len(names)) < 13 * lines
+    if small:
+        texts = [level_label(x, min(_LEVEL_WIDTH, width)) for x in names]
+    ax.set_yticks([-float(i) for i in range(len(names))], texts)
+    ax.set_ylim(-len(names) + 0.5, 0.5)
+    ax.tick_params(axis="y", length=0, **({"labelsize": 8} if small else {}))
+
+
+def draw_title(
+    ax: Axes,
+    text: str,
+    size: float = 10,
+    loc: Literal["left", "center"] = "left",
+    above: float = 0.0,
+    **style: Any,
+) -> None:
+    """Set the title of a panel, in lines that it has room for; so many points above a legend."""
+    lines = _wrapped(text, _inches(ax, 0) * 10 / size)
+    ax.set_title(lines, fontsize=size, loc=loc, pad=6 + above, **style)
+
+
+def draw_few_ticks(ax: Axes, most: int = 5, *, whole: bool = False) -> None:
+    """Give the x axis of a narrow panel so few ticks that their labels stand apart."""
+    locator = needed_module("matplotlib.ticker", "plot", "a plot").MaxNLocator
+    ax.xaxis.set_major_locator(locator(most, integer=whole, steps=[1, 2, 2.5, 5, 10]))
+
+
+def category_width(ax: Axes, count: int, most: int = 16) -> int:
+    """Return how many letters each of so many categories has along the x axis."""
+    return max(8, min(most, int(_inches(ax, 0) / count / 0.08)))
+
+
+def level_room(ax: Axes, levels: int) -> float:
+    """Return the points of height that each of so many levels has."""
+    return 72 * _inches(ax, 1) / levels
+
+
+def columns_fit(ax: Axes, names: Sequence[Any]) -> bool:
+    """Whether names of columns of equal width have room side by side along the x axis."""
+    return 0.09 * max(len(str(x)) + 1 for x in names) * len(names) < _inches(ax, 0)
+
+
+def _inches(ax: Axes, side: int) -> float:
+    """Return the width (0) or height (1) of the axes, before room is made for their labels."""
+    return float(ax.bbox.size[side]) / ax.figure.dpi
 
 
 def draw_zero(ax: Axes, at: float = 0.0, *, vertical: bool = True, front: bool = False) -> None:
@@ -276,17 +367,31 @@ def draw_ratio_axis(ax: Axes) -> None:
     ax.minorticks_off()
 
 
-def draw_legend(ax: Axes, handles: Sequence[Any], names: Sequence[Any], columns: int = 4) -> None:
-    """Put the legend above the axes, where it hides nothing."""
+def draw_legend(ax: Axes, handles: Sequence[Any], names: Sequence[Any], columns: int = 4) -> float:
+    """Put the legend above the axes, where it hides nothing; return its height in points."""
     texts = [label(x) for x in names]
     # matplotlib leaves out what begins with an underscore.
     texts = [f" {x}" if x.startswith("_") else x for x in texts]
+    columns = _legend_columns(ax, texts, columns)
     legend = ax.legend(
-        handles, texts, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(columns, len(texts)),
+        handles, texts, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns,
         frameon=False, fontsize=8.5, borderaxespad=0.2, handlelength=1.8, handletextpad=0.5,
         columnspacing=1.1,
     )  # fmt: skip
     enlarge_marks(legend)
+    return 14.0 * math.ceil(len(texts) / columns)
+
+
+def _legend_columns(ax: Axes, texts: Sequence[str], most: int) -> int:
+    """Return how many columns of a legend fit above the axes, as far as can be known by now."""
+    widths = [0.3 + 0.058 * max(map(len, x.split("\n"))) for x in texts]  # inches
+    for columns in range(min(most, len(texts)), 1, -1):
+        rows = math.ceil(len(texts) / columns)
+        whole = sum(max(widths[i : i + rows]) for i in range(0, len(widths), rows))
+        # The layout makes panels somewhat wider than they are before.
+        if whole <= 1.25 * _inches(ax, 0):
+            return columns
+    return 1
 
 
 def enlarge_marks(legend: Any) -> None:
@@ -303,6 +408,8 @@ def colour_map(name: str) -> Any:
 
 
 def share_colours() -> Any:
-    """Return the colour map of shares: from the colour of observed to that of imputed values."""
+    """Return the colour map of shares: by the colours of observed and imputed, dark to light."""
     module = needed_module("matplotlib.colors", "plot", "a plot")
-    return module.LinearSegmentedColormap.from_list("shares", [OBSERVED, "#8a5a44", IMPUTED])
+    return module.LinearSegmentedColormap.from_list(
+        "shares", [OBSERVED, "#8a5a44", IMPUTED, "#f5cf80"]
+    )

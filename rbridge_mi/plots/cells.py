@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,28 @@ from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
 from .objects import imputations_of
 
-__all__ = ["Cells", "as_numbers", "cells_of", "imputed_columns", "shown_columns"]
+__all__ = [
+    "MOST_CATEGORIES",
+    "Cells",
+    "as_numbers",
+    "cells_of",
+    "imputed_columns",
+    "in_order",
+    "shown_columns",
+]
 
-_MOST_CATEGORIES = 10  # distinct numbers that are shown as categories
+MOST_CATEGORIES = 10  # distinct numbers that are shown as categories
+
+
+def in_order(values: Iterable[Any]) -> list[Any]:
+    """Sort categories by their text, in which "9" comes before "10"."""
+
+    def key(value: Any) -> list[Any]:
+        # Text and digits in turns, so that each is compared with its like.
+        pieces = re.split(r"([0-9]+)", str(value))
+        return [int(x) if i % 2 else x for i, x in enumerate(pieces)]
+
+    return sorted(values, key=key)
 
 
 @dataclass(frozen=True)
@@ -46,8 +66,8 @@ class Cells:
             return list(dtype.categories)
         values = pd.concat([self.observed, *self.imputed]).dropna().unique()
         if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
-            return sorted(values, key=str)
-        return sorted(values) if len(values) <= _MOST_CATEGORIES else None
+            return in_order(values)
+        return sorted(values) if len(values) <= MOST_CATEGORIES else None
 
 
 def imputed_columns(imp: ImputedData) -> list[Any]:

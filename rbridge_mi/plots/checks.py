@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.arguments import check_count, check_seed
+from ..base.extras import needed_module
 from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..fits.asking import ask
@@ -23,6 +25,7 @@ from .canvas import (
     LINES,
     OBSERVED,
     draw_legend,
+    draw_title,
     draw_zero,
     enlarge_marks,
     label,
@@ -281,8 +284,8 @@ def check_model(
     panels = new_panels(5, ax, 3.6, 3.0)
     for panel, name in zip(panels, names, strict=True):
         rows = frame[frame["panel"] == name]
-        _DRAW[name](panel, rows, style)
-        panel.set_title(_TITLES[name], fontsize=10, loc="left", pad=20 if name == _BOTH[1] else 6)
+        height = _DRAW[name](panel, rows, style) or 0.0
+        draw_title(panel, _TITLES[name], above=height)
     response = fits_of(obj, "check_model")[0].formula.split("~")[0].strip()
     panels[-1].set_xlabel(label(response))
     return result_of(panels)
@@ -321,7 +324,11 @@ def _points(ax: Axes, rows: pd.DataFrame, style: dict[str, Any], alpha: float = 
 def _draw_trend(ax: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
     _points(ax, _series(rows, "residuals"), style)
     trend = _series(rows, "trend")
-    ax.plot(trend["x"], trend["y"], color=IMPUTED, linewidth=2.0)
+    effects = needed_module("matplotlib.patheffects", "plot", "a plot")
+    ax.plot(
+        trend["x"], trend["y"], color=IMPUTED, linewidth=2.0,
+        path_effects=[effects.withStroke(linewidth=4.0, foreground="white")],
+    )  # fmt: skip
     name = rows["panel"].iloc[0]
     if name == "residuals":
         draw_zero(ax, vertical=False)
@@ -370,7 +377,7 @@ def _draw_effects(ax: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None: 
     ax.set_ylabel("random effect, standardised")
 
 
-def _draw_distributions(ax: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:  # noqa: ARG001
+def _draw_distributions(ax: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> float:  # noqa: ARG001
     observed, simulated = _series(rows, "observed"), _series(rows, "simulated")
     if len(observed) == 151:
         curves = [
@@ -393,7 +400,7 @@ def _draw_distributions(ax: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> 
             ax.set_xticks(observed["x"], [f"{x:g}" for x in observed["x"]])
         ax.set_ylabel("share")
     ax.set_ylim(bottom=0)
-    draw_legend(ax, handles, ["observed", "simulated"])
+    return draw_legend(ax, handles, ["observed", "simulated"])
 
 
 def _step(values: pd.Series[float]) -> float:
@@ -401,7 +408,8 @@ def _step(values: pd.Series[float]) -> float:
     return float(gaps.min()) if len(gaps) else 1.0
 
 
-_DRAW = {
+# Each returns the height of a legend above its axes, if there is one.
+_DRAW: dict[str, Callable[..., float | None]] = {
     "residuals": _draw_trend,
     "scale_location": _draw_trend,
     "residuals_by_rank": _draw_trend,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .checks import check_model_data as check_model
+from .deltas import delta_data as delta
 from .density import density_data as density
 from .effects import fe_sim_data as fe_sim
 from .effects import ranef_data as ranef
@@ -21,6 +22,7 @@ from .uncertainty import variance_data as variance
 
 __all__ = [
     "check_model",
+    "delta",
     "density",
     "fe_sim",
     "fmi",

@@ -16,6 +16,7 @@ from .canvas import (
     OBSERVED,
     draw_legend,
     label,
+    level_label,
     new_panels,
     result_of,
     styled,
@@ -197,7 +198,9 @@ def density(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: A
     for panel, (name, rows) in zip(panels, by_column, strict=True):
         draw = _draw_curves if rows["category"].isna().all() else _draw_bars
         handles = draw(panel, rows, imp.m, style)
-        panel.set_xlabel(label(name))
+        count = rows["category"].nunique()
+        more = f" ({_MOST_BARS} of {count} categories)" if count > _MOST_BARS else ""
+        panel.set_xlabel(label(f"{name}{more}"))
         panel.set_ylim(bottom=0)
         draw_legend(panel, list(handles.values()), list(handles))
     return result_of(panels)
@@ -234,7 +237,10 @@ def _draw_bars(ax: Axes, rows: pd.DataFrame, m: int, style: dict[str, Any]) -> d
     )  # fmt: skip
     styled(points, style)
     ax.set_xticks(x, [label(name, 14) for name in shares.index])
-    if len(x) > 6:
-        ax.tick_params(axis="x", rotation=60)
+    if len(x) > 6 or sum(min(14, len(str(name))) for name in shares.index) > 40:
+        ax.set_xticklabels(
+            [level_label(x, 24) for x in shares.index], rotation=50, ha="right",
+            rotation_mode="anchor", fontsize=8,
+        )  # fmt: skip
     ax.set_ylabel("share of the cells")
     return {"observed": observed, "imputed, mean": imputed, "each imputation": points}

@@ -23,9 +23,13 @@ from .canvas import (
     INK,
     LIGHT,
     OBSERVED,
+    axes_of,
     draw_level_ticks,
+    draw_terms,
+    draw_title,
     draw_zero,
     label,
+    level_room,
     level_width,
     new_axes,
     new_panels,
@@ -227,29 +231,29 @@ def ranef(
     parts = [table[(table["grpvar"] == g) & (table["term"] == t)] for g, t in keys]
     panels = new_panels(len(keys), ax, _width(table), _height(max(map(len, parts))))
     level = conf_level if conf_level is not None else getattr(obj, "conf_level", 0.95)
-    top = max(float(table["lambda_"].max()), 0.01)
+    top = max(float(table["lambda_"].max()), 0.05)  # less than 5% is no difference to look at
     for panel, (grpvar, term), rows in zip(panels, keys, parts, strict=True):
         y = np.arange(len(rows))
-        many, dense = len(rows) > 60, len(rows) > _DENSE
+        dense, room = len(rows) > _DENSE, level_room(panel, len(rows))
         pooled = rows["lambda_"].notna().any()
         panel.hlines(
             y, rows["conf_low"], rows["conf_high"], color=LIGHT if dense else DARK,
-            linewidth=0.3 if dense else 0.5 if many else 1.0, zorder=1, rasterized=dense,
+            linewidth=max(0.2, min(1.0, 0.2 * room)), zorder=1, rasterized=dense,
         )  # fmt: skip
         if pooled:
             inner = panel.hlines(
                 y, rows["within_low"], rows["within_high"], array=rows["lambda_"].to_numpy(),
-                cmap=share_colours(), linewidth=0.6 if dense else 1.7 if many else 3.4, zorder=2,
+                cmap=share_colours(), linewidth=max(0.3, min(3.4, 0.65 * room)), zorder=2,
                 rasterized=dense,
             )  # fmt: skip
             inner.set_clim(0, top)
         (points,) = panel.plot(
-            rows["condval"], y, "o", color=INK, markersize=1.8 if many else 4, zorder=3
+            rows["condval"], y, "o", color=INK, markersize=max(1.4, min(4.0, 0.7 * room)), zorder=3
         )
         styled(points, style)
         draw_zero(panel, front=True)
         _name_levels(panel, rows, grpvar)
-        panel.set_title(label(f"{grpvar}: {term}", 40), fontsize=10, loc="left")
+        draw_title(panel, label(f"{grpvar}: {term}", 40))
         panel.set_xlabel(f"random effect and {100 * level:g}% interval")
     if table["lambda_"].notna().any():
         panels[-1].figure.colorbar(
@@ -390,19 +394,20 @@ def re_sim(
     panels = new_panels(len(keys), ax, _width(table), _height(max(map(len, parts))))
     for panel, (grpvar, term), rows in zip(panels, keys, parts, strict=True):
         y = np.arange(len(rows))
+        room = level_room(panel, len(rows))
         away = ((rows["conf_low"] > 0) | (rows["conf_high"] < 0)).to_numpy()
         panel.hlines(
             y, rows["conf_low"], rows["conf_high"],
             colors=[OBSERVED if x else LIGHT for x in away], zorder=1,
-            linewidth=0.4 if len(rows) > _DENSE else 0.8,
+            linewidth=max(0.2, min(0.8, 0.2 * room)),
         )  # fmt: skip
         (points,) = panel.plot(
-            rows["median"], y, "o", color=INK, markersize=1.8 if len(rows) > 60 else 4, zorder=2
+            rows["median"], y, "o", color=INK, markersize=max(1.4, min(4.0, 0.7 * room)), zorder=2
         )
         styled(points, style)
         draw_zero(panel, front=True)
         _name_levels(panel, rows, grpvar)
-        panel.set_title(label(f"{grpvar}: {term}", 40), fontsize=10, loc="left")
+        draw_title(panel, label(f"{grpvar}: {term}", 40))
         panel.set_xlabel(f"simulated median and {100 * conf_level:g}% interval")
     return result_of(panels)
 
@@ -507,14 +512,12 @@ def fe_sim(
     'simulated median and 95% interval'
     """
     table = fe_sim_data(obj, n_sims, seed, conf_level=conf_level, terms=terms)
-    ax = new_axes(ax, 6.4, 1.1 + 0.36 * len(table))
+    ax = new_axes(ax, 6.4, 1.1 + min(18.0, 0.36 * len(table)))
     y = -np.arange(len(table), dtype=float)
     ax.hlines(y, table["conf_low"], table["conf_high"], color=INK, linewidth=2.0)
     (points,) = ax.plot(table["median"], y, "o", color=INK, markersize=6)
     styled(points, style)
     draw_zero(ax)
-    ax.set_yticks(y, [label(x) for x in table["term"]])
-    ax.set_ylim(-len(table) + 0.5, 0.5)
-    ax.tick_params(axis="y", length=0)
+    draw_terms(ax, table["term"])
     ax.set_xlabel(f"simulated median and {100 * conf_level:g}% interval")
-    return ax
+    return axes_of(ax)

@@ -23,10 +23,11 @@ from .canvas import (
     DARK,
     IMPUTED,
     INK,
+    axes_of,
     draw_legend,
     draw_ratio_axis,
+    draw_terms,
     draw_zero,
-    label,
     new_axes,
     styled,
 )
@@ -246,7 +247,7 @@ def forest(
     )
     names = list(dict.fromkeys(frame["term"]))
     parts = dict(list(frame.groupby("source")))
-    ax = new_axes(ax, 6.4, 1.1 + (0.62 if len(parts) > 1 else 0.36) * len(names))
+    ax = new_axes(ax, 6.4, 1.1 + min(18.0, (0.62 if len(parts) > 1 else 0.36) * len(names)))
     place = {name: -float(i) for i, name in enumerate(names)}
     main = "pooled" if "pooled" in parts else "single"
     # The tracks of a term, from above: pooled, each imputation, listwise.
@@ -291,15 +292,13 @@ def forest(
     if ratios:
         draw_ratio_axis(ax)
     draw_zero(ax, 1.0 if ratios else 0.0)
-    ax.set_yticks(list(place.values()), [label(x) for x in names])
-    ax.set_ylim(-len(names) + 0.5, 0.5)
-    ax.tick_params(axis="y", length=0)
+    draw_terms(ax, names)
     level = 0.95 if isinstance(obj, MerMod) else _level(obj)
     ax.set_xlabel(f"{'ratio' if ratios else 'estimate'} and {100 * level:g}% interval")
     if len(handles) > 1:
         order_shown = [x for x in handles if x == main] + [x for x in handles if x != main]
         draw_legend(ax, [handles[x] for x in order_shown], order_shown)
-    return ax
+    return axes_of(ax)
 
 
 def _level(obj: MerModList | PooledMerMod | PooledEstimates) -> float:

@@ -12,7 +12,16 @@ from ..base.glossary import checked
 from ..base.labels import label as category_label
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
-from .canvas import colour_map, draw_level_ticks, label, level_width, new_axes, styled
+from .canvas import (
+    axes_of,
+    colour_map,
+    columns_fit,
+    draw_level_ticks,
+    label,
+    level_width,
+    new_axes,
+    styled,
+)
 from .objects import check_kind
 
 if TYPE_CHECKING:
@@ -141,31 +150,45 @@ def missing_map(
     width = 2.0 + names + min(10.0, 0.45 * len(columns))
     ax = new_axes(ax, width, min(7.0, 1.4 + 0.18 * len(keys)))
     top = max(float(cells.max()), 0.01)
-    image = ax.imshow(cells, aspect="auto", cmap="Greys", vmin=0, vmax=top, interpolation="nearest")
+    # Thousands of groups have less than a pixel each: neighbours are drawn together, as their mean.
+    blocks = np.arange(0, len(keys), -(-len(keys) // _CLASSES))
+    sizes = np.diff([*blocks, len(keys)])
+    image = ax.imshow(
+        np.add.reduceat(cells, blocks) / sizes[:, None], aspect="auto", cmap="Greys", vmin=0,
+        vmax=top, interpolation="nearest",
+        extent=(-0.5, len(columns) - 0.5, sizes[0] * len(blocks) - 0.5, -0.5),
+    )  # fmt: skip
+    ax.set_ylim(len(keys) - 0.5, -0.5)
     styled(image, style)
     _label_columns(ax, columns)
+    one = False  # whether each cell is one value, missing or not
     total = int(table["n_rows"].to_numpy()[:: len(columns)].sum())
     if group is None:
         ax.set_ylabel(f"rows of the data ({total})")
         ax.set_yticks([])
         one = len(keys) == total
-        bar = "missing" if one else "fraction missing"
     else:
         ax.set_ylabel(f"{label(group)} ({len(keys)} groups)")
         draw_level_ticks(ax, range(len(keys)), list(keys))
-        bar = "fraction missing"
-    ax.figure.colorbar(image, ax=ax, label=bar, shrink=0.7, pad=0.02)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.7, pad=0.02)
+    bar.set_label("" if one else "fraction missing")
+    if one:
+        bar.set_ticks([0, top], labels=["observed", "missing"])
     ax.spines[["top", "right"]].set_visible(True)
-    return ax
+    return axes_of(ax)
+
+
+def _every(columns: list[Any]) -> int:
+    """Name every k-th column, of more than can be read."""
+    return -(-len(columns) // 60)
 
 
 def _label_columns(ax: Axes, columns: list[Any]) -> None:
-    step = -(-len(columns) // 60)
+    step = _every(columns)
     shown = columns[::step]
-    turned = len(columns) > 4 or max(len(str(x)) for x in shown) > 8
     ax.set_xticks(range(0, len(columns), step), [label(x, 22) for x in shown])
     ax.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
-    if turned:
+    if not columns_fit(ax, columns):
         for text in ax.get_xticklabels():
             text.set(rotation=50, ha="left", rotation_mode="anchor")
 
@@ -290,10 +313,16 @@ def missing_pattern(
     ax.set_yticks(range(len(cells)), [f"{n:,}" for n in shown])
     ax.tick_params(axis="y", right=True, labelright=True, left=False, labelleft=False, length=0)
     ax.set_ylabel("patterns, most frequent first")
-    for j, n in enumerate((whole * rows[:, None]).sum(axis=0)):
-        ax.text(j, len(cells) - 0.35, f"{n:,}", ha="center", va="top", fontsize=8)
+    counts = [f"{n:,}" for n in (whole * rows[:, None]).sum(axis=0)]
+    upright = not columns_fit(ax, counts)
+    for j in range(0, len(counts), _every(columns)):
+        ax.text(
+            j, len(cells) - 0.35, counts[j], ha="center", va="top", fontsize=8,
+            rotation=90 if upright else 0,
+        )  # fmt: skip
     note = "dark: missing\nright: rows of the pattern\nbelow: missing values of the column"
     if len(rows) > most:
         note += f"\nnot drawn: {len(rows) - most} rarer patterns of {rows[most:].sum():,} rows"
-    ax.set_xlabel(note, fontsize=8, labelpad=18)
-    return ax
+    room = 5 * max(map(len, counts)) if upright else 10
+    ax.set_xlabel(note, fontsize=8, labelpad=8 + room)
+    return axes_of(ax)

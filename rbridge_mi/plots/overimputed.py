@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..data.imputed_data import ImputedData
-from .canvas import label, new_axes, share_colours, styled
+from .canvas import axes_of, draw_title, label, new_axes, share_colours, styled
 from .objects import check_kind
 
 if TYPE_CHECKING:
@@ -117,8 +117,9 @@ def overimpute(
     shares = share_colours()
     shades = table["row_missing"].to_numpy()
     lines = ax.vlines(
-        table["observed"], table["overimputed_low"], table["overimputed_high"], linewidth=0.8,
-        array=shades, cmap=shares, alpha=0.15 if many else 0.45, rasterized=many, zorder=1,
+        table["observed"], table["overimputed_low"], table["overimputed_high"], array=shades,
+        cmap=shares, linewidth=0.4 if many else 0.8, alpha=0.15 if many else 0.45,
+        rasterized=many, zorder=1,
     )  # fmt: skip
     points = ax.scatter(
         table["observed"], table["overimputed_mean"], s=4 if many else 12, c=shades,
@@ -135,12 +136,9 @@ def overimpute(
     ax.set_xlim(left - 0.03 * (right - left), right + 0.03 * (right - left))
     ax.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
     inside = table["observed"].between(table["overimputed_low"], table["overimputed_high"]).mean()
-    ax.set_title(
-        f"{100 * inside:.1f}% of the 90% intervals hold the observed value",
-        fontsize=9, loc="left",
-    )  # fmt: skip
+    draw_title(ax, f"{100 * inside:.1f}% of the 90% intervals hold the observed value", 9)
     ax.set_xlabel(f"observed {label(column)}")
     ax.set_ylabel("imputed, were it missing")
     if shades.min() < shades.max():
         ax.figure.colorbar(points, ax=ax, label="fraction of its row that is missing", pad=0.02)
-    return ax
+    return axes_of(ax)

@@ -12,8 +12,17 @@ from ..base.glossary import checked
 from ..base.labels import label as category_label
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
-from .canvas import IMPUTED, OBSERVED, draw_legend, label, new_panels, result_of, styled
-from .cells import cells_of, imputed_columns, shown_columns
+from .canvas import (
+    IMPUTED,
+    OBSERVED,
+    draw_legend,
+    draw_level_ticks,
+    label,
+    new_panels,
+    result_of,
+    styled,
+)
+from .cells import MOST_CATEGORIES, cells_of, imputed_columns, shown_columns
 from .objects import imputations_of
 
 if TYPE_CHECKING:
@@ -21,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["scatter", "scatter_data", "strip", "strip_data"]
 
-_MANY = 1500  # points, that are drawn smaller, and as pixels in a vector image
+_MOST = 2000  # points of one source that can be told apart in its strip or panel
+_MANY = 1500  # points that are pixels in a vector image
 
 
 def strip_data(imp: ImputedData, columns: Any = None) -> pd.DataFrame:
@@ -90,7 +100,8 @@ def strip(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: Any
     -------
     Axes or Figure
         The Figure, if there are several panels. Points are moved aside at random (categories up and
-        down, too), always in the same way.
+        down, too), always in the same way. Of more than 2000 values in a strip so many are drawn,
+        and the label says so; the frame has them all.
 
     Raises
     ------
@@ -115,37 +126,55 @@ def strip(imp: ImputedData, columns: Any = None, *, ax: Any = None, **style: Any
     frame = strip_data(imp, columns)
     names = list(frame["column"].unique())
     cells = cells_of(imp, names)
-    panels = new_panels(len(names), ax, 4.4 if len(names) > 1 else 6.4, 3.2)
+    rows_most = max(len(x.categories or []) for x in cells)
+    height = max(3.2, min(7.0, 1.0 + 0.2 * rows_most))
+    texts = [category_label(x) for one in cells for x in one.categories or []]
+    width = max(4.4, 3.4 + min(30, max(map(len, texts), default=0)) * 0.062)
+    panels = new_panels(len(names), ax, width if len(names) > 1 else 6.4, height)
     for panel, one in zip(panels, cells, strict=True):
-        rows = frame[frame["column"] == one.column]
+        every = frame[frame["column"] == one.column]
+        rows = _sampled(every)
         y = rows["value"].to_numpy(copy=True)
         jitter = np.random.default_rng(1).uniform(-0.32, 0.32, size=(2, len(rows)))
         if rows["value"].isna().all():
             texts = [category_label(x) for x in one.categories or []]
             place = {x: float(i) for i, x in enumerate(texts)}
             y = rows["category"].map(place).to_numpy(float) + jitter[1]
-            panel.set_yticks(range(len(texts)), [label(x, 18) for x in texts])
+            draw_level_ticks(panel, range(len(texts)), texts, 30)
         x = rows["imputation"].fillna(0).to_numpy(float) + jitter[0]
         handles = []
+        # A strip of many imputations is narrow, and its points lie closer.
+        closer = max(1.0, (imp.m + 1) / 8)
         for source, colour in (("observed", OBSERVED), ("imputed", IMPUTED)):
             mine = (rows["source"] == source).to_numpy()
-            beside = 1 if source == "observed" else imp.m
-            handles += _draw_points(panel, x[mine], y[mine], colour, beside)
+            each = mine.sum() / (1 if source == "observed" else imp.m)
+            handles += _draw_points(panel, x[mine], y[mine], colour, closer * each)
+        least = min(x.get_markersize() for x in handles)
+        for points in handles:
+            points.set_markersize(least)
         styled(handles[1:], style)
         step = -(-(imp.m + 1) // 12)
         panel.set_xticks(range(0, imp.m + 1, step))
-        panel.set_xlabel("imputation (0: observed)")
+        note = f"\nat most {_MOST} values of each" if len(rows) < len(every) else ""
+        panel.set_xlabel(f"imputation (0: observed){note}")
         panel.set_ylabel(label(one.column))
         draw_legend(panel, handles, ["observed", "imputed"])
     return result_of(panels)
 
 
-def _draw_points(ax: Axes, x: Any, y: Any, colour: str, beside: int = 1) -> list[Any]:
-    """Draw points, fainter the more of them there are; they stand in so many strips."""
-    many = len(x) > _MANY
+def _sampled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Take so many points of each source at random, always the same, that they leave gaps."""
+    shuffled = rows.sample(frac=1.0, random_state=1)
+    place = shuffled.groupby(shuffled["imputation"].fillna(0)).cumcount()
+    return rows[place.reindex(rows.index) < _MOST]
+
+
+def _draw_points(ax: Axes, x: Any, y: Any, colour: str, crowd: float) -> list[Any]:
+    """Draw points, smaller and fainter the more of them there are in one place."""
     return ax.plot(
-        x, y, "o", color=colour, markersize=1.6 if many else 3.0, markeredgewidth=0,
-        alpha=max(0.12, min(0.65, 400 * beside / max(1, len(x)))), rasterized=many,
+        x, y, "o", color=colour, markeredgewidth=0, rasterized=len(x) > _MANY,
+        markersize=max(1.6, min(3.0, 60 / max(1.0, crowd) ** 0.5)),
+        alpha=max(0.06, min(0.65, 400 / max(1.0, crowd))),
     )  # fmt: skip
 
 
@@ -200,6 +229,14 @@ def scatter_data(imp: ImputedData, x: Any, y: Any) -> pd.DataFrame:
     return checked(pd.concat(parts, ignore_index=True), "plot_scatter")
 
 
+def _aside(values: pd.Series[float], generator: np.random.Generator) -> Any:
+    """Return how far points are moved aside, of few distinct values that would hide each other."""
+    distinct = np.sort(values.unique())
+    if not 1 < len(distinct) <= MOST_CATEGORIES:
+        return 0.0
+    return generator.uniform(-0.25, 0.25, len(values)) * np.diff(distinct).min()
+
+
 def _pairs(frame: pd.DataFrame, x: Any, y: Any, imputation: Any) -> pd.DataFrame:
     there = frame.dropna(subset=[x, y])
     return pd.DataFrame(
@@ -234,7 +271,9 @@ def scatter(
     Returns
     -------
     Axes or Figure
-        The Figure, if there are several panels.
+        The Figure, if there are several panels. Points of a column of at most ten distinct values
+        are moved aside at random, always in the same way. Of more than 2000 rows observed, or
+        filled, so many are drawn, and the label says so; the frame has them all.
 
     Raises
     ------
@@ -261,20 +300,28 @@ def scatter(
     frame = scatter_data(imp, x, y)
     numbers = range(1, min(most, imp.m) + 1)
     panels = new_panels(len(numbers), ax, 3.1 if len(numbers) > 1 else 5.0, 3.0)
-    known = frame[frame["source"] == "observed"]
-    drawn = frame[frame["imputation"].isna() | (frame["imputation"] <= len(numbers))]
+    every = frame[frame["imputation"].isna() | (frame["imputation"] <= len(numbers))]
+    drawn = _sampled(every).copy()
+    note = f"\nat most {_MOST} rows of each" if len(drawn) < len(every) else ""
+    jitter = np.random.default_rng(1)
+    for name in ("x", "y"):
+        drawn[name] += _aside(drawn[name], jitter)
+    known = drawn[drawn["source"] == "observed"]
     for panel, number in zip(panels, numbers, strict=True):
-        rows = frame[frame["imputation"] == number]
-        handles = _draw_points(panel, known["x"], known["y"], OBSERVED)
-        handles += _draw_points(panel, rows["x"], rows["y"], IMPUTED)
-        handles[0].set(alpha=0.5)
+        rows = drawn[drawn["imputation"] == number]
+        handles = _draw_points(panel, known["x"], known["y"], OBSERVED, len(known) + len(rows))
+        handles += _draw_points(panel, rows["x"], rows["y"], IMPUTED, len(known) + len(rows))
+        handles[0].set(alpha=0.45)
         handles[1].set(alpha=0.7)
         styled(handles[1:], style)
-        panel.set_xlabel(label(x))
+        panel.set_xlabel(f"{label(x)}{note}")
         panel.set_ylabel(label(y))
         for name, setter in (("x", panel.set_xlim), ("y", panel.set_ylim)):
             low, high = drawn[name].min(), drawn[name].max()
             margin = 0.04 * (high - low) or 1.0
             setter(low - margin, high + margin)
+        for name, axis in (("x", panel.xaxis), ("y", panel.yaxis)):
+            if frame[name].nunique() <= MOST_CATEGORIES:
+                axis.set_ticks(sorted(frame[name].unique()))
         draw_legend(panel, handles, ["observed", f"imputation {number}"])
     return result_of(panels)

@@ -21,7 +21,8 @@ from ..inference.predictions import predict_fits
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
 from ..pooling import rule_for
-from .canvas import LINES, draw_legend, label, new_axes, styled
+from .canvas import LINES, axes_of, category_width, draw_legend, label, new_axes, styled
+from .cells import in_order
 from .objects import check_kind, fits_of
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _written(value: Any, column: pd.Series[Any]) -> str:
     """Write a value; a number with as many decimals as the column's spread makes worth while."""
     if not is_number(value):
         return category_label(value)
-    spread = float(column.std()) or abs(value) or 1.0
+    spread = float(column.std()) if column.nunique() > 1 else abs(value) or 1.0
     decimals = max(0, 2 - math.floor(math.log10(spread)))
     text = f"{value:.{decimals}f}"
     return f"{float(text):g}" if float(text) else "0"
@@ -163,7 +164,7 @@ def _categories(column: pd.Series[Any]) -> list[Any]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         there = set(present)
         return [x for x in column.dtype.categories if x in there]
-    return sorted(present)
+    return sorted(present) if _is_numeric(column) else in_order(present)
 
 
 def _values_of_x(column: pd.Series[Any], given: Any, points: int) -> list[Any]:
@@ -328,17 +329,15 @@ def predictions(
     styled(lines, style)
     if not smooth:
         texts = [f"{v:.3g}" if numeric else category_label(v) for v in shown]
-        ax.set_xticks(range(len(shown)), [label(v, 16) for v in texts])
+        ax.set_xticks(range(len(shown)), [label(v, category_width(ax, len(texts))) for v in texts])
         ax.set_xlim(-0.5, len(shown) - 0.5)
     if by is not None:
-        texts = [
-            f"{by} = {g:.3g}" if is_number(g) else f"{by} = {category_label(g)}" for g in groups
-        ]
+        texts = [f"{by} = {_written(g, table.iloc[:, 1].drop_duplicates())}" for g in groups]
         draw_legend(ax, lines, texts, 3)
     note = table.attrs["note"]
     ax.set_xlabel(label(x) + (f"\n{label(f'at {note}', 70)}" if note else ""))
     ax.set_ylabel(_response_label(obj, type))
-    return ax
+    return axes_of(ax)
 
 
 def _response_label(obj: MerMod | MerModList | PooledMerMod, type: str) -> str:

@@ -14,7 +14,17 @@ from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..fits.asking import told
 from ..inference.mermod import MerMod
-from .canvas import DARK, LIGHT, OBSERVED, label, new_panels, result_of, styled
+from .canvas import (
+    DARK,
+    LIGHT,
+    OBSERVED,
+    draw_few_ticks,
+    draw_title,
+    label,
+    new_panels,
+    result_of,
+    styled,
+)
 from .objects import check_kind
 
 __all__ = ["profile", "profile_data"]
@@ -182,7 +192,8 @@ def profile(
             rows["value"], rows["zeta"], "o-", color=OBSERVED, markersize=2.5, linewidth=1.4
         )
         styled(lines, style)
-        panel.set_title(label(name, 34), fontsize=9)
+        draw_title(panel, label(name, 34), 9, "center")
         panel.set_ylabel("zeta")
+        draw_few_ticks(panel)
         panel.tick_params(labelsize=8)
     return result_of(panels)

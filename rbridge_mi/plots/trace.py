@@ -12,10 +12,23 @@ from ..base.arguments import check_count, check_known
 from ..base.glossary import checked
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
-from .canvas import DARK, LIGHT, LINES, label, new_panels, result_of, styled
+from .canvas import (
+    LIGHT,
+    OBSERVED,
+    SHADES,
+    draw_few_ticks,
+    draw_legend,
+    draw_title,
+    label,
+    new_panels,
+    result_of,
+    styled,
+)
 from .objects import check_kind
 
 __all__ = ["trace", "trace_data"]
+
+_SHORT = 30  # iterations, of which each can be seen
 
 
 def trace_data(
@@ -28,7 +41,7 @@ def trace_data(
     imp : ImputedData
         Imputations whose engine keeps a trace.
     parameters : str or list of str, optional
-        Names of `imp.trace`; by default those with the largest R-hat.
+        Names of `imp.trace`; by default those with the largest R-hat, of those that change at all.
     most : int
         How many parameters are taken by default.
 
@@ -50,7 +63,7 @@ def trace_data(
     >>> holes = rb.ampute(rb.load_hsb(), prop=0.05, columns="ses", seed=1)
     >>> imp = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"]).impute(holes, seed=1)
     >>> rb.plot.data.trace(imp)["parameter"].unique().tolist()
-    ['changing', 'risen', 'singular']
+    ['changing']
     """
     check_kind(imp, (ImputedData,), "trace")
     check_count(most, "most", 1)
@@ -67,6 +80,9 @@ def trace_data(
     except ArgumentError:  # an optimizer's, or chains that are too short or of several lengths
         rhat = pd.Series(np.nan, index=names)
     if parameters is None:
+        values = table.groupby("parameter")["value"]
+        changing = (values.max() > values.min()).reindex(names)
+        names = [x for x in names if changing[x]] or names
         order = np.argsort(-rhat.reindex(names).fillna(-np.inf).to_numpy(), kind="stable")
         shown = [names[i] for i in order[:most]]
     else:
@@ -99,7 +115,8 @@ def trace(
     imp : ImputedData
         Imputations whose engine keeps a trace.
     parameters : str or list of str, optional
-        Names of `imp.trace`, a panel each; by default those with the largest R-hat.
+        Names of `imp.trace`, a panel each; by default those with the largest R-hat, of those that
+        change at all.
     most : int
         How many parameters are drawn by default.
     ax : Axes or sequence of Axes, optional
@@ -111,7 +128,9 @@ def trace(
     -------
     Axes or Figure
         The Figure, if there are several panels. A grey stretch is what `ImputedData.convergence`
-        leaves out of R-hat, the first half of the chains.
+        leaves out of R-hat, the first half of the chains. At most five chains have colours and a
+        legend; more of them look alike, since what matters is whether they agree. R-hat is in bold
+        from 1.05 on.
 
     Raises
     ------
@@ -139,26 +158,34 @@ def trace(
     frame = trace_data(imp, parameters, most)
     names = list(dict.fromkeys(frame["parameter"]))
     panels = new_panels(len(names), ax, 3.6 if len(names) > 1 else 6.4, 2.2)
-    chains = frame["imputation"].nunique()
-    colours = [*(x for x, _ in LINES[:4]), DARK]
+    chains = list(frame["imputation"].unique())
+    few = len(chains) <= len(SHADES)
+    colours = dict(zip(chains, SHADES if few else [OBSERVED] * len(chains), strict=False))
     for panel, name in zip(panels, names, strict=True):
         rows = frame[frame["parameter"] == name]
         lines = []
-        for i, (_, chain) in enumerate(rows.groupby("imputation")):
+        length = rows["iteration"].nunique()
+        for number, chain in rows.groupby("imputation"):
             lines += panel.plot(
-                chain["iteration"], chain["value"], color=colours[i % len(colours)],
-                linewidth=0.7, alpha=0.9 if chains <= 5 else 0.6, zorder=2,
+                chain["iteration"], chain["value"], color=colours[number], zorder=2,
+                linewidth=1.3 if few and length <= _SHORT else 0.7,
+                alpha=1.0 if few else max(0.25, 3 / len(chains)),
             )  # fmt: skip
         styled(lines, style)
         rhat = rows["rhat"].iloc[0]
-        panel.set_title(
-            label(name, 34) if np.isnan(rhat) else f"{label(name, 34)}\nR-hat {rhat:.3f}",
-            fontsize=9,
-            fontweight="bold" if rhat >= 1.05 else "normal",
-        )
+        height = 0.0
+        if few and panel is panels[0]:
+            texts = [f"chain {chains[0]}", *map(str, chains[1:])]
+            height = draw_legend(panel, lines, texts, len(chains))
+        text = label(name, 34) if np.isnan(rhat) else f"{label(name, 34)}\nR-hat {rhat:.3f}"
+        weight = "bold" if rhat >= 1.05 else "normal"
+        draw_title(panel, text, 9, "center", height, fontweight=weight)
         warmup = _left_out(rows)
         if not np.isnan(rhat) and warmup is not None:
             panel.axvspan(*warmup, color=LIGHT, alpha=0.3, linewidth=0, zorder=0)
+        if rows["value"].nunique() == 1:  # no scale of rounding errors
+            panel.set_ylim(rows["value"].iloc[0] - 1, rows["value"].iloc[0] + 1)
+        draw_few_ticks(panel, 6, whole=True)
         panel.set_xlabel("iteration", fontsize=8)
         panel.tick_params(labelsize=8)
     return result_of(panels)

@@ -13,7 +13,17 @@ from ..inference.diagnostics import diagnose
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_estimates import PooledEstimates
 from ..pooled.pooled_mermod import PooledMerMod
-from .canvas import DARK, IMPUTED, INK, OBSERVED, draw_legend, label, new_axes, styled
+from .canvas import (
+    DARK,
+    IMPUTED,
+    INK,
+    OBSERVED,
+    axes_of,
+    draw_legend,
+    draw_terms,
+    new_axes,
+    styled,
+)
 from .forest import sets_of, wanted_terms
 from .objects import check_kind, check_m
 
@@ -123,7 +133,7 @@ def variance(obj: Pooled, terms: Any = None, *, ax: Axes | None = None, **style:
     [57.1, 42.9]
     """
     table = variance_data(obj, terms)
-    ax = new_axes(ax, 6.4, 1.3 + 0.36 * len(table))
+    ax = new_axes(ax, 6.4, 1.3 + min(18.0, 0.36 * len(table)))
     y = -np.arange(len(table), dtype=float)
     missing = 100 * table["lambda_"].to_numpy()
     within = ax.barh(y, 100 - missing, 0.62, color=OBSERVED)
@@ -139,13 +149,12 @@ def variance(obj: Pooled, terms: Any = None, *, ax: Axes | None = None, **style:
         text = f"{np.sqrt(row.ubar):.3g} → {row.std_error:.3g}"
         ax.text(102, place, text, va="center", fontsize=8, color=INK)
     ax.text(102, 0.62, "standard error", va="bottom", fontsize=8, color=DARK)
-    ax.set_yticks(y, [label(x) for x in table["term"]])
+    draw_terms(ax, table["term"])
     ax.set_ylim(-len(table) + 0.5, 0.55)
     ax.set_xlim(0, 100)
-    ax.tick_params(axis="y", length=0)
     ax.set_xlabel("percent of the total variance")
-    draw_legend(ax, [within, between], ["of complete data", "due to missing data"], 2)
-    return ax
+    draw_legend(ax, [within, between], ["complete data", "missing data"], 2)
+    return axes_of(ax)
 
 
 def fmi_data(obj: Pooled, terms: Any = None, cv: float = 0.05) -> pd.DataFrame:
@@ -240,10 +249,10 @@ def fmi(
     """
     pooled = _pooled(obj, "fmi")
     table = fmi_data(pooled, terms, cv)
-    ax = new_axes(ax, 6.4, 1.2 + 0.36 * len(table))
+    ax = new_axes(ax, 6.4, 1.2 + min(18.0, 0.36 * len(table)))
     y = -np.arange(len(table), dtype=float)
     ax.hlines(y, table["fmi_low"], table["fmi_high"], color=DARK, linewidth=1.6)
-    (points,) = ax.plot(table["fmi"], y, "o", color=INK, markersize=6)
+    (points,) = ax.plot(table["fmi"], y, "o", color=INK, markersize=6, clip_on=False, zorder=3)
     styled(points, style)
     for place, needed in zip(y, table["m_needed"], strict=True):
         more = pd.notna(needed) and needed > pooled.m
@@ -254,9 +263,7 @@ def fmi(
     ax.text(
         1.03, 0.55, f"m needed (m = {pooled.m})", va="bottom", ha="left", fontsize=8, color=DARK
     )
-    ax.set_yticks(y, [label(x) for x in table["term"]])
-    ax.set_ylim(-len(table) + 0.5, 0.5)
+    draw_terms(ax, table["term"])
     ax.set_xlim(0, 1)
-    ax.tick_params(axis="y", length=0)
     ax.set_xlabel(f"fraction of missing information and {100 * pooled.conf_level:g}% interval")
-    return ax
+    return axes_of(ax)

@@ -132,7 +132,10 @@ def _imputation(pooled: PooledMerMod) -> Iterator[str]:
     methods = [x["method"] for x in data.settings.get("joined", [{"method": data.method}])]
     packages = [text.ENGINE_PACKAGES[x] for x in methods if x in text.ENGINE_PACKAGES]
     versions = _versions(packages)
-    yield from text.imputation(data, columns, list(pooled.ngrps), versions)
+    if pooled.rule.knows_missing_information:
+        yield from text.imputation(data, columns, list(pooled.ngrps), versions)
+    else:
+        yield text.resampling(data, versions)
     holed = [x for x in columns if data.original[x].isna().any()]
     fixed = pooled.formula.split("~", 1)[-1].split("|")[0]
     if holed and _COMPUTED.search(fixed.replace("(1", "").replace("(0", "")):
@@ -143,15 +146,13 @@ def _imputation(pooled: PooledMerMod) -> Iterator[str]:
 
 
 def _checks(pooled: PooledMerMod) -> Iterator[str]:
+    if not pooled.rule.knows_missing_information:
+        return
     if pooled.data is not None:
         yield from text.diagnostics(pooled.data, _columns(pooled))
-    if pooled.rule.knows_missing_information:
-        worst = pooled.fixed.loc[pooled.fixed["fmi"].idxmax()]
-        shown = f"at most {worst['fmi']:.2f}" if worst["fmi"] >= 0.01 else "below 0.01"
-        yield (
-            f"The fraction of missing information of the coefficients was {shown} "
-            f"({worst['term']})."
-        )
+    worst = pooled.fixed.loc[pooled.fixed["fmi"].idxmax()]
+    shown = f"at most {worst['fmi']:.2f}" if worst["fmi"] >= 0.01 else "below 0.01"
+    yield f"The fraction of missing information of the coefficients was {shown} ({worst['term']})."
 
 
 def _analysis(pooled: PooledMerMod) -> Iterator[str]:

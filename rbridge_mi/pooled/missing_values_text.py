@@ -12,7 +12,15 @@ from ..base.labels import label
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
 
-__all__ = ["ENGINE_PACKAGES", "author", "diagnostics", "imputation", "missing_values", "series"]
+__all__ = [
+    "ENGINE_PACKAGES",
+    "author",
+    "diagnostics",
+    "imputation",
+    "missing_values",
+    "resampling",
+    "series",
+]
 
 #: The R package of an engine, where it has one.
 ENGINE_PACKAGES = {"amelia": "Amelia", "mice": "mice", "jomo": "jomo", "pan": "mitml"}
@@ -136,14 +144,6 @@ def imputation(
     versions : str
         A sentence on the software.
     """
-    if data.kind == "bootstrap":
-        cluster = data.settings.get("cluster")
-        what = "rows" if cluster is None else f"whole groups of {cluster}"
-        yield (
-            f"Missing values were not imputed: the model was fitted to {data.m} bootstrap samples "
-            f"of {what}, in each of which rows with missing values were left out. {versions}"
-        )
-        return
     yield (
         f"Missing values were imputed {data.m} times, assuming that they are missing at random "
         "given the variables of the imputation model. "
@@ -187,6 +187,16 @@ def _engines(data: ImputedData, versions: str) -> Iterator[str]:
             yield f"{which} drawn by {engine}{f', here {of_model}' if of_model else ''}."
             yield _settings(settings, part["seed"])
     yield versions
+
+
+def resampling(data: ImputedData, versions: str) -> str:
+    """Say that values were not imputed, and of what the samples are."""
+    cluster = data.settings.get("cluster")
+    what = "rows" if cluster is None else f"whole groups of {cluster}"
+    return (
+        f"Missing values were not imputed: the model was fitted to {data.m} bootstrap samples "
+        f"of {what}, in each of which rows with missing values were left out. {versions}"
+    )
 
 
 def _settings(settings: Mapping[str, Any], used: int | None) -> str:
@@ -283,8 +293,6 @@ def _derived(data: ImputedData, columns: Sequence[str]) -> Iterator[str]:
 
 def diagnostics(data: ImputedData, columns: Sequence[str]) -> Iterator[str]:
     """Say how the chains converged, and how imputed values compare with observed ones."""
-    if data.kind == "bootstrap":
-        return
     yield _convergence(data)
     parts = [x for name in columns for x in _compared(data, name)]
     if parts:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,17 @@ import pandas as pd
 from .. import plots
 from ..base.extras import needed_module
 from ..base.text import p_text
+from ..data.convergence import OPTIMIZERS
+from ..data.fingerprint import fingerprint
 from ..doctor import diagnose
 from ..errors import ArgumentError, RBridgeError, RBridgeWarning
 from ..inference.mermod import MerMod
 from ..pooled.listwise import compare_estimates
 from ..pooled.mermod_list import MerModList
 from ..pooled.pooled_mermod import PooledMerMod
+from .table import table
 
-__all__ = ["report"]
+__all__ = ["page_of", "report"]
 
 _TEMPLATE = Path(__file__).with_name("template.html")
 _AUTHOR = re.compile(r"(\[AUTHOR:[^\]]*\])")
@@ -32,6 +36,7 @@ _FIXED = ("term", "estimate", "std_error", "df", "statistic", "p_value", "conf_l
           "fmi")  # fmt: skip
 _COMPARED = ("term", "listwise_estimate", "listwise_std_error", "pooled_estimate",
              "pooled_std_error", "difference", "se_ratio")  # fmt: skip
+_MOVED = ("delta", "group", "term", "estimate", "std_error", "p_value", "conf_low", "conf_high")
 _ROWS = 60  # of the largest tables; a report isn't the place for thousands
 
 
@@ -44,9 +49,9 @@ class _Section:
     def text(self, text: str, kind: str = "text") -> None:
         self.parts.append({"kind": kind, "text": text})
 
-    def table(self, caption: str, frame: pd.DataFrame) -> None:
-        shown = frame.head(_ROWS)
-        more = f" (the first {_ROWS} of {len(frame)} rows)" if len(frame) > _ROWS else ""
+    def table(self, caption: str, frame: pd.DataFrame, most: int = _ROWS) -> None:
+        shown = frame.head(most)
+        more = f" (the first {most} of {len(frame)} rows)" if len(frame) > most else ""
         heads = [{"name": str(x), "text": _is_text(shown[x])} for x in shown.columns]
         columns = [_cells(shown[x], str(x)) for x in shown.columns]
         rows = [list(row) for row in zip(*columns, strict=True)]
@@ -54,11 +59,18 @@ class _Section:
             {"kind": "table", "caption": caption + more, "heads": heads, "rows": rows}
         )
 
+    def html(self, caption: str, write: Callable[[], str]) -> None:
+        """Take a table that is HTML already; a model that has none says so in its place."""
+        try:
+            self.parts.append({"kind": "html", "caption": caption, "html": write()})
+        except RBridgeError as error:
+            self.text(f"{caption}: {error}", "note")
+
     def figure(self, caption: str, draw: Callable[[], Any]) -> None:
         """Draw a plot; what can't be drawn of these results says so in its place."""
         try:
             drawn = draw()
-        except (ArgumentError, RBridgeError) as error:
+        except RBridgeError as error:
             self.text(f"{caption}: {error}", "note")
             return
         svg = _svg(getattr(drawn, "figure", None) or drawn, f"{self.key}-{len(self.parts)}")
@@ -128,27 +140,57 @@ def report(
         raise ArgumentError(
             f"report takes a pooled model (`fits.pool()`) or fits, not {type(pooled).__name__}."
         )
+    target = Path(path)
+    target.write_text(page_of(pooled, listwise, sensitivity, title), "utf-8")
+    return target
+
+
+def page_of(
+    pooled: PooledMerMod,
+    listwise: MerMod | None,
+    sensitivity: pd.DataFrame | None,
+    title: str | None,
+    origin: Mapping[str, str] | None = None,
+) -> str:
+    """Return the page that `report` writes.
+
+    Parameters
+    ----------
+    pooled, listwise, sensitivity, title : object
+        As `report` has them.
+    origin : mapping of str to str, optional
+        Where the data and the analysis come from, such as files with their hashes: the first rows
+        of the provenance.
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Raises
+    ------
+    MissingExtraError
+        Where jinja2 or matplotlib isn't installed.
+    """
     jinja2 = needed_module("jinja2", "report", "a report")
     needed_module("matplotlib.figure", "report", "a report")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RBridgeWarning)  # its texts stand in the page
         sections = [
             *_of_data(pooled),
-            _of_fits(pooled),
+            _of_fits(pooled, listwise),
             _of_results(pooled, listwise),
             _of_diagnostics(pooled),
             _of_methods(pooled, listwise, sensitivity),
-            _of_provenance(pooled),
+            _of_provenance(pooled, origin or {}),
         ]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.from_string(_TEMPLATE.read_text("utf-8")).render(
+    page: str = environment.from_string(_TEMPLATE.read_text("utf-8")).render(
         title=title or pooled.formula,
         subtitle=f"{pooled.m} fits pooled by {pooled.rule.description}",
         sections=[asdict(x) for x in sections],
     )
-    target = Path(path)
-    target.write_text(page, "utf-8")
-    return target
+    return page
 
 
 def _of_data(pooled: PooledMerMod) -> list[_Section]:
@@ -170,21 +212,29 @@ def _of_data(pooled: PooledMerMod) -> list[_Section]:
         imputations.text(text, "note")
     imputations.figure("Observed and imputed values", lambda: plots.density(imp))
     if len(imp.trace) and imp.trace["value"].notna().any():
-        imputations.figure("Chains that mixed worst", lambda: plots.trace(imp, most=6))
+        caption = "How the optimizer went"
+        if imp.method not in OPTIMIZERS:
+            caption = "Chains that mixed worst"
+            convergence = imp.convergence().sort_values("rhat", ascending=False, kind="stable")
+            imputations.table("Convergence of the chains, the worst first", convergence, 15)
+        imputations.figure(caption, lambda: plots.trace(imp, most=6))
     return [data, imputations]
 
 
-def _of_fits(pooled: PooledMerMod) -> _Section:
+def _of_fits(pooled: PooledMerMod, listwise: MerMod | None) -> _Section:
     section = _Section("fits", "Fits")
+    fits = {str(fit.imputation): fit for fit in pooled.fits}
+    if listwise is not None:
+        fits["none: listwise"] = listwise
     rows = [
         {
-            "imputation": fit.imputation,
+            "imputation": name,
             "nobs": fit.nobs,
-            "log_lik": f"{fit.log_lik:.2f}",
+            "log_lik": fit.log_lik,
             "is_singular": fit.is_singular,
             "messages": "; ".join(fit.messages),
         }
-        for fit in pooled.fits
+        for name, fit in fits.items()
     ]
     section.table("Each fit, and what lme4 reported", pd.DataFrame(rows))
     section.figure(
@@ -196,6 +246,13 @@ def _of_fits(pooled: PooledMerMod) -> _Section:
 
 def _of_results(pooled: PooledMerMod, listwise: MerMod | None) -> _Section:
     section = _Section("results", "Results")
+    models = {"pooled": pooled} if listwise is None else {"listwise": listwise, "pooled": pooled}
+    section.html(  # shows no degrees of freedom, so that no R package is needed for them
+        "The model, as a paper prints it",
+        lambda: table(
+            *models.values(), names=[*models], dfcom="residual", exponentiate=pooled.exponentiate
+        ).to_html(),
+    )
     scale = ", exponentiated" if pooled.exponentiate else ""
     section.table(
         f"Fixed effects{scale} ({100 * pooled.conf_level:g}% intervals)",
@@ -209,14 +266,15 @@ def _of_results(pooled: PooledMerMod, listwise: MerMod | None) -> _Section:
     section.table("Random effects: variances and covariances", pooled.varcorr)
     try:
         section.table("Random part with intervals", pooled.random)
-    except ArgumentError as error:
-        section.text(str(error), "note")
+    except RBridgeError as error:
+        section.text(f"Random part with intervals: {error}", "note")
     section.figure("Random effects, by level", lambda: plots.ranef(pooled))
     if listwise is not None:
         fits = MerModList(pooled.fits, pooled.data) if pooled.data is not None else None
         if fits is not None:
             compared = compare_estimates(listwise, fits)
-            section.table("Beside the rows without holes", compared[list(_COMPARED)])
+            scale = ", as coefficients" if pooled.exponentiate else ""
+            section.table(f"Beside the rows without holes{scale}", compared[list(_COMPARED)])
     return section
 
 
@@ -248,14 +306,17 @@ def _of_methods(
     section.parts.append({"kind": "prose", "lines": lines})
     section.parts.append({"kind": "list", "caption": "References", "lines": _entries(references)})
     if sensitivity is not None:
-        section.table("Sensitivity to values not missing at random", sensitivity)
+        section.table("Sensitivity to values not missing at random", sensitivity[list(_MOVED)])
+        section.figure("How estimates move with delta", lambda: plots.delta(sensitivity))
     return section
 
 
-def _of_provenance(pooled: PooledMerMod) -> _Section:
+def _of_provenance(pooled: PooledMerMod, origin: Mapping[str, str]) -> _Section:
     section = _Section("provenance", "Provenance")
-    facts = {"formula": pooled.formula, "family": pooled.family, "link": pooled.link}
+    facts = {**origin, "formula": pooled.formula, "family": pooled.family, "link": pooled.link}
     if pooled.data is not None:
+        facts |= {"data with holes: SHA-256": fingerprint([pooled.data.original])}
+        facts |= {"completed data: SHA-256": fingerprint(pooled.data)}
         facts |= {"engine": pooled.data.method, "seed": str(pooled.data.seed)}
         facts |= {f"engine: {name}": str(x) for name, x in pooled.data.settings.items()}
     stack = diagnose()
@@ -282,12 +343,26 @@ def _is_text(column: pd.Series[Any]) -> bool:
 
 
 def _cells(column: pd.Series[Any], name: str) -> list[str]:
-    if name == "p_value":
-        return [p_text(float(x)) for x in column]
+    if name.endswith("p_value"):
+        return [_known(p_text, float(x)) for x in column]
+    if name == "df":
+        return [_known(_df_text, float(x)) for x in column]
+    if name == "log_lik":
+        return [f"{x:.2f}" for x in column]
     if pd.api.types.is_float_dtype(column.dtype):
         values = column.to_numpy(np.float64, na_value=np.nan)
-        return ["" if np.isnan(x) else f"{x:.4g}" for x in values]
+        return [_known("{:.4g}".format, x) for x in values]
     return ["" if pd.isna(x) else str(x) for x in column]
+
+
+def _known(write: Callable[[float], str], number: float) -> str:
+    return "" if math.isnan(number) else write(number)
+
+
+def _df_text(df: float) -> str:
+    if math.isinf(df):
+        return "∞"
+    return f"{df:.1f}" if df < 1000 else f"{df:,.0f}"
 
 
 def _svg(figure: Any, salt: str) -> str:

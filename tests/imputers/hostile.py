@@ -47,12 +47,14 @@ def impute(
     model: Any,
     *,
     m: int = 2,
-    iterations: int = 25,
+    iterations: int | None = None,
     seed: int = 1,
     n_jobs: int | None = None,
     **arguments: Any,
 ) -> rb.ImputedData:
-    """Impute by chains of a fixed length; what numpy warns of is an error."""
+    """Impute by chains of a fixed length, the least; what numpy warns of is an error."""
+    if iterations is None:
+        iterations = 50 if getattr(model, "family", None) == "poisson" else 25
     imputer = rb.CompatibleImputer(
         model, m, rhat=1e9, min_iter=iterations, max_iter=iterations, **arguments
     )

@@ -346,3 +346,13 @@ def test_m_is_chosen_by_fits_of_the_model() -> None:
     with pytest.warns(rb.RBridgeWarning, match="was chosen after a pilot of 20"):
         imp = rb.impute(data, poisson("n ~ x + z + (1 | g)", offset="o"), seed=1, max_m=20)
     assert len(imp) == 20
+
+
+def test_chains_are_longer_than_their_beginning() -> None:
+    """After 40 iterations counts have only just their whole likelihood."""
+    model = rb.Glmer("y ~ x + (1 | g)", "poisson")
+    with pytest.raises(rb.ArgumentError, match="max_iter must be a whole number of at least 50"):
+        rb.CompatibleImputer(model, max_iter=49)
+    assert rb.CompatibleImputer(model, max_iter=50).max_iter == 50
+    with pytest.raises(rb.ArgumentError, match="max_iter must be a whole number of at least 25"):
+        rb.CompatibleImputer("y ~ x + (1 | g)", max_iter=24)

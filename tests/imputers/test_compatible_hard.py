@@ -346,7 +346,7 @@ def test_names_may_be_programs(group: str, response: str) -> None:
     data["twice"] = 2 * data["x"]
     model = f"{quoted(response)} ~ twice + (1 | {quoted(group)})"
     imputer = rb.CompatibleImputer(
-        model, 2, derived={"twice": "2 * x"}, min_iter=20, max_iter=20, rhat=100
+        model, 2, derived={"twice": "2 * x"}, min_iter=20, max_iter=50, rhat=100
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rb.RBridgeWarning)  # of few groups

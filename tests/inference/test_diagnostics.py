@@ -285,7 +285,7 @@ def from_model(frame: pd.DataFrame, formula: str, **arguments: Any) -> rb.Impute
     """A few iterations: what the advice looks at is there after the first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rb.RBridgeWarning)
-        arguments |= {"min_iter": 20, "max_iter": 20}
+        arguments |= {"min_iter": 20, "max_iter": 50}
         return rb.impute(frame, rb.Lmer(formula), 4, seed=1, **arguments)
 
 

@@ -51,7 +51,7 @@ def test_a_binomial_job_is_the_calls(place: Path) -> None:
     }
     job = changed(
         data=COLUMNS,
-        imputation={"engine": "compatible", "idvars": None, "max_iter": 40, "rhat": 5.0, "m": 4},
+        imputation={"engine": "compatible", "idvars": None, "max_iter": 60, "rhat": 5.0, "m": 4},
         model=model,
         output={"tables": tables},
     )
@@ -60,7 +60,7 @@ def test_a_binomial_job_is_the_calls(place: Path) -> None:
     frame.index = pd.RangeIndex(1, len(frame) + 1)
     here = rb.Glmer(model["formula"], link="probit", control={"optimizer": ["bobyqa", "bobyqa"]})
     with pytest.warns(rb.RBridgeWarning, match="15 groups"):
-        imp = rb.impute(frame, here, 4, seed=1, max_iter=40, rhat=5.0)
+        imp = rb.impute(frame, here, 4, seed=1, max_iter=60, rhat=5.0)
     fits = here.fit(imp)
     pooled = fits.pool()
     diagnostics = pooled.diagnostics().coefficients

@@ -226,12 +226,12 @@ def test_no_imputation_leaves_no_room_for_its_keys() -> None:
             changed(
                 imputation={"engine": "none", "idvars": None},
                 pooling={"dfcom": 10},
-                output={"imputed": True, "tables": ["patterns"]},
+                output={"imputed": True, "report": True, "tables": ["patterns"]},
             )
         )
     )
     assert set(found) == {"imputation.m", "imputation.seed", "pooling.dfcom", "output.imputed",
-                          "output.tables"}  # fmt: skip
+                          "output.report", "output.tables"}  # fmt: skip
 
 
 def test_parquet_without_pyarrow_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,6 +239,14 @@ def test_parquet_without_pyarrow_names_the_remedy(monkeypatch: pytest.MonkeyPatc
     _, found = parsed(toml(changed(data={"path": "d.parquet"}, output={"formats": ["parquet"]})))
     for key in ("data.path", "output.formats"):
         assert 'pip install "rbridge_mi[parquet]"' in found[key]
+
+
+def test_a_report_without_its_packages_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    _, found = parsed(toml(changed(output={"report": True})))
+    assert found["output.report"] == (
+        'needs jinja2 and matplotlib, which are not installed: pip install "rbridge_mi[report]"'
+    )
 
 
 # -- the data ------------------------------------------------------------------------------
@@ -865,7 +873,7 @@ def test_without_m_the_model_chooses_it(place: Path, capsys: pytest.CaptureFixtu
         ({"isolate": True}, "isolate", "runs no R"),
         ({"model": "y ~ x"}, "model", "is what [model] has"),
         ({"rhat": 1}, "rhat", "must be a number above 1"),
-        ({"max_iter": 5}, "max_iter", "a whole number of at least 20"),
+        ({"max_iter": 5}, "max_iter", "a whole number of at least 25"),
         ({"types": "count"}, "types", "must be a table of columns"),
         ({"types": {"z": "poisson"}}, "types", 'has "z", whose value must be one of'),
         ({"bounds": {"z": [0]}}, "bounds", "must be a list of two numbers"),
@@ -1129,6 +1137,8 @@ def test_the_same_job_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("hsb.toml", "make_hsb.py"):
         shutil.copy(EXAMPLES / name, tmp_path / name)
     job = (tmp_path / "hsb.toml").read_text().replace('["csv"]', '["csv", "parquet"]')
+    assert "# report = true " in job
+    job = job.replace("# report = true ", "report = true ")
     (tmp_path / "hsb.toml").write_text(job)
     subprocess.run([sys.executable, "make_hsb.py"], cwd=tmp_path, check=True)
     runs = []
@@ -1143,8 +1153,53 @@ def test_the_same_job_gives_the_same_bytes(tmp_path: Path) -> None:
         assert record.pop("run")["seconds"]["fit"] > 0
         runs.append((files, json.dumps(record)))
     assert runs[0] == runs[1]
-    assert len(runs[0][0]) == 2 * 17 + 1
+    assert len(runs[0][0]) == 2 * 17 + 2
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_job_may_write_a_report(place: Path) -> None:
+    from lxml import html
+
+    job = write(place, changed(output={"report": True, "tables": ["fixed"]}))
+    done = run_job(job)
+    assert set(done.files) == {"fixed.csv", "summary.txt", "report.html", "run.json"}
+    page = html.fromstring((done.folder / "report.html").read_text("utf-8"))
+    rows = {
+        row.find("td[1]").text_content(): row.find("td[2]").text_content()
+        for row in page.findall(".//section[@id='provenance']//tbody/tr")
+    }
+    record = json.loads((done.folder / "run.json").read_text())
+    assert rows["job file"] == f"job.toml, SHA-256 {record['job_file']['sha256']}"
+    assert rows["data file"] == f"d.csv, SHA-256 {record['data']['sha256']}"
+    assert {"jinja2", "matplotlib"} <= set(record["versions"]["python"])
+    # The rows without holes stand beside the pooled model.
+    complete = read_data_rows(place)
+    fits = page.findall(".//section[@id='fits']//tbody/tr")
+    assert [x.text_content() for x in fits[-1].findall("td")][:2] == ["none: listwise", complete]
+
+
+def read_data_rows(place: Path) -> str:
+    """The number of rows without holes, as a text."""
+    return str(len(pd.read_csv(place / "d.csv").dropna()))
+
+
+def test_a_report_does_without_complete_cases_where_there_are_too_few(place: Path) -> None:
+    frame = pd.read_csv(place / "d.csv", dtype={"g": str})
+    frame["w"] = np.random.default_rng(1).normal(size=len(frame))
+    frame.loc[frame.index % 2 == 0, "w"] = np.nan
+    frame.loc[frame.index % 2 == 1, "x"] = np.nan  # each row lacks one or the other
+    frame.to_csv(place / "d.csv", index=False)
+    columns = {"g": "text", "x": "float", "w": "float", "y": "float"}
+    job = changed(
+        data={"columns": columns},
+        imputation={"engine": "compatible", "idvars": None, "max_iter": 60},
+        model={"formula": "y ~ x + w + (1 | g)"},
+        output={"report": True},
+    )
+    done = run_job(write(place, job))
+    assert "report.html" in done.files
+    [text] = [x for x in done.warnings if "the report does without complete cases" in x]
+    assert "0 (non-NA) cases" in text
 
 
 def test_the_same_job_gives_the_same_bytes_in_every_locale(tmp_path: Path) -> None:

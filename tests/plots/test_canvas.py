@@ -81,6 +81,13 @@ def test_one_panel_is_axes_and_several_are_a_figure(small_imp: rb.ImputedData) -
     assert [x.get_xlabel() for x in both.axes] == ["y", "x2"]
 
 
+def test_axes_of_a_subfigure_are_drawn_on(small_imp: rb.ImputedData) -> None:
+    figure = Figure(layout="constrained")
+    ax = figure.add_subfigure(figure.add_gridspec(1, 2)[0]).subplots()
+    assert small_imp.plot.strip("y", ax=ax) is ax
+    figure.canvas.draw()
+
+
 def test_wrong_axes_are_refused(small_imp: rb.ImputedData) -> None:
     ax = Figure().subplots()
     with pytest.raises(rb.ArgumentError, match="has 2 panels, and 1 Axes were given"):

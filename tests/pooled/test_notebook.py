@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from io import StringIO
 from pathlib import Path
@@ -15,6 +14,7 @@ from bs4 import BeautifulSoup
 
 import rbridge_mi as rb
 from rbridge_mi.base.text import Printed, p_text
+from tests.browser import browser_page
 
 pytestmark = pytest.mark.r
 
@@ -86,7 +86,6 @@ def test_estimates_of_any_estimator() -> None:
 
 
 def test_an_exported_notebook_has_reports_in_a_monospaced_font(tmp_path: Path) -> None:
-    """The style is the element's own, which a style sheet overrides by `!important` alone."""
     import nbformat
     from nbclient import NotebookClient
     from nbconvert import HTMLExporter
@@ -110,15 +109,27 @@ def test_an_exported_notebook_has_reports_in_a_monospaced_font(tmp_path: Path) -
     assert "text/html" in shown[0] and "text/html" in shown[1]
     # In a notebook the bar is a widget.
     assert shown[-1]["text/plain"] == "'tqdm.notebook'"
-    page = BeautifulSoup(text, "html.parser")
-    [report] = [x for x in page.find_all("pre") if "Fraction missing" in x.text and x.get("style")]
-    style = dict(x.split(":", 1) for x in str(report["style"]).strip(";").split(";"))
-    assert style["font-family"].strip().endswith("monospace")
-    assert style[" white-space"].strip() == "pre"
-    sheets = " ".join(x.text for x in page.find_all("style"))
-    rules = re.findall(r"[^{}]*\bpre\b[^{}]*\{([^}]*)\}", sheets)
-    assert rules
-    assert not any(re.search(r"font-family[^;]*!important", x) for x in rules)
+    path = tmp_path / "book.html"
+    path.write_text(text, "utf-8")
+    with browser_page(path) as shown_page:
+        families = shown_page.style("pre[style]", "fontFamily")
+        assert len(families) == 1  # pooled estimates show as a table
+        assert families[0].endswith("monospace")
+        assert shown_page.style("pre[style]", "whiteSpace") == ["pre"]
+        # In a monospaced font the columns of a report stand below each other.
+        widths = shown_page.page.evaluate(_WIDTHS)
+    assert widths[0] == pytest.approx(widths[1], abs=0.01)
+
+
+# How wide "iiii" and "MMMM" are in the report.
+_WIDTHS = """
+() => ["iiii", "MMMM"].map(text => {
+    const span = document.createElement("span");
+    span.textContent = text;
+    document.querySelector("pre[style]").append(span);
+    return span.getBoundingClientRect().width;
+})
+"""
 
 
 def test_a_report_is_escaped() -> None:

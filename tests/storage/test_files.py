@@ -126,7 +126,7 @@ def test_imputations_from_a_model(tmp_path: Path) -> None:
     }
     with pytest.warns(rb.RBridgeWarning, match="R-hat"):
         imp = rb.CompatibleImputer(
-            "y ~ x + mean + z + (1 | g)", m=3, min_iter=20, max_iter=20, **options
+            "y ~ x + mean + z + (1 | g)", m=3, min_iter=20, max_iter=50, **options
         ).impute(frame, seed=1)
     again = rb.load(rb.save(imp, tmp_path / "imp.zip"))
     assert isinstance(again, rb.ImputedData)

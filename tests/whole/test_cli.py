@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from lxml import html
 
 import rbridge_mi as rb
 from rbridge_mi.cli import main
+from tests.browser import browser_page
 from tests.conftest import HOLED, VIGNETTE
 
 pytestmark = [pytest.mark.r, pytest.mark.processes]
@@ -87,6 +89,17 @@ def test_demo_shows_the_compatible_imputation_beside_the_vignettes(
     variances = pooled.varcorr.loc[pooled.varcorr["var2"].isna(), "vcov"]
     np.testing.assert_allclose(read["compatible"].iloc[len(terms) :], variances, rtol=1e-12)
     assert read["compatible_se"].iloc[len(terms) :].isna().all()
+    page = html.fromstring((tmp_path / "report.html").read_text("utf-8"))
+    assert done.stdout.endswith(f"Wrote {tmp_path / 'report.html'}: open it in a browser\n")
+    assert page.find(".//h1").text_content() == VIGNETTE
+    [fixed] = [x for x in page.iter("h3") if x.text_content().startswith("Fixed effects")]
+    shown = [x.findtext("td[2]") for x in fixed.getnext().iter("tr")][1:]
+    assert shown == [f"{x:.4g}" for x in pooled.fixed["estimate"]]
+    with browser_page(tmp_path / "report.html") as opened:
+        assert (opened.messages, opened.fetched) == ([], [])
+        assert opened.number("document.querySelectorAll('figure > svg').length") == 9
+        assert opened.outside("h1, p, pre, figure > svg, .wide") == []
+        assert opened.outside("figure svg g[id^=text_], figure svg g[id^=axes_]", "svg") == []
     # Amelia moves the coefficient of minority by a tenth of its size; this one doesn't.
     of_minority = read.loc["minority"]
     assert abs(of_minority["vignette"] - of_minority["complete"]) > 0.2
@@ -97,13 +110,43 @@ def test_the_vignette_alone(tmp_path: Path) -> None:
     done = run("demo", "--vignette", "--m", "2", "--out", str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert "Imputing from the analysis model" not in done.stdout
-    assert "estimates.csv" not in {x.name for x in tmp_path.iterdir()}
+    written = {x.name for x in tmp_path.iterdir()}
+    assert not {"estimates.csv", "report.html"} & written
 
 
 def test_demo_refuses_wrong_arguments() -> None:
     done = run("demo", "--m", "1")
     assert done.returncode == 1
     assert "argument --m: must be a whole number of at least 2, not 1" in done.stderr
+
+
+def test_a_report_of_saved_results(
+    tmp_path: Path, imp: rb.ImputedData, fit: rb.MerMod, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fits = rb.Lmer(VIGNETTE).fit(imp)  # of which nothing that needs R was asked yet
+    rb.save(fits.pool(), tmp_path / "pooled")
+    rb.save(fit, tmp_path / "listwise")
+    page = tmp_path / "page.html"
+    command = ["report", str(tmp_path / "pooled"), "--listwise", str(tmp_path / "listwise")]
+    assert main([*command, "--trust", "--title", "Schools", "--out", str(page)]) == 0
+    assert capsys.readouterr().out == f"Wrote {page}\n"
+    assert html.fromstring(page.read_text("utf-8")).find(".//h1").text_content() == "Schools"
+    direct = rb.report(fits, tmp_path / "direct.html", listwise=fit, title="Schools")
+    assert page.read_bytes() == direct.read_bytes()
+    # Without the R objects the page says which parts it lacks.
+    assert main([*command, "--out", str(page)]) == 0
+    notes = html.fromstring(page.read_text("utf-8")).xpath("//p[@class='note']/text()")
+    lacking = [x.partition(":")[0] for x in notes if "the R object, which wasn't loaded" in x]
+    assert lacking == ["Assumptions, in the first imputation", "The model, as a paper prints it",
+                       "Random part with intervals"]  # fmt: skip
+    capsys.readouterr()
+    assert main(["report", str(tmp_path / "listwise"), "--out", str(page)]) == 1
+    assert "report takes a pooled model" in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "absent")]) == 1
+    assert "absent" in capsys.readouterr().err
+    nowhere = tmp_path / "no" / "folder.html"
+    assert main(["report", str(tmp_path / "pooled"), "--out", str(nowhere)]) == 1
+    assert "folder.html" in capsys.readouterr().err
 
 
 def test_doctor_tells_the_stack(capsys: pytest.CaptureFixture[str]) -> None:
