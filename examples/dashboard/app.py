@@ -7,8 +7,9 @@ Run it in the checkout, after ``pip install "rbridge_mi[report]" "streamlit>=1.5
 Choose which columns get holes, look at the plan, and start: the holes are imputed from the model,
 the model is fitted to each data set, and the fits are pooled. The report is one HTML file to keep.
 
-What to copy from it: results are values, so that they stay in the session's state while the page is
-drawn again; plots are drawn on figures of their own; and the library's errors are shown as they are.
+What to copy from it: results are values, so that they stay in the session's state while the page
+is drawn again; plots are drawn on figures of their own; and the library's errors are shown as they
+are.
 """
 
 from __future__ import annotations

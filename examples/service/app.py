@@ -39,7 +39,6 @@ MODEL = rb.Lmer("mathach ~ minority + female + ses + meanses + (1 + ses | schid)
 MAX_ROWS = 20_000
 MAX_BYTES = 4_000_000
 MAX_IMPUTATIONS = 50
-MAX_ITERATIONS = 2000  # of the imputer's chains; the answer's notes say if they have not mixed
 ERRORS_SHOWN = 10
 
 # -- what may be posted ---------------------------------------------------------------------------
@@ -96,11 +95,9 @@ def planned(posted: Posted) -> dict[str, Any]:
     }
 
 
-def analysed(posted: Posted, seconds: float) -> dict[str, Any]:
-    """Impute, fit and pool; `seconds` is the time that each fit may take."""
-    imp = rb.impute(
-        posted.frame(), model=MODEL, m=posted.m, seed=posted.seed, max_iter=MAX_ITERATIONS
-    )
+def analysed(posted: Posted, iterations: int, seconds: float) -> dict[str, Any]:
+    """Impute, fit and pool, within the limits of `create_app`."""
+    imp = rb.impute(posted.frame(), model=MODEL, m=posted.m, seed=posted.seed, max_iter=iterations)
     fits = MODEL.fit(imp, timeout=seconds)
     return {
         "imputation": {
@@ -198,11 +195,15 @@ async def small_enough(
 # -- routes ---------------------------------------------------------------------------------------
 
 
-def create_app(seconds: float = 60, threads: int = 2, waiting: int = 8) -> FastAPI:
+def create_app(
+    iterations: int = 2000, seconds: float = 60, threads: int = 2, waiting: int = 8
+) -> FastAPI:
     """Make the application.
 
     Parameters
     ----------
+    iterations : int
+        What the imputer's chains may take; the answer's notes say if they have not mixed.
     seconds : float
         What each fit may take.
     threads, waiting : int
@@ -240,7 +241,7 @@ def create_app(seconds: float = 60, threads: int = 2, waiting: int = 8) -> FastA
     @app.post("/pooled")
     async def pooled(posted: Posted) -> dict[str, Any]:
         """Impute the rows, fit the model to each data set, and pool."""
-        return await pool.run(analysed, posted, seconds)
+        return await pool.run(analysed, posted, iterations, seconds)
 
     return app
 
