@@ -29,6 +29,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.exceptions import HTTPException as AnyHTTPException
 
 import rbridge_mi as rb
 from rbridge_mi.doctor import diagnose
@@ -179,6 +180,14 @@ async def of_request(_: Request, error: Exception) -> Response:
     return refusal(422, "RequestError", f"{len(where)} errors", errors=where[:ERRORS_SHOWN])
 
 
+async def of_http(_: Request, error: Exception) -> Response:
+    """Give FastAPI's own refusals the same form: no such route, no JSON, too many requests."""
+    assert isinstance(error, AnyHTTPException)
+    answer = refusal(error.status_code, "RequestError", error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
 async def small_enough(
     request: Request, following: Callable[[Request], Awaitable[Response]]
 ) -> Response:
@@ -217,6 +226,7 @@ def create_app(
     pool = Threads(threads, waiting)
     app.add_exception_handler(rb.RBridgeError, of_library)
     app.add_exception_handler(RequestValidationError, of_request)
+    app.add_exception_handler(AnyHTTPException, of_http)
     app.middleware("http")(small_enough)
 
     @app.get("/health")

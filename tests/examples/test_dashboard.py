@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -106,8 +105,9 @@ def test_the_hsb_data_from_holes_to_report(some: pd.DataFrame, tmp_path: Path) -
     same(app.dataframe[1].value, pooled.fixed[SHOWN])
 
 
-def pictures(app: AppTest) -> list[Any]:
-    return [y.url for x in app.get("imgs") for y in x.proto.imgs]
+def pictures(app: AppTest) -> list[str]:
+    """Addresses by content: another picture has another one."""
+    return [url for x in app.image for url in x.value]
 
 
 def test_a_file_with_holes_of_its_own(some: pd.DataFrame) -> None:

@@ -39,7 +39,8 @@ def pupils(hsb: pd.DataFrame) -> pd.DataFrame:
     """Some schools, with holes in every column that may have them."""
     some = hsb[hsb["schid"].isin(hsb["schid"].unique()[:20])].reset_index(drop=True)
     holed = ["mathach", "minority", "female", "ses"]
-    return rb.ampute(some[COLUMNS], prop=0.1, columns=holed, seed=1)
+    whole = some[COLUMNS].astype({"minority": "int64", "female": "int64"})
+    return rb.ampute(whole, prop=0.1, columns=holed, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +173,7 @@ def without(name: str) -> dict[str, Any]:
         ({**GOOD, "ses": True}, "ses", "valid number"),
         ({**GOOD, "ses": float("nan")}, "ses", "finite number"),
         ({**GOOD, "mathach": float("inf")}, "mathach", "finite number"),
+        ({**GOOD, "mathach": 10**400}, "mathach", "finite number"),
         ({**GOOD, "female": 2}, "female", "less than or equal to 1"),
         ({**GOOD, "female": 0.5}, "female", "multiple of 1"),
         ({**GOOD, "minority": True}, "minority", "valid number"),
@@ -226,6 +228,12 @@ def test_refusals_are_short(client: TestClient) -> None:
 def test_what_is_no_json_or_too_long_is_refused(client: TestClient) -> None:
     json_type = {"Content-Type": "application/json"}
     assert client.post("/pooled", content="{", headers=json_type).status_code == 422
+    digits = json.dumps({"rows": [GOOD, GOOD]}).replace("1.5", "9" * 5000)
+    for text in ("[" * 100_000, digits):  # Python's reader stops at both
+        answer = client.post("/pooled", content=text, headers=json_type)
+        assert (answer.status_code, answer.json()["error"]) == (400, "RequestError")
+    answer = client.get("/nothing")
+    assert (answer.status_code, answer.json()["error"]) == (404, "RequestError")
     long = client.post("/pooled", content=b" " * (service.MAX_BYTES + 1), headers=json_type)
     assert (long.status_code, long.json()["error"]) == (413, "RequestError")
     pieces = client.post("/pooled", content=iter([b"{}"]), headers=json_type)
