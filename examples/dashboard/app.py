@@ -40,11 +40,11 @@ def hsb() -> pd.DataFrame:
 
 
 def read(content: bytes) -> pd.DataFrame:
-    """Read a CSV file; columns of whole numbers stay so, holes or not."""
+    """Read a CSV file of a size that suits a page."""
     frame = pd.read_csv(BytesIO(content), nrows=MAX_ROWS + 1)
     if len(frame) > MAX_ROWS:
         raise ValueError(f"the file has more than {MAX_ROWS} rows")
-    return frame.convert_dtypes(convert_string=False, convert_boolean=False, convert_floating=False)
+    return frame
 
 
 def chosen_data() -> tuple[pd.DataFrame | None, str]:

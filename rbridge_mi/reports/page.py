@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -73,7 +74,9 @@ class _Section:
         except RBridgeError as error:
             self.text(f"{caption}: {error}", "note")
             return
-        svg = _svg(getattr(drawn, "figure", None) or drawn, f"{self.key}-{len(self.parts)}")
+        figure = getattr(drawn, "figure", None) or drawn
+        svg = _svg(figure, f"{self.key}-{len(self.parts)}")
+        _forget(figure)
         self.parts.append({"kind": "figure", "caption": caption, "svg": svg})
 
 
@@ -373,3 +376,10 @@ def _svg(figure: Any, salt: str) -> str:
         figure.savefig(stream, format="svg", metadata={"Date": None})
     text = stream.getvalue()
     return text[text.index("<svg") :]
+
+
+def _forget(figure: Any) -> None:
+    """Take a figure from pyplot, which would keep it, and show it in a notebook once more."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close(figure)

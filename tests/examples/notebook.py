@@ -30,11 +30,16 @@ def executed(folder: Path) -> Any:
     return book
 
 
+_BAR = "application/vnd.jupyter.widget-view+json"  # gone once it is full
+
+
 def shown(book: Any) -> list[tuple[str, str]]:
     """What each output is, and its text; of a picture the name of its kind only."""
     texts = []
     for cell in book.cells:
         for output in cell.get("outputs", []):
+            if _BAR in output.get("data", {}):
+                continue
             if output.output_type == "stream":
                 texts.append((output.name, output.text))
             elif "image/png" in output.data:
@@ -57,6 +62,8 @@ def main() -> None:
     }
     for cell in book.cells:
         cell.metadata = {}
+        if "outputs" in cell:
+            cell.outputs = [x for x in cell.outputs if _BAR not in x.get("data", {})]
     nbformat.write(book, PATH)
 
 

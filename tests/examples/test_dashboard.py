@@ -119,12 +119,10 @@ def test_a_file_with_holes_of_its_own(some: pd.DataFrame) -> None:
     app.button(key="run").click().run()
     assert not app.exception
     assert not app.error
-    # Schools are numbers in the file; female is whole, though it has holes.
-    read = pd.read_csv(BytesIO(content)).astype({"female": "Int64", "schid": "Int64"})
+    read = pd.read_csv(BytesIO(content))  # schools are numbers here
     model = rb.Lmer(formula)
     pooled = model.fit(rb.impute(read, model=model, m=2, seed=1)).pool()
     same(app.dataframe[1].value, pooled.fixed[SHOWN])
-    assert app.session_state["analysis"]["imp"][0]["female"].dtype == "Int64"
 
 
 @pytest.mark.parametrize(

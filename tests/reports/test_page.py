@@ -108,6 +108,17 @@ def test_the_same_call_writes_the_same_bytes(analysed: dict[str, Any], tmp_path:
     assert pages[0] == pages[1]
 
 
+def test_pyplot_keeps_none_of_its_figures(analysed: dict[str, Any], tmp_path: Path) -> None:
+    """In a notebook they would be shown below the cell, and in a service they would add up."""
+    from matplotlib import pyplot
+
+    before = pyplot.get_fignums()
+    mine = pyplot.figure()
+    rb.report(analysed["fits"], tmp_path / "report.html")
+    assert pyplot.get_fignums() == [*before, mine.number]
+    pyplot.close(mine)
+
+
 def test_names_are_text(tmp_path: Path) -> None:
     hsb = rb.load_hsb()
     hsb = hsb[hsb["schid"].isin(hsb["schid"].unique()[:12])].reset_index(drop=True)
