@@ -23,16 +23,17 @@ FORMULA = "mathach ~ ses + (1 | schid)"
 SHOWN = ["term", "estimate", "std_error", "conf_low", "conf_high", "df", "p_value", "fmi"]
 
 
-def page() -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=300).run()
+def page(source: str = "the hsb data") -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=300)
+    app.session_state["source"] = source
+    app.run()
     assert not app.exception
     return app
 
 
 def uploaded(content: bytes, formula: str = FORMULA) -> AppTest:
     """The page with a file, no column of which gets more holes."""
-    app = page()
-    app.radio(key="source").set_value("a CSV file").run()
+    app = page("a CSV file")
     assert app.info[0].value == "Choose a file."
     app.file_uploader[0].upload("some.csv", content, "text/csv")
     app.text_input(key="formula").set_value(formula).run()
