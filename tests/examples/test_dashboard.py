@@ -134,7 +134,7 @@ def test_a_file_with_holes_of_its_own(some: pd.DataFrame) -> None:
         (b"a\n\xff\xfe\n", FORMULA, "can't be read"),
         (b"a\n" + b"1\n" * 50_001, FORMULA, "more than 50000 rows"),
         (b"a,b\n1,2\n3,\n", FORMULA, "mathach"),
-        (b"y,x,g\n1,2,a\n3,,b\n", "y ~ x +", "formula"),
+        (b"y,x,g\n1,2,a\n3,,b\n", "y ~ x +", "unexpected end of input"),
         (b"y,x,g\n1,2,a\n3,,b\n", "y ~ system('true') + (1 | g)", "system"),
     ],
 )
