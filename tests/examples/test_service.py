@@ -25,7 +25,7 @@ pytestmark = [
 
 COLUMNS = ["schid", "mathach", "minority", "female", "ses", "meanses"]
 ITERATIONS = 60  # the chains have not mixed then, which these tests don't need
-ASKED = {"m": 3, "seed": 7, "tables": ["fixed", "varcorr", "icc", "vcov", "ranef"]}
+ASKED: dict[str, Any] = {"m": 3, "seed": 7, "tables": ["fixed", "varcorr", "icc", "vcov", "ranef"]}
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_a_service_without_r_says_so(
         raise rb.RNotFoundError("R is not there: install it")
 
     monkeypatch.setattr("rbridge_mi.doctor.rdoor.call", absent)
-    monkeypatch.setattr(service.rb, "impute", absent)
+    monkeypatch.setattr(rb, "impute", absent)
     answer = client.get("/health")
     assert answer.status_code == 503
     assert answer.json()["problems"][0]["problem"] == "R is not there: install it"
