@@ -32,7 +32,7 @@ from .predictions import predict_fits, to_response
 from .term_tests import table_of_terms
 from .tested_fit import TestedFit
 
-__all__ = ["MerMod"]
+__all__ = ["MerMod", "check_parm"]
 
 # Arguments of R's methods, by R's names: those that are passed on, and those that are refused, with
 # the reason.
@@ -420,7 +420,7 @@ class MerMod(TestedFit, ForMakeTables):
         if "re.form" in given:
             given["re.form"] = re_form_text(given["re.form"])
         if parm is not None:
-            self._check_parm(parm, given.get("oldNames", True))
+            check_parm(self, parm, given.get("oldNames", True))
         reply = self.r.call(
             "mermod_confint", parm=parm, level=level, method=method, seed=seed, **given
         )
@@ -429,16 +429,6 @@ class MerMod(TestedFit, ForMakeTables):
             {"term": limits["terms"], "conf_low": limits["low"], "conf_high": limits["high"]}
         )
         return checked(frame, "confint")
-
-    def _check_parm(self, parm: Any, old_names: Any) -> None:
-        names = [str(x) for x in self.r.call("confint_names", old_names).value]
-        for x in [parm] if isinstance(parm, str | int) else parm:
-            if isinstance(x, str):
-                check_known([x], [*names, "theta_", "beta_"], "parm")
-            elif isinstance(x, bool) or not isinstance(x, int | np.integer):
-                raise ArgumentError(f"parm takes names of terms or their numbers, not {x!r}.")
-            elif not 1 <= x <= len(names):
-                raise ArgumentError(f"parm {x}: the fit has {len(names)} terms, from 1.")
 
     def all_fit(self, maxfun: int = 100_000) -> pd.DataFrame:
         """Fit the model again by every optimizer, in R ``summary(allFit(m))``.
@@ -585,6 +575,32 @@ class MerMod(TestedFit, ForMakeTables):
                 RBridgeWarning,
                 stacklevel=3,
             )
+
+
+def check_parm(fit: MerMod, parm: Any, old_names: bool = True) -> None:
+    """Refuse what ``confint`` and ``profile`` of R would not find among the fit's parameters.
+
+    Parameters
+    ----------
+    fit : MerMod
+    parm : str, int, or several
+        As it was given: names, numbers from 1, or "theta_" and "beta_".
+    old_names : bool
+        R's argument ``oldNames``.
+
+    Raises
+    ------
+    ArgumentError
+        With the nearest name, and all that there are.
+    """
+    names = [str(x) for x in fit.r.call("confint_names", old_names).value]
+    for x in [parm] if isinstance(parm, str | int) else parm:
+        if isinstance(x, str):
+            check_known([x], [*names, "theta_", "beta_"], "parm: the fit", "parameter")
+        elif isinstance(x, bool) or not isinstance(x, int | np.integer):
+            raise ArgumentError(f"parm takes names of terms or their numbers, not {x!r}.")
+        elif not 1 <= x <= len(names):
+            raise ArgumentError(f"parm {x}: the fit has {len(names)} terms, from 1.")
 
 
 def _others_r(others: Sequence[MerMod]) -> list[Askable]:

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from .. import rdoor
+from ..base.paths import writable_file
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..data.on_disk import Filed
@@ -100,14 +101,7 @@ def save(result: Result, path: str | Path, *, r_objects: bool = True) -> Path:
         raise ArgumentError(
             f"save takes {', '.join(x.__name__ for x in _RESULTS)}, not {type(result).__name__}."
         )
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise MissingPathError(
-            f"{path} can't be written: there is no folder {path.parent.absolute()}. Make it first: "
-            f"Path({str(path.parent)!r}).mkdir(parents=True)."
-        )
-    if path.is_dir():
-        raise ArgumentError(f"{path} is a folder: name the file in it, such as {path / 'fit.zip'}.")
+    path = writable_file(path, "fit.zip")
     written = _Writer(r_objects)
     tree = {"format": NEWEST, "result": written.node(result)}
     # A file that is new, under a name that nobody can foresee: "x" follows no link that is there.
