@@ -14,9 +14,9 @@ from ..base.checks import (
     Wrong,
     any_text,
     boolean,
+    hint,
     is_number,
     list_of,
-    nearest,
     text,
 )
 from ..errors import RBridgeError
@@ -161,11 +161,10 @@ class Table:
         for name in self.given:
             if name in self._valid or name in self._refused:
                 continue
-            close = nearest(name, self._valid)
-            hint = f" (did you mean {close}?)" if close else ""
             valid = ", ".join(self._valid)
+            meant = hint(name, self._valid)
             self.mistakes.add(
-                self.path(name), f"is no key that is known here{hint}; valid: {valid}"
+                self.path(name), f"is no key that is known here{meant}; valid: {valid}"
             )
 
 

@@ -540,4 +540,5 @@ def _warn(model: Model, fits: Sequence[MerMod]) -> None:
         warnings.warn(f"{model.fitter}: {where}{text}", RWarning, stacklevel=4)
 
 
-_NUMBER = re.compile(r"-?\d+(\.\d*)?(e[-+]?\d+)?")
+# One in a name, such as x1, is none.
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(\.\d*)?(e[-+]?\d+)?")

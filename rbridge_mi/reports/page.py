@@ -17,6 +17,7 @@ import pandas as pd
 
 from .. import plots
 from ..base.extras import needed_module
+from ..base.paths import writable_file, write_whole
 from ..base.text import p_text
 from ..data.convergence import OPTIMIZERS
 from ..data.fingerprint import fingerprint
@@ -117,7 +118,10 @@ def report(
     Raises
     ------
     ArgumentError
-        Something that is no pooled model.
+        Something that is no pooled model, no fit of the same model, or no table of
+        `delta_sensitivity`; a path that is a folder.
+    MissingPathError
+        The folder that the file would be in isn't there.
     MissingExtraError
         Where jinja2 or matplotlib isn't installed: ``pip install "rbridge_mi[report]"``.
 
@@ -143,9 +147,13 @@ def report(
         raise ArgumentError(
             f"report takes a pooled model (`fits.pool()`) or fits, not {type(pooled).__name__}."
         )
-    target = Path(path)
-    target.write_text(page_of(pooled, listwise, sensitivity, title), "utf-8")
-    return target
+    target = writable_file(path, "report.html")  # refused before the work of seconds
+    page = page_of(pooled, listwise, sensitivity, title)
+    return write_whole(target, "report.html", lambda file: _write(file, page))
+
+
+def _write(file: Path, page: str) -> None:
+    file.write_text(page, "utf-8")
 
 
 def page_of(
@@ -179,12 +187,13 @@ def page_of(
     needed_module("matplotlib.figure", "report", "a report")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RBridgeWarning)  # its texts stand in the page
+        methods = _of_methods(pooled, listwise, sensitivity)  # first: it checks the arguments
         sections = [
             *_of_data(pooled),
             _of_fits(pooled, listwise),
             _of_results(pooled, listwise),
             _of_diagnostics(pooled),
-            _of_methods(pooled, listwise, sensitivity),
+            methods,
             _of_provenance(pooled, origin or {}),
         ]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)

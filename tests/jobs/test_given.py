@@ -135,7 +135,7 @@ def test_files_of_other_programs(tmp_path: Path, kind: str) -> None:
           for x in ("m", "seed", "isolate", "timeout")}),
         ({"imputation": {"trust": True}}, {"imputation.trust": "is not for job files"}),
         ({"imputation": {"imps": "a", "imp": 1}},
-         {"imputation.imps": "did you mean imp?", "imputation.imp": "must be a text"}),
+         {"imputation.imps": "did you mean 'imp'?", "imputation.imp": "must be a text"}),
         ({"data": {"path": "d.dta"}}, {"data.columns": "whose files say it"}),
         ({"data": {"path": "d.rds", "columns": None}, "imputation": {"engine": "none"},
           "output": {"tables": ["fixed"]}},

@@ -161,7 +161,7 @@ def test_every_mistake_of_the_file_is_told_at_once_with_its_key() -> None:
     assert job is None
     assert found["imputation.m"] == "must be a whole number of at least 2, not 1.5"
     assert found["imputation.empri"] == "must be a number of at least 0, not true"
-    assert "did you mean columns?" in found["data.colums"]
+    assert "did you mean 'columns'?" in found["data.colums"]
     assert "valid: path, format, columns" in found["data.colums"]
     assert found["data.columns.b.levels"].startswith("is missing")
     assert set(found) == {
@@ -1052,7 +1052,7 @@ def test_a_job_may_impute_by_mice(place: Path) -> None:
         ({"seed": None}, ".seed", "is missing"),
         ({"printFlag": True}, ".printFlag", "prints"),
         ({"data.init": 1}, ".data.init", "is a frame"),
-        ({"donor": 3}, ".donor", "did you mean donors?"),
+        ({"donor": 3}, ".donor", "did you mean 'donors'?"),
         ({"predictorMatrix": None}, "", "2l.lmer needs one class"),
         ({"method": {"q": "pmm"}}, "", "method names 'q'"),
     ],

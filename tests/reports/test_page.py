@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from lxml import html
 
@@ -154,6 +155,20 @@ def test_what_is_wrong_is_refused(
 ) -> None:
     with pytest.raises(rb.ArgumentError, match="report takes a pooled model"):
         rb.report(analysed["listwise"], tmp_path / "x.html")
+    for wrong, text in (
+        ({"listwise": analysed["fits"]}, r"listwise is the fit .*not MerModList"),
+        ({"listwise": 5}, r"listwise is the fit .*not int"),
+        ({"sensitivity": pd.DataFrame()}, "sensitivity is the table"),
+    ):
+        with pytest.raises(rb.ArgumentError, match=text):
+            rb.report(analysed["fits"], tmp_path / "x.html", **wrong)
+    with pytest.raises(rb.MissingPathError, match="there is no folder"):
+        rb.report(analysed["fits"], tmp_path / "no" / "x.html")
+    with pytest.raises(rb.ArgumentError, match=r"is a folder.*such as .*report\.html"):
+        rb.report(analysed["fits"], tmp_path)
+    with pytest.raises(rb.ArgumentError, match="path must be the name of a file, not 5"):
+        rb.report(analysed["fits"], 5)  # type: ignore[arg-type]
+    assert not (tmp_path / "x.html").exists()
     load = importlib.import_module
 
     def absent(module: str) -> Any:
