@@ -60,7 +60,7 @@ lock() { # from what, to which file: with hashes, for Python 3.11 (bookworm) and
 
 python_pins() {
     cd "$here/.."
-    lock requirements.txt --extra parquet --extra report pyproject.toml
+    lock requirements.txt --extra io --extra parquet --extra report pyproject.toml
     lock requirements-build.txt docker/requirements-build.in
     lock requirements-test.txt --constraint docker/requirements.txt docker/requirements-test.in
 }

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import ArgumentError, RBridgeWarning
-from ..fits.asking import ask
+from ..fits.asking import ask_each
 from ..fits.fitted_model import FittedModel
 from ..fits.which_models import check_linear, is_linear
 
@@ -20,6 +21,7 @@ __all__ = [
     "SMALL_SAMPLE",
     "VCOVS",
     "LeastDf",
+    "adjusted_vcovs",
     "check_adjusted",
     "complete_df",
     "default_dfcom",
@@ -85,7 +87,7 @@ def complete_df(
             RBridgeWarning,
             stacklevel=4,
         )
-    of_fits = np.array([ask(fit, "coefficient_df", matrix, dfcom, joint) for fit in fits])
+    of_fits = np.array(ask_each(fits, "coefficient_df", matrix, dfcom, joint))
     mean = np.asarray(of_fits.mean(axis=0), dtype=np.float64)
     return float(mean[0]) if joint else mean
 
@@ -172,6 +174,31 @@ def check_adjusted(fits: Sequence[FittedModel]) -> None:
             "Kenward and Roger's standard errors are for fits by REML, and this is by maximum "
             "likelihood: fit with reml=True, or take dfcom='satterthwaite'."
         )
+
+
+def adjusted_vcovs(fits: Sequence[FittedModel]) -> list[pd.DataFrame]:
+    """Return Kenward and Roger's (1997) covariance matrices of the coefficients, a frame a fit.
+
+    Parameters
+    ----------
+    fits : sequence of FittedModel
+        Of one model.
+
+    Returns
+    -------
+    list of DataFrame
+        Terms by terms. In R: ``pbkrtest::vcovAdj(fit)``.
+
+    Raises
+    ------
+    ArgumentError
+        As in `check_adjusted`.
+    RPackageError
+        Where R lacks pbkrtest.
+    """
+    check_adjusted(fits)
+    answers = ask_each(fits, "adjusted_vcov")
+    return [pd.DataFrame(x["vcov"], list(x["terms"]), list(x["terms"])) for x in answers]
 
 
 def plain_df(dfcom: Any, fits: Sequence[FittedModel]) -> float:

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from ..base.arguments import check_known, check_level
 from ..base.glossary import checked
 from ..errors import ArgumentError, RBridgeWarning
-from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
 from ..pooling import PoolingRule, adjusted_level, adjusted_p, joint
 from ..pooling.multiplicity import ADJUSTMENTS
 from ..pooling.tails import t_critical
-from .degrees_of_freedom import check_adjusted, complete_df
+from .degrees_of_freedom import adjusted_vcovs, complete_df
 from .hypothesis_text import linear_rows
 
 __all__ = [
@@ -132,9 +131,7 @@ def coefficients(
     estimates = np.array([fit.beta.loc[names].to_numpy() for fit in fits])
     if vcov == "model":
         return estimates, np.array([fit.vcov().loc[names, names].to_numpy() for fit in fits])
-    check_adjusted(fits)
-    answers = [ask(fit, "adjusted_vcov") for fit in fits]
-    matrices = [pd.DataFrame(x["vcov"], list(x["terms"]), list(x["terms"])) for x in answers]
+    matrices = adjusted_vcovs(fits)
     return estimates, np.array([matrix.loc[names, names].to_numpy() for matrix in matrices])
 
 

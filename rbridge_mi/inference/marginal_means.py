@@ -23,10 +23,10 @@ from ..base.arguments import (
 from ..base.checks import is_number, text, whole
 from ..base.glossary import TABLES, beside
 from ..errors import ArgumentError, PoolingError, RBridgeWarning, RCallError, RPackageError
-from ..fits.asking import ask
+from ..fits.asking import ask, ask_each
 from ..fits.fitted_model import FittedModel
 from ..pooling import COLUMNS, PoolingRule
-from .degrees_of_freedom import check_adjusted, complete_df, is_small_sample
+from .degrees_of_freedom import adjusted_vcovs, complete_df, is_small_sample
 from .mean_contrasts import MeanContrast, checked_contrast
 
 __all__ = ["MEANS_ARGUMENTS", "check_means", "check_trend", "marginal_means"]
@@ -93,9 +93,9 @@ class _Question:
     comparing: dict[str, Any]
     trend: str | None
 
-    def ask(self, fit: FittedModel, function: str, *more: Any) -> Any:
-        parts = (self.specs, self.contrast, self.at, self.grid, self.comparing, self.trend)
-        return ask(fit, function, *parts, *more)
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return (self.specs, self.contrast, self.at, self.grid, self.comparing, self.trend)
 
 
 @dataclass(frozen=True)
@@ -216,16 +216,8 @@ def marginal_means(
     method = question.contrast
     conf_level = default_level if asked.conf_level is None else asked.conf_level
     check_level(conf_level)
-    if vcov != "model":
-        check_adjusted(fits)
-    grids = [
-        question.ask(
-            fit,
-            "marginal_means",
-            None if vcov == "model" else ask(fit, "adjusted_vcov")["vcov"],
-        )
-        for fit in fits
-    ]
+    of_each = {} if vcov == "model" else {"vcov": [x.to_numpy() for x in adjusted_vcovs(fits)]}
+    grids = ask_each(fits, "marginal_means", *question.parts, of_each=of_each)
     levels = [pd.DataFrame(dict(x["levels"])) for x in grids]
     for fit, levels_of_fit in zip(fits, levels, strict=True):
         # Covariates of the grid may stand at the mean of each data set; levels must be the same.
@@ -246,9 +238,9 @@ def marginal_means(
     if options or method is not None:
         if options.get("bias.adjust") and "sigma" not in options:
             options = {"sigma": _sigma(fits), **options}
-        summary = question.ask(
-            fits[0], "marginal_summary", columns["estimate"], columns["t"], columns["df"],
-            conf_level, options,
+        summary = ask(
+            fits[0], "marginal_summary", *question.parts, columns["estimate"], columns["t"],
+            columns["df"], conf_level, options,
         )  # fmt: skip
         notes += [x for x in summary["notes"] if not x.startswith("Confidence level used")]
         if method is not None:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ..base.arguments import check_known, check_level, check_newdata, re_form_text
 from ..base.glossary import checked
 from ..errors import ArgumentError
-from ..fits.asking import ask
+from ..fits.asking import ask, ask_each
 from ..fits.fitted_model import FittedModel
 from ..fits.which_models import check_linear
 from ..pooling import PoolingRule
-from .degrees_of_freedom import check_adjusted, is_small_sample, plain_df
+from .degrees_of_freedom import adjusted_vcovs, is_small_sample, plain_df
 
 __all__ = ["predict_fits", "to_response"]
 
@@ -58,15 +58,14 @@ def predict_fits(
             "dfcom='kenward-roger' is of the fixed part alone: give re_form='NA', and interval "
             "None or 'confidence'; or take 'satterthwaite', which is of the whole variance."
         )
+    of_each: dict[str, list[Any]] = {"newdata": [fit.needed(newdata) for fit in fits]}
     if vcov != "model":
-        check_adjusted(fits)
+        of_each["vcov"] = [x.to_numpy() for x in adjusted_vcovs(fits)]
     given = math.inf if method else plain_df(dfcom, fits)
-    parts = [
-        ask(fit, "prediction_parts", newdata=fit.needed(newdata), re_form=form,
-            allow_new_levels=allow_new_levels, observed=observed, method=method,
-            vcov=None if vcov == "model" else ask(fit, "adjusted_vcov")["vcov"])
-        for fit in fits
-    ]  # fmt: skip
+    parts = ask_each(
+        fits, "prediction_parts", re_form=form, allow_new_levels=allow_new_levels,
+        observed=observed, method=method, of_each=of_each,
+    )  # fmt: skip
     rows = parts[0]["rows"]
     if any(not np.array_equal(x["rows"], rows) for x in parts):
         raise ArgumentError("the fits dropped different rows: give newdata to predict for.")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..base.arguments import check_level
 from ..base.glossary import TABLES, checked
 from ..errors import ArgumentError, RBridgeWarning
-from ..fits.asking import ask
+from ..fits.asking import ask_each
 from ..fits.fitted_model import FittedModel
 from ..fits.which_models import is_linear
 from ..pooling import PoolingRule, rule_for
@@ -41,7 +41,7 @@ def pool_random(
             "(`random`): lme4 takes its scale from the residuals, apart from the likelihood. "
             "`varcorr` has the estimates, and `fit.confint(method='boot')` intervals of one fit."
         )
-    curvatures = [ask(fit, "random_curvature") for fit in fits]
+    curvatures = ask_each(fits, "random_curvature")
     keys = [_keys(x["grp"], x["var1"], x["var2"]) for x in curvatures]
     # Of each fit, where the parameters of the first stand.
     places = [[keys_of_fit.index(key) for key in keys[0]] for keys_of_fit in keys]

@@ -15,11 +15,11 @@ import pandas as pd
 from .. import rdoor
 from ..base.arguments import check_frame_for_r, check_known, check_timeout
 from ..base.checks import nearest
-from ..base.labels import listed_imputations
 from ..data.imputed_data import ImputedData
 from ..data.stores import FrameStore, Piece, Store
 from ..errors import ArgumentError, FitError, FormulaError, RBridgeError, RWarning, RWorkerLost
 from ..fits.answers import Answers
+from ..fits.asking import warn_of_each
 from ..inference.mermod import MerMod
 from ..pooled.mermod_list import MerModList
 from ..processes.running import Number, run_each_of, run_one
@@ -526,19 +526,6 @@ def _make_kin(fits: Sequence[MerMod]) -> None:
 
 
 def _warn(model: Model, fits: Sequence[MerMod]) -> None:
-    """Warn once of each thing that R said of the fits; it may say it with other numbers of each."""
-    alike: dict[str, list[tuple[MerMod, str]]] = {}
-    for fit in fits:
-        for text in dict.fromkeys(fit.messages):
-            alike.setdefault(_NUMBER.sub("#", text), []).append((fit, text))
-    for told in alike.values():
-        fit, text = told[0]
-        numbers = [x.imputation for x, _ in told if x.imputation is not None]
-        where = f"{listed_imputations(numbers)}: " if numbers else ""
-        if len({x for _, x in told}) > 1:
-            text += f" (the numbers are those of imputation {fit.imputation})"
-        warnings.warn(f"{model.fitter}: {where}{text}", RWarning, stacklevel=4)
-
-
-# One in a name, such as x1, is none.
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(\.\d*)?(e[-+]?\d+)?")
+    """Warn of what R said of the fits."""
+    texts = [(fit.imputation, text) for fit in fits for text in fit.messages]
+    warn_of_each(texts, model.fitter, stacklevel=5)

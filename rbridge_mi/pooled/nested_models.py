@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..base.arguments import check_known
 from ..errors import ArgumentError, PoolingError, RBridgeWarning
-from ..fits.asking import ask
+from ..fits.asking import ask, ask_each
 from ..fits.comparable import check_comparable
 from ..fits.which_models import check_likelihood, is_linear
 from ..inference.degrees_of_freedom import complete_df
@@ -304,7 +304,7 @@ class _Likelihoods:
 
     @classmethod
     def of(cls, fits: Sequence[MerMod]) -> _Likelihoods:
-        refits = [ask(fit, "refit_ml") for fit in fits]
+        refits = ask_each(fits, "refit_ml")
         at_optimum = np.array([float(x["log_lik"][0]) for x in refits])
         return cls(tuple(x["object"] for x in refits), at_optimum)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from bs4 import BeautifulSoup
 
 import rbridge_mi as rb
 from rbridge_mi.base.text import Printed, p_text
-from rbridge_mi.models import fitting
+from rbridge_mi.fits.asking import warn_of_each
 from tests.browser import browser_page
 
 pytestmark = pytest.mark.r
@@ -172,16 +171,21 @@ def test_warnings_that_differ_in_their_numbers_are_one(imp: rb.ImputedData) -> N
 
 def test_warnings_of_other_names_are_two() -> None:
     """A number in a name is part of it: x1 and x2 are not one column with another number."""
-    fits: Any = [
-        SimpleNamespace(imputation=i, messages=(text,))
-        for i, text in ((1, "x1 is large: 3.5"), (2, "x1 is large: -7e2"), (3, "x2 is large: 3.5"))
-    ]
+    texts = [(1, "x1 is large: 3.5"), (2, "x1 is large: -7e2"), (3, "x2 is large: 3.5")]
     with pytest.warns(rb.RWarning) as caught:
-        fitting._warn(SimpleNamespace(fitter="lmer"), fits)
+        warn_of_each(texts, "lmer", stacklevel=2)
     assert [str(x.message) for x in caught] == [
         "lmer: imputations 1, 2: x1 is large: 3.5 (the numbers are those of imputation 1)",
         "lmer: imputation 3: x2 is large: 3.5",
     ]
+
+
+def test_what_r_says_of_each_fit_is_one_warning(imp: rb.ImputedData) -> None:
+    fits = rb.Lmer("mathach ~ ses * factor(minority) + (1 | schid)").fit(imp)
+    with pytest.warns(rb.RWarning) as caught:
+        fits.pool().emmeans("minority")
+    [text] = [str(x.message) for x in caught]
+    assert text.startswith("R: imputations 1-5: NOTE: Results may be misleading due to involvement")
 
 
 def test_misspelt_columns_get_a_hint(hsb: pd.DataFrame, imp: rb.ImputedData) -> None:
