@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .pooled.pooled_estimates import PooledEstimates
     from .pooled.pooled_mermod import PooledMerMod
     from .pooled.pooling_estimates import pool
+    from .reports.for_maketables import for_maketables
     from .reports.page import report
     from .reports.table import ModelTable, table
     from .storage.files import load, save
@@ -128,6 +129,7 @@ _HOMES = {
     "pooled.pooled_estimates": ("PooledEstimates",),
     "pooled.pooled_mermod": ("PooledMerMod",),
     "pooled.pooling_estimates": ("pool",),
+    "reports.for_maketables": ("for_maketables",),
     "reports.page": ("report",),
     "reports.table": ("ModelTable", "table"),
     "storage.files": ("load", "save"),
@@ -177,6 +179,7 @@ __all__ = [
     "compare",
     "compare_estimates",
     "delta_sensitivity",
+    "for_maketables",
     "imputation_plan",
     "impute",
     "impute_with",

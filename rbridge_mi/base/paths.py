@@ -134,14 +134,14 @@ def write_whole(path: Any, example: str, write: Callable[[Path], None]) -> Path:
     partial = folder / file.name
     try:
         folder.mkdir(mode=0o700)
-        write(partial)
-        partial.replace(file)
+        try:
+            write(partial)
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
+            folder.rmdir()
     except OSError as error:
         raise RBridgeError(f"{file} can't be written: {error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
-        if folder.is_dir():
-            folder.rmdir()
     return file
 
 

@@ -79,10 +79,12 @@ def ask_each(
         Each one's R object is the first argument.
     function : str
         The function's name, one of this library's or "package::function".
-    *args, **kwargs : Any
-        The other arguments.
+    *args : Any
+        Other arguments.
     of_each : mapping, optional
         Arguments that have another value for each fit: by their names, the values.
+    **kwargs : Any
+        Other arguments by name.
 
     Returns
     -------

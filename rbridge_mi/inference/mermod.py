@@ -30,7 +30,7 @@ from ..fits.comparable import check_comparable
 from ..fits.which_models import is_linear
 from ..pooling import rule_for
 from .degrees_of_freedom import dfcom_of_one, vcov_of_one
-from .model_column import ForMakeTables, ModelColumn, column_of_fit
+from .model_column import HasTableColumn, ModelColumn, column_of_fit
 from .optimizers import all_fit
 from .predictions import predict_fits, to_response
 from .random_part import random_of_one
@@ -73,7 +73,7 @@ _NOT_CONFINT = {
 }
 
 
-class MerMod(TestedFit, MixedModelNames, Recorded, ForMakeTables):
+class MerMod(TestedFit, MixedModelNames, Recorded, HasTableColumn):
     """A mixed model fitted by lme4; every number has the 64 bits that R gave it.
 
     What costs R time is fetched when first asked for, and kept in `answers`. A pickled fit holds
@@ -789,7 +789,7 @@ def fits_of_file(path: Any, trust: Trust, what: str) -> list[MerMod]:
     for r, number in zip(objects, numbers, strict=True):
         labels = np.asarray(r.call("fit_row_labels").value)
         # Rows that have numbers are found by these; others by their places.
-        counted = labels.dtype.kind == "i"
+        counted = np.issubdtype(labels.dtype, np.integer)
         index: pd.Index = pd.RangeIndex(1, int(labels.max()) + 1) if counted else pd.Index(labels)
         fits.append(MerMod(Answers(r), index, (), number))
     return fits

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from .mermod import MerMod
 
 __all__ = [
-    "ForMakeTables",
+    "HasTableColumn",
     "ModelColumn",
     "check_same_level",
     "column_of_fit",
@@ -131,14 +130,8 @@ def response_of(formula: str) -> str:
     return formula.split("~")[0].strip()
 
 
-class ForMakeTables:
-    """The attributes by which maketables, and pyfixest's ``etable`` with it, reads a model.
-
-    Notes
-    -----
-    maketables asks any result object for attributes whose names begin with ``__maketables_``; its
-    page on the plug-in format says what each of them holds. It isn't imported here.
-    """
+class HasTableColumn:
+    """What tables of several models take."""
 
     def table_column(self, dfcom: Any = None, conf_level: float | None = None) -> ModelColumn:
         """Return what a table shows of the model.
@@ -161,71 +154,6 @@ class ForMakeTables:
         table : Puts several of these side by side.
         """
         raise NotImplementedError
-
-    @property
-    def __maketables_coef_table__(self) -> pd.DataFrame:
-        """The coefficients, indexed by term: b, se, t, p, df, and the ends of the interval."""
-        column = self.table_column()
-        names = {
-            "estimate": "b", "std_error": "se", "statistic": "t", "p_value": "p", "df": "df",
-        }  # fmt: skip
-        percent = f"{100 * column.conf_level:g}"
-        names |= {"conf_low": f"ci{percent}l", "conf_high": f"ci{percent}u"}
-        frame = column.fixed().set_index("term").rename_axis("Coefficient")
-        return frame[list(names)].rename(columns=names)
-
-    def __maketables_stat__(self, key: str) -> Any:
-        column = self.table_column()
-        if key in _R2 and column.r2 is not None:
-            return float(column.r2()[key].iloc[0])
-        if key == "se_type":
-            return column.inference
-        return dict(_statistics(column)).get(key)
-
-    @property
-    def __maketables_depvar__(self) -> str:
-        """The response."""
-        return self.table_column().response
-
-    @property
-    def __maketables_fixef_string__(self) -> None:
-        """Nothing: random effects are no absorbed fixed effects."""
-
-    @property
-    def __maketables_vcov_info__(self) -> dict[str, str]:
-        """What standard errors come from."""
-        return {"vcov_type": self.table_column().inference}
-
-    @property
-    def __maketables_stat_labels__(self) -> dict[str, str]:
-        """What statistics are called, where their key doesn't say it."""
-        return dict(_R2)
-
-    @property
-    def __maketables_default_stat_keys__(self) -> list[str]:
-        """The statistics that are shown by default."""
-        column = self.table_column()
-        return [*(key for key, _ in _statistics(column)), *(_R2 if column.r2 is not None else ())]
-
-
-_R2 = {"r2_marginal": "Marginal R²", "r2_conditional": "Conditional R²"}
-
-
-def _statistics(column: ModelColumn) -> Iterator[tuple[str, Any]]:
-    """Yield what can be said without R, by keys that read as labels, but for maketables' own."""
-    if column.nobs:
-        low, high = min(column.nobs), max(column.nobs)
-        yield "N", low if low == high else f"{low}–{high}"
-    for group, count in column.ngrps.items():
-        yield f"Groups: {group}", count
-    if column.icc is not None:
-        for group, share in column.icc.items():
-            if not math.isnan(share):
-                yield f"ICC: {group}", float(share)
-    if column.m is not None:
-        yield "Imputations", column.m
-    if column.fmi is not None:
-        yield "Largest FMI", column.fmi
 
 
 def fixed_columns(fixed: pd.DataFrame) -> pd.DataFrame:

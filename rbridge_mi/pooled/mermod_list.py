@@ -21,7 +21,7 @@ from ..exchange.r_written import write_objects
 from ..exchange.trusted import Trust
 from ..fits.fitted_model import stacked
 from ..inference.mermod import MerMod, fits_of_file
-from ..inference.model_column import ForMakeTables, ModelColumn
+from ..inference.model_column import HasTableColumn, ModelColumn
 from ..inference.predictions import predict_fits
 from ..mertools import MerToolsTables
 from ..pooling import rule_for
@@ -33,7 +33,7 @@ __all__ = ["MerModList"]
 
 
 @dataclass(frozen=True, eq=False)
-class MerModList(Sequence[MerMod], Recorded, ForMakeTables):
+class MerModList(Sequence[MerMod], Recorded, HasTableColumn):
     """Fits of one model to the data sets of an `ImputedData`.
 
     ``fits[0]`` is a `MerMod`, a slice a `MerModList`; the accessors pool by name of term and

@@ -23,7 +23,7 @@ from ..inference.linear_combinations import (
     estimate_contrasts,
     hypothesis_test,
 )
-from ..inference.model_column import ForMakeTables, ModelColumn, check_same_level, fixed_columns
+from ..inference.model_column import HasTableColumn, ModelColumn, check_same_level, fixed_columns
 from ..inference.ratios import as_ratios
 from ..inference.statsmodels_names import EstimateNames
 from ..pooling import PoolingRule, rule_for
@@ -34,7 +34,7 @@ __all__ = ["PooledEstimates"]
 
 
 @dataclass(frozen=True, eq=False)
-class PooledEstimates(EstimateNames, Recorded, ForMakeTables):
+class PooledEstimates(EstimateNames, Recorded, HasTableColumn):
     """What m sets of estimates say together.
 
     Attributes

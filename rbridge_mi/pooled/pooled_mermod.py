@@ -30,7 +30,7 @@ from ..inference.marginal_means import check_trend, marginal_means
 from ..inference.mean_contrasts import MeanContrast
 from ..inference.mermod import MerMod
 from ..inference.model_column import (
-    ForMakeTables,
+    HasTableColumn,
     ModelColumn,
     check_same_level,
     fixed_columns,
@@ -53,7 +53,7 @@ _ASKED_OF_R = ("random", "r2")
 
 
 @dataclass(frozen=True, eq=False)
-class PooledMerMod(MixedModelNames, Recorded, ForMakeTables):
+class PooledMerMod(MixedModelNames, Recorded, HasTableColumn):
     """What m fits say together.
 
     Attributes
@@ -499,11 +499,10 @@ class PooledMerMod(MixedModelNames, Recorded, ForMakeTables):
         return self._mean_over_fits("resid")
 
     def _mean_over_fits(self, name: str) -> pd.Series[float]:
-        if self.kind == "bootstrap":
-            raise NoValueError(
-                f"{name} of a pooled model: each bootstrap sample has other rows. Ask the fits one "
-                f"by one, `pooled.fits[0].{name}`."
-            )
+        try:
+            self.rule.check_same_rows(f"ask the fits one by one (`pooled.fits[0].{name}`)")
+        except ArgumentError as error:
+            raise NoValueError(f"{name} of a pooled model: {error}") from None
         return pd.concat([getattr(fit, name) for fit in self.fits], axis=1).mean(axis=1)
 
     @property

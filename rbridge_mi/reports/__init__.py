@@ -6,5 +6,6 @@
 `table_texts`    the texts of these: cells, labels, notes
 `numbers`        how one number is written
 `layout`         a table of texts in plain text, Markdown, HTML and LaTeX
+`for_maketables` models as maketables reads them
 ===============  ==================================================================
 """

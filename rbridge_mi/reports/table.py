@@ -11,7 +11,7 @@ import pandas as pd
 from ..base.arguments import check_count, check_known, check_level, checked_argument
 from ..base.checks import LEVEL, hint, list_of
 from ..errors import ArgumentError
-from ..inference.model_column import ForMakeTables, ModelColumn
+from ..inference.model_column import HasTableColumn, ModelColumn
 from .layout import Grid, Row, Section, as_html, as_latex, as_markdown, as_text
 from .table_numbers import Key, entries_of, merged, numbers_frame
 from .table_texts import LABELS, Writer, notes_of, parts_of, texts_frame
@@ -276,7 +276,7 @@ def _columns(models: Sequence[Any], dfcom: Any, conf_level: float | None) -> lis
     if not models:
         raise ArgumentError("table needs at least one model: `rb.table(fit, pooled)`.")
     for i, model in enumerate(models, start=1):
-        if not isinstance(model, ForMakeTables):
+        if not isinstance(model, HasTableColumn):
             remedy = " Give them one by one: `rb.table(*models)`." if _is_list(model) else ""
             raise ArgumentError(
                 f"table takes fits and pooled models (MerMod, MerModList, PooledMerMod, "

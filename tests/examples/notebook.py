@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ def executed(folder: Path) -> Any:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the event loop's, on some systems
-        client.execute()
+        # A backend that another package has set for its pages would show no picture.
+        client.execute(env={x: y for x, y in os.environ.items() if x != "MPLBACKEND"})
     return book
 
 

@@ -189,7 +189,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "another format": ({"format": "excel"}, "format must be one of csv, parquet"),
     "labels": ({"value_labels": 1}, "value_labels must be True or False"),
     "trust": ({"trust": None}, "trust must be True, False or"),
-    "holes": ({"original": 5}, "path must be the path of a file, not int"),
+    "holes": ({"original": 5}, "path must be the name of a file, not 5"),
 }
 
 

@@ -400,7 +400,7 @@ def test_models_that_are_not_nested_are_told_with_the_comparison(place: Path) ->
     with pytest.raises(JobError, match=r"comparisons\.c: .*isn't nested in the full one"):
         run_job(write(place, job))
     job["imputation"] = {"engine": "none"}
-    with pytest.raises(JobError, match=r"comparisons\.c: the first model uses"):
+    with pytest.raises(JobError, match=r"comparisons\.c: anova: .* use other rows"):
         run_job(write(place, job))
 
 

@@ -178,7 +178,8 @@ def test_a_model_that_was_pooled_as_ratios(imp: rb.ImputedData) -> None:
         assert of(table, "(1)", "fixed")[ESTIMATES].equals(ratios.fixed[ESTIMATES])
         which = "(1), (2)" if given else "(1)"
         assert f"Exponentiated: odds ratios in {which}." in table.notes
-    assert ratios.__maketables_coef_table__["b"].tolist() == ratios.fixed["estimate"].tolist()
+    [column] = rb.for_maketables(ratios)
+    assert column.__maketables_coef_table__["b"].tolist() == ratios.fixed["estimate"].tolist()
 
 
 def test_degrees_of_freedom_and_level_of_single_fits(fit: rb.MerMod, fits: rb.MerModList) -> None:
@@ -514,11 +515,12 @@ def test_maketables_reads_the_models(fit: rb.MerMod, fits: rb.MerModList, logit:
     import maketables
 
     pooled = fits.pool()
-    table = maketables.ETable([fit, pooled, logit, fits], coef_fmt="b:.4f\n[ci95l:.3f, ci95u:.3f]")
+    models = rb.for_maketables(fit, pooled, logit, fits)
+    table = maketables.ETable(models, coef_fmt="b:.4f\n[ci95l:.3f, ci95u:.3f]")
     frame = table.df.map(str)
     assert frame.shape[1] == 4
-    models = {0: fit.fixed(), 1: pooled.fixed, 2: logit.fixed(), 3: pooled.fixed}
-    for column, fixed in models.items():
+    tables = {0: fit.fixed(), 1: pooled.fixed, 2: logit.fixed(), 3: pooled.fixed}
+    for column, fixed in tables.items():
         shown = frame.iloc[:, column]
         for x in fixed.itertuples():
             text = shown.loc[("coef", x.term.replace(":", " × "))]
@@ -536,17 +538,20 @@ def test_maketables_reads_the_models(fit: rb.MerMod, fits: rb.MerModList, logit:
 
 def test_what_maketables_asks(fit: rb.MerMod, fits: rb.MerModList) -> None:
     """The names and columns that its page on the plug-in format lists."""
-    table = fits.pool(conf_level=0.9).__maketables_coef_table__
+    one, several, pooled = rb.for_maketables(fit, fits, fits.pool(conf_level=0.9))
+    table = pooled.__maketables_coef_table__
     assert table.index.name == "Coefficient"
     assert list(table.columns) == ["b", "se", "t", "p", "df", "ci90l", "ci90u"]
     assert table["b"].tolist() == fits.pool().fixed["estimate"].tolist()
-    assert fit.__maketables_stat__("N") == 6173
-    assert fit.__maketables_stat__("adj_r2") is None
-    assert fit.__maketables_stat__("se_type") == "model-based"
-    assert fits.__maketables_stat__("se_type") == "Rubin's rules"
-    assert fit.__maketables_depvar__ == "mathach"
-    assert fit.__maketables_fixef_string__ is None
-    assert fits.pool().__maketables_vcov_info__ == {"vcov_type": "Rubin's rules"}
+    assert one.__maketables_stat__("N") == 6173
+    assert one.__maketables_stat__("adj_r2") is None
+    assert one.__maketables_stat__("se_type") == "model-based"
+    assert several.__maketables_stat__("se_type") == "Rubin's rules"
+    assert one.__maketables_depvar__ == "mathach"
+    assert one.__maketables_fixef_string__ is None
+    assert pooled.__maketables_vcov_info__ == {"vcov_type": "Rubin's rules"}
+    with pytest.raises(rb.ArgumentError, match="takes fits and pooled models, not DataFrame"):
+        rb.for_maketables(fit, table)
 
 
 def test_no_package_of_tables_is_loaded(fit: rb.MerMod) -> None:
