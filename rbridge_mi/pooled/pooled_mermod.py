@@ -16,7 +16,7 @@ from ..base.hooks import Hook
 from ..base.records import Recorded, Tables, with_terms
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
-from ..errors import NoValueError, RBridgeWarning
+from ..errors import ArgumentError, NoValueError, RBridgeWarning
 from ..fits.fitted_model import random_terms
 from ..inference.advice import advise
 from ..inference.diagnostics import Diagnostics, diagnose
