@@ -1021,7 +1021,10 @@ MICE: dict[str, Any] = {
 def test_a_job_may_impute_by_mice(place: Path) -> None:
     """The same data sets as the call."""
     done = run_job(write(place, changed(imputation=MICE, output={"imputed": True})))
-    long = pd.read_csv(done.folder / "imputed.csv")
+    long = pd.read_csv(done.folder / "imputed.csv", float_precision="round_trip")
+    data = pd.read_csv(
+        place / "d.csv", dtype={"g": str, "z": "Int64"}, float_precision="round_trip"
+    )
     imp = rb.MiceImputer(
         2,
         maxit=2,
@@ -1030,7 +1033,7 @@ def test_a_job_may_impute_by_mice(place: Path) -> None:
         post=MICE["post"],
         visit_sequence=["z", "x"],
         blots=MICE["blots"],
-    ).impute(pd.read_csv(place / "d.csv", dtype={"g": str, "z": "Int64"}), seed=1)
+    ).impute(data, seed=1)
     for number, frame in enumerate(imp, 1):
         theirs = long[long.iloc[:, 0] == number]
         np.testing.assert_array_equal(theirs["x"], frame["x"])
