@@ -165,7 +165,7 @@ def test_styles_reach_the_points() -> None:
 def test_other_tables_are_refused(moved: pd.DataFrame) -> None:
     good = table_of([(0, "x", 1, 0, 2)])
     for wrong, match in (
-        ({"x": 1}, "sensitivity must be a pandas DataFrame"),
+        ({"x": 1}, "delta takes a DataFrame, not dict"),
         (good.drop(columns=["delta", "term"]), "lacks the columns delta, term. Give the table of"),
         (good.assign(estimate="a lot"), "sensitivity: .*'a lot'.* Give the table"),
         (good.assign(delta=np.inf), "no number in its delta or estimate"),

@@ -183,7 +183,7 @@ def test_trace_has_the_chains_and_their_rhat(small_imp: rb.ImputedData) -> None:
         (half,) = ax.patches
         assert half.get_extents().transformed(ax.transData.inverted()).x1 == pytest.approx(30.5)
     assert imp.plot.trace("mean(x2)").get_title().startswith("mean(x2)")
-    with pytest.raises(rb.ArgumentError, match=r"no argument 'mean\(z\)'"):
+    with pytest.raises(rb.ArgumentError, match=r"no parameter 'mean\(z\)'"):
         imp.plot.trace("mean(z)")
 
 
