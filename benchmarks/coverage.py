@@ -156,7 +156,7 @@ def stored(path: Path) -> pd.DataFrame:
         return pd.DataFrame(columns=list(FIELDS))
     text = path.read_text()
     rows = pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), keep_default_na=False,
-                       na_values={name: [""] for name in FIELDS[6:]})  # fmt: skip
+                       na_values={name: ["", "nan"] for name in FIELDS[6:]})  # fmt: skip
     whole = rows["replication"].isin(rows.loc[rows["part"] == "cpu", "replication"])
     return rows[whole].reset_index(drop=True)
 

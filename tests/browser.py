@@ -34,6 +34,8 @@ class Shown:
 
     def outside(self, inner: str, outer: str | None = None) -> list[str]:
         """Elements (a CSS selector) that reach out of the window, or of the `outer` around them."""
+        for selector in inner.split(","):  # one that finds nothing would prove nothing
+            assert self.page.query_selector(selector) is not None, selector
         texts: list[str] = self.page.evaluate(_OUTSIDE, [inner, outer])
         return texts
 

@@ -151,7 +151,7 @@ grid_levels <- function(grid) {
 }
 
 # The arguments of one of emmeans' methods of contrast.
-contrast_arguments <- function(fit, contrast) {
+contrast_arguments <- function(contrast) {
   needs_package("emmeans", "emmeans")
   check_contrast(contrast)
   method <- get(paste0(contrast, ".emmc"), asNamespace("emmeans"), mode = "function")

@@ -88,6 +88,25 @@ check_model <- function(model, columns) {
   )
 }
 
+# The fixed part before any fit: the columns of the data that it names, and the names that its
+# coefficients will have, by the data as they are (NULL: R can't tell before the holes are filled).
+fixed_part <- function(model, data) {
+  plan <- plan_model(model, names(data))
+  env <- design_environment(plan$bases)
+  formula <- structure(plan$call$formula, class = "formula", .Environment = env)
+  formula[[3L]] <- without_bars(formula[[3L]])
+  variables <- formula_variables(formula[[3L]])
+  if ("." %in% variables) return(list(variables = NULL, terms = NULL))
+  terms <- tryCatch({
+    frame <- stats::model.frame(formula, data, drop.unused.levels = TRUE, na.action = stats::na.pass)
+    texts <- vapply(frame, is.character, NA)
+    frame[texts] <- lapply(frame[texts], factor)
+    codings <- codings_of_levels(plan$call$contrasts, data)
+    colnames(stats::model.matrix(formula, frame, codings))
+  }, error = function(condition) NULL)
+  list(variables = intersect(variables, names(data)), terms = terms)
+}
+
 # The fit to one data set: a frame, or, where the plan has a frame already, the other columns of it.
 # The call is evaluated, and its formula lives, in a separate environment, in which `update`,
 # `refit`, `profile` and the like find the data again.

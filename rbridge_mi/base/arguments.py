@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import ArgumentError
-from .checks import LEVEL, SECONDS, SEED, Check, Wrong, nearest, whole
+from .checks import LEVEL, SECONDS, SEED, Check, Wrong, hint, nearest, whole
 
 __all__ = [
     "check_columns",
@@ -126,10 +126,10 @@ def check_columns(names: Iterable[Any], data: pd.DataFrame, argument: str) -> No
     if unknown:
         texts = [x for x in data.columns if isinstance(x, str)]
         meant = dict.fromkeys(close for x in unknown if (close := nearest(x, texts)) is not None)
-        hint = f" (did you mean {', '.join(map(repr, meant))}?)" if meant else ""
+        question = f" (did you mean {', '.join(map(repr, meant))}?)" if meant else ""
         raise ArgumentError(
-            f"{argument} names {', '.join(map(repr, unknown))}, which the data do not have{hint}; "
-            f"their columns are {', '.join(map(repr, data.columns))}."
+            f"{argument} names {', '.join(map(repr, unknown))}, which the data do not have"
+            f"{question}; their columns are {', '.join(map(repr, data.columns))}."
         )
 
 
@@ -220,7 +220,9 @@ def check_seed(seed: Any) -> int:
     return number
 
 
-def check_known(given: Iterable[str], valid: Sequence[str], what: str) -> None:
+def check_known(
+    given: Iterable[str], valid: Sequence[str], what: str, noun: str = "argument"
+) -> None:
     """Refuse unknown names, with the nearest valid one and the list of them.
 
     Parameters
@@ -231,6 +233,8 @@ def check_known(given: Iterable[str], valid: Sequence[str], what: str) -> None:
         Those that there are.
     what : str
         What has these names, for the message.
+    noun : str
+        What the names are of.
 
     Raises
     ------
@@ -243,12 +247,8 @@ def check_known(given: Iterable[str], valid: Sequence[str], what: str) -> None:
     """
     unknown = [x for x in given if x not in valid]
     if unknown:
-        named = ", ".join(f"{x!r}{_hint(nearest(x, valid))}" for x in unknown)
-        raise ArgumentError(f"{what} has no argument {named}; it has {', '.join(valid)}.")
-
-
-def _hint(name: str | None) -> str:
-    return f" (did you mean {name!r}?)" if name is not None else ""
+        named = ", ".join(f"{x!r}{hint(x, valid)}" for x in unknown)
+        raise ArgumentError(f"{what} has no {noun} {named}; it has {', '.join(valid)}.")
 
 
 def check_level(level: Any, argument: str = "conf_level") -> float:

@@ -24,6 +24,7 @@ __all__ = [
     "any_of",
     "any_text",
     "boolean",
+    "hint",
     "is_number",
     "list_of",
     "nearest",
@@ -199,6 +200,18 @@ def nearest(name: Any, valid: Iterable[str]) -> str | None:
     by_plain = {plain(x): x for x in valid}
     close = difflib.get_close_matches(plain(str(name)), by_plain, n=1, cutoff=0.75)
     return by_plain[close[0]] if close else None
+
+
+def hint(name: Any, valid: Iterable[str]) -> str:
+    """Return the question whether the nearest valid name was meant, for a message; or nothing.
+
+    Examples
+    --------
+    >>> hint("sess", ["ses", "size"]), hint("q", ["ses", "size"])
+    (" (did you mean 'ses'?)", '')
+    """
+    close = nearest(name, valid)
+    return "" if close is None else f" (did you mean {close!r}?)"
 
 
 #: The seed of R's `set.seed`.

@@ -42,6 +42,11 @@ GLOSSARY: dict[str, str] = {
     "predictors": "what a column is imputed from",
     "reason": "why a column has this type and level",
     "term": "name of a coefficient, as R writes it",
+    "hypothesis": "what is tested: a text, or the name that a job gives it",
+    "comparison": "name that a job gives to a comparison of two models",
+    "full": "name of the model that has the parameters that are tested",
+    "reduced": "name of the model nested in it, without these parameters",
+    "note": "what had to be done differently, or limits the result",
     "effect": "'fixed', or 'ran_pars' for standard deviations and correlations",
     "group": "grouping factor of a random term; 'Residual' for the residual",
     "grp": "a level of the grouping factor; in varcorr the factor itself, as lme4 has it",
@@ -175,9 +180,21 @@ TABLES: dict[str, tuple[str, ...]] = {
     "anova_pooled": ("term", "method", "statistic", "df1", "df2", "p_value", "riv"),
     "test_one": ("statistic", "df1", "df2", "p_value"),
     "test": ("method", "statistic", "df1", "df2", "p_value", "riv"),
+    "tests": ("hypothesis", "method", "statistic", "df1", "df2", "p_value", "riv"),
+    "tests_one": ("hypothesis", "statistic", "df1", "df2", "p_value"),
+    "comparisons": (
+        "comparison", "full", "reduced", "method", "statistic", "df1", "df2", "p_value", "riv",
+        "note",
+    ),
+    "comparisons_one": (
+        "comparison", "full", "reduced", "statistic", "df", "p_value", "note",
+    ),
     "random": (
         "group", "term", "estimate", "std_error", "df", "conf_low", "conf_high", "fmi",
         "n_boundary",
+    ),
+    "random_one": (
+        "group", "term", "estimate", "std_error", "conf_low", "conf_high", "n_boundary",
     ),
     "ranef_intervals": ("grpvar", "term", "grp", "condval", "condsd", "conf_low", "conf_high"),
     "r2": (

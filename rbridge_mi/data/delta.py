@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.arguments import check_columns
-from ..base.checks import is_number, nearest
+from ..base.checks import hint, is_number
 from ..errors import ArgumentError
 from .stores import Cells, CellStore, Store
 
@@ -75,14 +75,13 @@ def check_delta(
             f"{delta!r}."
         )
     groups = list(pd.unique(data[by].dropna()))
+    texts = [x for x in groups if isinstance(x, str)]
     for group in delta:
         if group not in groups:
-            close = nearest(group, [x for x in groups if isinstance(x, str)])
-            hint = f" (did you mean {close!r}?)" if close is not None else ""
             shown = ", ".join(map(repr, groups[:10])) + (", ..." if len(groups) > 10 else "")
             raise ArgumentError(
-                f"delta names the group {group!r}, which {by!r} does not have{hint}; it has "
-                f"{shown}."
+                f"delta names the group {group!r}, which {by!r} does not have{hint(group, texts)}; "
+                f"it has {shown}."
             )
     return store, {
         group: _checked_shift(x, f"delta of {group!r}", column, dtype) for group, x in delta.items()

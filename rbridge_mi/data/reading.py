@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from ..base.arguments import check_columns, check_frame
+from ..base.paths import is_path, readable_file
 from ..errors import ArgumentError
 from ..exchange.data_sets import DataSets, Stacked, Table
-from ..exchange.files import checked_path, format_of, is_path
+from ..exchange.files import format_of
 from ..exchange.r_imputations import read_r
 from ..exchange.spss import IMPUTATION, read_spss
 from ..exchange.stata import read_stata
@@ -133,7 +134,7 @@ def read_imputed(
     read = _Reader(format, id, value_labels, trust)
     holes = None if original is None else read.one(original)
     if is_path(path):
-        return read.all_of(checked_path(path), imp, holes)
+        return read.all_of(readable_file(path), imp, holes)
     if not isinstance(path, Sequence) or isinstance(path, bytes) or not path:
         raise ArgumentError(
             f"path must be the path of a file or a list of paths, not {type(path).__name__}"
@@ -184,7 +185,7 @@ class _Reader:
         data = DataSets(
             [_frame(table, id) for table, id in zip(tables, ids, strict=True)],
             None if holes is None else _frame(holes, _id_of(holes.frame, self._id)),
-            format_of(checked_path(paths[0]), self._format),
+            format_of(readable_file(paths[0]), self._format),
             notes,
             first.labels,
         )
@@ -197,7 +198,7 @@ class _Reader:
 
     def one(self, path: Any) -> Table:
         """Read a file of one data set."""
-        path = checked_path(path)
+        path = readable_file(path)
         content = self._content(path, stacked=False)
         if isinstance(content, DataSets):
             if len(content.frames) != 1 or content.original is not None:

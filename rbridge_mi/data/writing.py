@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import pandas as pd
 
 from ..base.arguments import check_columns
+from ..base.paths import write_whole
 from ..errors import ArgumentError
-from ..exchange.files import written
 from ..exchange.r_written import RClass, check_r_class, write_imputations
 from ..exchange.spss import IMPUTATION, check_spss_name, write_spss
 from ..exchange.stata import check_stata_name, import_line, write_stata
@@ -52,7 +52,7 @@ def write_stata_file(imp: _Imputed, path: Any, labels: Mapping[Any, str] | None)
         check_stata_name(name)
     numbers, rows = "imp_", "id_"
     long, about = _for_file(imp, "to_stata", numbers, rows, labels)
-    file = written(path, lambda partial: write_stata(long, partial, about))
+    file = write_whole(path, "imputed.dta", lambda partial: write_stata(long, partial, about))
     holes = columns_of(imp.original, imp[0]).isna().any()
     print(import_line(file, numbers, rows, [x for x in holes.index if holes[x]]))
     return file
@@ -63,7 +63,7 @@ def write_spss_file(imp: _Imputed, path: Any, labels: Mapping[Any, str] | None) 
     for name in imp[0].columns:
         check_spss_name(name)
     long, about = _for_file(imp, "to_spss", IMPUTATION, "id_", labels)
-    return written(path, lambda partial: write_spss(long, partial, about))
+    return write_whole(path, "imputed.sav", lambda partial: write_spss(long, partial, about))
 
 
 def _frames(imp: _Imputed) -> list[pd.DataFrame]:

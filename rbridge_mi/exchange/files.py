@@ -1,22 +1,19 @@
-"""Files: what kind they are of, their bytes, and writing them whole or not at all."""
+"""Files: what kind they are of, and their bytes."""
 
 from __future__ import annotations
 
 import bz2
-import difflib
 import gzip
 import io
 import lzma
-import os
-import secrets
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import ArgumentError, MissingPathError, RBridgeError
+from ..errors import ArgumentError, RBridgeError
 
-__all__ = ["FORMATS", "checked_path", "content", "format_of", "is_path", "unread", "written"]
+__all__ = ["FORMATS", "content", "format_of", "unread"]
 
 # The kinds of files, with the ends of their names.
 FORMATS = {
@@ -35,50 +32,6 @@ _PACKED: dict[bytes, Callable[[Any], Any]] = {
 ALWAYS = 256 * 2**20  # bytes that any file may unpack to
 _RATIO = 300  # a larger file may not unpack to more times its size: data sets don't
 _BLOCK = 2**20
-
-
-def is_path(value: Any) -> bool:
-    """Tell whether a value names one file."""
-    return isinstance(value, str | os.PathLike)
-
-
-def checked_path(path: Any) -> Path:
-    """Take the path of a file that is there.
-
-    Parameters
-    ----------
-    path : path
-        As it was given.
-
-    Returns
-    -------
-    Path
-        The same.
-
-    Raises
-    ------
-    MissingPathError
-        There is no such file; the message names those of a like name.
-    ArgumentError
-        No path, or one of something else than a file.
-    """
-    if not is_path(path):
-        raise ArgumentError(f"path must be the path of a file, not {type(path).__name__}.")
-    file = Path(os.fsdecode(path))
-    if "\0" in str(file):
-        raise ArgumentError(f"{str(file)!r} is no path: it holds a NUL character.")
-    if file.is_dir():
-        raise ArgumentError(f"{file} is a folder: name the file, or a list of files, in it.")
-    if not file.exists():
-        here = file.parent.absolute()
-        if not here.is_dir():
-            raise MissingPathError(f"{file} can't be read: there is no folder {here}.")
-        close = difflib.get_close_matches(file.name, sorted(x.name for x in here.iterdir()), 3)
-        hint = f" There is {', '.join(close)}." if close else ""
-        raise MissingPathError(f"{file} can't be read: there is no such file in {here}.{hint}")
-    if not file.is_file():
-        raise ArgumentError(f"{file} is no regular file: data sets are read from files only.")
-    return file
 
 
 def format_of(path: Path, given: str | None) -> str:
@@ -164,51 +117,3 @@ def unread(path: Path, kind: str, error: BaseException | str) -> RBridgeError:
     return RBridgeError(
         f"{path} can't be read as {kind}: it is damaged, or of another kind ({told})."
     )
-
-
-def written(path: Any, write: Callable[[Path], None]) -> Path:
-    """Have a file written under another name, and give it its name when it is whole.
-
-    Parameters
-    ----------
-    path : path
-        Of the file; one that is there is replaced.
-    write : callable
-        Writes to the path that it is given.
-
-    Returns
-    -------
-    Path
-        Of the file.
-
-    Raises
-    ------
-    MissingPathError
-        There is no such folder.
-    ArgumentError
-        No path, or that of a folder.
-    """
-    if not is_path(path):
-        raise ArgumentError(f"path must be the path of a file, not {type(path).__name__}.")
-    file = Path(os.fsdecode(path))
-    if not file.parent.is_dir():
-        raise MissingPathError(
-            f"{file} can't be written: there is no folder {file.parent.absolute()}. Make it first: "
-            f"Path({str(file.parent)!r}).mkdir(parents=True)."
-        )
-    if file.is_dir():
-        raise ArgumentError(f"{file} is a folder: name the file in it.")
-    # A new folder, so that no link that is there is followed; it keeps the end of the name.
-    folder = file.parent / f".{secrets.token_hex(8)}.part"
-    partial = folder / file.name
-    try:
-        folder.mkdir(mode=0o700)
-        write(partial)
-        partial.replace(file)
-    except OSError as error:
-        raise RBridgeError(f"{file} can't be written: {error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
-        if folder.is_dir():
-            folder.rmdir()
-    return file

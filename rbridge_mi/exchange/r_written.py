@@ -12,8 +12,8 @@ import pandas as pd
 
 from .. import rdoor
 from ..base.arguments import check_known
+from ..base.paths import write_whole
 from ..errors import ArgumentError, EncodingError
-from .files import written
 
 __all__ = ["RClass", "check_r_class", "write_imputations", "write_object", "write_objects"]
 
@@ -116,7 +116,7 @@ def write_object(path: Any, r: Any) -> Path:
     raw = r.to_bytes()
     # As saveRDS packs it; without the time, so that the same object gives the same file.
     packed = gzip.compress(raw, 6, mtime=0)
-    return written(path, lambda partial: _write(partial, packed))
+    return write_whole(path, "fit.rds", lambda partial: _write(partial, packed))
 
 
 def write_objects(path: Any, objects: Sequence[Any]) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..base.arguments import check_columns
-from ..base.checks import nearest
+from ..base.checks import hint
 from ..errors import ArgumentError
 from .arguments import Argument, check_kinds, under_r_names
 
@@ -292,11 +292,9 @@ def _check_blocks(names: Iterable[Any], blocks: Mapping[str, Any], what: str) ->
     """Refuse a name that is no block's; without `blocks` and `formulas` these are the columns."""
     for name in names:
         if name not in blocks:
-            close = nearest(str(name), list(blocks))
-            hint = f" (did you mean {close!r}?)" if close is not None else ""
             raise ArgumentError(
-                f"{what} names {name!r}{hint}, which mice does not impute: its columns or blocks "
-                f"are {', '.join(map(repr, blocks))}."
+                f"{what} names {name!r}{hint(name, blocks)}, which mice does not impute: its "
+                f"columns or blocks are {', '.join(map(repr, blocks))}."
             )
 
 

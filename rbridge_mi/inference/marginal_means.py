@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .. import rdoor
 from ..base.arguments import (
     check_known,
     check_level,
@@ -21,14 +22,14 @@ from ..base.arguments import (
 )
 from ..base.checks import is_number, text, whole
 from ..base.glossary import TABLES, beside
-from ..errors import ArgumentError, PoolingError, RBridgeWarning
+from ..errors import ArgumentError, PoolingError, RBridgeWarning, RCallError, RPackageError
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
 from ..pooling import COLUMNS, PoolingRule
 from .degrees_of_freedom import check_adjusted, complete_df, is_small_sample
 from .mean_contrasts import MeanContrast, checked_contrast
 
-__all__ = ["check_trend", "marginal_means"]
+__all__ = ["MEANS_ARGUMENTS", "check_means", "check_trend", "marginal_means"]
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +39,8 @@ Floats = NDArray[np.float64]
 _GRID = ("weights", "offset", "by", "cov.keep", "cov.reduce", "submodel", "rg.limit")
 _TREND_GRID = (*(x for x in _GRID if x != "offset"), "delta.var", "max.degree")
 _SUMMARY = ("type", "null", "side", "delta", "bias.adjust", "bias.adj", "sigma", "cross.adjust")
+#: What emmeans and emtrends take beside their own arguments, by R's names.
+MEANS_ARGUMENTS = tuple(dict.fromkeys((*_GRID, *_TREND_GRID, *_SUMMARY)))
 _OWN_DF = "degrees of freedom are pooled, from those of complete data: `fits.pool(dfcom=...)`"
 _NOT_LINEAR = "the means would not be linear in the coefficients"
 _NOT_TAKEN = {
@@ -95,6 +98,99 @@ class _Question:
         return ask(fit, function, *parts, *more)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What `check_means` makes of the arguments."""
+
+    question: _Question
+    options: dict[str, Any]
+    conf_level: float | None
+
+
+def check_means(
+    specs: str | Sequence[str],
+    contrast: MeanContrast | None = None,
+    at: Mapping[str, Any] | None = None,
+    conf_level: float | None = None,
+    adjust: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    trend: str | None = None,
+) -> _Asked:
+    """Check what can be checked of the arguments without a fit.
+
+    Parameters
+    ----------
+    specs : str or sequence of str
+        As in `PooledMerMod.emmeans`, as are all others.
+    contrast : str or mapping, optional
+        A method, or coefficients.
+    at : mapping, optional
+        Values of covariates.
+    conf_level : float, optional
+        Of the intervals.
+    adjust : str, optional
+        How p values are adjusted.
+    arguments : mapping, optional
+        The others.
+    trend : str, optional
+        The covariate of `PooledMerMod.emtrends`.
+
+    Returns
+    -------
+    _Asked
+        For `marginal_means`.
+
+    Raises
+    ------
+    ArgumentError
+        An argument that can't be right.
+    RCallError
+        A contrast that emmeans doesn't have.
+    RPackageError
+        Where R lacks emmeans, and a contrast is named.
+    """
+    arguments = dict(arguments or {})
+    if "level" in arguments:
+        if conf_level is not None:
+            raise ArgumentError("level is R's name of conf_level: give one of them.")
+        conf_level = arguments.pop("level")
+    if conf_level is not None:
+        check_level(conf_level)
+    method = checked_contrast(contrast)
+    names = column_list(specs, "specs")
+    if not names:
+        raise ArgumentError("specs names no factor: '1' stands for one mean of them all.")
+    comparing = _contrast_arguments(method) if isinstance(method, str) else ()
+    what, of_grid = ("emmeans", _GRID) if trend is None else ("emtrends", _TREND_GRID)
+    summarising = (
+        _SUMMARY if trend is None else tuple(x for x in _SUMMARY if x not in _NOT_OF_TRENDS)
+    )
+    valid = (*of_grid, *summarising, *comparing)
+    not_taken = _NOT_TAKEN if trend is None else {**_NOT_TAKEN, **_NOT_OF_TRENDS}
+    refused = {k: v for k, v in not_taken.items() if k not in valid}
+    given = r_arguments(arguments, valid, refused, what)
+    question = _Question(
+        names,
+        method,
+        None if at is None else {k: _values(v) for k, v in at.items()},
+        _checked_grid({k: v for k, v in given.items() if k in of_grid}),
+        {k: v for k, v in given.items() if k in comparing},
+        trend,
+    )
+    options = _checked_options({k: v for k, v in given.items() if k in _SUMMARY}, adjust)
+    return _Asked(question, options, conf_level)
+
+
+def _contrast_arguments(method: str) -> tuple[str, ...]:
+    """Ask R for the arguments of a contrast of emmeans'."""
+    try:
+        return tuple(rdoor.call("contrast_arguments", method).value)
+    except RCallError as error:
+        if "needs the R package" in error.r_message:
+            raise RPackageError(error.r_message) from None
+        raise
+
+
 def marginal_means(
     fits: Sequence[FittedModel],
     rule: PoolingRule,
@@ -114,36 +210,12 @@ def marginal_means(
 
     Of one fit, the table has the columns of one (`MerMod.emmeans`).
     """
-    if "level" in arguments:
-        if conf_level is not None:
-            raise ArgumentError("level is R's name of conf_level: give one of them.")
-        arguments = dict(arguments)
-        conf_level = arguments.pop("level")
-    if conf_level is None:
-        conf_level = default_level
+    asked = check_means(specs, contrast, at, conf_level, adjust, arguments, trend)
+    question, options = asked.question, asked.options
+    what = "emmeans" if trend is None else "emtrends"
+    method = question.contrast
+    conf_level = default_level if asked.conf_level is None else asked.conf_level
     check_level(conf_level)
-    method = checked_contrast(contrast)
-    names = column_list(specs, "specs")
-    if not names:
-        raise ArgumentError("specs names no factor: '1' stands for one mean of them all.")
-    comparing = tuple(ask(fits[0], "contrast_arguments", method)) if isinstance(method, str) else ()
-    what, of_grid = ("emmeans", _GRID) if trend is None else ("emtrends", _TREND_GRID)
-    summarising = (
-        _SUMMARY if trend is None else tuple(x for x in _SUMMARY if x not in _NOT_OF_TRENDS)
-    )
-    valid = (*of_grid, *summarising, *comparing)
-    not_taken = _NOT_TAKEN if trend is None else {**_NOT_TAKEN, **_NOT_OF_TRENDS}
-    refused = {k: v for k, v in not_taken.items() if k not in valid}
-    given = r_arguments(arguments, valid, refused, what)
-    question = _Question(
-        names,
-        method,
-        None if at is None else {k: _values(v) for k, v in at.items()},
-        _checked_grid({k: v for k, v in given.items() if k in of_grid}),
-        {k: v for k, v in given.items() if k in comparing},
-        trend,
-    )
-    options = _checked_options({k: v for k, v in given.items() if k in _SUMMARY}, adjust)
     if vcov != "model":
         check_adjusted(fits)
     grids = [

@@ -20,9 +20,9 @@ from ..base.arguments import (
 )
 from ..base.glossary import checked
 from ..base.hooks import Hook
+from ..base.paths import readable_file
 from ..base.records import Recorded, Tables, with_terms
 from ..errors import ArgumentError, RBridgeWarning, RWarning
-from ..exchange.files import checked_path
 from ..exchange.trusted import Trust, check_trust, read_objects
 from ..fits.answers import Answers, Askable
 from ..fits.asking import told
@@ -33,11 +33,12 @@ from .degrees_of_freedom import dfcom_of_one, vcov_of_one
 from .model_column import ForMakeTables, ModelColumn, column_of_fit
 from .optimizers import all_fit
 from .predictions import predict_fits, to_response
+from .random_part import random_of_one
 from .statsmodels_names import MixedModelNames
 from .term_tests import table_of_terms
 from .tested_fit import TestedFit
 
-__all__ = ["MerMod", "fits_of_file"]
+__all__ = ["MerMod", "check_parm", "fits_of_file"]
 
 # Arguments of R's methods, by R's names: those that are passed on, and those that are refused, with
 # the reason.
@@ -202,6 +203,53 @@ class MerMod(TestedFit, MixedModelNames, Recorded, ForMakeTables):
             "var_residual": [residual],
         }
         return checked(pd.DataFrame(row), "r2")
+
+    def random(self, conf_level: float = 0.95) -> pd.DataFrame:
+        """Return SDs, correlations, sigma and ICCs with standard errors and intervals.
+
+        As `PooledMerMod.random` has them of several fits: sampling variances come from the
+        curvature of the (restricted) deviance at the optimum, intervals are normal ones on the log
+        (SDs), Fisher's z (correlations) or logit (ICC) scale.
+
+        Parameters
+        ----------
+        conf_level : float
+            Coverage of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            group, term (as in `tidy`; "icc"), estimate, std_error (by the delta method), conf_low,
+            conf_high, n_boundary: 1 of a parameter on its boundary, which has neither standard
+            error nor interval, else 0.
+
+        Raises
+        ------
+        ArgumentError
+            For a generalised model with a scale, such as a Gamma model.
+
+        See Also
+        --------
+        varcorr : The estimates alone.
+        confint : Profile and bootstrap intervals.
+        PooledMerMod.random : Of several fits.
+
+        References
+        ----------
+        Bates, Mächler, Bolker and Walker (2015), Journal of Statistical Software 67, eqs. 31 to 41
+        (the deviance); Fisher (1921), Metron 1.
+
+        Examples
+        --------
+        >>> import rbridge_mi as rb
+        >>> fit = rb.Lmer("mathach ~ ses + (1 | schid)").fit(rb.load_hsb())
+        >>> fit.random()[["term", "estimate", "std_error"]].round(3)
+                      term  estimate  std_error
+        0  sd__(Intercept)     2.184      0.150
+        1  sd__Observation     6.086      0.051
+        2              icc     0.114      0.014
+        """
+        return random_of_one(self, conf_level)
 
     # -- under statsmodels' names ------------------------------------------------------------
 
@@ -526,7 +574,7 @@ class MerMod(TestedFit, MixedModelNames, Recorded, ForMakeTables):
         if "re.form" in given:
             given["re.form"] = re_form_text(given["re.form"])
         if parm is not None:
-            self._check_parm(parm, given.get("oldNames", True))
+            check_parm(self, parm, given.get("oldNames", True))
         reply = self.r.call(
             "mermod_confint", parm=parm, level=level, method=method, seed=seed, **given
         )
@@ -535,16 +583,6 @@ class MerMod(TestedFit, MixedModelNames, Recorded, ForMakeTables):
             {"term": limits["terms"], "conf_low": limits["low"], "conf_high": limits["high"]}
         )
         return checked(frame, "confint")
-
-    def _check_parm(self, parm: Any, old_names: Any) -> None:
-        names = [str(x) for x in self.r.call("confint_names", old_names).value]
-        for x in [parm] if isinstance(parm, str | int) else parm:
-            if isinstance(x, str):
-                check_known([x], [*names, "theta_", "beta_"], "parm")
-            elif isinstance(x, bool) or not isinstance(x, int | np.integer):
-                raise ArgumentError(f"parm takes names of terms or their numbers, not {x!r}.")
-            elif not 1 <= x <= len(names):
-                raise ArgumentError(f"parm {x}: the fit has {len(names)} terms, from 1.")
 
     def all_fit(self, maxfun: int = 100_000) -> pd.DataFrame:
         """Fit the model again by every optimizer, in R ``summary(allFit(m))``.
@@ -693,6 +731,32 @@ class MerMod(TestedFit, MixedModelNames, Recorded, ForMakeTables):
             )
 
 
+def check_parm(fit: MerMod, parm: Any, old_names: bool = True) -> None:
+    """Refuse what ``confint`` and ``profile`` of R would not find among the fit's parameters.
+
+    Parameters
+    ----------
+    fit : MerMod
+    parm : str, int, or several
+        As it was given: names, numbers from 1, or "theta_" and "beta_".
+    old_names : bool
+        R's argument ``oldNames``.
+
+    Raises
+    ------
+    ArgumentError
+        With the nearest name, and all that there are.
+    """
+    names = [str(x) for x in fit.r.call("confint_names", old_names).value]
+    for x in [parm] if isinstance(parm, str | int) else parm:
+        if isinstance(x, str):
+            check_known([x], [*names, "theta_", "beta_"], "parm: the fit", "parameter")
+        elif isinstance(x, bool) or not isinstance(x, int | np.integer):
+            raise ArgumentError(f"parm takes names of terms or their numbers, not {x!r}.")
+        elif not 1 <= x <= len(names):
+            raise ArgumentError(f"parm {x}: the fit has {len(names)} terms, from 1.")
+
+
 def _others_r(others: Sequence[MerMod]) -> list[Askable]:
     """Return the R objects of fits, and refuse what is no fit."""
     wrong = [type(x).__name__ for x in others if not isinstance(x, MerMod)]
@@ -719,7 +783,7 @@ def fits_of_file(path: Any, trust: Trust, what: str) -> list[MerMod]:
         One, or those of a list, numbered as its imputations.
     """
     check_trust(trust)
-    objects = read_objects(checked_path(path), trust, what)
+    objects = read_objects(readable_file(path), trust, what)
     numbers: list[int | None] = [None] if len(objects) == 1 else [*range(1, len(objects) + 1)]
     fits = []
     for r, number in zip(objects, numbers, strict=True):

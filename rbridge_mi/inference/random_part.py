@@ -11,16 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.arguments import check_level
-from ..base.glossary import checked
+from ..base.glossary import TABLES, checked
 from ..errors import ArgumentError, RBridgeWarning
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
 from ..fits.which_models import is_linear
-from ..pooling import PoolingRule
+from ..pooling import PoolingRule, rule_for
 from ..pooling.scales import FISHER_Z, LOG, LOGIT
-from .latent_scale import latent_variance
+from .latent_scale import intercept_shares, latent_variance
 
-__all__ = ["pool_r2", "pool_random", "ranef_intervals"]
+__all__ = ["pool_r2", "pool_random", "random_of_one", "ranef_intervals"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -102,6 +102,14 @@ def pool_random(
     if least is not None:
         _warn_of_no_interval(rows, len(fits), least, level)
     return checked(rows.reset_index(drop=True), "random")
+
+
+def random_of_one(fit: FittedModel, level: float) -> pd.DataFrame:
+    """Give the random part of one fit its standard errors and intervals; see `MerMod.random`."""
+    varcorr = fit.varcorr()
+    shares = intercept_shares(varcorr, fit)
+    rows = pool_random([fit], rule_for("imputation"), varcorr, shares, check_level(level))
+    return checked(rows[list(TABLES["random_one"])], "random_one")
 
 
 def _rows(estimate: Floats, columns: Mapping[str, Floats], inside: Bools) -> pd.DataFrame:

@@ -7,11 +7,26 @@ import pandas as pd
 
 from ..errors import ArgumentError
 
-__all__ = ["as_ratios"]
+__all__ = ["as_ratios", "check_ratios"]
 
 # The coefficients of these are differences of logarithms; with the identity link they may be, where
 # the logarithm of a response was modelled.
 _LOG_LINKS = ("log", "logit", "cloglog", "identity")
+
+
+def check_ratios(link: str | None) -> None:
+    """Refuse a link whose coefficients are no logarithms; None is not known.
+
+    Raises
+    ------
+    ArgumentError
+        Naming the link.
+    """
+    if link is not None and link not in _LOG_LINKS:
+        raise ArgumentError(
+            f"exponentiate=True is for coefficients on a log scale (links {', '.join(_LOG_LINKS)}),"
+            f" and those of link {link!r} have no meaning when exponentiated."
+        )
 
 
 def as_ratios(frame: pd.DataFrame, link: str | None = None) -> pd.DataFrame:
@@ -35,11 +50,7 @@ def as_ratios(frame: pd.DataFrame, link: str | None = None) -> pd.DataFrame:
     ArgumentError
         For a link whose coefficients are no logarithms.
     """
-    if link is not None and link not in _LOG_LINKS:
-        raise ArgumentError(
-            f"exponentiate=True is for coefficients on a log scale (links {', '.join(_LOG_LINKS)}),"
-            f" and those of link {link!r} have no meaning when exponentiated."
-        )
+    check_ratios(link)
     ratios = frame.copy()
     for name in ("estimate", "conf_low", "conf_high"):
         ratios[name] = np.exp(frame[name])

@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from ..base.labels import label
-from .spec import ColumnSpec, DataSpec, column_key
+from .data_section import column_key
+from .job import ColumnSpec, DataSpec
 from .values import Mistakes, shown
 
 __all__ = ["DataFile", "read_data"]
@@ -30,7 +31,7 @@ __all__ = ["DataFile", "read_data"]
 _FEW = 3
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNFIT = "a NUL character or half a surrogate pair, which R can't: is data.encoding right?"
-_WHOLE = re.compile(r"[+-]?[0-9]+")
+_WHOLE = re.compile(r"([+-]?[0-9]+)(\.0+)?")  # pandas writes 842.0 where a column has holes
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LETTERS = {  # what can't stand in numbers; without it, int() and float() take just these
     "integer": (re.compile(r"[^0-9+-]"), np.int64),
@@ -69,7 +70,9 @@ class DataFile:
     broken: frozenset[str] = frozenset()
 
 
-def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None:
+def read_data(
+    spec: DataSpec, path: Path, mistakes: Mistakes, numbering: Mapping[str, str] | None = None
+) -> DataFile | None:
     r"""Read the file, and add its mistakes to the list; None where it holds no frame.
 
     Parameters
@@ -78,6 +81,9 @@ def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None
     path : Path
         The file itself; `spec.path` only names it in messages.
     mistakes : Mistakes
+    numbering : mapping, optional
+        Columns that number data sets and rows, with the keys of [imputation] that name them; they
+        need no type of their own.
 
     Examples
     --------
@@ -96,7 +102,7 @@ def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None
         content = _unpacked(spec, raw, mistakes)
         table = None if content is None else _csv(spec, content, mistakes)
     else:
-        table = _parquet(raw, mistakes)
+        table = _arrow(raw, spec.format, mistakes)
     if table is None:
         return None
     if len(set(table.names)) < len(table.names):
@@ -112,6 +118,7 @@ def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None
             _suggest(table, spec, mistakes)
             return None
         wanted = dict.fromkeys(table.names)
+    wanted = {**_numbering(table, spec, numbering or {}, wanted, mistakes), **wanted}
     columns: dict[str, pd.Series[Any]] = {}
     broken = set()
     for name, column in wanted.items():
@@ -134,9 +141,37 @@ def read_data(spec: DataSpec, path: Path, mistakes: Mistakes) -> DataFile | None
     return DataFile(pd.DataFrame(columns), digest, len(raw), unused, frozenset(broken))
 
 
+def _numbering(
+    table: _Table,
+    spec: DataSpec,
+    keys: Mapping[str, str],
+    wanted: Mapping[str, ColumnSpec | None],
+    mistakes: Mistakes,
+) -> dict[str, ColumnSpec | None]:
+    """Return the types of columns that number data sets and rows: whole numbers, or texts."""
+    types: dict[str, ColumnSpec | None] = {}
+    for name, key in keys.items():
+        if name in wanted:
+            continue
+        if name not in table.names:
+            mistakes.add(
+                f"imputation.{key}",
+                f"names {shown(name)}, which is no column of the file; it has "
+                f"{_listed(table.names)}",
+            )
+        elif spec.format != "csv":
+            types[name] = None
+        else:
+            cells = table.column(name)
+            held = cells[~_holes(cells, spec.missing)].str.strip()
+            whole = not _parsed(held, ColumnSpec("integer"))[1]
+            types[name] = ColumnSpec("integer" if whole or key == "imp" else "text")
+    return types
+
+
 @dataclass(frozen=True)
 class _Table:
-    """A file's columns before they have the job's types: texts (CSV), or what Parquet says."""
+    """A file's columns before they have the job's types: texts (CSV), or what Arrow says."""
 
     names: list[str]
     rows: int
@@ -218,14 +253,16 @@ def _csv(spec: DataSpec, raw: bytes, mistakes: Mistakes) -> _Table | None:
     return _Table(names, len(lines), column_of, lines, "line")
 
 
-def _parquet(raw: bytes, mistakes: Mistakes) -> _Table | None:
+def _arrow(raw: bytes, kind: str, mistakes: Mistakes) -> _Table | None:
     import pyarrow as pa
-    from pyarrow import parquet
+    from pyarrow import feather, parquet
 
+    read = parquet.read_table if kind == "parquet" else feather.read_table
     try:
-        table = parquet.read_table(pa.BufferReader(raw))
+        table = read(pa.BufferReader(raw))
+        table.validate(full=True)
     except (pa.ArrowException, OSError) as error:
-        mistakes.add("data.path", f"can't be read as Parquet: {error}")
+        mistakes.add("data.path", f"can't be read as {kind.capitalize()}: {error}")
         return None
     nullable = {
         getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")()
@@ -251,8 +288,11 @@ def _suggest(table: _Table, spec: DataSpec, mistakes: Mistakes) -> None:
         suggested = "text"
         for kind in ("integer", "float", "date", "datetime"):
             texts = held.str.strip()
-            if len(held) and kind == "float" and spec.decimal == ",":
+            if len(held) and kind in ("integer", "float") and spec.decimal == ",":
                 texts = texts.str.translate(_SWAP)
+            # A point in whole numbers comes of holes: without them, these are other numbers.
+            if kind == "integer" and len(held) == len(cells) and "." in "".join(texts):
+                continue
             if len(held) and not _parsed(texts, ColumnSpec(kind))[1]:
                 suggested = kind
                 break
@@ -296,7 +336,7 @@ def _typed(
     table: _Table, name: str, column: ColumnSpec, spec: DataSpec, mistakes: Mistakes
 ) -> pd.Series[Any]:
     cells = table.column(name)
-    if spec.format == "parquet":
+    if spec.format != "csv":
         cells, wrong = _recast(cells, column)
         if wrong:
             mistakes.add(column_key(name), wrong)
@@ -307,7 +347,7 @@ def _typed(
     values = cells[~holes]
     if spec.format == "csv" and column.type not in ("text", "category"):
         values = values.str.strip()
-    if column.type == "float" and spec.decimal == ",":
+    if column.type in ("integer", "float") and spec.decimal == ",":
         values = values.str.translate(_SWAP)
     typed, bad = _parsed(values, column)
     if bad:
@@ -338,7 +378,7 @@ def _parsed(values: pd.Series[Any], column: ColumnSpec) -> tuple[Any, list[int]]
         return pd.array(values.to_numpy(), dtype="string"), []
     if column.type == "category":
         return _category(values, column)
-    if not _is_text(values):  # from Parquet, and of the right kind already
+    if not _is_text(values):  # from a file with types, and of the right kind already
         return values.array, []
     quick = _quick(values, column.type)
     if quick is not None:
@@ -388,9 +428,10 @@ def _category(values: pd.Series[Any], column: ColumnSpec) -> tuple[Any, list[int
 
 
 def _whole(cell: str, _: str | None) -> int:
-    if not _WHOLE.fullmatch(cell):
+    match = _WHOLE.fullmatch(cell)
+    if match is None:
         raise ValueError(cell)
-    number = int(cell)
+    number = int(match.group(1))
     if abs(number) >= 2**63:
         raise OverflowError(cell)
     return number
@@ -463,11 +504,11 @@ def _spread(values: Any, holes: np.ndarray[Any, np.dtype[np.bool_]]) -> pd.Serie
     return part.reindex(range(len(holes)))
 
 
-# -- the types of Parquet --------------------------------------------------------------------
+# -- the types of Arrow --------------------------------------------------------------------
 
 
 def _recast(cells: pd.Series[Any], column: ColumnSpec) -> tuple[pd.Series[Any], str]:
-    """Make a Parquet column ready for `_parsed`, or say what is wrong with it."""
+    """Make a column of a file with types ready for `_parsed`, or say what is wrong with it."""
     kind, dtype = column.type, cells.dtype
     held = cells[cells.notna()]
     is_text = isinstance(dtype, pd.CategoricalDtype) or _is_text(held)

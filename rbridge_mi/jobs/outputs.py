@@ -10,7 +10,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -39,7 +39,7 @@ def check_folder(folder: Path, mistakes: Mistakes) -> None:
     """
     key = "output.folder"
     if folder.is_dir():
-        present = {str(x.relative_to(folder)) for x in folder.rglob("*")}
+        present = {x.relative_to(folder).as_posix() for x in folder.rglob("*")}
         if present:
             written = _earlier_run(folder)
             if written is None:
@@ -88,7 +88,9 @@ def _earlier_run(folder: Path) -> set[str] | None:
         record = json.loads((folder / RUN_JSON).read_text("utf-8"))
         if record["format"] != FORMAT:
             return None
-        return set(record["files"])
+        files = {PurePosixPath(x) for x in record["files"]}
+        folders = {parent for x in files for parent in x.parents} - {PurePosixPath()}
+        return {str(x) for x in files | folders}
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -118,11 +120,16 @@ def write_table(table: pd.DataFrame, folder: Path, name: str, formats: tuple[str
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
     if "parquet" in formats:
         table.to_parquet(folder / f"{name}.parquet", engine="pyarrow", index=False)
+    if "feather" in formats:
+        table.reset_index(drop=True).to_feather(folder / f"{name}.feather")
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file, by name."""
-    return {x.name: hashlib.sha256(x.read_bytes()).hexdigest() for x in sorted(folder.iterdir())}
+    """SHA-256 of each file, by its path in the folder, with / between the parts."""
+    files = sorted(x for x in folder.rglob("*") if x.is_file())
+    return {
+        x.relative_to(folder).as_posix(): hashlib.sha256(x.read_bytes()).hexdigest() for x in files
+    }
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:

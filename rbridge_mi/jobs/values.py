@@ -8,20 +8,35 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..base.checks import Check, Wrong, any_text, is_number, list_of, nearest, text
+from ..base.checks import (
+    SECONDS,
+    Check,
+    Wrong,
+    any_text,
+    boolean,
+    hint,
+    is_number,
+    list_of,
+    text,
+)
 from ..errors import RBridgeError
 
 __all__ = [
     "JobError",
     "Mistakes",
     "Table",
+    "as_given",
     "by_column",
     "encoding",
+    "file_name",
+    "isolation",
     "matrix",
+    "setting",
     "shown",
     "text_list",
 ]
 
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN = 60
 
@@ -61,6 +76,14 @@ class Mistakes(list[tuple[str, str]]):
         """Add a mistake, unless it is known already."""
         if (key, text) not in self:
             self.append((key, text))
+
+    def unlike(self, key: str, names: Iterable[str]) -> None:
+        """Report names that differ in upper and lower case alone, as files may not everywhere."""
+        by_fold: dict[str, str] = {}
+        for name in names:
+            other = by_fold.setdefault(name.casefold(), name)
+            if other != name:
+                self.add(key, f"has {shown(other)} and {shown(name)}, one name to some systems")
 
     def under(self, key: str) -> bool:
         """Say whether the key, or one below it, has a mistake."""
@@ -138,11 +161,10 @@ class Table:
         for name in self.given:
             if name in self._valid or name in self._refused:
                 continue
-            close = nearest(name, self._valid)
-            hint = f" (did you mean {close}?)" if close else ""
             valid = ", ".join(self._valid)
+            meant = hint(name, self._valid)
             self.mistakes.add(
-                self.path(name), f"is no key that is known here{hint}; valid: {valid}"
+                self.path(name), f"is no key that is known here{meant}; valid: {valid}"
             )
 
 
@@ -215,3 +237,36 @@ def encoding(value: Any) -> str:
     except (LookupError, ValueError):
         raise Wrong('must be a text encoding, such as "utf-8", not {}', value) from None
     return name
+
+
+def as_given(value: Any) -> Any:
+    """Take any value: what is in it is checked elsewhere."""
+    return value
+
+
+def file_name(value: Any) -> str:
+    """Check a name that becomes a part of a file's name, on any system."""
+    if not isinstance(value, str) or not _FILE.fullmatch(value):
+        raise Wrong(
+            "is no name for files: take up to 64 of the characters A-Z, a-z, 0-9, _ and -, "
+            "not first of all _ or -"
+        )
+    return value
+
+
+def setting(value: Any) -> Any:
+    """Check a number, a truth value, a text, or a list of one kind of these."""
+    kinds = {type(x) for x in value} if isinstance(value, list) else {type(value)}
+    if kinds == {int, float}:
+        return [float(x) for x in value]
+    if len(kinds) != 1 or not kinds <= {bool, int, float, str}:
+        raise Wrong("must be a number, a text, true or false, or a list of these, not {}", value)
+    return value
+
+
+def isolation(table: Table, default: bool | None) -> dict[str, Any]:
+    """Take the keys of a computation that may run in a process of its own."""
+    return {
+        "isolate": table.take("isolate", boolean, default),
+        "timeout": table.take("timeout", SECONDS),
+    }

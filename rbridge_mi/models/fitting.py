@@ -25,7 +25,16 @@ from ..pooled.mermod_list import MerModList
 from ..processes.running import Number, run_each_of, run_one
 from ..processes.workers import Begun, Later, Packed, wake
 
-__all__ = ["Model", "Plan", "check_model", "fit_each", "fit_frame", "start_workers"]
+__all__ = [
+    "FixedPart",
+    "Model",
+    "Plan",
+    "check_model",
+    "fit_each",
+    "fit_frame",
+    "fixed_part",
+    "start_workers",
+]
 
 
 class Model(Protocol):
@@ -171,6 +180,36 @@ def check_model(model: Model, data: pd.DataFrame) -> Plan:
             )
     columns = facts["columns"]
     return Plan(facts["plan"], None if columns is None else tuple(map(str, columns)))
+
+
+@dataclass(frozen=True)
+class FixedPart:
+    """A model's fixed part before any fit.
+
+    `columns` are those of the data that it names, `terms` the names that its coefficients will
+    have; None where that can't be told.
+    """
+
+    columns: tuple[str, ...] | None
+    terms: tuple[str, ...] | None
+
+
+def fixed_part(model: Model, data: pd.DataFrame) -> FixedPart:
+    """Return what can be said of a model's coefficients before any fit; `check_model` comes first.
+
+    The names of terms are those of the data as they are. Truth values with holes may be imputed as
+    numbers, which have terms of other names, so that nothing is said of these.
+    """
+    columns = check_model(model, data).columns
+    needed = _needed(data, columns)
+    facts = rdoor.call("fixed_part", model.specification(data), needed, error=FormulaError).value
+    names = facts["variables"]
+    if names is None:
+        return FixedPart(None, None)
+    names = tuple(map(str, names))
+    odd = any(data[x].isna().any() and pd.api.types.is_bool_dtype(data[x].dtype) for x in names)
+    terms = None if odd or facts["terms"] is None else tuple(map(str, facts["terms"]))
+    return FixedPart(names, terms)
 
 
 def start_workers(n_jobs: int = -1) -> None:
@@ -501,4 +540,5 @@ def _warn(model: Model, fits: Sequence[MerMod]) -> None:
         warnings.warn(f"{model.fitter}: {where}{text}", RWarning, stacklevel=4)
 
 
-_NUMBER = re.compile(r"-?\d+(\.\d*)?(e[-+]?\d+)?")
+# One in a name, such as x1, is none.
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(\.\d*)?(e[-+]?\d+)?")

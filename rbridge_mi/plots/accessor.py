@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
-from ..base.arguments import check_known
+from ..base.checks import hint
 from ..data.imputed_data import ImputedData
 from ..inference.mermod import MerMod
 from ..pooled.mermod_list import MerModList
@@ -65,7 +65,11 @@ class PlotsOf:
         if name.startswith("_"):
             raise AttributeError(name)
         if name not in self._plots:
-            raise AttributeError(_no_such_plot(self._obj, name, list(self._plots)))
+            valid = list(self._plots)
+            raise AttributeError(
+                f"{type(self._obj).__name__} has no plot {name!r}{hint(name, valid)}; it has "
+                f"{', '.join(valid)}."
+            )
         return MethodType(self._plots[name], self._obj)
 
     def __dir__(self) -> list[str]:
@@ -73,14 +77,6 @@ class PlotsOf:
 
     def __repr__(self) -> str:
         return f"<plots of {self._obj!r}: {', '.join(self._plots)}>"
-
-
-def _no_such_plot(obj: Any, name: str, plots: list[str]) -> str:
-    try:
-        check_known([name], plots, f"{type(obj).__name__}.plot")
-    except ValueError as error:
-        return str(error).replace("argument", "plot")
-    return name
 
 
 def accessor(obj: Any) -> PlotsOf:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from ..base.checks import nearest
+from ..base.checks import hint
 from ..base.extras import needed_module
 from ..errors import ArgumentError
 
@@ -219,11 +219,9 @@ def styled(artists: Artist | Iterable[Artist], style: Mapping[str, Any]) -> None
         valid = {*known.get_setters(), *(x for names in known.aliasd.values() for x in names)}
         for name in style:
             if name not in valid:
-                close = nearest(name, valid)
-                hint = f" (did you mean {close!r}?)" if close else ""
                 raise ArgumentError(
-                    f"the plot has no argument {name!r}{hint}; its marks, of matplotlib's "
-                    f"{type(artist).__name__}, take {', '.join(sorted(valid))}."
+                    f"the plot has no argument {name!r}{hint(name, valid)}; its marks, of "
+                    f"matplotlib's {type(artist).__name__}, take {', '.join(sorted(valid))}."
                 )
         try:
             artist.set(**style)

@@ -24,6 +24,7 @@ from .canvas import (
     styled,
 )
 from .forest import wanted_terms
+from .objects import check_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,6 +101,7 @@ def _keys_of(table: pd.DataFrame) -> list[tuple[str, str, str]]:
 def _sensitivity_of(given: Any) -> pd.DataFrame:
     """Take the columns that are drawn, as numbers and text."""
     remedy = "Give the table of delta_sensitivity, or rows of it"
+    check_kind(given, (pd.DataFrame,), "delta")
     frame = check_frame(given, "sensitivity")
     absent = [x for x in (*_NUMBERS, *_TEXTS) if x not in frame.columns]
     if absent:

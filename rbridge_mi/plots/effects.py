@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..base.arguments import check_level, column_list
-from ..base.checks import nearest
+from ..base.checks import hint
 from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..inference.mermod import MerMod
@@ -155,11 +155,9 @@ def _chosen(table: pd.DataFrame, terms: Any, group: Any) -> pd.DataFrame:
         known = [str(x) for x in table[column].unique()]
         for name in names:
             if name not in known:
-                close = nearest(name, known)
-                hint = f" (did you mean {close!r}?)" if close else ""
                 raise ArgumentError(
-                    f"{what} names {name!r}{hint}, which the random effects do not have; they have "
-                    f"{', '.join(known)}."
+                    f"{what} names {name!r}{hint(name, known)}, which the random effects do not "
+                    f"have; they have {', '.join(known)}."
                 )
         if names:
             table = table[table[column].isin(names)]

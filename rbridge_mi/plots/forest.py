@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..base.arguments import column_list
-from ..base.checks import nearest
+from ..base.checks import hint
 from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..inference.linear_combinations import CoefficientSets
@@ -178,11 +178,9 @@ def wanted_terms(known: Sequence[str], terms: str | Sequence[str] | None) -> lis
     shown = column_list(terms, "terms")
     for name in shown:
         if name not in known:
-            close = nearest(name, known)
-            hint = f" (did you mean {close!r}?)" if close else ""
             raise ArgumentError(
-                f"terms names {name!r}{hint}, which the model does not have; its terms are "
-                f"{', '.join(known)}."
+                f"terms names {name!r}{hint(name, known)}, which the model does not have; its "
+                f"terms are {', '.join(known)}."
             )
     if not shown or len(set(shown)) < len(shown):
         raise ArgumentError("terms must name at least one term, and each once.")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..base.arguments import check_count, check_known, check_level
-from ..base.checks import is_number, nearest
+from ..base.checks import hint, is_number
 from ..base.glossary import beside
 from ..base.labels import label as category_label
 from ..errors import ArgumentError
@@ -126,11 +126,11 @@ def _written(value: Any, column: pd.Series[Any]) -> str:
 
 def _check_column(name: Any, data: pd.DataFrame) -> None:
     if name not in data.columns:
-        close = nearest(name, [str(x) for x in data.columns])
-        hint = f" (did you mean {close!r}?)" if close else ""
+        meant = hint(name, [str(x) for x in data.columns])
         listed = ", ".join(map(repr, data.columns)) or "none"
         raise ArgumentError(
-            f"predictions: {name!r}{hint} is no column of the fixed part; its columns are {listed}."
+            f"predictions: {name!r}{meant} is no column of the fixed part; "
+            f"its columns are {listed}."
         )
 
 

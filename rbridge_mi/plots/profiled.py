@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ..base.arguments import check_level, column_list, r_arguments
-from ..base.checks import nearest
 from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..fits.asking import told
-from ..inference.mermod import MerMod
+from ..inference.mermod import MerMod, check_parm
 from .canvas import (
     DARK,
     LIGHT,
@@ -90,15 +89,7 @@ def profile_data(
     given = r_arguments(arguments, _ARGUMENTS, _REFUSED, "profile")
     names = None if parm is None else column_list(parm, "parm")
     if names is not None:
-        known = [str(x) for x in fit.r.call("confint_names", False).value]
-        for name in names:
-            if name not in (*known, "theta_", "beta_"):
-                close = nearest(name, known)
-                hint = f" (did you mean {close!r}?)" if close else ""
-                raise ArgumentError(
-                    f"parm names {name!r}{hint}, which the fit does not have; its parameters are "
-                    f"{', '.join(known)}."
-                )
+        check_parm(fit, names, old_names=False)
         if len(names) != 1 and {"theta_", "beta_"} & {*names}:
             raise ArgumentError("parm: 'theta_' and 'beta_' stand alone.")
     answer = told(fit.r.call("mermod_profile", names, level, **given), fit.imputation)

@@ -87,7 +87,7 @@ def trace_data(
         shown = [names[i] for i in order[:most]]
     else:
         shown = [parameters] if isinstance(parameters, str) else list(parameters)
-        check_known(shown, names, "trace")
+        check_known(shown, names, "trace", "parameter")
     part = table[table["parameter"].isin(shown)].copy()
     part["rhat"] = part["parameter"].map(rhat).astype(float)
     rank = {name: i for i, name in enumerate(shown)}

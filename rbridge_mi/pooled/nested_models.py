@@ -22,7 +22,7 @@ from ..inference.mermod import MerMod
 from ..pooling import joint, rule_for
 from .mermod_list import MerModList
 
-__all__ = ["compare"]
+__all__ = ["compare", "compare_fits"]
 
 Floats = NDArray[np.float64]
 
@@ -130,6 +130,47 @@ def compare(
     return one_row(tested, [*pair.notes, tested.note], stacklevel=3)
 
 
+def compare_fits(full: MerMod, reduced: MerMod) -> pd.DataFrame:
+    """Test a fit against one nested in it, both to the same data, by their likelihood ratio.
+
+    Parameters
+    ----------
+    full, reduced : MerMod
+        As in `compare`; fits by REML are refitted by maximum likelihood.
+
+    Returns
+    -------
+    DataFrame
+        One row: statistic (chi-squared), df, p_value. ``attrs["note"]`` says what was done
+        differently, and what limits the p value.
+
+    Raises
+    ------
+    ArgumentError
+        Models that aren't nested, or of other data, rows, response, weights or offset, naming
+        which.
+
+    See Also
+    --------
+    compare : Of fits to several data sets.
+
+    Notes
+    -----
+    In R: ``anova(reduced, full)``, which takes models that aren't nested, too.
+    """
+    _check_same_family(full, reduced)
+    table = full.anova(reduced)  # which checks that rows, response, weights and offset are the same
+    _check_sizes(full.npar, reduced.npar)
+    nesting = ask(full, "nesting", reduced.r)
+    _check_nested(nesting, full, reduced)
+    notes = _boundary_notes(nesting)
+    if full.reml or reduced.reml:
+        notes.append("fits by REML were refitted by maximum likelihood")
+    row = table[["statistic", "df", "p_value"]].tail(1).reset_index(drop=True)
+    row.attrs["note"] = "; ".join(notes)
+    return row
+
+
 @dataclass(frozen=True)
 class _Pair:
     """Two lists of fits, the one's models nested in the other's.
@@ -176,21 +217,11 @@ class _Pair:
                 "term, or join the level to another, in all imputations."
             )
         n_full, n_reduced = sizes.pop()
-        if n_full <= n_reduced:
-            raise ArgumentError(
-                f"the full model has {n_full} parameters, the reduced one {n_reduced}: the reduced "
-                "one must have fewer (are they swapped?)."
-            )
+        _check_sizes(n_full, n_reduced)
         nestings = tuple(ask(a, "nesting", b.r) for a, b in pairs)
         for (a, b), nesting in zip(pairs, nestings, strict=True):
             _check_nested(nesting, a, b)
-        notes = []
-        variances = nestings[0]["variances"]
-        if variances[0] > variances[1]:
-            notes.append(
-                "a variance of 0 lies on the boundary of its range, so that the p value is "
-                "conservative"
-            )
+        notes = _boundary_notes(nestings[0])
         return cls(full.fits, reduced.fits, n_full - n_reduced, nestings, notes)
 
     @property
@@ -323,6 +354,23 @@ class _Likelihoods:
 
 def _where(fit: MerMod) -> str:
     return "" if fit.imputation is None else f"imputation {fit.imputation}: "
+
+
+def _check_sizes(n_full: int, n_reduced: int) -> None:
+    if n_full <= n_reduced:
+        raise ArgumentError(
+            f"the full model has {n_full} parameters, the reduced one {n_reduced}: the reduced "
+            "one must have fewer (are they swapped?)."
+        )
+
+
+def _boundary_notes(nesting: Mapping[str, Any]) -> list[str]:
+    n_full, n_reduced = nesting["variances"]
+    if n_full <= n_reduced:
+        return []
+    return [
+        "a variance of 0 lies on the boundary of its range, so that the p value is conservative"
+    ]
 
 
 def _check_same_family(full: MerMod, reduced: MerMod) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ import pandas as pd
 
 from .. import plots
 from ..base.extras import needed_module
+from ..base.paths import writable_file, write_whole
 from ..base.text import p_text
 from ..data.convergence import OPTIMIZERS
 from ..data.fingerprint import fingerprint
@@ -73,7 +75,9 @@ class _Section:
         except RBridgeError as error:
             self.text(f"{caption}: {error}", "note")
             return
-        svg = _svg(getattr(drawn, "figure", None) or drawn, f"{self.key}-{len(self.parts)}")
+        figure = getattr(drawn, "figure", None) or drawn
+        svg = _svg(figure, f"{self.key}-{len(self.parts)}")
+        _forget(figure)
         self.parts.append({"kind": "figure", "caption": caption, "svg": svg})
 
 
@@ -114,7 +118,10 @@ def report(
     Raises
     ------
     ArgumentError
-        Something that is no pooled model.
+        Something that is no pooled model, no fit of the same model, or no table of
+        `delta_sensitivity`; a path that is a folder.
+    MissingPathError
+        The folder that the file would be in isn't there.
     MissingExtraError
         Where jinja2 or matplotlib isn't installed: ``pip install "rbridge_mi[report]"``.
 
@@ -140,9 +147,13 @@ def report(
         raise ArgumentError(
             f"report takes a pooled model (`fits.pool()`) or fits, not {type(pooled).__name__}."
         )
-    target = Path(path)
-    target.write_text(page_of(pooled, listwise, sensitivity, title), "utf-8")
-    return target
+    target = writable_file(path, "report.html")  # refused before the work of seconds
+    page = page_of(pooled, listwise, sensitivity, title)
+    return write_whole(target, "report.html", lambda file: _write(file, page))
+
+
+def _write(file: Path, page: str) -> None:
+    file.write_text(page, "utf-8")
 
 
 def page_of(
@@ -176,12 +187,13 @@ def page_of(
     needed_module("matplotlib.figure", "report", "a report")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RBridgeWarning)  # its texts stand in the page
+        methods = _of_methods(pooled, listwise, sensitivity)  # first: it checks the arguments
         sections = [
             *_of_data(pooled),
             _of_fits(pooled, listwise),
             _of_results(pooled, listwise),
             _of_diagnostics(pooled),
-            _of_methods(pooled, listwise, sensitivity),
+            methods,
             _of_provenance(pooled, origin or {}),
         ]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -373,3 +385,10 @@ def _svg(figure: Any, salt: str) -> str:
         figure.savefig(stream, format="svg", metadata={"Date": None})
     text = stream.getvalue()
     return text[text.index("<svg") :]
+
+
+def _forget(figure: Any) -> None:
+    """Take a figure from pyplot, which would keep it, and show it in a notebook once more."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close(figure)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from ..base.arguments import check_count, check_known, check_level, checked_argument
-from ..base.checks import LEVEL, list_of, nearest
+from ..base.checks import LEVEL, hint, list_of
 from ..errors import ArgumentError
 from ..inference.model_column import ForMakeTables, ModelColumn
 from .layout import Grid, Row, Section, as_html, as_latex, as_markdown, as_text
@@ -277,10 +277,10 @@ def _columns(models: Sequence[Any], dfcom: Any, conf_level: float | None) -> lis
         raise ArgumentError("table needs at least one model: `rb.table(fit, pooled)`.")
     for i, model in enumerate(models, start=1):
         if not isinstance(model, ForMakeTables):
-            hint = " Give them one by one: `rb.table(*models)`." if _is_list(model) else ""
+            remedy = " Give them one by one: `rb.table(*models)`." if _is_list(model) else ""
             raise ArgumentError(
                 f"table takes fits and pooled models (MerMod, MerModList, PooledMerMod, "
-                f"PooledEstimates); number {i} is of type {type(model).__name__}.{hint}"
+                f"PooledEstimates); number {i} is of type {type(model).__name__}.{remedy}"
             )
     if conf_level is None:
         pooled = {x.conf_level for x in models if hasattr(x, "conf_level")}
@@ -324,9 +324,9 @@ def _checked_statistics(statistics: Any) -> list[str]:
 def _check_among(given: Iterable[Any], valid: Sequence[str], argument: str) -> None:
     for name in given:
         if name not in valid:
-            close = nearest(name, valid)
-            hint = f" (did you mean {close!r}?)" if close is not None else ""
-            raise ArgumentError(f"{argument} has no {name!r}{hint}; it has {', '.join(valid)}.")
+            raise ArgumentError(
+                f"{argument} has no {name!r}{hint(name, valid)}; it has {', '.join(valid)}."
+            )
 
 
 def _checked_stars(stars: Any) -> tuple[float, ...]:

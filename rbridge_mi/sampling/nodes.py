@@ -115,7 +115,35 @@ class Node(ABC):
         return {}
 
 
-class ContinuousNode(Node):
+class OpenNode(Node):
+    """A variable whose values are the response of its model: nothing latent stands behind them.
+
+    Parameters
+    ----------
+    name : str
+    models : sequence of MixedModel
+        One.
+    missing : array of int, shape (k,)
+        As in `Node`.
+    values : array, shape (C, n)
+    """
+
+    def __init__(
+        self, name: str, models: Sequence[MixedModel], missing: Array, values: Array
+    ) -> None:
+        super().__init__(name, models, missing)
+        self.models[0].y = values
+
+    @property
+    def values(self) -> Array:  # type: ignore[override]
+        """The response itself."""
+        return self.models[0].y
+
+    def refresh(self, streams: Streams) -> None:
+        """Nothing is latent."""
+
+
+class ContinuousNode(OpenNode):
     """A variable that is normal on its sampled scale.
 
     Parameters
@@ -131,17 +159,8 @@ class ContinuousNode(Node):
     def __init__(
         self, name: str, models: Sequence[MixedModel], missing: Array, values: Array, scale: Scale
     ) -> None:
-        super().__init__(name, models, missing)
+        super().__init__(name, models, missing, values)
         self.scale = scale
-        self.models[0].y = values
-
-    @property
-    def values(self) -> Array:  # type: ignore[override]
-        """The response itself."""
-        return self.models[0].y
-
-    def refresh(self, streams: Streams) -> None:
-        """Nothing is latent."""
 
     def precision(self, units: Array) -> Array:
         """Return the inverse of the residual variance of some units, (C, 1) or (C, k)."""
@@ -225,7 +244,7 @@ class CountNode(ContinuousNode):
         )
 
 
-class PoissonNode(Node):
+class PoissonNode(OpenNode):
     """A response of counts: Poisson, with a logarithmic link.
 
     Parameters
@@ -250,17 +269,8 @@ class PoissonNode(Node):
         values: Array,
         scale: RateScale,
     ) -> None:
-        super().__init__(name, models, missing)
+        super().__init__(name, models, missing, values)
         self.scale = scale
-        self.models[0].y = values
-
-    @property
-    def values(self) -> Array:  # type: ignore[override]
-        """The response itself."""
-        return self.models[0].y
-
-    def refresh(self, streams: Streams) -> None:
-        """Nothing is latent."""
 
     def log_density(self, candidate: Array, units: Array) -> Array:
         """Return the log probability; -inf below 0."""

@@ -8,10 +8,8 @@ serialized them, and are read only where they are asked for.
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 import json
-import secrets
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,11 +19,12 @@ import numpy as np
 import pandas as pd
 
 from .. import rdoor
+from ..base.paths import readable_file, write_whole
 from ..base.text import Printed
 from ..data.imputed_data import ImputedData
 from ..data.on_disk import Filed
 from ..data.provenance import trace_of_lengths
-from ..errors import ArgumentError, EncodingError, MissingPathError, RBridgeError
+from ..errors import ArgumentError, EncodingError, RBridgeError
 from ..fits.answers import Answers
 from ..inference.mermod import MerMod
 from ..pooled.mermod_list import MerModList
@@ -100,29 +99,16 @@ def save(result: Result, path: str | Path, *, r_objects: bool = True) -> Path:
         raise ArgumentError(
             f"save takes {', '.join(x.__name__ for x in _RESULTS)}, not {type(result).__name__}."
         )
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise MissingPathError(
-            f"{path} can't be written: there is no folder {path.parent.absolute()}. Make it first: "
-            f"Path({str(path.parent)!r}).mkdir(parents=True)."
-        )
-    if path.is_dir():
-        raise ArgumentError(f"{path} is a folder: name the file in it, such as {path / 'fit.zip'}.")
     written = _Writer(r_objects)
     tree = {"format": NEWEST, "result": written.node(result)}
-    # A file that is new, under a name that nobody can foresee: "x" follows no link that is there.
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    with partial.open("xb") as file:
-        try:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr("result.json", json.dumps(tree, indent=1, allow_nan=False))
-                for name, content in written.members.items():
-                    archive.writestr(name, content)
-            file.close()
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    return path
+
+    def write(file: Path) -> None:
+        with zipfile.ZipFile(file, "x", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("result.json", json.dumps(tree, indent=1, allow_nan=False))
+            for name, content in written.members.items():
+                archive.writestr(name, content)
+
+    return write_whole(path, "fit.zip", write)
 
 
 def load(path: str | Path, *, allow_r_object: bool = False) -> Result:
@@ -163,11 +149,9 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Result:
     True
     >>> folder.cleanup()
     """
-    if Path(path).is_dir():
-        raise ArgumentError(f"{path} is a folder: name the file that rb.save wrote.")
-    if not Path(path).exists():
-        raise MissingPathError(_missing(Path(path)))
-    with Path(path).open("rb") as file:  # what fails here is no matter of what the file holds
+    with readable_file(path, end=".zip").open(
+        "rb"
+    ) as file:  # what fails here is no matter of what the file holds
         try:
             with zipfile.ZipFile(file) as archive:
                 tree = json.loads(archive.read("result.json"))
@@ -189,17 +173,6 @@ def load(path: str | Path, *, allow_r_object: bool = False) -> Result:
     if not isinstance(result, _RESULTS):
         raise RBridgeError(f"{path} holds no result.")
     return result
-
-
-def _missing(path: Path) -> str:
-    """Say that there is no such file, and which files there may have been meant."""
-    here = path.parent.absolute()
-    if not here.is_dir():
-        return f"{path} can't be read: there is no folder {here}."
-    names = sorted(x.name for x in here.iterdir() if x.is_file())
-    close = difflib.get_close_matches(path.name, names, 3) or [x for x in names if x[-4:] == ".zip"]
-    hint = f" There is {', '.join(close[:3])}." if close else ""
-    return f"{path} can't be read: there is no such file in {here}.{hint}"
 
 
 def _parts_of_fit(fit: MerMod) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def test_every_mistake_of_the_file_is_told_at_once_with_its_key() -> None:
     assert job is None
     assert found["imputation.m"] == "must be a whole number of at least 2, not 1.5"
     assert found["imputation.empri"] == "must be a number of at least 0, not true"
-    assert "did you mean columns?" in found["data.colums"]
+    assert "did you mean 'columns'?" in found["data.colums"]
     assert "valid: path, format, columns" in found["data.colums"]
     assert found["data.columns.b.levels"].startswith("is missing")
     assert set(found) == {
@@ -189,7 +189,7 @@ def test_sections_that_are_no_tables_and_a_wrong_engine() -> None:
     )
     assert set(found) >= {"data", "model", "output", "imputation.engine", "imputation.m",
                           "imputation.q"}  # fmt: skip
-    names = '"amelia", "compatible", "mice", "jomo", "pan", "bootstrap", "auto", "none"'
+    names = '"amelia", "compatible", "mice", "jomo", "pan", "bootstrap", "auto", "given", "none"'
     assert f'one of {names}, not "norm"' in found["imputation.engine"]
 
 
@@ -225,13 +225,12 @@ def test_no_imputation_leaves_no_room_for_its_keys() -> None:
         toml(
             changed(
                 imputation={"engine": "none", "idvars": None},
-                pooling={"dfcom": 10},
                 output={"imputed": True, "report": True, "tables": ["patterns"]},
             )
         )
     )
-    assert set(found) == {"imputation.m", "imputation.seed", "pooling.dfcom", "output.imputed",
-                          "output.report", "output.tables"}  # fmt: skip
+    assert set(found) == {"imputation.m", "imputation.seed", "output.imputed", "output.report",
+                          "output.tables"}  # fmt: skip
 
 
 def test_parquet_without_pyarrow_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,7 +360,11 @@ def test_a_compressed_csv_is_read_as_it_is(place: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("d.csv.zip", "of which only .csv.gz can be read"), ("d.parquet.gz", "unpack it")],
+    [
+        ("d.csv.zip", "of which only .csv.gz can be read"),
+        ("d.parquet.gz", "unpack it"),
+        ("d.feather.gz", "unpack it"),
+    ],
 )
 def test_other_compressed_files_are_refused(name: str, said: str) -> None:
     found = parsed(toml(changed(data={"path": name})))[1]
@@ -442,6 +445,55 @@ def test_parquet_gives_the_frame_that_its_csv_gives(place: Path) -> None:
     wrong = {"x": ColumnSpec("integer"), "g": ColumnSpec("float"), "flag": ColumnSpec("date")}
     read_data(DataSpec("d.parquet", "parquet", wrong), place / "d.parquet", found)
     assert [key for key, _ in found] == [f"data.columns.{x}" for x in wrong]
+
+
+def test_feather_gives_the_frame_that_parquet_gives(place: Path) -> None:
+    frame = data_frame().assign(c=pd.Categorical(["b", "a", "c"] * 40), flag=[True, False] * 60)
+    frame.to_parquet(place / "d.parquet")
+    frame.to_feather(place / "d.feather")
+    shutil.copy(place / "d.feather", place / "d.arrow")
+    ids = {"idvars": ["g", "c"]}
+    frames = [
+        check_job(
+            write(place, changed(data={"path": name, "columns": None}, imputation=ids))
+        ).data.frame
+        for name in ("d.parquet", "d.feather", "d.arrow")
+    ]
+    for other in frames[1:]:
+        pd.testing.assert_frame_equal(frames[0], other, check_exact=True)
+    (place / "d.feather").write_bytes(b"ARROW1" + bytes(100))
+    broken = changed(data={"path": "d.feather", "columns": None}, imputation=ids)
+    found = mistakes_of(write(place, broken))
+    assert "can't be read as Feather" in found["data.path"]
+    _, found = parsed(toml(changed(data={"path": "d.feather", "decimal": ","})))
+    assert found == {
+        "data.decimal": "has no meaning for Feather, which has types and nulls of its own"
+    }
+
+
+def test_whole_numbers_may_be_written_as_pandas_writes_those_with_holes(tmp_path: Path) -> None:
+    """842.0 is 842; another fraction, or an exponent, is no whole number."""
+    frame, found = read(
+        tmp_path, "n\n842.0\nNA\n-3.0\n+7.000\n9007199254740993.0\n", columns={"n": "integer"}
+    )
+    assert found == {}
+    assert frame["n"].dtype == "Int64"
+    assert frame["n"].dropna().tolist() == [842, -3, 7, 9007199254740993]
+    for cell in ("842.5", "842.", ".0", "8e2", "842.00000001", "9223372036854775808.0", "1 .0"):
+        _, found = read(tmp_path, f"n\n1\n{cell}\n", columns={"n": "integer"})
+        assert f'not line 3 "{cell}"' in found["data.columns.n"], cell
+    frame, found = read(
+        tmp_path, "n\n842,0\n", columns={"n": "integer"}, delimiter=";", decimal=","
+    )
+    assert (found, frame["n"].tolist()) == ({}, [842])
+    _, found = read(tmp_path, "n\n842.0\n", columns={"n": "integer"}, delimiter=";", decimal=",")
+    assert 'not line 2 "842.0"' in found["data.columns.n"]
+
+
+def test_a_point_is_taken_for_a_hole_s_only_beside_holes(place: Path) -> None:
+    (place / "d.csv").write_text("a,b\n1.0,1.0\n2.0,\n")
+    found = mistakes_of(write(place, changed(data={"columns": None})))
+    assert found["data.columns"].endswith('[data.columns]\na = "float"\nb = "integer"')
 
 
 def test_all_that_the_data_say_of_a_job_is_told_at_once_before_imputing(place: Path) -> None:
@@ -750,6 +802,50 @@ def test_calls_and_jobs_refuse_the_same_values(value: Any) -> None:
             assert key not in dict(found)
 
 
+def test_fixed_is_the_table_of_one_fit_too(place: Path) -> None:
+    """With [pooling], and with lmer's plain degrees of freedom where nothing is said."""
+    fit = rb.Lmer(JOB["model"]["formula"]).fit(data_frame())
+    calls: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "plain": ({}, {"dfcom": "residual"}),
+        "number": ({"dfcom": 50, "conf_level": 0.9}, {"dfcom": 50, "conf_level": 0.9}),
+        "small": ({"dfcom": "satterthwaite"}, {"dfcom": "satterthwaite"}),
+        "adjusted": ({"vcov": "kenward-roger"}, {"dfcom": "kenward-roger"}),
+        "ratios": ({"exponentiate": True}, {"dfcom": "residual", "exponentiate": True}),
+    }
+    tables = ["fixed", "fixef", "tidy", "random", "icc", "r2"]
+    for name, (pooling, arguments) in calls.items():
+        job = changed(pooling=pooling, output={"folder": name, "tables": tables})
+        done = run_job(write(place, {**job, "imputation": {"engine": "none"}}))
+        level = arguments.get("conf_level", 0.95)
+        expected = {"fixed": fit.fixed(**arguments), "random": fit.random(level), "r2": fit.r2()}
+        expected["fixef"] = fit.fixef()
+        for table, values in expected.items():
+            got = pd.read_csv(done.folder / f"{table}.csv", dtype=str)
+            assert list(got.columns) == list(values.columns)
+            for column in values.select_dtypes("float").columns:
+                np.testing.assert_array_equal(
+                    doubles(got[column].replace("", np.nan)), values[column].to_numpy()
+                )
+        tidy = pd.read_csv(done.folder / "tidy.csv", dtype=str)
+        of_fixed = tidy[tidy["effect"] == "fixed"]
+        assert doubles(of_fixed["estimate"]).tolist() == expected["fixed"]["estimate"].tolist()
+        if name in ("plain", "number", "small"):
+            assert doubles(tidy["statistic"].dropna()).tolist() == (
+                fit.tidy()["statistic"].dropna().tolist()
+            )
+    icc = pd.read_csv(done.folder / "icc.csv")
+    row = fit.random().set_index("term").loc["icc"]
+    assert (icc["grp"].tolist(), icc["icc"].tolist()) == (["g"], [row["estimate"]])
+
+
+@pytest.mark.parametrize("given", [{"dfcom": "kenward-roger", "vcov": "model"},
+                                   {"dfcom": "residual", "vcov": "kenward-roger"}])  # fmt: skip
+def test_of_one_fit_kenward_and_rogers_errors_and_df_go_together(given: dict[str, Any]) -> None:
+    _, found = parsed(toml({**changed(pooling=given), "imputation": {"engine": "none"}}))
+    assert set(found) == {"pooling.vcov"}
+    assert "go with their degrees of freedom" in found["pooling.vcov"]
+
+
 def test_run_json_tells_what_the_numbers_came_from(place: Path) -> None:
     done = run_job(write(place, changed(pooling={"dfcom": 1e3}, output={"tables": ["fixed"]})))
     record = json.loads((done.folder / "run.json").read_text())
@@ -778,24 +874,24 @@ def test_run_json_tells_what_the_numbers_came_from(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "tables"),
+    "keys",
     [
-        ({"engine": "none", "m": None, "seed": None, "idvars": None}, "fixef"),
-        ({"engine": "bootstrap", "idvars": None, "cluster": "g"}, "fixed"),
-        ({"engine": "auto"}, "fixed"),
-        ({"engine": "auto", "cluster": "g"}, "fixed"),
+        {"engine": "none", "m": None, "seed": None, "idvars": None},
+        {"engine": "bootstrap", "idvars": None, "cluster": "g"},
+        {"engine": "auto"},
+        {"engine": "auto", "cluster": "g"},
     ],
     ids=["none", "bootstrap", "auto", "auto with a cluster"],
 )
-def test_other_engines(place: Path, keys: dict[str, Any], tables: str) -> None:
+def test_other_engines(place: Path, keys: dict[str, Any]) -> None:
     done = run_job(write(place, changed(imputation=keys)))
     record = json.loads((done.folder / "run.json").read_text())
-    terms = pd.read_csv(done.folder / f"{tables}.csv")["term"].tolist()
+    terms = pd.read_csv(done.folder / "fixed.csv")["term"].tolist()
     assert terms == ["(Intercept)", "x", "z"]
     if keys["engine"] == "none":
         assert record["seeds"] == {}
         expected = rb.Lmer(JOB["model"]["formula"]).fit(data_frame()).fixef()
-        got = pd.read_csv(done.folder / "fixef.csv", dtype=str)
+        got = pd.read_csv(done.folder / "fixed.csv", dtype=str)
         assert doubles(got["estimate"]).tolist() == expected["estimate"].tolist()
     else:
         assert record["imputation"]["kind"] == (
@@ -956,7 +1052,7 @@ def test_a_job_may_impute_by_mice(place: Path) -> None:
         ({"seed": None}, ".seed", "is missing"),
         ({"printFlag": True}, ".printFlag", "prints"),
         ({"data.init": 1}, ".data.init", "is a frame"),
-        ({"donor": 3}, ".donor", "did you mean donors?"),
+        ({"donor": 3}, ".donor", "did you mean 'donors'?"),
         ({"predictorMatrix": None}, "", "2l.lmer needs one class"),
         ({"method": {"q": "pmm"}}, "", "method names 'q'"),
     ],
@@ -1121,7 +1217,7 @@ def test_every_argument_of_the_model_reaches_r(place: Path) -> None:
     done = run_job(write(place, job))
     frame["f"] = frame["f"].astype("category")
     expected = rb.Lmer(**model).fit(frame)
-    got = pd.read_csv(done.folder / "fixef.csv", dtype=str)
+    got = pd.read_csv(done.folder / "fixed.csv", dtype=str)
     assert got["term"].tolist() == ["(Intercept)", "x", "f1", "f2", "f3"]
     assert doubles(got["estimate"]).tolist() == expected.fixef()["estimate"].tolist()
     assert expected.nobs < 60

@@ -116,7 +116,7 @@ def test_an_accessor_has_the_plots_of_its_object(
     assert "density" in dir(small_imp.plot)
     assert "forest" not in dir(small_imp.plot)
     assert small_pooled.plot.forest.__func__ is rb.plot.forest
-    with pytest.raises(AttributeError, match=r"PooledMerMod.plot has no plot 'forrest' \(did you"):
+    with pytest.raises(AttributeError, match=r"PooledMerMod has no plot 'forrest' \(did you"):
         _ = small_pooled.plot.forrest
     assert not hasattr(small_fits[0].plot, "density")
     for obj in (small_imp, small_pooled, small_fits, small_fits[0]):

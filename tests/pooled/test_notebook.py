@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from bs4 import BeautifulSoup
 
 import rbridge_mi as rb
 from rbridge_mi.base.text import Printed, p_text
+from rbridge_mi.models import fitting
 from tests.browser import browser_page
 
 pytestmark = pytest.mark.r
@@ -166,6 +168,20 @@ def test_warnings_that_differ_in_their_numbers_are_one(imp: rb.ImputedData) -> N
     assert len(messages) == 5  # each with its own gradient
     [first] = fits[0].messages
     assert text == f"lmer: imputations 1-5: {first} (the numbers are those of imputation 1)"
+
+
+def test_warnings_of_other_names_are_two() -> None:
+    """A number in a name is part of it: x1 and x2 are not one column with another number."""
+    fits: Any = [
+        SimpleNamespace(imputation=i, messages=(text,))
+        for i, text in ((1, "x1 is large: 3.5"), (2, "x1 is large: -7e2"), (3, "x2 is large: 3.5"))
+    ]
+    with pytest.warns(rb.RWarning) as caught:
+        fitting._warn(SimpleNamespace(fitter="lmer"), fits)
+    assert [str(x.message) for x in caught] == [
+        "lmer: imputations 1, 2: x1 is large: 3.5 (the numbers are those of imputation 1)",
+        "lmer: imputation 3: x2 is large: 3.5",
+    ]
 
 
 def test_misspelt_columns_get_a_hint(hsb: pd.DataFrame, imp: rb.ImputedData) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from lxml import html
 
@@ -108,6 +112,29 @@ def test_the_same_call_writes_the_same_bytes(analysed: dict[str, Any], tmp_path:
     assert pages[0] == pages[1]
 
 
+def test_pyplot_keeps_none_of_its_figures(tmp_path: Path) -> None:
+    """In a notebook they would be shown below the cell, and in a service they would add up.
+
+    In a process of its own: where pyplot is loaded, all plots make their figures by it.
+    """
+    program = """
+import sys, warnings
+from matplotlib import pyplot
+import rbridge_mi as rb
+hsb = rb.load_hsb().head(600)
+holes = rb.ampute(hsb, prop=0.1, columns=["ses"], seed=1)
+imp = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"]).impute(holes, seed=1)
+mine = pyplot.figure()
+rb.report(rb.Lmer("mathach ~ ses + (1 | schid)").fit(imp), sys.argv[1])
+print(pyplot.get_fignums() == [mine.number])
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "report.html")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "MPLBACKEND": "agg"}
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+
+
 def test_names_are_text(tmp_path: Path) -> None:
     hsb = rb.load_hsb()
     hsb = hsb[hsb["schid"].isin(hsb["schid"].unique()[:12])].reset_index(drop=True)
@@ -128,6 +155,20 @@ def test_what_is_wrong_is_refused(
 ) -> None:
     with pytest.raises(rb.ArgumentError, match="report takes a pooled model"):
         rb.report(analysed["listwise"], tmp_path / "x.html")
+    for wrong, text in (
+        ({"listwise": analysed["fits"]}, r"listwise is the fit .*not MerModList"),
+        ({"listwise": 5}, r"listwise is the fit .*not int"),
+        ({"sensitivity": pd.DataFrame()}, "sensitivity is the table"),
+    ):
+        with pytest.raises(rb.ArgumentError, match=text):
+            rb.report(analysed["fits"], tmp_path / "x.html", **wrong)
+    with pytest.raises(rb.MissingPathError, match="there is no folder"):
+        rb.report(analysed["fits"], tmp_path / "no" / "x.html")
+    with pytest.raises(rb.ArgumentError, match=r"is a folder.*such as .*report\.html"):
+        rb.report(analysed["fits"], tmp_path)
+    with pytest.raises(rb.ArgumentError, match="path must be the name of a file, not 5"):
+        rb.report(analysed["fits"], 5)  # type: ignore[arg-type]
+    assert not (tmp_path / "x.html").exists()
     load = importlib.import_module
 
     def absent(module: str) -> Any:
