@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 import sys
 from pathlib import Path
 
@@ -14,52 +14,57 @@ import generated  # noqa: E402 - beside this file
 import rbridge_mi  # noqa: E402
 
 project = "rbridge_mi"
-author = "the authors of rbridge_mi"
-project_copyright = "GPL-2.0-or-later"
+author = "the rbridge_mi maintainers"
+project_copyright = "the rbridge_mi maintainers, GPL-2.0-or-later"
 version = release = rbridge_mi.__version__
 
 extensions = [
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "inventories"]
-source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}
-nitpicky = False
+exclude_patterns = ["_inventories"]
+source_suffix = {".md": "myst-nb"}
 
 # -- what is run ---------------------------------------------------------------------------------
 
+
+def _digest() -> str:
+    """Tell one state of the library from another: outputs that an older one gave are not shown."""
+    package = Path(rbridge_mi.__file__).parent
+    scripts = next(x for x in (package / "r", package.parent / "r") if x.exists())
+    digest = hashlib.sha256()
+    for path in sorted([*package.rglob("*.py"), *scripts.rglob("*.R")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+# Only pages that say `file_format: mystnb` are notebooks. The blocks of others are run by tests.
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE.parent / "build" / "docs-cache")
+nb_execution_cache_path = str(HERE.parent / "build" / "notebooks" / _digest())
 nb_execution_timeout = 900
 nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_merge_streams = True
-# Pages that aren't notebooks show code whose output stands beside it; tests run those.
-nb_execution_excludepatterns: list[str] = []
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 
 # -- the reference -------------------------------------------------------------------------------
 
-autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's sections say them
 autodoc_member_order = "groupwise"
-numpydoc_show_class_members = False
-numpydoc_class_members_toctree = False
 default_role = "autolink"
-# Inventories of other projects' names are kept here, so that a build needs no network.
+numpydoc_show_class_members = False
+# Types in docstrings are links: this library's classes, and those of which _inventories/ knows.
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = generated.links_of_types()
 intersphinx_mapping = {
-    name: (url, str(HERE / "inventories" / f"{name}.inv"))
-    for name, url in {
-        "python": "https://docs.python.org/3/",
-        "numpy": "https://numpy.org/doc/stable/",
-        "pandas": "https://pandas.pydata.org/docs/",
-        "matplotlib": "https://matplotlib.org/stable/",
-    }.items()
-    if (HERE / "inventories" / f"{name}.inv").exists()
+    path.stem: (url, str(path))
+    for path in sorted((HERE / "_inventories").glob("*.inv"))
+    for url in [generated.DOCUMENTATION[path.stem]]
 }
 
 # -- how it looks --------------------------------------------------------------------------------
@@ -69,8 +74,10 @@ html_title = "rbridge_mi"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_copy_source = False
 html_theme_options = {
     "navbar_align": "left",
+    "header_links_before_dropdown": 6,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
