@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
     "sphinx_design",
+    "mathml",
 ]
 exclude_patterns = ["_inventories"]
 source_suffix = {".md": "myst-nb"}
@@ -44,6 +45,7 @@ def _digest() -> str:
 # Only pages that say `file_format: mystnb` are notebooks. The blocks of others are run by tests.
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE.parent / "build" / "notebooks" / _digest())
+nb_execution_in_temp = True
 nb_execution_timeout = 900
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
@@ -71,6 +73,7 @@ intersphinx_mapping = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "rbridge_mi"
+html_math_renderer = "mathml"  # no script, and nothing that is fetched
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False

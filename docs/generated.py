@@ -49,7 +49,7 @@ REFERENCE: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "imputers.md": (
         "Imputation",
-        "What fills holes. [Which engine when](../guides/engines.md) says which to take.",
+        "What fills holes. [Which engine when](../imputation.md) says which to take.",
         (
             "impute", "imputation_plan", "impute_with", "CompatibleImputer", "AmeliaImputer",
             "MiceImputer", "JomoImputer", "PanImputer", "BootstrapImputer",

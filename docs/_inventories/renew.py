@@ -24,7 +24,13 @@ def main() -> None:
     inventory = InventoryFile.loads(Path(source).read_bytes(), uri="").data
     wanted = {x for x in TYPES.values() if x.split(".")[0] == name or name == "python"}
     items = [
-        (entry, entry, kind.partition(":")[2], item.uri.partition("#")[0], item.uri.partition("#")[2])
+        (
+            entry,
+            entry,
+            kind.partition(":")[2],
+            item.uri.partition("#")[0],
+            item.uri.partition("#")[2],
+        )
         for kind, items_of_kind in inventory.items()
         if kind.startswith("py:")
         for entry, item in items_of_kind.items()

@@ -21,10 +21,15 @@ BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```\n(.*?)```\n)?", re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.(\d+)(?:e([+-]\d+))?$")  # a whole number has no places to differ in
 
 
-def run(name: str, width: int = 80) -> tuple[list[tuple[str, str, str]], Page]:
-    """Each block's code, what it printed and what the page shows; and the variables at the end."""
+def run(
+    name: str, width: int = 80, given: Page | None = None
+) -> tuple[list[tuple[str, str, str]], Page]:
+    """Each block's code, what it printed and what the page shows; and the variables at the end.
+
+    `given` are variables that the page takes as known.
+    """
     path = ROOT / "docs" / name
-    variables: Page = {}
+    variables: Page = {**(given or {})}
     blocks = []
     state = np.random.get_state()
     with (

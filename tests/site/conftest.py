@@ -1,0 +1,30 @@
+"""The site, built once for all of its tests.
+
+Sphinx and its extensions are in the extra `docs`, which the image doesn't have and Python 3.10 can't
+have: there these tests aren't collected. `make test` has it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from importlib.util import find_spec
+
+import pytest
+
+from tests.site.built import Site
+
+collect_ignore_glob = [] if find_spec("sphinx") and find_spec("myst_nb") else ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Build the site, or wait for the process of these tests that does."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    built = Site(shared / "site")
+    with (shared / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not built.folder.exists():
+            built.build()
+    return built

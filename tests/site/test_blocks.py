@@ -1,0 +1,183 @@
+"""Every block of Python in docs/ is run: by the build (notebooks), here, or by the test named here."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import distributed
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+import rbridge_mi as rb
+from tests.whole.pages import BLOCK, ROOT, Page, differences, run
+
+pytestmark = [pytest.mark.r, pytest.mark.slow, pytest.mark.processes]
+
+DOCS = ROOT / "docs"
+# Pages whose blocks another test runs.
+ELSEWHERE = {
+    "coming-from-pymer4.md": "tests/whole/test_pymer4_page.py",
+    "models.md": "tests/whole/test_models_page.py",
+}
+# Pages whose blocks are run here, each by its test.
+HERE = {
+    "cluster.md",
+    "concurrency.md",
+    "gallery.md",
+    "guides/testing.md",
+    "imputation.md",
+    "index.md",
+}
+
+
+def test_each_page_with_blocks_is_run_somewhere() -> None:
+    pages = {str(x.relative_to(DOCS)): x.read_text("utf-8") for x in DOCS.rglob("*.md")}
+    with_blocks = {name for name, text in pages.items() if re.search(r"```+ *python\b", text)}
+    # A page of the bridges is run by a test that has its name.
+    tests = "".join(x.read_text("utf-8") for x in (ROOT / "tests").rglob("test_*.py"))
+    bridges = {x for x in with_blocks if x.startswith("bridges/") and Path(x).name in tests}
+    assert with_blocks - bridges == HERE | set(ELSEWHERE)
+    for name, test in ELSEWHERE.items():
+        assert name in (ROOT / test).read_text("utf-8")
+    for name in with_blocks - bridges:  # none escapes by being indented or fenced otherwise
+        assert len(BLOCK.findall(pages[name])) == len(re.findall(r"```+ *python", pages[name])), (
+            name
+        )
+
+
+@pytest.fixture(scope="module")
+def small() -> pd.DataFrame:
+    hsb = rb.load_hsb()
+    return hsb[hsb["schid"].isin(hsb["schid"].unique()[:40])].reset_index(drop=True)
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"g": np.repeat([f"g{i:02d}" for i in range(15)], 8), "id": range(120)})
+    data["x"] = rng.normal(size=120)
+    data["y"] = data["x"] + rng.normal(size=15)[data.index // 8] + rng.normal(size=120)
+    return data
+
+
+def test_the_front_page(small: pd.DataFrame) -> None:
+    data = rb.ampute(small, prop=0.1, columns=["ses", "minority"], seed=1)
+    blocks, variables = run("index.md", given={"data": data})
+    assert len(blocks) == 1
+    assert variables["fits"].pool().fixed["term"].tolist() == [
+        "(Intercept)", "minority", "female", "ses", "meanses",
+    ]  # fmt: skip
+
+
+def test_imputation(holes: pd.DataFrame) -> None:
+    """The plan is what the page shows; numbers of chains are as many, under the same names.
+
+    The plan follows from the data. Draws are those of one version of numpy, and their estimates
+    differ between versions by what chance does.
+    """
+    blocks, variables = run("imputation.md", width=120, given={"holes": holes})
+    assert len(blocks) == 6
+    _, plan, *_ = blocks
+    assert differences(plan[1], plan[2]) == []
+    shown = {code: names(text) for code, _, text in blocks if text}
+    assert len(shown) == 3
+    for code, expected in list(shown.items())[1:]:
+        assert expected
+        table = eval(code.strip().splitlines()[-1], variables)
+        assert {*table.columns} <= expected
+        for column in set(table.columns) & {"parameter", "term"}:
+            known = variables["imp"].convergence()["parameter"] if column == "parameter" else None
+            assert set(table["term"]) <= expected if known is None else len(known) > 3
+    assert variables["imp"].m == 5
+
+
+def names(text: str) -> set[str]:
+    """What stands in a table that is no number."""
+    return {x for x in re.split(r"\s+", text) if x and not re.fullmatch(r"[-+\d.e]+", x)}
+
+
+def test_the_gallery(small: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All plots of the page, of the first 40 schools: those of the page are of 160."""
+    import matplotlib.pyplot as plt
+
+    monkeypatch.setattr(rb, "load_hsb", lambda: small.copy())
+    plt.switch_backend("agg")
+    blocks, variables = run("gallery.md")
+    assert len(blocks) > 20
+    assert len(plt.get_fignums()) >= 20
+    plt.close("all")
+    assert variables["pooled"].m == 20
+
+
+def test_a_users_regression_test(hsb: pd.DataFrame) -> None:
+    _, variables = run("guides/testing.md")
+    variables["test_our_model"](hsb)
+
+
+def test_concurrency(frame: pd.DataFrame) -> None:
+    model = rb.Lmer("y ~ x + (1 | g)")
+    imp = rb.impute(rb.ampute(frame, prop=0.1, columns=["x"], seed=1), model=model, m=2, seed=1)
+    given: Page = {"read": lambda request: request.frame, "model": model, "imp": imp}
+    _, variables = run("concurrency.md", given=given)
+    assert variables["fits"].failed == {}
+    handler: Any = variables["handler"]
+    status, records = handler(SimpleNamespace(formula="y ~ x + (1 | g)", frame=frame))
+    assert (status, [x["term"] for x in records]) == (200, ["(Intercept)", "x"])
+    status, text = handler(SimpleNamespace(formula="y ~ system('x') + (1 | g)", frame=frame))
+    assert status == 422
+    assert "system" in text
+    fits = asyncio.run(variables["main"]([frame, frame.iloc[:80]]))
+    assert [x.nobs for x in fits] == [120, 80]
+
+
+def test_cluster(frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a cluster of two workers on this machine in the place of the page's."""
+    holes = rb.ampute(frame.drop(columns="g"), prop=0.1, columns=["x"], seed=1).assign(g=frame["g"])
+    model = rb.Lmer("y ~ x + (1 | g)")
+    imputer = rb.AmeliaImputer(m=2, idvars=["id", "g"])
+    given: Page = {"holes": holes, "model": model, "imp": imputer.impute(holes, seed=1)}
+    given["joblib"] = joblib
+    connect = distributed.Client
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        monkeypatch.setattr(distributed, "Client", lambda address: connect(cluster))
+        monkeypatch.setattr("dask.distributed.Client", lambda address: connect(cluster))
+        _, variables = run("cluster.md", given=given)
+        variables["client"].close()
+    assert len(variables["fits"]) == 100
+
+
+# --- names in the text ----------------------------------------------------------------------------
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "fit": (rb.MerMod,),
+    "fits": (rb.MerModList,),
+    "imp": (rb.ImputedData,),
+    "pooled": (rb.PooledMerMod,),
+    "model": (rb.Lmer, rb.Glmer),
+}
+PROSE = sorted(
+    str(x.relative_to(DOCS))
+    for x in DOCS.rglob("*.md")
+    if x.parent.name in ("guides", "tutorials", "explanations") or x.name == "index.md"
+)
+
+
+@pytest.mark.parametrize("name", PROSE)
+def test_names_in_the_text_are_there(name: str) -> None:
+    text = (DOCS / name).read_text("utf-8")
+    assert {x for x in re.findall(r"\brb\.(\w+)", text) if x not in rb.__all__} == set()
+    plots = {*rb.plot.__all__}
+    assert {x for x in re.findall(r"\.plot\.(\w+)\(", text) if x not in plots} == set()
+    for variable, classes in KINDS.items():
+        asked = set(re.findall(rf"(?<![\w.]){variable}\.(\w+)", text))
+        fields = {x for y in classes for x in getattr(y, "__dataclass_fields__", {})}
+        unknown = {x for x in asked - fields if not any(hasattr(y, x) for y in classes)}
+        assert unknown == set(), variable
