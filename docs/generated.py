@@ -122,8 +122,8 @@ def plots() -> str:
     drawn = [x for x in rbridge_mi.plot.__all__ if x not in ("accessor", "data")]
     return _page(
         "Plots",
-        "`rb.plot.forest(x)` draws the frame of `rb.plot.data.forest(x)`; it is `x.plot.forest()` too, "
-        "and so with each plot. [The gallery](../gallery.md) shows all of them.",
+        "`rb.plot.forest(x)` draws the frame of `rb.plot.data.forest(x)`; it is `x.plot.forest()` "
+        "too, and so with each plot. [The gallery](../gallery.md) shows all of them.",
         *(_documented(f"rbridge_mi.plot.{name}") for name in drawn),
         _documented("rbridge_mi.plot.accessor"),
         "## Frames",
@@ -137,8 +137,8 @@ def kit() -> str:
     """Return the page of `rbridge_mi.testing`."""
     return _page(
         "Testing",
-        "The kit for your own regression tests against R; [a guide](../guides/testing.md) says how to "
-        "use it.",
+        "The kit for your own regression tests against R; [a guide](../guides/testing.md) shows how "
+        "it is used.",
         "```{eval-rst}\n.. automodule:: rbridge_mi.testing\n```",
         *(_documented(f"rbridge_mi.testing.{name}") for name in testing.__all__),
         "## The plugin of pytest",
@@ -152,8 +152,8 @@ def glossary() -> str:
     tables = [(f"`{name}`", ", ".join(f"`{x}`" for x in y)) for name, y in TABLES.items()]
     return _page(
         "Glossary of columns",
-        "One concept has one name in every table. Columns that the data name (levels of a factor, a "
-        "column per term) keep the data's names.",
+        "One concept has one name in every table. Columns that the data name (levels of a factor, "
+        "a column per term) keep the data's names.",
         "## What each column means",
         _table(("column", "what it is"), rows),
         "## Which table has which",
@@ -194,14 +194,14 @@ def job_files() -> str:
     ]
     return _page(
         "Job files",
-        "`rbridge-mi run job.toml` does what a TOML file says. Every mistake of it is listed before "
-        "any work. [A guide](../guides/jobs.md) shows one.",
+        "`rbridge-mi run job.toml` does what a TOML file says. Every mistake of it is listed "
+        "before any work. [A guide](../guides/jobs.md) shows one.",
         f"```{{eval-rst}}\n{inspect.getdoc(spec)}\n```",
         "## Arguments of the engines",
         *engines,
         "## Tables",
-        'Which tables a job can write, of pooled fits and of one fit (`engine = "none"`), and which '
-        "of them it writes if it names none.",
+        'Which tables a job can write, of pooled fits and of one fit (`engine = "none"`), and '
+        "which of them it writes if it names none.",
         _table(("table", "pooled", "one fit", "by default"), tables),
     )
 
@@ -210,8 +210,8 @@ def error_classes() -> str:
     """Return the page of errors: what each is, and what to do."""
     return _page(
         "Errors",
-        "Every error says what is wrong, where, and what to do; it carries R's own text where R gave "
-        "one. All of them are `RBridgeError`, all warnings `RBridgeWarning`.",
+        "Every error says what is wrong, where, and what to do; it carries R's own text where R "
+        "gave one. All of them are `RBridgeError`, all warnings `RBridgeWarning`.",
         *(
             f"```{{eval-rst}}\n.. autoexception:: rbridge_mi.{name}\n   :show-inheritance:\n```"
             for name in errors.__all__

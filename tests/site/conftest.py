@@ -1,7 +1,7 @@
 """The site, built once for all of its tests.
 
-Sphinx and its extensions are in the extra `docs`, which the image doesn't have and Python 3.10 can't
-have: there these tests aren't collected. `make test` has it.
+Sphinx and its extensions are in the extra `docs`, which `make test` installs. The image doesn't have
+them, nor does Python 3.10: there these tests aren't collected.
 """
 
 from __future__ import annotations
