@@ -137,8 +137,8 @@ def kit() -> str:
     """Return the page of `rbridge_mi.testing`."""
     return _page(
         "Testing",
-        "The kit for your own regression tests against R; [a guide](../guides/testing.md) shows how "
-        "it is used.",
+        "The kit for your own regression tests against R; [a guide](../guides/testing.md) shows "
+        "how it is used.",
         "```{eval-rst}\n.. automodule:: rbridge_mi.testing\n```",
         *(_documented(f"rbridge_mi.testing.{name}") for name in testing.__all__),
         "## The plugin of pytest",

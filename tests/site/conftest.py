@@ -1,7 +1,7 @@
 """The site, built once for all of its tests.
 
-Sphinx and its extensions are in the extra `docs`, which `make test` installs. The image doesn't have
-them, nor does Python 3.10: there these tests aren't collected.
+Sphinx and its extensions are in the extra `docs`, which `make test` installs. The image has none
+of them, nor has Python 3.10: there these tests aren't collected.
 """
 
 from __future__ import annotations

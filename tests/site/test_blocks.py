@@ -1,4 +1,4 @@
-"""Every block of Python in docs/ is run: by the build (notebooks), here, or by a test named here."""
+"""Every block of Python in docs/ is run: by the build (notebooks), here, or elsewhere."""
 
 from __future__ import annotations
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-import tomllib
 from os.path import normpath
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import tomllib
 from packaging.requirements import Requirement
 from sphinx.util.inventory import InventoryFile
 
