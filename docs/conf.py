@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def _digest() -> str:
     return digest.hexdigest()[:16]
 
 
+os.environ["TQDM_DISABLE"] = "1"  # bars would be widgets, whose scripts pages fetch
 # Only pages that say `file_format: mystnb` are notebooks. The blocks of others are run by tests.
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE.parent / "build" / "notebooks" / _digest())
@@ -57,6 +59,7 @@ myst_heading_anchors = 4
 
 autodoc_typehints = "none"  # numpydoc's sections say them
 autodoc_member_order = "groupwise"
+toc_object_entries_show_parents = "hide"
 default_role = "autolink"
 numpydoc_show_class_members = False
 # Types in docstrings are links: this library's classes, and those of which _inventories/ knows.
@@ -78,6 +81,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 6,

@@ -60,7 +60,7 @@ def variance_data(obj: Pooled, terms: Any = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        term, std_error, ubar (within), b (between), t (their total, ubar + (1 + 1/m) b), lambda_
+        term, std_error, ubar (within), b (between), t (their total, ubar + (1 + 1/m) b), ``lambda_``
         (the share of t that missing data cause).
 
     Raises

@@ -49,18 +49,20 @@ class Site:
         (ROOT / "build").mkdir(exist_ok=True)
         for name in ("build", "examples", "SECURITY.md"):
             (self.folder / name).symlink_to(ROOT / name)
-        options = ["-b", "html", "--fail-on-warning", "--keep-going", "-q"]
+        warnings = self.folder / "warnings"
+        options = ["-b", "html", "--fail-on-warning", "--keep-going", "-q", "-w", str(warnings)]
         ran = subprocess.run(
             [sys.executable, "-c", OFFLINE, *options, str(self.source), str(self.html)],
             cwd=self.folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True, text=True,
         )  # fmt: skip
-        log = f"{ran.returncode}\n{ran.stdout}{ran.stderr}"
+        text = warnings.read_text("utf-8") if warnings.exists() else ran.stdout + ran.stderr
+        log = f"{ran.returncode}\n{text}"
         (self.folder / "log").write_text(log, "utf-8")
 
     @cached_property
     def log(self) -> tuple[int, str]:
-        """Sphinx's exit code, and all that it wrote."""
+        """Sphinx's exit code, and its warnings; or all that it wrote, if it broke off before."""
         code, _, text = (self.folder / "log").read_text("utf-8").partition("\n")
         return int(code), text
 

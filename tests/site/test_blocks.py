@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
+from rbridge_mi.testing import run_r
 from tests.whole.pages import BLOCK, ROOT, Page, differences, run
 
 pytestmark = [pytest.mark.r, pytest.mark.slow, pytest.mark.processes]
@@ -117,7 +118,7 @@ def test_the_gallery(small: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_users_regression_test(hsb: pd.DataFrame) -> None:
     _, variables = run("guides/testing.md")
-    variables["test_our_model"](hsb)
+    variables["test_variances"](hsb, run_r)  # the fixture is `run_r` with a memory
 
 
 def test_concurrency(frame: pd.DataFrame) -> None:
