@@ -196,7 +196,7 @@ def job_files() -> str:
         "Job files",
         "`rbridge-mi run job.toml` does what a TOML file says. Every mistake of it is listed "
         "before any work. [A guide](../guides/jobs.md) shows one.",
-        f"```{{eval-rst}}\n{inspect.getdoc(spec)}\n```",
+        f"```{{eval-rst}}\n.. currentmodule:: rbridge_mi\n\n{inspect.getdoc(spec)}\n```",
         "## Arguments of the engines",
         *engines,
         "## Tables",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import warnings
@@ -22,11 +23,12 @@ NUMBER = re.compile(r"-?\d+\.(\d+)(?:e([+-]\d+))?$")  # a whole number has no pl
 
 
 def run(
-    name: str, width: int = 80, given: Page | None = None
+    name: str, width: int = 80, given: Page | None = None, show: bool = False
 ) -> tuple[list[tuple[str, str, str]], Page]:
     """Each block's code, what it printed and what the page shows; and the variables at the end.
 
-    `given` are variables that the page takes as known.
+    `given` are variables that the page takes as known; with `show` a block that ends in an
+    expression prints its value, as a notebook does.
     """
     path = ROOT / "docs" / name
     variables: Page = {**(given or {})}
@@ -42,10 +44,22 @@ def run(
         for code, shown in BLOCK.findall(path.read_text("utf-8")):
             printed = io.StringIO()
             with redirect_stdout(printed):
-                exec(compile(code, str(path), "exec"), variables)
+                value = execute(code, str(path), variables)
+                if show and value is not None:
+                    print(value)  # noqa: T201
             blocks.append((code, printed.getvalue(), shown))
     np.random.set_state(state)
     return blocks, variables
+
+
+def execute(code: str, where: str, variables: Page) -> Any:
+    """Run a block; the value of the expression that it ends in, or None."""
+    tree = ast.parse(code)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, where, "exec"), variables)
+    if not isinstance(last, ast.Expr):
+        return None
+    return eval(compile(ast.Expression(last.value), where, "eval"), variables)
 
 
 def differences(printed: str, shown: str) -> list[tuple[str, str]]:
