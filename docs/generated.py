@@ -17,6 +17,7 @@ from rbridge_mi.cli import _parser
 from rbridge_mi.imputers.engines import ENGINES
 from rbridge_mi.jobs import spec
 from rbridge_mi.jobs.tables import JOB_TABLES
+from rbridge_mi.plots.accessor import _PLOTS
 
 __all__ = ["DOCUMENTATION", "TYPES", "links_of_types", "pages", "write"]
 
@@ -224,8 +225,21 @@ def _documented(name: str) -> str:
     for part in name.split(".")[1:]:
         value = getattr(value, part)
     if inspect.isclass(value):
-        return f"```{{eval-rst}}\n.. autoclass:: {name}\n{CLASSES}\n```"
+        return f"```{{eval-rst}}\n.. autoclass:: {name}\n{CLASSES}\n{_plots_of(name, value)}```"
     return f"```{{eval-rst}}\n.. autofunction:: {name}\n```"
+
+
+def _plots_of(name: str, cls: type) -> str:
+    """Return what is said of a class's accessor `plot`, if it has one."""
+    if cls not in _PLOTS:
+        return ""
+    plots = ", ".join(f"`~rbridge_mi.plot.{x.__name__}`" for x in _PLOTS[cls])
+    return f"""
+.. py:attribute:: {name}.plot
+
+   Its plots, as methods: ``x.plot.forest(...)`` is ``rb.plot.forest(x, ...)``, and so with each of
+   {plots}.
+"""
 
 
 def _page(title: str, *parts: str) -> str:

@@ -69,7 +69,8 @@ class Site:
     @cached_property
     def pages(self) -> dict[Path, html.HtmlElement]:
         """Each page, by its place below ``html``."""
-        paths = sorted(self.html.rglob("*.html"))
+        # In _static/ the theme has a template, which is no page.
+        paths = sorted(x for x in self.html.rglob("*.html") if "_static" not in x.parts)
         return {x.relative_to(self.html): html.fromstring(x.read_bytes()) for x in paths}
 
     @cached_property
