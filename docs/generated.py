@@ -233,11 +233,12 @@ def _plots_of(name: str, cls: type) -> str:
     """Return what is said of a class's accessor `plot`, if it has one."""
     if cls not in _PLOTS:
         return ""
-    plots = ", ".join(f"`~rbridge_mi.plot.{x.__name__}`" for x in _PLOTS[cls])
+    first = _PLOTS[cls][0].__name__
+    plots = ",\n   ".join(f":func:`~rbridge_mi.plot.{x.__name__}`" for x in _PLOTS[cls])
     return f"""
 .. py:attribute:: {name}.plot
 
-   Its plots, as methods: ``x.plot.forest(...)`` is ``rb.plot.forest(x, ...)``, and so with each of
+   Its plots, as methods: ``x.plot.{first}(...)`` is ``rb.plot.{first}(x, ...)``. There are
    {plots}.
 """
 

@@ -11,7 +11,7 @@ from tests.site.built import Site
 
 pytestmark = [pytest.mark.r, pytest.mark.slow, pytest.mark.processes]
 
-# What a reader looks for; the links that are clicked, from the front page; what is then in view.
+# What a reader looks for; the cards that are clicked, from the front page; what is then in view.
 WAYS = {
     "first model": (["The first model"], "rb.Lmer("),
     "binary outcome": (["A binary outcome"], "rb.Glmer("),
@@ -36,7 +36,7 @@ def test_two_clicks_from_the_front_page(what: str, width: int, shown: Shown, sit
     page.set_viewport_size({"width": width, "height": 900})
     page.goto((site.html / "index.html").as_uri())
     for link in clicks:
-        page.locator(".bd-article a", has_text=link).first.click()
+        page.locator(".bd-article .sd-card", has_text=link).first.click()
     page.wait_for_load_state("load")
     assert page.url.split("#")[0] != (site.html / "index.html").as_uri()
     assert page.locator(".bd-article").get_by_text(text).first.is_visible()
