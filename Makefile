@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test quick fuzz matrix bench check audit r r-engines r-test clean image image-trixie
+.PHONY: help demo test quick docs fuzz matrix bench check audit r r-engines r-test clean image image-trixie
 
 help:
 	@echo "make demo          set up, and run the vignette on the hsb data: tables, and a report"
 	@echo "make test          set up, and run every test"
 	@echo "make quick         the tests that are fast, in under a minute"
+	@echo "make docs          build the documentation site, its notebooks run: site/html/index.html"
 	@echo "make fuzz          10,000 made-up frames to R and back, and saved files tampered with"
 	@echo "make matrix        the tests under every Python here, with old and new pandas and numpy"
 	@echo "make bench         every benchmark, side by side with its peers"
@@ -29,6 +30,10 @@ test: $(READY) r-test
 
 quick: $(READY)
 	$(BIN)/python -m pytest tests -m "not slow and not processes" -n 2 --dist loadfile -q
+
+# A warning is an error. What the notebooks showed is kept in build/notebooks, per state of the code.
+docs: $(READY) r-test
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going docs site/html
 
 fuzz: $(READY)
 	RBRIDGE_FUZZ=10000 RBRIDGE_TAMPERED=4000 $(BIN)/python -m pytest tests/whole/test_fuzz.py tests/storage/test_tampered.py --timeout 3600
@@ -64,7 +69,7 @@ $(READY): pyproject.toml r/install.sh r/packages.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	RPY2_CFFI_MODE=API $(BIN)/python -m pip install --quiet --no-binary rpy2-rinterface \
-		--editable ".[parquet,report]" --group dev
+		--editable ".[docs,parquet,report]" --group dev
 	touch $(READY)
 
 image:
@@ -74,4 +79,4 @@ image-trixie:
 	docker/check.sh trixie
 
 clean:
-	rm -rf $(VENV) dist build demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist build site demo-output .pytest_cache .mypy_cache .ruff_cache

@@ -36,35 +36,59 @@ class RBridgeError(Exception):
 
 
 class ArgumentError(RBridgeError, ValueError):
-    """An argument that can't be right: the message names it and lists what is valid."""
+    """An argument that can't be right: the message names it and lists what is valid.
+
+    Remedy: write one of the values that the message lists; where it asks "Did you mean", take that.
+    """
 
 
 class MissingPathError(RBridgeError, FileNotFoundError):
-    """A file, or the folder that one is to be written to, isn't there."""
+    """A file, or the folder that one is to be written to, isn't there.
+
+    Remedy: correct the path, or make the folder: none is made unasked.
+    """
 
 
 class MissingExtraError(RBridgeError, ImportError):
-    """A Python package that the call needs isn't installed: the message names the extra."""
+    """A Python package that the call needs isn't installed: the message names the extra.
+
+    Remedy: run the ``pip install`` command of the message.
+    """
 
 
 class RNotFoundError(RBridgeError):
-    """R, or the rpy2 that binds it, is absent, too old, or can't be loaded."""
+    """R, or the rpy2 that binds it, is absent, too old, or can't be loaded.
+
+    Remedy: ``rbridge-mi doctor`` lists what is missing, and the command that installs it.
+    """
 
 
 class RPackageError(RBridgeError):
-    """An R package that the call needs isn't installed."""
+    """An R package that the call needs isn't installed.
+
+    Remedy: ``rbridge-mi doctor`` lists what is missing, and the command that installs it.
+    """
 
 
 class RForkError(RBridgeError):
-    """R was asked for in a forked child of a process that had started R."""
+    """R was asked for in a forked child of a process that had started R.
+
+    Remedy: start processes by "spawn" or "forkserver", or leave them to ``n_jobs=``.
+    """
 
 
 class EncodingError(RBridgeError, ValueError):
-    """A value or column that can't be carried between Python and R exactly."""
+    """A value or column that can't be carried between Python and R exactly.
+
+    Remedy: convert the column that the message names to the type that it proposes.
+    """
 
 
 class RCallError(RBridgeError):
     """R stopped with an error.
+
+    Remedy: read R's text in the message; it is that of the R function in `r_call`, whose help page
+    says what the function asks of its arguments.
 
     Attributes
     ----------
@@ -94,17 +118,29 @@ class RCallError(RBridgeError):
 
 
 class FormulaError(RCallError, ValueError):
-    """A formula that R can't parse, or that names something it may not."""
+    """A formula that R can't parse, or that names something it may not.
+
+    Remedy: correct the name or the place that the message shows. A function that is not on the
+    list of those that formulas may call is permitted by ``allow=``, in code that you trust.
+    """
 
 
 class ImputationError(RCallError):
-    """The imputation stopped, or gave data sets that still have holes."""
+    """The imputation stopped, or gave data sets that still have holes.
+
+    Remedy: `imputation_plan` shows which column is imputed from what. Leave out columns that
+    determine one another, or say what they are (``noms``, ``idvars``, ``types``).
+    """
 
 
 class FitError(RCallError):
     """A model could not be fitted; `imputation` (1-based) tells to which data set.
 
     Under ``errors="raise"`` the fits that did succeed are in `fits`.
+
+    Remedy: fit the model to that data set alone, ``model.fit(imp[error.imputation - 1])``, and read
+    R's text; a model that is too large for the data is simplified in its random part first.
+    ``errors="keep"`` returns the other fits.
 
     See Also
     --------
@@ -120,6 +156,9 @@ class MapError(RBridgeError):
     """A function of the user's stopped at one of the data sets.
 
     The function's exception is the cause (``error.__cause__``).
+
+    Remedy: call the function on that data set alone, ``f(imp[error.imputation - 1])``, and correct
+    it there.
 
     Attributes
     ----------
@@ -145,6 +184,9 @@ class MapError(RBridgeError):
 
 class RWorkerLost(RBridgeError):  # noqa: N818 - says what happened
     """A process that ran R died: killed, crashed, or out of memory.
+
+    Remedy: `cause` says how it ended. Where memory ran out, use fewer processes (``n_jobs``) or
+    fewer data sets at once; where R crashed, the call in `r_call` crashes in plain R too.
 
     Attributes
     ----------
@@ -189,22 +231,35 @@ class RWorkerLost(RBridgeError):  # noqa: N818 - says what happened
 
 
 class RTimeout(RWorkerLost, TimeoutError):  # noqa: N818 - as subprocess's TimeoutExpired
-    """A fit or an imputation took longer than its `timeout`, and was stopped."""
+    """A fit or an imputation took longer than its `timeout`, and was stopped.
+
+    Remedy: give it more time, or a simpler model.
+    """
 
 
 class PredictionError(RCallError, ValueError):
-    """New data, or a question about them, that a fit has no answer for."""
+    """New data, or a question about them, that a fit has no answer for.
+
+    Remedy: the message names the column or the level. ``allow_new_levels=True`` predicts groups
+    that the fit does not know, ``re_form="~0"`` leaves all groups out.
+    """
 
 
 class NoValueError(RBridgeError, AttributeError):
     """A name of other libraries' results that has no value here, such as a pooled likelihood.
 
     It is an `AttributeError` too, so that ``hasattr(result, name)`` is False.
+
+    Remedy: the message says what to ask for instead.
     """
 
 
 class PoolingError(RBridgeError):
-    """Fits that can't be pooled by name: their coefficients or parameters differ."""
+    """Fits that can't be pooled by name: their coefficients or parameters differ.
+
+    Remedy: fit one model to all data sets. Where a rare level is absent from some of them, make the
+    column a categorical with the same categories everywhere, or merge the level into another.
+    """
 
 
 class RBridgeWarning(UserWarning):

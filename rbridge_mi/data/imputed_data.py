@@ -740,7 +740,7 @@ class ImputedData(Sequence[pd.DataFrame]):
             numbers 1, 2, ..., n are put in order, and become the index 0, 1, ..., n - 1; any other
             ``.id`` becomes the index as it is (see `to_long`).
         imp : str
-            What the column ``.imp`` is called, such as "_mi_m" or "Imputation_".
+            What the column ``.imp`` is called, such as ``"_mi_m"`` or ``"Imputation_"``.
         id : str or None
             What the column ``.id`` is called. None where there is none: then the rows of all data
             sets are in one order, and what is known in the data with their holes has to be the

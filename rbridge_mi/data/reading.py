@@ -60,12 +60,12 @@ def read_imputed(
         .sav and .zsav; .rds, .rda and .RData.
     imp : str, optional
         In one table of all data sets: the column that numbers them, 0 for the data with their
-        holes. Without it, one of .imp (mice), _mi_m, _mj (Stata), Imputation_ (SPSS), imp_
-        (`ImputedData.to_stata`).
+        holes. Without it, one of ``.imp`` (mice), ``_mi_m``, ``_mj`` (Stata), ``Imputation_``
+        (SPSS), ``imp_`` (`ImputedData.to_stata`).
     id : str, optional
-        The column that tells rows apart. Without it, the one that goes with `imp` (.id, _mi_id,
-        _mi, id_); where there is none, rows are told by their places, and what is known in the
-        data with their holes must be the same in each data set.
+        The column that tells rows apart. Without it, the one that goes with `imp` (``.id``,
+        ``_mi_id``, ``_mi``, ``id_``); where there is none, rows are told by their places, and what
+        is known in the data with their holes must be the same in each data set.
     original : path, optional
         With a list of files, or one without it: the file of the data with their holes.
     value_labels : bool

@@ -527,8 +527,8 @@ class MerMod(TestedFit, MixedModelNames, Recorded, HasTableColumn):
         Parameters
         ----------
         parm : str, int, or a sequence of them, optional
-            Terms, or their numbers from 1; "theta_" and "beta_" for all of the random or the fixed
-            part.
+            Terms, or their numbers from 1; ``"theta_"`` and ``"beta_"`` for all of the random or
+            the fixed part.
         level : float
             Between 0 and 1.
         method : {"profile", "Wald", "boot"}
@@ -738,7 +738,7 @@ def check_parm(fit: MerMod, parm: Any, old_names: bool = True) -> None:
     ----------
     fit : MerMod
     parm : str, int, or several
-        As it was given: names, numbers from 1, or "theta_" and "beta_".
+        As it was given: names, numbers from 1, or ``"theta_"`` and ``"beta_"``.
     old_names : bool
         R's argument ``oldNames``.
 

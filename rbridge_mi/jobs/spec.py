@@ -1,19 +1,19 @@
 """What a job file may say; all of it is checked, and every mistake listed, before any work.
 
-============ ============================================================================
-[data]       path, format, columns (name = type), missing, delimiter, decimal, encoding
-[imputation] engine, m, seed, isolate, timeout, and the engine's arguments under R's names;
-             engine = "compatible" imputes from [model], and of several from that which
-             model = "NAME" names; engine = "given", with imp and id, takes data sets that are
-             imputed already
-[model]      formula, fitter, reml (lmer), family, link, nAGQ (glmer), control, start, weights,
-             offset, subset, na_action, contrasts, isolate, timeout; tests; [model.emmeans.NAME]
-             and [model.emtrends.NAME]
-[models.NAME] the same keys, of each of several models, in place of [model]
+================== ======================================================================
+[data]             path, format, columns (name = type), missing, delimiter, decimal, encoding
+[imputation]       engine, m, seed, isolate, timeout, and the engine's arguments under R's
+                   names; engine = "compatible" imputes from [model], and of several from
+                   that which model = "NAME" names; engine = "given", with imp and id, takes
+                   data sets that are imputed already
+[model]            formula, fitter, reml (lmer), family, link, nAGQ (glmer), control, start,
+                   weights, offset, subset, na_action, contrasts, isolate, timeout; tests;
+                   [model.emmeans.NAME] and [model.emtrends.NAME]
+[models.NAME]      the same keys, of each of several models, in place of [model]
 [comparisons.NAME] full, reduced (names of models), method, use, robust
-[pooling]    dfcom, conf_level, vcov, exponentiate
-[output]     folder, formats, tables, imputed, report
-============ ============================================================================
+[pooling]          dfcom, conf_level, vcov, exponentiate
+[output]           folder, formats, tables, imputed, report
+================== ======================================================================
 
 Hypotheses are texts, as `PooledMerMod.test` reads them: ``tests = ["female = 0", "x = z"]`` or,
 with names for their table, ``tests = {joint = "female = 0, ses = 2"}``. They are written as the

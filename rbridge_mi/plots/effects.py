@@ -73,10 +73,11 @@ def ranef_data(
     -------
     DataFrame
         grpvar, term, grp, condval, condsd (pooled: total), ubar (mean conditional variance), b
-        (variance of the modes between imputations), lambda_ ((1 + 1/m) b as a share of the total
-        variance), within_low and within_high (normal interval of the conditional variance alone),
-        conf_low and conf_high (of the total): for each term, by condval, the lowest first. Of a
-        single fit, and of bootstrap samples, ubar, b, lambda_ and the inner interval are missing.
+        (variance of the modes between imputations), ``lambda_`` ((1 + 1/m) b as a share of the
+        total variance), within_low and within_high (normal interval of the conditional variance
+        alone), conf_low and conf_high (of the total): for each term, by condval, the lowest first.
+        Of a single fit, and of bootstrap samples, ubar, b, ``lambda_`` and the inner interval are
+        missing.
 
     Raises
     ------

@@ -49,8 +49,8 @@ def profile_data(
     fit : MerMod
         One fit; of fits by REML the likelihood itself is profiled, as in R.
     parm : str or list of str, optional
-        Parameters, such as "ses", "sigma" or "sd_(Intercept)|schid"; "theta_" and "beta_" are all
-        of the random or the fixed part. All by default, which takes a while in large data.
+        Parameters, such as "ses", "sigma" or "sd_(Intercept)|schid"; ``"theta_"`` and ``"beta_"``
+        are all of the random or the fixed part. All by default, which takes a while in large data.
     conf_level : float
         Of the intervals.
     **arguments : Any
@@ -124,8 +124,8 @@ def profile(
     fit : MerMod
         One fit; of fits by REML the likelihood itself is profiled, as in R.
     parm : str or list of str, optional
-        Parameters, such as "ses", "sigma" or "sd_(Intercept)|schid"; "theta_" and "beta_" are all
-        of the random or the fixed part. All by default, which takes a while in large data.
+        Parameters, such as "ses", "sigma" or "sd_(Intercept)|schid"; ``"theta_"`` and ``"beta_"``
+        are all of the random or the fixed part. All by default, which takes a while in large data.
     conf_level : float
         Of the interval that is marked.
     arguments : mapping, optional

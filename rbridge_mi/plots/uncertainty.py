@@ -60,8 +60,8 @@ def variance_data(obj: Pooled, terms: Any = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        term, std_error, ubar (within), b (between), t (their total, ubar + (1 + 1/m) b), lambda_
-        (the share of t that missing data cause).
+        term, std_error, ubar (within), b (between), t (their total, ubar + (1 + 1/m) b),
+        ``lambda_`` (the share of t that missing data cause).
 
     Raises
     ------

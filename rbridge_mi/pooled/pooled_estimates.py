@@ -41,7 +41,7 @@ class PooledEstimates(EstimateNames, Recorded, HasTableColumn):
     ----------
     fixed : DataFrame
         term, estimate, std_error, statistic, df, p_value, conf_low, conf_high, ubar, b, t, riv,
-        lambda_, fmi: one row per estimate, in the order of the first set; the columns of
+        ``lambda_``, fmi: one row per estimate, in the order of the first set; the columns of
         `PooledMerMod.fixed`.
     vcov : DataFrame
         Total covariance matrix, terms x terms; missing off the diagonal where only variances were
@@ -51,8 +51,8 @@ class PooledEstimates(EstimateNames, Recorded, HasTableColumn):
     m : int
         Number of sets.
     kind : {"imputation", "bootstrap"}
-        Bootstrap samples are pooled by the spread of their estimates: ubar, riv, lambda_ and fmi
-        have no meaning there and are missing.
+        Bootstrap samples are pooled by the spread of their estimates: ubar, riv, ``lambda_`` and
+        fmi have no meaning there and are missing.
     conf_level : float
         Coverage of the intervals.
     dfcom : str, float or Series

@@ -60,7 +60,7 @@ class PooledMerMod(MixedModelNames, Recorded, HasTableColumn):
     ----------
     fixed : DataFrame
         term, estimate, std_error, statistic, df, p_value, conf_low, conf_high, ubar, b, t, riv,
-        lambda_, fmi; one row per coefficient, in the model's order.
+        ``lambda_``, fmi; one row per coefficient, in the model's order.
     vcov : DataFrame
         Total covariance matrix of the fixed effects, terms x terms.
     varcorr : DataFrame
@@ -78,8 +78,8 @@ class PooledMerMod(MixedModelNames, Recorded, HasTableColumn):
     m : int
         Number of fits.
     kind : {"imputation", "bootstrap"}
-        Bootstrap samples are pooled by the spread of their estimates: ubar, riv, lambda_ and fmi
-        have no meaning there and are missing.
+        Bootstrap samples are pooled by the spread of their estimates: ubar, riv, ``lambda_`` and
+        fmi have no meaning there and are missing.
     conf_level : float
         Coverage of the intervals.
     formula : str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,8 @@ def progress_bar(total: int | None, label: str, unit: str, *, draw: bool = True)
     unit : str
         What is counted.
     draw : bool
-        Draw it, if there is a terminal or a notebook.
+        Draw it, if there is a terminal or a notebook, and the environment doesn't have tqdm's
+        ``TQDM_DISABLE=1``.
 
     Returns
     -------
@@ -31,7 +33,7 @@ def progress_bar(total: int | None, label: str, unit: str, *, draw: bool = True)
     # It is loaded when the first bar is drawn, and looks then whether this is a notebook.
     from tqdm.auto import tqdm
 
-    disable = None if draw else True
+    disable = None if draw and os.environ.get("TQDM_DISABLE", "0") in ("", "0") else True
     return tqdm(total=total, desc=label, unit=unit, disable=disable, leave=False)
 
 

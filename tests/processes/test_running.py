@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import pandas as pd
@@ -202,3 +204,19 @@ def test_a_progress_bar_moves_with_what_r_prints(
     imputer.impute(rb.ampute(data, prop=0.1, columns=["ses"], seed=1), seed=1)
     assert totals == [steps]
     assert moved == [0] + [1] * (steps - 1)  # each line says that one begins
+
+
+@pytest.mark.parametrize(("value", "drawn"), [("", True), ("0", True), ("1", False)])
+def test_tqdms_environment_variable_turns_bars_off(
+    value: str, drawn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TQDM_DISABLE", value)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress.progress_bar(2, "lmer", "fit") as bar:
+        bar.update(2)
+    assert ("lmer" in terminal.getvalue()) is drawn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import warnings
@@ -21,10 +22,16 @@ BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```\n(.*?)```\n)?", re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.(\d+)(?:e([+-]\d+))?$")  # a whole number has no places to differ in
 
 
-def run(name: str, width: int = 80) -> tuple[list[tuple[str, str, str]], Page]:
-    """Each block's code, what it printed and what the page shows; and the variables at the end."""
+def run(
+    name: str, width: int = 80, given: Page | None = None, show: bool = False
+) -> tuple[list[tuple[str, str, str]], Page]:
+    """Each block's code, what it printed and what the page shows; and the variables at the end.
+
+    `given` are variables that the page takes as known; with `show` a block that ends in an
+    expression prints its value, as a notebook does.
+    """
     path = ROOT / "docs" / name
-    variables: Page = {}
+    variables: Page = {**(given or {})}
     blocks = []
     state = np.random.get_state()
     with (
@@ -37,10 +44,22 @@ def run(name: str, width: int = 80) -> tuple[list[tuple[str, str, str]], Page]:
         for code, shown in BLOCK.findall(path.read_text("utf-8")):
             printed = io.StringIO()
             with redirect_stdout(printed):
-                exec(compile(code, str(path), "exec"), variables)
+                value = execute(code, str(path), variables)
+                if show and value is not None:
+                    print(value)  # noqa: T201
             blocks.append((code, printed.getvalue(), shown))
     np.random.set_state(state)
     return blocks, variables
+
+
+def execute(code: str, where: str, variables: Page) -> Any:
+    """Run a block; the value of the expression that it ends in, or None."""
+    tree = ast.parse(code)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, where, "exec"), variables)
+    if not isinstance(last, ast.Expr):
+        return None
+    return eval(compile(ast.Expression(last.value), where, "eval"), variables)
 
 
 def differences(printed: str, shown: str) -> list[tuple[str, str]]:
