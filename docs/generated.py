@@ -73,7 +73,7 @@ REFERENCE: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "reports.md": (
         "Tables and reports",
         "What a paper prints, and one page on an analysis.",
-        ("table", "ModelTable", "report", "to_records"),
+        ("table", "ModelTable", "for_maketables", "report", "to_records"),
     ),
     "files.md": (
         "Files",

@@ -90,16 +90,33 @@ def test_imputation(holes: pd.DataFrame) -> None:
     assert differences(plan, shown) == []
     assert chains.split()[:3] == chains_shown.split()[:3] == ["parameter", "rhat", "ess_bulk"]
     assert len(chains.splitlines()) == len(chains_shown.splitlines()) == 4
-    table, expected = (table_of(x) for x in (pooled, pooled_shown))
-    assert list(table.index) == list(expected.index)
-    spread = np.sqrt(2 * expected["fmi"] * expected["std_error"] ** 2 / 20)
-    assert ((table["estimate"] - expected["estimate"]).abs() < 4 * spread).all()
+    check_estimates(pooled, pooled_shown)
     assert variables["imp"].m == 5
 
 
-def table_of(text: str) -> pd.DataFrame:
-    """What a frame was printed from."""
-    return pd.read_csv(io.StringIO(text), sep=r"\s+").set_index("term")
+def check_estimates(printed: str, shown: str) -> None:
+    """Compare the estimates of two tables of 20 imputations each; see `test_imputation`."""
+    table, expected = (
+        pd.read_csv(io.StringIO(x), sep=r"\s+").set_index("term") for x in (printed, shown)
+    )
+    assert list(table.index) == list(expected.index)
+    spread = np.sqrt(2 * expected["fmi"] * expected["std_error"] ** 2 / 20)
+    assert ((table["estimate"] - expected["estimate"]).abs() < 4 * spread).all()
+
+
+def test_the_readme() -> None:
+    """Its ten lines print what it shows, but for what chance does; its links lead to files."""
+    blocks, variables = run("../README.md", width=120)
+    [(_, printed, shown)] = blocks
+    table, varcorr = printed.split("        grp", 1)
+    table_shown, varcorr_shown = shown.split("        grp", 1)
+    check_estimates(table, table_shown)
+    assert varcorr.split()[:4] == varcorr_shown.split()[:4] == ["var1", "var2", "vcov", "sdcor"]
+    assert len(varcorr.splitlines()) == len(varcorr_shown.splitlines()) == 5
+    assert variables["fits"].m == 20
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text("utf-8"))
+    assert len(links) > 25
+    assert [x for x in links if not (ROOT / x).exists()] == []
 
 
 def test_the_gallery(small: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
