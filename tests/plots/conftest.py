@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-
 import pandas as pd
 import pytest
 
@@ -12,14 +9,6 @@ import rbridge_mi as rb
 from tests.inference.inference_data import complete, fitted, imputed
 
 FORMULA = "y ~ x1 + x2 + f + (1 + x1 | g)"
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    """Close pyplot's figures: another test may have loaded it, and then it has all new ones."""
-    yield
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

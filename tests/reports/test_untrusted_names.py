@@ -48,12 +48,16 @@ def test_names_are_text(column: str, tmp_path: Path) -> None:
         imp = rb.impute(frame, model=model, m=2, seed=1, max_iter=30, rhat=9.0)
         fits, listwise = model.fit(imp), model.fit(frame)
         moved = rb.delta_sensitivity(model, imp, column, [-1.0, 0.0])
+    import matplotlib.pyplot as plt
+
     drawn = 0
     for result in (imp, fits, fits.pool(), listwise):
         for name in set(dir(result.plot)) - set(LEFT_OUT):
             given = [column if x == "x" else x for x in ARGUMENTS.get(name, ())]
             plot: Any = getattr(result.plot, name)(*given)
-            (getattr(plot, "figure", None) or plot).savefig(tmp_path / "plot.svg")
+            figure = getattr(plot, "figure", None) or plot
+            figure.savefig(tmp_path / "plot.svg")
+            plt.close(figure)
             drawn += 1
     assert drawn >= 20
     rb.plot.delta(moved).figure.savefig(tmp_path / "plot.svg")
