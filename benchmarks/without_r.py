@@ -173,7 +173,7 @@ def rows_of(
         if not turn or turn * ours < 10:
             ours = min(ours, timed(model, frame)[1])
         for name in able:
-            if (turn + 1) * seconds[name] < 10:
+            if not turn or turn * seconds[name] < 10:
                 again = peers[name].ask(job)
                 seconds[name] = min(seconds[name], again.get("seconds", np.inf))
     rows = []
@@ -182,7 +182,7 @@ def rows_of(
                "formula": case.formula, "data": case.data, "rows": len(frame), "package": name,
                "ours": ours, "singular": bool(fit.is_singular)}  # fmt: skip
         if name in able:
-            fitted = of_fitted(lme4["fitted"], answer.pop("fitted"))
+            fitted = of_fitted(lme4["fitted"], answer.pop("fitted"), lme4["residual"])
             row |= {**answer, "seconds": seconds[name], "fitted": fitted,
                     "lme4": {k: x for k, x in lme4.items() if k != "fitted"}}  # fmt: skip
         else:

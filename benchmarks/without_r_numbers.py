@@ -87,8 +87,9 @@ def compared(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
             "log_lik": digits([gap / max(1.0, abs(ours["log_lik"]))])}  # fmt: skip
 
 
-def of_fitted(ours: Sequence[float], theirs: Sequence[float]) -> int | None:
-    """Digits of the fitted values, beside their standard deviation; None for other rows."""
+def of_fitted(ours: Sequence[float], theirs: Sequence[float], residual: float) -> int | None:
+    """Digits of the fitted values, beside their own or the residual SD; None for other rows."""
     x, y = np.asarray(ours, float), np.asarray(theirs, float)
     y = y[~np.isnan(y)]
-    return digits((x - y) / (x.std() or 1.0)) if x.shape == y.shape else None
+    scale = np.nanmax([x.std(), residual, 1e-10])
+    return digits((x - y) / scale) if x.shape == y.shape else None

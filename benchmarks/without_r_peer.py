@@ -8,7 +8,9 @@ frame to the estimates.
 
 from __future__ import annotations
 
+import importlib
 import json
+import keyword
 import re
 import sys
 import time
@@ -174,9 +176,21 @@ def in_patsy(text: str, data: pd.DataFrame) -> str:
     return re.sub(r"\^", "**", text)
 
 
-def columns_of(data: pd.DataFrame) -> pd.DataFrame:
-    """Names with a dot aren't names in patsy's Python."""
-    return data.rename(columns={x: x.replace(".", "_") for x in data})
+def in_python(formula: str, data: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """Rename what is no name in patsy's Python; and columns of a kind that numpy has."""
+    names = {x: x.replace(".", "_") for x in data if "." in x}
+    names |= {x: f"{x}_" for x in data if keyword.iskeyword(x)}
+    for old, new in names.items():
+        formula = re.sub(rf"(?<![\w.]){re.escape(old)}(?![\w.(])", new, formula)
+    data = data.rename(columns=names)
+    for name in data:
+        if isinstance(data[name].dtype, pd.BooleanDtype):  # a logical with holes
+            data[name] = data[name].astype(object).where(data[name].notna(), None)
+        elif pd.api.types.is_extension_array_dtype(data[name].dtype) and (
+            pd.api.types.is_numeric_dtype(data[name].dtype)
+        ):
+            data[name] = data[name].astype(float)
+    return formula, data
 
 
 def random_terms(formula: str) -> tuple[str, list[tuple[str, str, str]]]:
@@ -201,11 +215,7 @@ def by_mixedlm_pattern(data: pd.DataFrame, job: dict[str, Any], make: Any, vc: b
         raise NotOffered("no generalised models by maximum likelihood")
     given = job["arguments"]
     asked_for(job, ("reml",))
-    names = {x: x.replace(".", "_") for x in data if "." in x}
-    formula = job["formula"]
-    for old, new in names.items():
-        formula = formula.replace(old, new)
-    data = columns_of(data)
+    formula, data = in_python(job["formula"], data)
     fixed, terms = random_terms(formula)
     fixed = in_patsy(fixed, data)
     fixed = fixed if fixed.split("~")[1].strip() else f"{fixed} 1"
@@ -327,6 +337,14 @@ PACKAGES: dict[str, Callable[[pd.DataFrame, dict[str, Any]], Answer]] = {
 }
 
 
+MODULES = {
+    "statsmodels": "statsmodels.formula.api",
+    "mixedlm": "mixedlm.models.glmer_fit",
+    "lme-python": "lme_python",
+    "mixedlm-rs": "mixedlm_rs",
+}
+
+
 def prepared(job: dict[str, Any]) -> pd.DataFrame:
     """The frame, without rows that the model leaves out, with the shares of a cbind response."""
     data: pd.DataFrame = pd.read_pickle(job["data"])  # noqa: S301 - written by without_r.py
@@ -363,6 +381,7 @@ def answer(fit: Callable[[pd.DataFrame, dict[str, Any]], Answer], job: dict[str,
 def main(package: str) -> None:
     out, sys.stdout = sys.stdout, sys.stderr  # nothing that a package prints is an answer
     fit = PACKAGES[package]
+    importlib.import_module(MODULES[package])  # so that no model's time has the import in it
     for line in sys.stdin:
         out.write(json.dumps(answer(fit, json.loads(line))) + "\n")
         out.flush()
