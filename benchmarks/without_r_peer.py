@@ -12,6 +12,7 @@ import importlib
 import json
 import keyword
 import re
+import resource
 import sys
 import time
 import warnings
@@ -357,6 +358,13 @@ def prepared(job: dict[str, Any]) -> pd.DataFrame:
         data = data.assign(share_of=data[of] / trials, trials_of=trials)
         job["formula"] = "share_of ~" + job["formula"].split("~", 1)[1]
         job["arguments"]["weights"] = "trials_of"
+    response = job["formula"].split("~")[0].strip()
+    if job["fitter"] == "glmer" and response in data and not (
+        pd.api.types.is_numeric_dtype(data[response]) and data[response].dtype != bool
+    ):  # a category or a logical: 1 for all but the first, as in R
+        codes = data[response].astype("category").cat.codes
+        truth = (codes > 0).astype(float).where(codes >= 0)
+        data = data.assign(**{response: truth})
     job["fixed"] = RANDOM.sub("", job["formula"])
     return data.reset_index(drop=True)
 
@@ -379,6 +387,8 @@ def answer(fit: Callable[[pd.DataFrame, dict[str, Any]], Answer], job: dict[str,
 
 
 def main(package: str) -> None:
+    # Dense matrices of all rows would take the machine with them.
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
     out, sys.stdout = sys.stdout, sys.stderr  # nothing that a package prints is an answer
     fit = PACKAGES[package]
     importlib.import_module(MODULES[package])  # so that no model's time has the import in it

@@ -42,7 +42,8 @@ COLUMNS = {
     "F.value": "statistic", "P(>F)": "p_value", "RIV": "riv", "df.residual": "df_residual",
     "REMLcrit": "reml_crit", "P(>|t|)": "p_value", "Std.Error": "std_error", "FMI": "fmi",
     "conf.low": "conf_low", "conf.high": "conf_high",
-    "t.value": "statistic",
+    "t.value": "statistic", "lambda": "lambda_", "groupFctr": "grpvar", "groupID": "grp",
+    "fit": "estimate", "upr": "pred_high", "lwr": "pred_low",
 }  # fmt: skip
 
 
@@ -72,7 +73,10 @@ PAIRS = [
 ]
 LABELS = ("term", "grp", "names", "level")  # our columns that say what R's row names say
 # Columns of R's tables that the library's have not, and why.
-NOT_HERE: dict[str, str] = {}
+NOT_HERE = {
+    "m": "is the number of fits",
+    "dfcom": "is an attribute of the pooled model",
+}
 # Variables that hold objects of the languages, which are compared by what is asked of them.
 OBJECTS = ("m", "smaller", "by.ml", "g", "nb", "sector", "a", "imp", "p", "j", "fits", "reduced")
 
@@ -174,8 +178,10 @@ def differences(theirs: Any, ours: Any, tolerance: float) -> list[str]:
     rows = a.pop("<rows>", None)
     labels = b.pop("<rows>", None) or next((b[x] for x in LABELS if x in b), None)
     result = []
+    if labels is not None and list(map(str, labels)) == [str(i) for i in range(len(labels))]:
+        labels = range(1, len(labels) + 1)  # rows without names are counted from 1 in R
     if rows is not None and labels is not None and list(map(str, labels)) != rows:
-        result.append(f"rows {rows[:5]} are not {labels[:5]}")
+        result.append(f"rows {rows[:5]} are not {list(labels[:5])}")
     if "<values>" in a:  # R's named vector is the table's only column of numbers, or the estimate
         b = {"<values>": b.get("<values>") or b.get("estimate") or next(iter(b.values()))}
     for name, values in a.items():
