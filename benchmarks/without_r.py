@@ -78,7 +78,12 @@ class Peer:
             )  # fmt: skip
         assert process.stdin is not None and process.stdout is not None
         late = threading.Event()
-        clock = threading.Timer(self.limit, lambda: (late.set(), process.kill()))
+
+        def end(process: subprocess.Popen[str] = process) -> None:
+            late.set()
+            process.kill()
+
+        clock = threading.Timer(self.limit, end)
         clock.start()
         try:
             process.stdin.write(json.dumps(job) + "\n")
@@ -191,7 +196,7 @@ def rows_of(
     return rows
 
 
-# -- from nothing -----------------------------------------------------------------------------------
+# -- from nothing --------------------------------------------------------------------------------
 
 _OURS = """
 import sys, pandas as pd, rbridge_mi as rb
@@ -217,7 +222,7 @@ def cold(path: Path, python: Path, rounds: int) -> list[Row]:
     ]
 
 
-# -- all --------------------------------------------------------------------------------------------
+# -- all ----------------------------------------------------------------------------------------
 
 
 def run(out: Path, python: Path, rounds: int, limit: float, only: str) -> None:
@@ -267,8 +272,10 @@ def line(row: Row) -> str:
         if why in row:
             return f"{head} {why}: {str(row[why])[:90]}"
     of = compared(row["lme4"], row)
-    return (f"{head} fixed {of['fixed']} sd {of['sd']} logLik {of['log_lik']} ({of['gap']:.2g}) "
-            f"fitted {row['fitted']}; {row['seconds']:.4f} s, ours {row['ours']:.4f} s")
+    return (
+        f"{head} fixed {of['fixed']} sd {of['sd']} logLik {of['log_lik']} ({of['gap']:.2g}) "
+        f"fitted {row['fitted']}; {row['seconds']:.4f} s, ours {row['ours']:.4f} s"
+    )
 
 
 def main() -> None:

@@ -66,11 +66,14 @@ def cell(row: Row) -> str:
         text = row["error"].splitlines()[0]
         return "stops: " + escape(text if len(text) < 70 else text[:67] + "...")
     of = compared(row["lme4"], row)
-    numbers = "{} / {} / {}".format(*(("-" if of[x] is None else of[x]) for x in
-                                    ("fixed", "sd", "log_lik")))  # fmt: skip
-    note = {"same": "", "close": "", "log_lik": ", other log likelihood", "coding": ", coded otherwise",
-            "higher": f", **higher likelihood** (+{of['gap']:.2g})", "other": ", **other**"}[what]  # fmt: skip
-    return f"{numbers}{note}; {ratio(row['seconds'] / row['ours'])}"
+    digits = ("-" if of[x] is None else str(of[x]) for x in ("fixed", "sd", "log_lik"))
+    notes = {
+        "log_lik": ", other log likelihood",
+        "coding": ", coded otherwise",
+        "higher": f", **higher likelihood** (+{of['gap']:.2g})",
+        "other": ", **other**",
+    }
+    return f"{' / '.join(digits)}{notes.get(what, '')}; {ratio(row['seconds'] / row['ours'])}"
 
 
 def escape(text: str) -> str:
@@ -86,7 +89,10 @@ def table(rows: list[Row], packages: Iterable[str]) -> list[str]:
     cases: dict[str, dict[str, Row]] = {}
     for row in rows:
         cases.setdefault(row["case"], {})[row["package"]] = row
-    lines = ["| model | rows | here | " + " | ".join(packages) + " |", "|---|---|---|" + "---|" * len(packages)]
+    lines = [
+        "| model | rows | here | " + " | ".join(packages) + " |",
+        "|---|---|---|" + "---|" * len(packages),
+    ]
     for of in cases.values():
         one = next(iter(of.values()))
         singular = ", singular" if one["singular"] else ""

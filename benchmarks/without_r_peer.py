@@ -26,7 +26,7 @@ Answer: TypeAlias = dict[str, Any]
 RANDOM = re.compile(r"\s*\+?\s*\(+([^()|]*(?:\([^()]*\)[^()|]*)*)(\|\|?)([^()]*)\)+")
 
 
-class NotOffered(Exception):
+class NotOfferedError(Exception):
     """The package has no way to write this model."""
 
 
@@ -34,7 +34,7 @@ def asked_for(job: dict[str, Any], offered: tuple[str, ...]) -> None:
     """Refuse arguments that the package's function doesn't have."""
     missing = [x for x in job["arguments"] if x not in offered]
     if missing:
-        raise NotOffered(f"no argument for {', '.join(missing)}")
+        raise NotOfferedError(f"no argument for {', '.join(missing)}")
 
 
 # -- mixedlm --------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def by_lme_python(data: pd.DataFrame, job: dict[str, Any]) -> Answer:
     given = job["arguments"]
     asked_for(job, ("reml", "weights", "family", "link", "nAGQ"))
     if job["fitter"] == "glmer.nb":
-        raise NotOffered("no negative binomial models")
+        raise NotOfferedError("no negative binomial models")
     formula = job["formula"]
     weights = data[given["weights"]].astype(float).tolist() if "weights" in given else None
     if job["fitter"] == "lmer":
@@ -126,7 +126,7 @@ def by_lme_python(data: pd.DataFrame, job: dict[str, Any]) -> Answer:
     else:
         name, options = family_of(given)
         if set(options) - {"link"}:
-            raise NotOffered(f"no family {given['family']}")
+            raise NotOfferedError(f"no family {given['family']}")
         fit = lme_python.glmer_weighted(
             formula, data, name.lower(), given.get("nAGQ", 1), weights, options.get("link")
         )
@@ -156,16 +156,16 @@ def unique(names: Any) -> list[str]:
     return result
 
 
-# -- statsmodels, and mixedlm-rs after its pattern --------------------------------------------------
+# -- statsmodels, and mixedlm-rs after its pattern ------------------------------------------------
 
 
 def in_patsy(text: str, data: pd.DataFrame) -> str:
     """Write R's fixed part in patsy's notation."""
     for call in ("poly", "ns", "bs", "splines::ns", "cut", "relevel", "ifelse", "offset", "dummy"):
         if re.search(rf"(?<!\w){re.escape(call)}\(", text):
-            raise NotOffered(f"patsy has no {call}() as R's")
+            raise NotOfferedError(f"patsy has no {call}() as R's")
     if re.search(r"(^|[+~ ])\.([+ -]|$)", text):
-        raise NotOffered("patsy has no dot")
+        raise NotOfferedError("patsy has no dot")
     text = re.sub(r"`([^`]*)`", r'Q("\1")', text)
     text = re.sub(r"\bfactor\(", "C(", text)
     text = re.sub(r"(?<![\w.])(log1p|log|sqrt|exp|cos|sin|round)\(", r"np.\1(", text)
@@ -213,7 +213,7 @@ def by_mixedlm_rs(data: pd.DataFrame, job: dict[str, Any]) -> Answer:
 
 def by_mixedlm_pattern(data: pd.DataFrame, job: dict[str, Any], make: Any, vc: bool) -> Answer:
     if job["fitter"] != "lmer":
-        raise NotOffered("no generalised models by maximum likelihood")
+        raise NotOfferedError("no generalised models by maximum likelihood")
     given = job["arguments"]
     asked_for(job, ("reml",))
     formula, data = in_python(job["formula"], data)
@@ -261,21 +261,21 @@ class Design:
             for group in self._groups(over):
                 parts += [(x, group) for x in split]
         if any(":" in x for x, _ in parts) or not parts:
-            raise NotOffered("no such random term")
+            raise NotOfferedError("no such random term")
         groups = list(dict.fromkeys(g for _, g in parts))
         if len(parts) > 1 and not vc:
-            raise NotOffered("one random term only")
+            raise NotOfferedError("one random term only")
         if len(groups) == 1:
             self._one_grouping(groups[0], [x for x, _ in parts], data)
         elif len(set(groups)) == len(parts) and all(x == "1" for x, _ in parts):
             self._several(groups, data)
         else:
-            raise NotOffered("no slopes beside several groupings")
+            raise NotOfferedError("no slopes beside several groupings")
 
     @staticmethod
     def _split(what: str) -> list[str]:
         if re.search(r"[*:(]", what):
-            raise NotOffered("no double bar of this kind")
+            raise NotOfferedError("no double bar of this kind")
         names = [x.strip() for x in what.split("+")]
         slopes = [f"0 + {x}" for x in names if x not in ("0", "1")]
         return slopes if "0" in names else ["1", *slopes]
@@ -325,10 +325,12 @@ class Design:
         )
         if not names:
             return [f"#{i}" for i in range(np.atleast_2d(fit.cov_re).shape[0])]
-        return ["(Intercept)" if x in ("Intercept", "Group", "Group Var") else str(x) for x in names]
+        return [
+            "(Intercept)" if x in ("Intercept", "Group", "Group Var") else str(x) for x in names
+        ]
 
 
-# -- the process ------------------------------------------------------------------------------------
+# -- the process ----------------------------------------------------------------------------------
 
 PACKAGES: dict[str, Callable[[pd.DataFrame, dict[str, Any]], Answer]] = {
     "statsmodels": by_statsmodels,
@@ -348,7 +350,7 @@ MODULES = {
 
 def prepared(job: dict[str, Any]) -> pd.DataFrame:
     """The frame, without rows that the model leaves out, with the shares of a cbind response."""
-    data: pd.DataFrame = pd.read_pickle(job["data"])  # noqa: S301 - written by without_r.py
+    data: pd.DataFrame = pd.read_pickle(job["data"])
     if "subset" in job["arguments"]:
         data = data[data[job["arguments"].pop("subset")].fillna(False).astype(bool)]
     share = re.match(r"cbind\((\w+), (?:(\w+) - \1|(\w+))\) ~", job["formula"])
@@ -359,8 +361,10 @@ def prepared(job: dict[str, Any]) -> pd.DataFrame:
         job["formula"] = "share_of ~" + job["formula"].split("~", 1)[1]
         job["arguments"]["weights"] = "trials_of"
     response = job["formula"].split("~")[0].strip()
-    if job["fitter"] == "glmer" and response in data and not (
-        pd.api.types.is_numeric_dtype(data[response]) and data[response].dtype != bool
+    if (
+        job["fitter"] == "glmer"
+        and response in data
+        and not (pd.api.types.is_numeric_dtype(data[response]) and data[response].dtype != bool)
     ):  # a category or a logical: 1 for all but the first, as in R
         codes = data[response].astype("category").cat.codes
         truth = (codes > 0).astype(float).where(codes >= 0)
@@ -378,7 +382,7 @@ def answer(fit: Callable[[pd.DataFrame, dict[str, Any]], Answer], job: dict[str,
             result = fit(data, job)
             seconds = time.perf_counter() - start
         return {**result, "seconds": seconds, "warnings": [str(x.message) for x in caught]}
-    except NotOffered as error:
+    except NotOfferedError as error:
         return {"not_offered": str(error)}
     except (KeyboardInterrupt, SystemExit):
         raise

@@ -179,9 +179,9 @@ def differences(theirs: Any, ours: Any, tolerance: float) -> list[str]:
     labels = b.pop("<rows>", None) or next((b[x] for x in LABELS if x in b), None)
     result = []
     if labels is not None and list(map(str, labels)) == [str(i) for i in range(len(labels))]:
-        labels = range(1, len(labels) + 1)  # rows without names are counted from 1 in R
+        labels = list(range(1, len(labels) + 1))  # rows without names are counted from 1 in R
     if rows is not None and labels is not None and list(map(str, labels)) != rows:
-        result.append(f"rows {rows[:5]} are not {list(labels[:5])}")
+        result.append(f"rows {rows[:5]} are not {labels[:5]}")
     if "<values>" in a:  # R's named vector is the table's only column of numbers, or the estimate
         b = {"<values>": b.get("<values>") or b.get("estimate") or next(iter(b.values()))}
     for name, values in a.items():
