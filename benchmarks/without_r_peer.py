@@ -127,8 +127,14 @@ def by_lme_python(data: pd.DataFrame, job: dict[str, Any]) -> Answer:
         name, options = family_of(given)
         if set(options) - {"link"}:
             raise NotOfferedError(f"no family {given['family']}")
+        # glmer_weighted takes no order of levels, and sorts them as text.
+        numbered = {
+            x: data[x].cat.rename_categories([f"{i:02}_{y}" for i, y in enumerate(of.categories)])
+            for x, of in data.dtypes.items()
+            if isinstance(of, pd.CategoricalDtype)
+        }
         fit = lme_python.glmer_weighted(
-            formula, data, name.lower(), given.get("nAGQ", 1), weights, options.get("link")
+            formula, data.assign(**numbered), name.lower(), given.get("nAGQ", 1), weights, options.get("link")
         )
     random: dict[str, dict[str, float]] = {}
     residual = float("nan")
