@@ -228,16 +228,16 @@ def cold(path: Path, python: Path, rounds: int) -> list[Row]:
 def run(out: Path, python: Path, rounds: int, limit: float, only: str) -> None:
     done = {(x["case"], x["package"]) for x in read(out)}
     cases = [x for x in (*MODELS, *GENERALISED) if x.family not in LEFT_OUT]
-    cases = [x for x in (*WHOLE, *cases) if only in x.name]
+    cases = [x for x in (*cases, *WHOLE) if only in x.name]
     cases.sort(key=lambda x: SHOWN.index(x.name) if x.name in SHOWN else len(SHOWN))
     peers = {x: Peer(python, x, limit) for x in PEERS}
     with tempfile.TemporaryDirectory() as folder, Suite() as suite, out.open("a") as file:
+        path = Path(folder) / "data.pickle"
         for case in cases:
             left = {k: x for k, x in peers.items() if (case.name, k) not in done}
             if not left or suite.missing_packages(case):
                 continue
             frame = frame_of(case, suite)
-            path = Path(folder) / "data.pickle"
             path.write_bytes(pickle.dumps(frame))
             rows = rows_of(case, frame, path, left, rounds)
             if not rows:
@@ -245,7 +245,7 @@ def run(out: Path, python: Path, rounds: int, limit: float, only: str) -> None:
                          "lme4_refuses": True} for x in left]  # fmt: skip
             for row in rows:
                 file.write(json.dumps(row) + "\n")
-                print(line(row))
+                print(line(row), flush=True)
             file.flush()
         if ("cold", "mixedlm") not in done and only in "cold":
             path.write_bytes(pickle.dumps(suite.data(MODELS[1])))

@@ -134,7 +134,12 @@ def by_lme_python(data: pd.DataFrame, job: dict[str, Any]) -> Answer:
             if isinstance(of, pd.CategoricalDtype)
         }
         fit = lme_python.glmer_weighted(
-            formula, data.assign(**numbered), name.lower(), given.get("nAGQ", 1), weights, options.get("link")
+            formula,
+            data.assign(**numbered),
+            name.lower(),
+            given.get("nAGQ", 1),
+            weights,
+            options.get("link"),
         )
     random: dict[str, dict[str, float]] = {}
     residual = float("nan")
