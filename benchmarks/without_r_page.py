@@ -150,7 +150,9 @@ def cold(rows: list[Row]) -> list[str]:
         return []
     head = ["here", *(x["package"] for x in of)]
     seconds = [min(x["ours"] for x in of), *(x["seconds"] for x in of)]
-    title = ("From the start of a new Python process to a first model (`sleepstudy`, random slopes), "
-             "R's start included:")  # fmt: skip
+    title = (
+        "From the start of a new Python process to a first model (`sleepstudy`, random slopes), "
+        "R's start included:"
+    )
     return [title, "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head),
             "| " + " | ".join(f"{x:.1f} s" for x in seconds) + " |"]  # fmt: skip
