@@ -60,7 +60,7 @@ def cell(row: Row) -> str:
     """A package's answer to one model: digits, and its time as a multiple of this library's."""
     what = kind(row)
     if what == "not_offered":
-        return f"not offered: {row['not_offered'].removeprefix('no ')}"
+        return f"not offered ({row['not_offered']})"
     if what == "error":
         text = row["error"].splitlines()[0]
         return "stops: " + escape(text if len(text) < 70 else text[:67] + "...")
