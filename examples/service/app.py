@@ -104,7 +104,7 @@ def analysed(posted: Posted, iterations: int, seconds: float) -> dict[str, Any]:
         "imputation": {
             "missing": rb.to_records(imp.missing()),
             "seed": imp.seed,
-            "iterations": max(imp.chain_lengths),
+            "iterations": max(imp.chain_lengths, default=0),  # none, where no value is missing
             "notes": list(imp.notes),
         },
         "fits": rb.to_records(fits.convergence()),

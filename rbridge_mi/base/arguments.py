@@ -23,6 +23,7 @@ __all__ = [
     "check_newdata",
     "check_seed",
     "check_timeout",
+    "check_value",
     "checked_argument",
     "column_list",
     "r_arguments",
@@ -249,6 +250,29 @@ def check_known(
     if unknown:
         named = ", ".join(f"{x!r}{hint(x, valid)}" for x in unknown)
         raise ArgumentError(f"{what} has no {noun} {named}; it has {', '.join(valid)}.")
+
+
+def check_value(value: Any, valid: Sequence[str], argument: str) -> None:
+    """Refuse a text that is none of those that an argument takes, with the nearest one.
+
+    Parameters
+    ----------
+    value : object
+        As it was given.
+    valid : sequence of str
+        Those that it takes.
+    argument : str
+        Its name, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        Another value.
+    """
+    if value not in valid:
+        listed = ", ".join(map(repr, valid))
+        meant = hint(value, valid)
+        raise ArgumentError(f"{argument} must be one of {listed}, not {value!r}{meant}.")
 
 
 def check_level(level: Any, argument: str = "conf_level") -> float:

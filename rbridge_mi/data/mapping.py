@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..base.arguments import check_known
+from ..base.arguments import check_value
 from ..errors import ArgumentError, MapError, RBridgeError, RBridgeWarning
 from ..processes.workers import Later, Packed, pickled, run_each
 from .mapped_results import MappedResults
@@ -28,7 +28,7 @@ def map_data_sets(
     store: Store, kind: Kind, f: Function, n_jobs: int | None, errors: str
 ) -> MappedResults:
     """Call a function with each data set; see `ImputedData.map`."""
-    check_known([errors], ("raise", "keep"), "errors")
+    check_value(errors, ("raise", "keep"), "errors")
     if not callable(f):
         raise ArgumentError(f"f must be a function of a data set, not {type(f).__name__}.")
     numbers = range(1, len(store) + 1)

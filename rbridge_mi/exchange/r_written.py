@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .. import rdoor
-from ..base.arguments import check_known
+from ..base.arguments import check_value
 from ..base.paths import write_whole
 from ..errors import ArgumentError, EncodingError
 
@@ -37,7 +37,7 @@ def check_r_class(as_: Any) -> None:
     RPackageError
         This R lacks the package that makes such objects.
     """
-    check_known([as_], get_args(RClass), "as_")
+    check_value(as_, get_args(RClass), "as_")
     if as_ in _PACKAGES:
         rdoor.require_package(_PACKAGES[as_], f"an object of class {as_}")
 

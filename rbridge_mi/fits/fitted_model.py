@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import pandas as pd
 
-from ..base.arguments import check_known, checked_argument
+from ..base.arguments import check_value, checked_argument
 from ..base.checks import boolean
 from ..base.glossary import beside, checked
 from ..base.text import Printed
@@ -447,7 +447,7 @@ class FittedModel:
         [-0.104, 0.818]
         """
         if type is not None:
-            check_known([type], get_args(ResidualType), "type")
+            check_value(type, get_args(ResidualType), "type")
         checked_argument(scaled, boolean, "scaled")
         if type is None and not scaled:
             cases = self.answers["mermod_cases"]

@@ -11,10 +11,10 @@ import pandas as pd
 from ..base.arguments import (
     check_count,
     check_frame_for_r,
-    check_known,
     check_memory,
     check_seed,
     check_timeout,
+    check_value,
 )
 from ..data.imputed_data import ImputedData
 from ..errors import ImputationError
@@ -181,7 +181,7 @@ class AmeliaImputer(EngineParameters):
     ) -> None:
         self.remember(locals())
         self.m = check_count(m, "m (the number of imputations)", 1)
-        check_known([rng], ("r", "streams"), "rng")
+        check_value(rng, ("r", "streams"), "rng")
         self.rng = rng
         named = {
             "idvars": idvars, "noms": noms, "ords": ords, "ts": ts, "cs": cs,

@@ -12,10 +12,10 @@ from .. import rdoor
 from ..base.arguments import (
     check_count,
     check_frame_for_r,
-    check_known,
     check_memory,
     check_seed,
     check_timeout,
+    check_value,
 )
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, ImputationError, RNotFoundError
@@ -165,7 +165,7 @@ class MiceImputer(EngineParameters):
     ) -> None:
         self.remember(locals())
         self.m = check_count(m, "m (the number of imputations)", 1)
-        check_known([rng], ("r", "streams"), "rng")
+        check_value(rng, ("r", "streams"), "rng")
         self.rng = rng
         named = {
             "method": method, "predictor_matrix": predictor_matrix, "ignore": ignore,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..base.arguments import check_known, check_level
+from ..base.arguments import check_level, check_value
 from ..base.glossary import checked
 from ..errors import ArgumentError, RBridgeWarning
 from ..fits.fitted_model import FittedModel
@@ -216,7 +216,7 @@ def estimate_contrasts(
     """Estimate linear combinations one by one; see `PooledMerMod.contrast`."""
     check_level(conf_level)
     method = "none" if adjust is None else adjust
-    check_known([method], ADJUSTMENTS, "adjust")
+    check_value(method, ADJUSTMENTS, "adjust")
     matrix, right, labels = linear_rows(contrast, sets.terms, rhs)
     sets.check_covariances(matrix)
     q = sets.estimates @ matrix.T - right

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from .. import rdoor
 from ..base.arguments import (
-    check_known,
     check_level,
+    check_value,
     checked_argument,
     column_list,
     r_arguments,
@@ -334,7 +334,7 @@ def _summarised(columns: dict[str, Floats], summary: Mapping[str, Any]) -> dict[
 def _checked_grid(grid: dict[str, Any]) -> dict[str, Any]:
     weights = grid.get("weights")
     if isinstance(weights, str):
-        check_known([weights], _WEIGHTS, "weights")
+        check_value(weights, _WEIGHTS, "weights")
     if not isinstance(grid.get("cov.reduce", True), bool):
         raise ArgumentError("cov_reduce must be True (means) or False (every value).")
     delta, degree = grid.get("delta.var", 1), grid.get("max.degree", 1)
@@ -349,10 +349,10 @@ def _checked_options(options: dict[str, Any], adjust: str | None) -> dict[str, A
     if adjust is not None:
         if adjust == "mvt":
             raise ArgumentError("adjust='mvt' is drawn at random: take 'tukey' or 'holm'.")
-        check_known([adjust], _ADJUST, "adjust")
+        check_value(adjust, _ADJUST, "adjust")
         options = {**options, "adjust": adjust}
     if "type" in options:
-        check_known([options["type"]], _TYPES, "type")
+        check_value(options["type"], _TYPES, "type")
     if "bias.adj" in options:
         options["bias.adjust"] = options.pop("bias.adj")
     back = options.get("type", "link") != "link"

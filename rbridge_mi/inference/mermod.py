@@ -15,6 +15,7 @@ from ..base.arguments import (
     check_level,
     check_newdata,
     check_seed,
+    check_value,
     r_arguments,
     re_form_text,
 )
@@ -428,7 +429,7 @@ class MerMod(TestedFit, MixedModelNames, Recorded, HasTableColumn):
         check_newdata(newdata)
         form = re_form_text(re_form)
         if "type" in given:
-            check_known([given["type"]], ("link", "response"), "type")
+            check_value(given["type"], ("link", "response"), "type")
         if given.get("random.only") and form == "none":
             raise ArgumentError("random_only=True with re_form='NA' leaves nothing to predict.")
         if se_fit and given.keys() - {"type"}:
@@ -557,7 +558,7 @@ class MerMod(TestedFit, MixedModelNames, Recorded, HasTableColumn):
         --------
         MerMod.tidy : Estimates and standard errors.
         """
-        check_known([method], tuple(_CONFINT), "method")
+        check_value(method, tuple(_CONFINT), "method")
         check_level(level, "level")
         if seed is not None:
             if method != "boot":

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..base.arguments import check_known, check_level, check_newdata, re_form_text
+from ..base.arguments import check_level, check_newdata, check_value, re_form_text
 from ..base.glossary import checked
 from ..errors import ArgumentError
 from ..fits.asking import ask, ask_each
@@ -38,9 +38,9 @@ def predict_fits(
     vcov: str = "model",
 ) -> pd.DataFrame:
     """Pool predictions row by row; see `MerModList.predict`. One fit has its own intervals."""
-    check_known([type], ("link", "response"), "type")
+    check_value(type, ("link", "response"), "type")
     if interval is not None:
-        check_known([interval], ("confidence", "prediction"), "interval")
+        check_value(interval, ("confidence", "prediction"), "interval")
     check_level(conf_level)
     check_newdata(newdata)
     form = re_form_text(re_form)

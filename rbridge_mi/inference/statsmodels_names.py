@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..base.arguments import check_level
-from ..errors import NoValueError
+from ..base.checks import is_number
+from ..errors import ArgumentError, NoValueError
 
 __all__ = ["EstimateNames", "MixedModelNames"]
 
@@ -111,7 +111,10 @@ class EstimateNames:
         >>> fit.conf_int().loc["ses"].round(2).tolist()
         [2.18, 2.6]
         """
-        check_level(alpha, "alpha")
+        if not is_number(alpha) or not 0 < alpha < 1:
+            raise ArgumentError(
+                f"alpha must be a number between 0 and 1, not {alpha!r}: 0.05 for intervals of 95%."
+            )
         table = self.estimate_table(1 - alpha)
         columns = {0: table["conf_low"].to_numpy(), 1: table["conf_high"].to_numpy()}
         return pd.DataFrame(columns, index=list(table["term"]))

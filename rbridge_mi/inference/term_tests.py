@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..base.arguments import check_known
+from ..base.arguments import check_value
 from ..base.glossary import checked
 from ..errors import ArgumentError, PoolingError, RBridgeWarning
 from ..fits.asking import ask
@@ -40,7 +40,7 @@ def table_of_terms(fit: FittedModel, wanted: Any, ddf: str | None) -> pd.DataFra
     number = None if wanted is None else _type_number(wanted)
     linear = is_linear(fit)
     if ddf is not None:
-        check_known([ddf], tuple(_DDF), "ddf")
+        check_value(ddf, tuple(_DDF), "ddf")
     if not linear and ddf not in (None, "lme4"):
         raise ArgumentError(
             f"ddf={ddf!r} is for linear mixed models, and {fit.formula} was fitted with family "

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..base.arguments import check_known
+from ..base.arguments import check_known, check_value
 from ..errors import ArgumentError, PoolingError
 from ..fits.fitted_model import FittedModel
 
@@ -122,7 +122,7 @@ def drawn(draws: Any, fit_or_fits: Any) -> str:
     """Take the way of drawing: merTools' by default for one fit, the joint one for several."""
     if draws is None:
         return "mertools" if isinstance(fit_or_fits, FittedModel) else "joint"
-    check_known([draws], DRAWS, "draws")
+    check_value(draws, DRAWS, "draws")
     return str(draws)
 
 

@@ -14,6 +14,7 @@ from ..base.arguments import (
     check_level,
     check_newdata,
     check_seed,
+    check_value,
     column_list,
 )
 from ..base.glossary import checked
@@ -175,7 +176,7 @@ def predict_interval(
         (stat, _STAT, "stat"),
         (type, _TYPE, "type"),
     ):
-        check_known([value], valid, name)
+        check_value(value, valid, name)
     flags = {
         "include_resid_var": include_resid_var,
         "return_sims": return_sims,

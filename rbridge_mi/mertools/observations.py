@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..base.arguments import check_columns, check_frame, check_known, check_seed, column_list
+from ..base.arguments import check_columns, check_frame, check_seed, check_value, column_list
 from ..errors import ArgumentError, RBridgeWarning
 from ..fits.asking import ask
 from ..fits.fitted_model import FittedModel
@@ -71,7 +71,7 @@ def draw(
     >>> draw(fit, seed=1).columns.tolist()
     ['mathach', 'ses', 'schid']
     """
-    check_known([type], ("random", "average"), "type")
+    check_value(type, ("random", "average"), "type")
     if type == "average":
         if seed is not None:
             raise ArgumentError("seed is of type='random': an average is not drawn.")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .. import rdoor
-from ..base.arguments import check_frame_for_r, check_known, check_timeout
+from ..base.arguments import check_frame_for_r, check_known, check_timeout, check_value
 from ..base.checks import nearest
 from ..data.imputed_data import ImputedData
 from ..data.stores import FrameStore, Piece, Store
@@ -121,7 +121,7 @@ def fit_each(
 ) -> MerModList:
     """Fit a model to each of m data sets; see `MixedModel.fit`."""
     check_timeout(timeout)
-    check_known([errors], ("raise", "keep"), "errors")
+    check_value(errors, ("raise", "keep"), "errors")
     isolate = isolate or timeout is not None
     plan = check_model(model, data[0])
     with_objects = return_objects or isolate

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base.arguments import check_known
+from ..base.arguments import check_value
 from ..errors import ArgumentError
 from .mixed_model import Code, Column, MixedModel
 
@@ -115,7 +115,7 @@ class Glmer(MixedModel):
         if isinstance(self.nAGQ, bool) or not isinstance(self.nAGQ, int) or self.nAGQ < 0:
             raise ArgumentError(f"nAGQ must be a whole number from 0, not {self.nAGQ!r}.")
         if self.link is not None:
-            check_known([self.link], _LINKS, "link")
+            check_value(self.link, _LINKS, "link")
             if not re.fullmatch(r"[\w.:]+", self.family):
                 raise ArgumentError(
                     f"family={self.family!r} says more than its name: put the link there, as in "

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, overload
 import numpy as np
 import pandas as pd
 
-from ..base.arguments import check_columns, check_known
+from ..base.arguments import check_columns, check_value
 from ..base.parameters import Parameters
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
@@ -68,7 +68,7 @@ class MixedModel(Parameters):
                 f"formula must be text, as in R, not {type(self.formula).__name__}."
             )
         if self.na_action is not None:
-            check_known([self.na_action], _NA_ACTIONS, "na_action")
+            check_value(self.na_action, _NA_ACTIONS, "na_action")
         if isinstance(self.allow, str):
             raise ArgumentError("allow must be a list of function names.")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..base.arguments import check_count, check_known, check_level
+from ..base.arguments import check_count, check_level, check_value
 from ..base.checks import hint, is_number
 from ..base.glossary import beside
 from ..base.labels import label as category_label
@@ -92,7 +92,7 @@ def predictions_data(
     ['ses', 'estimate', 'std_error', 'df', 'conf_low', 'conf_high']
     """
     check_kind(obj, (MerMod, MerModList, PooledMerMod), "predictions")
-    check_known([type], ("response", "link"), "type")
+    check_value(type, ("response", "link"), "type")
     check_count(points, "points", 2)
     model = obj.pooled_by_default if isinstance(obj, MerModList) else obj
     fits = fits_of(model, "predictions")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..base.arguments import check_known
+from ..base.arguments import check_value
 from ..errors import ArgumentError, PoolingError, RBridgeWarning
 from ..fits.asking import ask, ask_each
 from ..fits.comparable import check_comparable
@@ -115,7 +115,7 @@ def compare(
       method  df1
     0     D1    2
     """
-    check_known([method], ("D1", "D2", "D3", "D4"), "method")
+    check_value(method, ("D1", "D2", "D3", "D4"), "method")
     if use is not None and (method != "D2" or use not in ("wald", "likelihood")):
         raise ArgumentError("use is for method='D2': 'wald' or 'likelihood'.")
     if robust and method != "D4":

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..base.arguments import check_known, check_level
+from ..base.arguments import check_level, check_value
 from ..base.checks import is_number
 from ..base.glossary import checked
 from ..data.mapped_results import MappedResults
@@ -185,7 +185,7 @@ def _kind(
         of_data = results.kind
     if kind is None:
         return of_data or "imputation"
-    check_known([kind], ("imputation", "bootstrap"), "kind")
+    check_value(kind, ("imputation", "bootstrap"), "kind")
     if of_data not in (None, kind):
         raise ArgumentError(f"kind is {kind!r}, but the results are of {of_data} data sets.")
     return kind

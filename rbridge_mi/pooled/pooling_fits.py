@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ..base.arguments import check_known
+from ..base.arguments import check_value
 from ..base.glossary import checked
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
@@ -66,7 +66,7 @@ def pool_fits(
         Fits that differ in their coefficients or covariance parameters.
     """
     rule = rule_for(kind)
-    check_known([vcov], VCOVS, "vcov")
+    check_value(vcov, VCOVS, "vcov")
     if vcov != "model" and not rule.uses_dfcom:
         raise ArgumentError(
             "vcov has no effect on bootstrap samples: their spread is the whole error."

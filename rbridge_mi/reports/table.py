@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ..base.arguments import check_count, check_known, check_level, checked_argument
+from ..base.arguments import check_count, check_level, check_value, checked_argument
 from ..base.checks import LEVEL, hint, list_of
 from ..errors import ArgumentError
 from ..inference.model_column import HasTableColumn, ModelColumn
@@ -238,7 +238,7 @@ def table(
     levels = _checked_stars(stars)
     digits = check_count(digits, "digits", 0)
     if random is not None:
-        check_known([random], tuple(_RANDOM), "random")
+        check_value(random, tuple(_RANDOM), "random")
     wanted = _checked_statistics(statistics)
     columns = _columns(models, dfcom, conf_level)
     titles = _checked_names(names, len(columns))

@@ -80,6 +80,14 @@ def test_the_answer_has_the_librarys_own_bits(
     assert body["pooled"]["varcorr"][0]["var2"] is None
 
 
+def test_rows_without_holes(client: TestClient, rows: list[dict[str, Any]]) -> None:
+    whole = [x for x in rows if None not in x.values()]
+    answer = client.post("/pooled", json={"rows": whole, **ASKED})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["imputation"]["iterations"] == 0
+    assert {x["fmi"] for x in answer.json()["pooled"]["fixed"]} == {0.0}
+
+
 def test_whole_numbers_may_come_as_decimals(
     client: TestClient, pupils: pd.DataFrame, rows: list[dict[str, Any]]
 ) -> None:

@@ -299,8 +299,8 @@ WRONG: dict[str, tuple[str, Callable[[rb.MerMod], object]]] = {
     "hypothesis": ("can't be read", lambda fit: fit.test("weight = 0")),
     "dependent": ("follows from", lambda fit: fit.test("age = 0, 2*age = 0")),
     "contrast": ("can't be read", lambda fit: fit.contrast("weight")),
-    "adjust": ("adjust has no argument 'tukey'", lambda fit: fit.contrast("age", adjust="tukey")),
-    "adjust of emmeans": ("adjust has no", lambda fit: fit.emmeans("Sex", adjust="some")),
+    "adjust": ("adjust must be one of", lambda fit: fit.contrast("age", adjust="tukey")),
+    "adjust of emmeans": ("adjust must be one of", lambda fit: fit.emmeans("Sex", adjust="some")),
     "both names": ("one of them", lambda fit: fit.emmeans("Sex", dfcom=3, lmer_df="asymptotic")),
     "lmer_df": ("lmer_df must be one of", lambda fit: fit.emmeans("Sex", lmer_df="none")),
     "both levels": ("give one of them", lambda fit: fit.emmeans("Sex", conf_level=0.9, level=0.9)),
@@ -311,10 +311,10 @@ WRONG: dict[str, tuple[str, Callable[[rb.MerMod], object]]] = {
     "max_degree": ("max_degree must be", lambda fit: fit.emtrends("Sex", "age", max_degree=9)),
     "type": ("type must be 1, 2 or 3", lambda fit: fit.anova(type=4)),
     "truth": ("type must be 1, 2 or 3", lambda fit: fit.anova(type=True)),
-    "ddf": ("ddf has no argument", lambda fit: fit.anova(ddf="none")),  # type: ignore[arg-type]
+    "ddf": ("ddf must be one of", lambda fit: fit.anova(ddf="none")),  # type: ignore[arg-type]
     "lme4's": ("of type 1", lambda fit: fit.anova(type=3, ddf="lme4")),
     "others": ("leave the others out", lambda fit: fit.anova(fit, type=3)),
-    "interval": ("interval has no argument", lambda fit: fit.predict(interval="new")),  # type: ignore[call-overload]
+    "interval": ("interval must be one of", lambda fit: fit.predict(interval="new")),  # type: ignore[call-overload]
     "random_only": ("can't be combined with random.only",
                     lambda fit: fit.predict(interval="confidence", random_only=True)),
     "level alone": ("give interval, too", lambda fit: fit.predict(conf_level=0.9)),

@@ -215,7 +215,7 @@ def test_saved_models_keep_them(fits: rb.MerModList, tmp_path: Path) -> None:
 
 
 def test_vcov_is_checked(data: rb.ImputedData, fits: rb.MerModList) -> None:
-    with pytest.raises(rb.ArgumentError, match="vcov has no argument 'adjusted'"):
+    with pytest.raises(rb.ArgumentError, match=r"vcov must be one of .*, not 'adjusted'"):
         fits.pool(vcov="adjusted")  # type: ignore[arg-type]
     by_ml = fitted("y ~ x1 + (1 | g)", data, reml=False)
     with pytest.raises(rb.ArgumentError, match="for fits by REML"):
@@ -235,7 +235,7 @@ def test_pooled_contrasts_are_adjusted(fits: rb.MerModList) -> None:
     )
     wide = pooled.contrast(["x1", "x2", "fb"], conf_level=1 - 0.05 / 3)
     np.testing.assert_allclose(holm[["conf_low", "conf_high"]], wide[["conf_low", "conf_high"]])
-    with pytest.raises(rb.ArgumentError, match="adjust has no argument 'tukey'"):
+    with pytest.raises(rb.ArgumentError, match=r"adjust must be one of .*, not 'tukey'"):
         pooled.contrast("x1", adjust="tukey")
 
 

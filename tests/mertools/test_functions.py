@@ -583,7 +583,7 @@ def test_the_average_of_a_matrix_and_of_ties(models: Any) -> None:
 def test_rows_refuse(models: Any) -> None:
     fit, frame = models["slopes"]
     for ask, said in (
-        (lambda: draw(fit, "mean"), "type has no argument 'mean'"),
+        (lambda: draw(fit, "mean"), "type must be one of .*, not 'mean'"),
         (lambda: draw(fit, var_list={"days": 1}), "'days', which is no column here"),
         (lambda: draw(fit, var_list={"Days": [1, 2]}), "'Days' needs one value"),
         (lambda: draw(fit, var_list={"Days": 50}), "no row has Days = 50"),
@@ -881,12 +881,12 @@ def test_simulations_refuse(models: Any) -> None:
         (lambda: fe_sim(fit, seed="a"), "seed must be"),
         (lambda: fe_sim(fit, nsim=3), "did you mean 'n_sims'"),
         (lambda: fe_sim(fit, 20, **{"n.sims": 30}), "given 'n_sims' twice"),
-        (lambda: re_sim(fit, draws="arm"), "draws has no argument 'arm'"),
+        (lambda: re_sim(fit, draws="arm"), "draws must be one of .*, not 'arm'"),
         (lambda: predict_interval(fit, 3), "newdata must be a DataFrame"),
         (lambda: predict_interval(fit, rows, which="fixd"), "did you mean 'fixed'"),
         (lambda: predict_interval(fit, rows, level=80), "level must be"),
-        (lambda: predict_interval(fit, rows, stat="mode"), "stat has no argument 'mode'"),
-        (lambda: predict_interval(fit, rows, type="link"), "type has no argument 'link'"),
+        (lambda: predict_interval(fit, rows, stat="mode"), "stat must be one of .*, not 'mode'"),
+        (lambda: predict_interval(fit, rows, type="link"), "type must be one of .*, not 'link'"),
         (lambda: predict_interval(fit, rows, include_resid_var=1), "include_resid_var must be"),
         (lambda: predict_interval(fit, rows, ignore_fixed_terms="days"), "mean 'Days'"),
         (lambda: predict_interval(fit, rows, parallel=True), "does not take 'parallel'.*seed"),

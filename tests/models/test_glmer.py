@@ -58,7 +58,7 @@ def test_the_link_is_said_once() -> None:
     [
         ({"family": "binominal"}, "family 'binominal' is none of binomial, poisson"),
         ({"family": 3}, "family must be text, as in R"),
-        ({"link": "loglog"}, "link has no argument 'loglog'"),
+        ({"link": "loglog"}, "link must be one of .*, not 'loglog'"),
         ({"nAGQ": -1}, "nAGQ must be a whole number from 0"),
         ({"nAGQ": 2.5}, "nAGQ must be a whole number from 0"),
         ({"nAGQ": True}, "nAGQ must be a whole number from 0"),

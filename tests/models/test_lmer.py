@@ -113,7 +113,7 @@ def test_arguments_of_wrong_length_or_index_are_refused() -> None:
             rb.Lmer("y ~ x + (1 | g)", subset=subset).fit(data)
     with pytest.raises(rb.ArgumentError, match=r"subset names 'nope'"):
         rb.Lmer("y ~ x + (1 | g)", subset="nope").fit(data)
-    with pytest.raises(rb.ArgumentError, match=r"na.omit, na.exclude"):
+    with pytest.raises(rb.ArgumentError, match=r"'na.omit', 'na.exclude'"):
         rb.Lmer("y ~ x + (1 | g)", na_action="drop")
 
 

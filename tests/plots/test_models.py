@@ -238,7 +238,7 @@ def test_what_can_not_be_predicted_is_named(small_fit: rb.MerMod) -> None:
     ):
         with pytest.raises(rb.ArgumentError, match=match):
             small_fit.plot.predictions("x1", at=at)
-    with pytest.raises(rb.ArgumentError, match="type has no argument 'probs'"):
+    with pytest.raises(rb.ArgumentError, match=r"type must be one of .*, not 'probs'"):
         small_fit.plot.predictions("x1", type="probs")
     with pytest.raises(rb.ArgumentError, match="6 lines can be told apart"):
         small_fit.plot.predictions("x1", "x2", at={"x2": list(range(9))})

@@ -466,7 +466,7 @@ def test_a_cell_is_its_text_and_stars() -> None:
         ({"digits": -1}, "digits must be a whole number of at least 0"),
         ({"names": ["a", "b"]}, "names has 2 titles for 1 models"),
         ({"names": "a"}, "names must be a list of texts"),
-        ({"random": "var"}, "random has no argument 'var'"),
+        ({"random": "var"}, "random must be one of .*, not 'var'"),
         ({"statistics": ["iccs"]}, r"statistics has no 'iccs' \(did you mean 'icc'"),
         ({"statistics": 1}, "statistics must be a list of icc, groups"),
         ({"labels": {"sess": "x"}}, r"labels has no 'sess' \(did you mean 'ses'\?\); it has"),
