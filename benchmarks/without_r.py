@@ -86,7 +86,7 @@ class Peer:
         clock = threading.Timer(self.limit, end)
         clock.start()
         try:
-            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.write(json.dumps(job, default=_values) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
         finally:
@@ -143,6 +143,11 @@ def of_lme4(fit: rb.MerMod) -> dict[str, Any]:
     }
 
 
+def _values(table: Any) -> Any:
+    """Frames, Series and arrays of an argument, at any depth, as lists."""
+    return np.asarray(table).tolist()
+
+
 def timed(model: Any, frame: pd.DataFrame) -> tuple[rb.MerMod, float]:
     start = time.perf_counter()
     fit = model.fit(frame)
@@ -153,8 +158,7 @@ def job_of(case: ModelCase, path: Path) -> dict[str, Any]:
     arguments = {}
     for x in case.arguments:
         if x.name not in OF_R:
-            value = x.value.name if isinstance(x.value, Column) else x.value
-            arguments[x.name] = value.to_numpy().tolist() if hasattr(value, "to_numpy") else value
+            arguments[x.name] = x.value.name if isinstance(x.value, Column) else x.value
     return {"data": str(path), "fitter": case.fitter, "formula": case.formula,
             "arguments": arguments}  # fmt: skip
 
@@ -166,9 +170,9 @@ def rows_of(
     model = case.python_model(frame)
     try:
         fit, ours = timed(model, frame)
+        lme4 = of_lme4(fit)
     except rb.RBridgeError:
         return []
-    lme4 = of_lme4(fit)
     job = job_of(case, path)
     answers = {name: peer.ask(job) for name, peer in peers.items()}
     able = {name: x for name, x in answers.items() if "fixed" in x}
