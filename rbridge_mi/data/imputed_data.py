@@ -776,6 +776,9 @@ class ImputedData(Sequence[pd.DataFrame]):
         if id is None and original is not None and kind == "imputation":
             check_known_cells(list(parts.values()), original, names)
         holes, store, notes = merged(list(parts.values()), original, names, kind)
+        if list(parts) != list(range(1, len(parts) + 1)):
+            told = ", ".join(map(str, parts))
+            notes = (*notes, f"the data sets are numbered {told} by {imp}: here they are 1, 2, ...")
         return cls(holes, store, method, kind, notes=notes)
 
     # -- files of other programs ------------------------------------------------------------

@@ -194,6 +194,8 @@ class _Reader:
             data = replace(data, frames=_ordered([*data.frames], data.original, names))
         else:
             data = replace(data, frames=_ordered([*data.frames], data.frames[0], names))
+            if all(x is None for x in ids):
+                data = replace(data, notes=(*data.notes, *_places_note(data.frames, names)))
         return _imputed(data, places=all(x is None for x in ids), names=names)
 
     def one(self, path: Any) -> Table:
@@ -329,6 +331,9 @@ def _ordered(
     """Put the rows of each data set in the order of the first."""
     ordered = []
     for name, frame in zip(names, frames, strict=True):
+        if frame.index.equals(first.index):
+            ordered.append(frame)
+            continue
         lacking = first.index.difference(frame.index, sort=False)
         extra = frame.index.difference(first.index, sort=False)
         if len(lacking) or len(extra):
@@ -338,8 +343,50 @@ def _ordered(
                 f"{name} has other rows than the others ({len(frame)} and {len(first)}): it "
                 f"{' and '.join(told)}."
             )
+        if frame.index.has_duplicates or first.index.has_duplicates:
+            raise ArgumentError(
+                f"{name} has its rows in another order than the others, and some of its row labels "
+                "stand more than once: name the column that tells rows apart (id=...)."
+            )
         ordered.append(frame.loc[first.index])
     return ordered
+
+
+def _places_note(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> tuple[str, ...]:
+    """Say that nothing shows whether rows told by their places are the same rows in each file.
+
+    A column of several values that is the same in all files shows it. Where no column is, one of
+    the same values in another order shows that the rows were shuffled.
+
+    Raises
+    ------
+    ArgumentError
+        They were shuffled: the message names the column.
+    """
+    first, rest = frames[0], frames[1:]
+    counted = pd.RangeIndex(len(first))
+    if not rest or not all(x.index.equals(counted) for x in frames):
+        return ()
+    shared = [x for x in first.columns if all(x in y.columns for y in rest)]
+    if any(first[x].nunique() > 1 and all(first[x].equals(y[x]) for y in rest) for x in shared):
+        return ()
+    for name, frame in zip(names[1:], rest, strict=True):
+        for column in shared:
+            one, other = first[column].astype(object), frame[column].astype(object)
+            moved = (one != other) & ~(one.isna() & other.isna())
+            # Imputed cells may have the same values in another order by chance, but not most rows.
+            if moved.mean() > 0.5 and one.value_counts(dropna=False).equals(
+                other.value_counts(dropna=False).reindex(one.value_counts(dropna=False).index)
+            ):
+                raise ArgumentError(
+                    f"{name} has the values of column {column!r} that {names[0]} has, in another "
+                    "order: the rows of the files don't match. Name the column that tells rows "
+                    "apart (id=...)."
+                )
+    return (
+        "no column is the same in all files, so nothing shows that their rows are in one order: "
+        "they were matched by their places",
+    )
 
 
 def _imputed(data: DataSets, *, places: bool, names: Sequence[str] = ()) -> ImputedData:

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
-from rbridge_mi.exchange import files, tables
+from rbridge_mi.exchange import files, r_parser, r_tree, tables
 
 from .conftest import run_r
 
@@ -229,6 +229,28 @@ def test_r_objects_by_hand(canary: Path, what: str) -> None:
         path.write_bytes(raw)
         with pytest.raises(rb.RBridgeError):
             rb.read_imputed(path)
+
+
+def test_small_files_of_many_objects(canary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(r_parser, "MOST_NODES", 1000)
+    path = canary.with_name("x.rds")
+    nulls = HEADER + struct.pack(">ii", 19, 100_000) + NULL * 100_000
+    path.write_bytes(gzip.compress(nulls))
+    with pytest.raises(rb.RBridgeError, match="refused: it has more objects than"):
+        rb.read_imputed(path)
+    path.write_bytes(nulls)  # of a size that has as many
+    with pytest.raises(rb.ArgumentError, match=r"'1' is no data frame \(NULL\)"):
+        rb.read_imputed(path)
+
+
+def test_an_alarm_is_not_taken_for_damage(canary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*given: object, **more: object) -> None:
+        raise TimeoutError("late")
+
+    monkeypatch.setattr(r_tree, "parser_of", lambda magic: late)
+    canary.with_name("x.rds").write_bytes(HEADER + NULL)
+    with pytest.raises(TimeoutError, match="late"):
+        rb.read_imputed("x.rds")
 
 
 @pytest.mark.r
