@@ -172,8 +172,19 @@ class _Reader:
             )
         if isinstance(content, Stacked):
             return self._from_stacked(content, holes)
+        frames = [*content.frames]
+        if content.original is None and all({".imp", ".id"} <= {*x.columns} for x in frames):
+            # A long table that was split: its rows are told by the column, as in files.
+            names = [f"data set {i} of {path.name}" for i in range(1, len(frames) + 1)]
+            frames = [_frame(Table(x), ".id") for x in frames]
+            content = replace(content, frames=_ordered(frames, frames[0], names))
+        elif any(not x.index.equals(frames[0].index) for x in frames):
+            raise ArgumentError(
+                f"{path} holds data sets of other rows (by their row names): in R, give each the "
+                "same row names, or columns .imp and .id that number data sets and rows."
+            )
         if holes is not None:
-            content = replace(content, original=_frame(holes, self._id))
+            content = replace(content, original=_frame(holes, _id_of(holes.frame, self._id)))
         return _imputed(content, places=holes is not None)
 
     def each_of(self, paths: list[Any], holes: Table | None) -> ImputedData:
@@ -392,6 +403,8 @@ def _places_note(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> tuple[
 def _imputed(data: DataSets, *, places: bool, names: Sequence[str] = ()) -> ImputedData:
     """Make data sets of separate frames; with `places`, their rows are told by their places."""
     frames = [*data.frames]
+    if data.original is not None:
+        frames = _with_truths(frames, data.original)
     if places and data.original is not None:
         names = names or [f"imputation {i}" for i in range(1, len(frames) + 1)]
         for name, frame in zip(names, frames, strict=True):
@@ -400,6 +413,26 @@ def _imputed(data: DataSets, *, places: bool, names: Sequence[str] = ()) -> Impu
         check_known_cells(frames, data.original, names)
     imp = ImputedData.from_frames(frames, data.original, method=data.method)
     return _told(imp, data.notes, data.labels)
+
+
+def _with_truths(frames: Sequence[pd.DataFrame], original: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the data sets with truth values for 0 and 1, where the data with holes have such.
+
+    mice makes numbers of the truth values that it imputes.
+    """
+    is_bool, is_number = pd.api.types.is_bool_dtype, pd.api.types.is_numeric_dtype
+    truths = {}
+    for name in original.columns:
+        columns = [x[name] for x in frames if name in x.columns]
+        if (
+            columns
+            and pd.api.types.infer_dtype(original[name], skipna=True) == "boolean"
+            and all(is_number(x.dtype) and not is_bool(x.dtype) for x in columns)
+            and all(x.dropna().isin([0, 1]).all() for x in columns)
+        ):
+            gaps = any(x.isna().any() for x in columns)
+            truths[name] = "boolean" if gaps else "bool"
+    return [x.astype({k: v for k, v in truths.items() if k in x.columns}) for x in frames]
 
 
 def _told(imp: ImputedData, notes: Sequence[str], labels: Mapping[Any, str]) -> ImputedData:

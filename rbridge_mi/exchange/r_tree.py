@@ -28,6 +28,7 @@ DAMAGED = (
     EOFError,
     LookupError,
     MemoryError,
+    NameError,  # a variable that rdata leaves without a value
     RecursionError,
     NotImplementedError,
     TypeError,

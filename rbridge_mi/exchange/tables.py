@@ -25,6 +25,8 @@ _MAX_EXACT = 2**53
 # Since 3.1 pandas reads numbers exactly by itself, and warns of the argument.
 _VERSION = tuple(int(x) for x in pd.__version__.split(".")[:2])
 _EXACT: dict[str, Any] = {} if _VERSION >= (3, 1) else {"float_precision": "round_trip"}
+MOST_TEXT_CELLS = 10**7  # of a packed CSV file; a larger one no more than these per byte:
+TEXT_PER_BYTE = 100
 MOST_CELLS = 10**8  # that any file may have; a larger one no more than these per byte:
 PER_BYTE = 1000
 
@@ -53,6 +55,12 @@ def read_csv(path: Path) -> Table:
     """
     raw = content(path)
     tab = ".tsv" in path.name.lower()
+    cells, size = raw.count(b"\t" if tab else b",") + raw.count(b"\n"), path.stat().st_size
+    if cells > max(MOST_TEXT_CELLS, TEXT_PER_BYTE * size):
+        raise RBridgeError(
+            f"{path} has {size} bytes and {cells} cells, as no file of data does: it is refused. "
+            "Unpack it yourself if it is right."
+        )
     text = _Text(raw, "\t" if tab else ",")
     try:
         header = text.rows(1)
@@ -243,7 +251,15 @@ def read_arrow(path: Path, kind: str) -> Table:
         table = _arrow_table(path, raw, kind)
         table.validate(full=True)  # before anything follows an offset that points nowhere
         frame = table.to_pandas(types_mapper=nullable.get)
-    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError) as error:
+    except (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        MemoryError,
+        RecursionError,  # of JSON in what pandas noted
+    ) as error:
         raise unread(path, kind.capitalize(), error) from error
     for i, name in enumerate(frame.columns):
         column = frame.iloc[:, i]

@@ -69,6 +69,8 @@ saveRDS(mice::complete(imp, "all", include = TRUE), at("mild0.rds"))
 long <- mice::complete(imp, "long", include = TRUE)
 saveRDS(long, at("long.rds"))
 write.csv(long, at("long.csv"))
+saveRDS(split(long[long$.imp > 0, ], ~.imp), at("split.rds"))
+saveRDS(list(data, data[-1, ]), at("other_rows.rds"))
 write.csv(long[long$.imp > 0, ], gzfile(at("completed.csv.gz")), row.names = FALSE, na = "")
 
 # -- Amelia

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import rbridge_mi as rb
@@ -156,6 +158,21 @@ def test_a_bomb_of_parquet(canary: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     frame = pd.DataFrame({"x": pd.Categorical.from_codes(np.zeros(10**7, "int8"), ["a"])})
     frame.to_parquet(canary.with_name("x.parquet"))
     with pytest.raises(rb.RBridgeError, match="10000000 cells"):
+        rb.read_imputed("x.parquet")
+
+
+def test_a_bomb_of_csv(canary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MOST_TEXT_CELLS", 10**5)
+    path = canary.with_name("x.csv")
+    path.write_bytes(gzip.compress(b".imp,.id,x\n" + b",,\n" * 10**6))
+    with pytest.raises(rb.RBridgeError, match="3000003 cells, as no file of data does"):
+        rb.read_imputed(path)
+
+
+def test_deep_metadata_of_pandas(canary: Path) -> None:
+    table = pa.table({"x": [1.0]}).replace_schema_metadata({b"pandas": b"[" * 100_000})
+    pq.write_table(table, "x.parquet")
+    with pytest.raises(rb.RBridgeError, match="can't be read as Parquet"):
         rb.read_imputed("x.parquet")
 
 

@@ -134,6 +134,15 @@ def test_the_data_with_their_holes_in_a_list(r_files: Path) -> None:
     assert imp.original["x"].isna().sum() == 4
 
 
+def test_a_long_table_that_was_split(r_files: Path) -> None:
+    """Its data sets have other row names: `.id` tells the rows."""
+    imp = rb.read_imputed(r_files / "split.rds")
+    for frame, other in zip(imp, rb.read_imputed(r_files / "mids.rds"), strict=True):
+        assert_same(frame, other)
+    with pytest.raises(rb.ArgumentError, match=r"other_rows\.rds holds data sets of other rows"):
+        rb.read_imputed(r_files / "other_rows.rds")
+
+
 def test_an_imputation_list(r_files: Path) -> None:
     imp = rb.read_imputed(r_files / "imputation_list.rds")
     other = rb.read_imputed(r_files / "mitml_list.rds")

@@ -310,3 +310,15 @@ def test_errors_say_which_delimiter(tmp_path: Path) -> None:
     [path] = csv_files(tmp_path, "a,b\n1,2\n1,2,3\n")
     with pytest.raises(rb.RBridgeError, match=r"saw 3\)\.$"):
         rb.read_imputed([path])
+
+
+def test_truth_values_that_mice_made_numbers(tmp_path: Path) -> None:
+    holes = "flag,n\nTrue,1\n,0\nFalse,1\n"
+    paths = csv_files(tmp_path, holes, "flag,n\n1,1\n0,0\n0,1\n", "flag,n\n1,1\n1,0\n0,1\n")
+    imp = rb.read_imputed(paths[1:], original=paths[0])
+    assert [x["flag"].tolist() for x in imp] == [[True, False, False], [True, True, False]]
+    assert str(imp[0]["flag"].dtype) == "bool"
+    assert imp[0]["n"].tolist() == [1, 0, 1]
+    paths = csv_files(tmp_path, holes, "flag,n\n1,1\n2,0\n0,1\n")
+    with pytest.raises(rb.ArgumentError, match="column 'flag'"):
+        rb.read_imputed(paths[1:], original=paths[0])
