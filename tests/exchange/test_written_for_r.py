@@ -211,3 +211,11 @@ def test_a_fit_without_its_object(fits: rb.MerModList, tmp_path: Path) -> None:
     assert isinstance(stored, rb.MerMod)
     with pytest.raises(rb.ArgumentError, match="allow_r_object=True"):
         stored.to_r(tmp_path / "fit.rds")
+
+
+@pytest.mark.parametrize("name", [".imp", ".id"])
+def test_names_that_complete_needs(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame({name: [1, 2], "x": [1.0, None]})
+    imp = rb.ImputedData.from_frames([frame.fillna(3.0), frame.fillna(4.0)], original=frame)
+    with pytest.raises(rb.EncodingError, match=rf"column '\{name}' has a name that mice"):
+        imp.to_r(tmp_path / "x.rds")
