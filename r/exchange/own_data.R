@@ -78,23 +78,26 @@ with_given_data <- function(fit, given, labels) {
 data_that_came <- function(fit) {
   value <- stats::getCall(fit)$data
   if (is.name(value)) value <- local_value(fit, value)
-  found <- if (is.data.frame(value)) list(as.data.frame(value))
+  frames <- if (is.data.frame(value)) list(as.data.frame(value))
   beside <- local_values(fit, data_variables(stats::formula(fit)))
   beside <- beside[vapply(beside, function(x) is.atomic(x) && length(x) > 1L, NA)]
   sizes <- vapply(beside, NROW, 1L)
   if (is.null(stats::getCall(fit)$data) && length(sizes) > 0L) {
-    found <- c(found, list(as.data.frame(beside[sizes == max(sizes)], optional = TRUE)))
+    frames <- c(frames, list(as.data.frame(beside[sizes == max(sizes)], optional = TRUE)))
   }
-  Filter(function(x) all(row.names(stats::model.frame(fit)) %in% row.names(x)), found)
+  Filter(function(x) all(row.names(stats::model.frame(fit)) %in% row.names(x)), frames)
 }
 
-# Values of these names in the environments that were saved with the formula.
+# Values of these names in the environments that were saved with the formula. An active binding would
+# run a function of the file's; `hold_place` makes such ones.
 local_values <- function(fit, names) {
   values <- list()
   place <- environment(stats::formula(fit))
   while (!nzchar(environmentName(place))) { # a name have the global, the empty and packages' ones
     for (name in setdiff(names, names(values))) {
-      if (exists(name, place, inherits = FALSE)) values[name] <- list(get(name, place, inherits = FALSE))
+      if (exists(name, place, inherits = FALSE) && !bindingIsActive(as.name(name), place)) {
+        values[name] <- list(get(name, place, inherits = FALSE))
+      }
     }
     place <- parent.env(place)
   }

@@ -106,12 +106,17 @@ def read_objects(
     if data is None:
         return [rdoor.call_object("fit_of_several", object_, i) for i in range(1, count + 1)]
     if len(data) != count:
-        raise ArgumentError(f"{what}: data are {len(data)}, and {path} holds {count} models.")
+        raise ArgumentError(
+            f"{what}: data must be those of the {count} models that {path} holds, not of "
+            f"{len(data)}."
+        )
     fits = []
     for i, frame in enumerate(data, start=1):
         labels = [str(x) for x in frame.index]
         try:
-            r = rdoor.call_object("fit_of_several", object_, i, frame.reset_index(drop=True), labels)
+            r = rdoor.call_object(
+                "fit_of_several", object_, i, frame.reset_index(drop=True), labels
+            )
         except RCallError as error:
             where = "" if count == 1 else f"imputation {i}: "
             raise ArgumentError(f"{what}: {where}{error.r_message}.") from error

@@ -100,9 +100,7 @@ class MerMod(TestedFit, MixedModelNames, Recorded, HasTableColumn):
     plot = Hook("plots")  # fit.plot.ranef() is rb.plot.ranef(fit)
 
     @classmethod
-    def from_r(
-        cls, path: Any, trust: Trust = False, data: pd.DataFrame | None = None
-    ) -> MerMod:
+    def from_r(cls, path: Any, trust: Trust = False, data: pd.DataFrame | None = None) -> MerMod:
         """Read a model that lme4 fitted in R from a file that ``saveRDS`` wrote.
 
         Parameters

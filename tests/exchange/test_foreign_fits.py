@@ -1,4 +1,4 @@
-"""Fits that R saved without their data: what is computed from these is what R gives where they are."""
+"""Fits that R saved without their data: what needs these is as in R, where they are."""
 
 from __future__ import annotations
 
@@ -85,12 +85,13 @@ def test_what_cant_be_recovered_is_named(told: Told, folder: Path) -> None:
     assert len(fit.beta) == 6
     assert fit.r2().loc[0, "var_residual"] == pytest.approx(fit.sigma**2)
     stored = rb.MerMod.from_r(fit.to_r(folder / "again.rds"), trust=INSISTS)
+    problem = r"'splines::ns\(x, 3\)', from which 'x'.*data="
     for one in (fit, stored):
-        for ask in (
-            one.fixed, one.anova, one.all_fit, lambda: one.pvalues, lambda: one.emmeans(["f"]),  # noqa: B023
-        ):  # fmt: skip
-            with pytest.raises(rb.RBridgeError, match=r"'splines::ns\(x, 3\)', from which 'x'.*data="):
-                ask()
+        for ask in ("fixed", "anova", "all_fit"):
+            with pytest.raises(rb.RBridgeError, match=problem):
+                getattr(one, ask)()
+        with pytest.raises(rb.RBridgeError, match=problem):
+            one.emmeans(["f"])
     data = pd.read_csv(folder / "d.csv")
     rows = data.head(3)
     given = rb.MerMod.from_r(folder / "spline.rds", trust=INSISTS, data=data)
@@ -103,10 +104,10 @@ def test_other_data_are_refused(told: Told, folder: Path) -> None:
     def read(data: Any) -> rb.MerMod:
         return rb.MerMod.from_r(folder / "plain.rds", trust=INSISTS, data=data)
 
-    with pytest.raises(rb.ArgumentError, match="column 'y' differs in 160 of 160 rows"):
+    with pytest.raises(rb.ArgumentError, match=r"column 'y' differs in 160 of 160 rows"):
         read(data.assign(y=data["y"] + 1))
     changed = data.assign(x=data["x"].where(data.index != 6, 0.0))
-    with pytest.raises(rb.ArgumentError, match="column 'x' differs in 1 of 160 rows.* 7"):
+    with pytest.raises(rb.ArgumentError, match=r"column 'x' differs in 1 of 160 rows.* 7"):
         read(changed)
     with pytest.raises(rb.ArgumentError, match="no column 'f'"):
         read(data.drop(columns="f"))
@@ -117,3 +118,55 @@ def test_other_data_are_refused(told: Told, folder: Path) -> None:
     # Rows are found by the labels that R has for them, wherever they are.
     shuffled = data.set_index(np.arange(1, 161)).sample(frac=1, random_state=1)
     assert read(shuffled).fixed().equals(read(data).fixed())
+
+
+LISTS = """
+set.seed(5)
+suppressPackageStartupMessages(library(lme4))
+d <- data.frame(x = rnorm(60), g = rep(letters[1:12], each = 5))
+d$y <- d$x + rep(rnorm(12), each = 5) + rnorm(60)
+other <- transform(d, x = x + rnorm(60) / 9)
+saveRDS(lapply(list(d, other), function(d) lmer(y ~ x + (1 | g), d)), commandArgs(TRUE)[1])
+saveRDS(list(lmer(y ~ x + (1 | g), d)), commandArgs(TRUE)[2])
+for (x in list(d, other)) cat(sprintf("%a", c(x$x, x$y)), sep = "\n")
+"""
+
+
+def test_the_data_of_several_fits(tmp_path: Path) -> None:
+    (tmp_path / "x.R").write_text(LISTS)
+    lines = run_r(tmp_path / "x.R", tmp_path / "two.rds", tmp_path / "one.rds").split()
+    x1, y, x2, _ = np.array([float.fromhex(x) for x in lines]).reshape(4, 60)
+    frame = pd.DataFrame({"x": x1, "g": np.repeat(list("abcdefghijkl"), 5), "y": y})
+    frames = [frame, frame.assign(x=x2)]
+
+    def read(frames: list[pd.DataFrame]) -> rb.MerModList:
+        data = rb.ImputedData.from_frames(frames)
+        return rb.MerModList.from_r(tmp_path / "two.rds", trust=INSISTS, data=data)
+
+    fits = read(frames)
+    ours = rb.Lmer("y ~ x + (1 | g)").fit(rb.ImputedData.from_frames(frames))
+    assert fits == ours
+    without = rb.MerModList.from_r(tmp_path / "two.rds", trust=INSISTS)
+    for one in (fits, without):
+        assert one.pool(dfcom="satterthwaite").fixed.equals(ours.pool(dfcom="satterthwaite").fixed)
+    with pytest.raises(rb.ArgumentError, match=r"imputation 2: .*column 'x' differs in 60 of 60"):
+        read([frame, frame.assign(x=x1)])
+    with pytest.raises(rb.ArgumentError, match=r"imputation 1: .*column 'y' differs in 60 of 60"):
+        read([x.assign(y=x["y"] + 1) for x in frames])
+    with pytest.raises(rb.ArgumentError, match=r"imputation 1: .*45 rows, and the fit has 60"):
+        read([x.head(45) for x in frames])
+    with pytest.raises(rb.ArgumentError, match=r"imputation 1: .*no column 'x'"):
+        read([x.drop(columns="x").assign(v=x["x"]) for x in frames])
+    with pytest.raises(rb.ArgumentError, match=r"of the 2 models .*not of 3"):
+        read([*frames, frame])
+
+
+def test_one_fit_is_not_pooled(tmp_path: Path) -> None:
+    (tmp_path / "x.R").write_text(LISTS)
+    run_r(tmp_path / "x.R", tmp_path / "two.rds", tmp_path / "one.rds")
+    fits = rb.MerModList.from_r(tmp_path / "one.rds", trust=INSISTS)
+    text = str(fits)
+    assert text.startswith(str(fits[0].summary()))
+    assert "There is one fit, and nothing is pooled." in text
+    assert "imp1" in text.splitlines()[-1]
+    assert "nothing is pooled" in fits._repr_html_()
