@@ -107,7 +107,7 @@ class _Text:
 
     def header(self) -> list[str]:
         """Return the cells of the first line, as they are written."""
-        return self._first(1).iloc[0].tolist()
+        return list(self._first(1).iloc[0])
 
     def widens(self) -> bool:
         """Whether the second line has more cells than the first."""
