@@ -122,7 +122,7 @@ def parser_of(magic: bytes) -> Any:
         def _other(self, kind: int, flags: int, references: list[Any]) -> Any:
             node = _node(kinds.RAW if kind == _RAW else kinds.NAMESPACE)
             if kind == _RAW and magic == b"A":
-                node.value = bytes(int(self._readline(), 16) for _ in range(self.parse_int()))
+                node.value = bytes(int(self.file.readline(), 16) for _ in range(self.parse_int()))
             elif kind == _RAW:
                 node.value = self.parse_string(self.parse_int())
             else:

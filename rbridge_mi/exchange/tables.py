@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +62,8 @@ def read_csv(path: Path) -> Table:
         )
     text = _Text(raw, "\t" if tab else ",")
     try:
-        header = text.rows(1)
         frame = text.frame()
-        _check_header(path, header[0] if header else [], frame, tab)
+        _check_header(path, text.header(), frame, tab)
         notes = _check_cells(path, text, frame)
         columns, zeros = _exact(text, frame)
     except UnicodeDecodeError as error:
@@ -107,11 +105,33 @@ class _Text:
         assert frame.columns.equals(columns)
         return frame[[*names]].astype(object)
 
-    def rows(self, most: int | None = None) -> list[list[str]]:
-        """Return the first rows as lists of cells, without empty lines."""
+    def header(self) -> list[str]:
+        """Return the cells of the first line, as they are written."""
+        return list(self._first(1).iloc[0])
+
+    def widens(self) -> bool:
+        """Whether the second line has more cells than the first."""
+        try:
+            self._first(2)
+        except pd.errors.ParserError:
+            return True
+        return False
+
+    def _first(self, most: int) -> pd.DataFrame:
+        return pd.read_csv(
+            io.BytesIO(self.raw),
+            sep=self.delimiter,
+            header=None,
+            nrows=most,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+        )
+
+    def rows(self) -> list[list[str]]:
+        """Return all rows as lists of cells, without empty lines."""
         lines = io.TextIOWrapper(io.BytesIO(self.raw), "utf-8-sig", newline="")
-        rows: Iterator[list[str]] = (x for x in csv.reader(lines, delimiter=self.delimiter) if x)
-        return list(itertools.islice(rows, most))
+        return [x for x in csv.reader(lines, delimiter=self.delimiter) if x]
 
 
 def _check_header(path: Path, header: Sequence[str], frame: pd.DataFrame, tab: bool) -> None:
@@ -134,11 +154,8 @@ def _check_cells(path: Path, text: _Text, frame: pd.DataFrame) -> tuple[str, ...
 
     pandas takes the first of them for its index.
     """
-    first = text.rows(2)
-    counted = isinstance(frame.index, pd.RangeIndex) and frame.index.equals(
-        pd.RangeIndex(len(frame))
-    )
-    if counted and (len(first) < 2 or len(first[1]) <= len(first[0])):
+    counted = pd.RangeIndex(len(frame))
+    if frame.index.nlevels == 1 and frame.index.equals(counted) and not text.widens():
         return ()
     header, *rows = text.rows()
     sizes = {len(x) for x in rows}
@@ -155,7 +172,7 @@ def _check_cells(path: Path, text: _Text, frame: pd.DataFrame) -> tuple[str, ...
             "delimiters at the ends of rows."
         )
     if list(frame.index) == list(range(1, len(frame) + 1)):
-        frame.index = pd.RangeIndex(len(frame))
+        frame.index = counted
     return ("the first cells of the rows, of a column without a name, were taken for row names",)
 
 

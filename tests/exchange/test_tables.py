@@ -256,6 +256,8 @@ def test_rows_with_more_cells_than_the_header(tmp_path: Path) -> None:
         paths = csv_files(tmp_path, "g,x,y\n" + rows, "g,x,y\n" + rows)
         with pytest.raises(rb.RBridgeError, match=r"0\.csv has 3 names of columns"):
             rb.read_imputed(paths)
+    with pytest.raises(rb.RBridgeError, match="which cell is of which column"):
+        rb.read_imputed(csv_files(tmp_path, "g,x\n0,5,\n1,5,\n"))  # as the index of pandas
     # As write.table writes row names: those that count the rows are pandas' own.
     with pytest.raises(rb.RBridgeError, match="which cell is of which column"):
         rb.read_imputed(csv_files(tmp_path, "g,x\n1,5,1\n1,5,2\n"))
@@ -322,3 +324,9 @@ def test_truth_values_that_mice_made_numbers(tmp_path: Path) -> None:
     paths = csv_files(tmp_path, holes, "flag,n\n1,1\n2,0\n0,1\n")
     with pytest.raises(rb.ArgumentError, match="column 'flag'"):
         rb.read_imputed(paths[1:], original=paths[0])
+
+
+def test_a_long_text_in_a_cell(tmp_path: Path) -> None:
+    text = "a" * 200_000
+    paths = csv_files(tmp_path, f'x,t\n1,"{text}"\n', f'x,t\n2,"{text}"\n')
+    assert rb.read_imputed(paths)[1]["t"].tolist() == [text]
