@@ -37,9 +37,9 @@ needs_data <- function(fit) {
   if (!is.null(problem)) stop(problem, call. = FALSE)
 }
 
-# Positions in the data of a fit of the rows that it used.
-rows_in_data <- function(fit, data = environment(stats::formula(fit))$data) {
-  labels <- row.names(stats::model.frame(fit))
+# Positions in the data of a fit of the rows that it used, or of others by their labels.
+rows_in_data <- function(fit, labels = row.names(stats::model.frame(fit))) {
+  data <- environment(stats::formula(fit))$data
   if (is.null(data) || .row_names_info(data) < 0L) return(as.integer(labels))
   match(labels, row.names(data))
 }

@@ -170,3 +170,13 @@ def test_one_fit_is_not_pooled(tmp_path: Path) -> None:
     assert "There is one fit, and nothing is pooled." in text
     assert "imp1" in text.splitlines()[-1]
     assert "nothing is pooled" in fits._repr_html_()
+
+
+def test_fits_of_changed_data_are_told_apart(told: Told, folder: Path) -> None:
+    # Rows with names, and rows that begin at the 31st, are found in the data by these.
+    named = rb.MerMod.from_r(folder / "named.rds", trust=INSISTS)
+    assert len(named.anova(rb.MerMod.from_r(folder / "named.rds", trust=INSISTS), refit=False)) == 2
+    rows = rb.MerMod.from_r(folder / "rows.rds", trust=INSISTS)
+    assert len(rows.anova(rb.MerMod.from_r(folder / "rows.rds", trust=INSISTS), refit=False)) == 2
+    with pytest.raises(rb.RBridgeError, match="rows"):
+        rows.anova(rb.MerMod.from_r(folder / "plain.rds", trust=INSISTS), refit=False)
