@@ -48,11 +48,13 @@ fits_told <- function(object) {
   list(n = if (fits) length(items), class = class(object))
 }
 
-# The i-th model, as lme4's own: one of lmerTest has the same numbers, and other summaries.
-fit_of_several <- function(object, i) {
+# The i-th model, as lme4's own: one of lmerTest has the same numbers, and other summaries. `data` are
+# those that it was fitted to (NULL: as they came with it), and `labels` name their rows.
+fit_of_several <- function(object, i, data = NULL, labels = NULL) {
   if (inherits(object, "mira")) object <- object$analyses
   fit <- if (isS4(object)) object else object[[i]]
-  if (inherits(fit, "lmerModLmerTest")) methods::as(fit, "lmerMod") else fit
+  if (inherits(fit, "lmerModLmerTest")) fit <- methods::as(fit, "lmerMod")
+  with_own_data(fit, data, labels)
 }
 
 # The labels of a fit's rows, whole numbers where they are such.

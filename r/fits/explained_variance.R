@@ -62,6 +62,7 @@ expected_count <- function(fit) {
 
 # The same call with an intercept and the offset as its fixed part.
 without_fixed_part <- function(fit) {
+  needs_data(fit)
   formula <- stats::formula(fit)
   call <- stats::getCall(fit)
   parts <- lapply(find_bars(formula), function(bar) call("(", bar))

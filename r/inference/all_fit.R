@@ -12,6 +12,7 @@ optimizer_table <- function() {
 
 # Per optimizer its name, what lme4 reported (or why there is no fit), and the estimates.
 all_fit <- function(fit, maxfun) {
+  needs_data(fit)
   table <- optimizer_table()
   lapply(seq_len(nrow(table)), function(i) {
     row <- table[i, ]

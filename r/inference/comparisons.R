@@ -10,7 +10,7 @@ common_ground <- function(fit, other) {
   fits <- list(fit, other)
   rows <- lapply(fits, function(x) row.names(stats::model.frame(x)))
   ground <- list(
-    rows = as.integer(rows[[1L]]), other_rows = as.integer(rows[[2L]]),
+    rows = case_rows(fit, rows[[1L]]), other_rows = case_rows(other, rows[[2L]]),
     responses = vapply(fits, function(x) deparse1(stats::formula(x)[[2L]]), "")
   )
   if (length(rows[[1L]]) != length(rows[[2L]])) return(c(ground, list(differ = character())))
@@ -29,8 +29,9 @@ changed_variables <- function(fits, rows) {
   formulas <- lapply(fits, stats::formula)
   frames <- lapply(formulas, function(formula) environment(formula)$data)
   names <- Reduce(intersect, c(lapply(formulas, all.vars), lapply(frames, names)))
+  positions <- Map(function(fit, labels) rows_in_data(fit, labels = labels), fits, rows)
   same <- vapply(names, function(name) {
-    values <- Map(function(frame, kept) as.vector(frame[kept, name]), frames, lapply(rows, as.integer))
+    values <- Map(function(frame, kept) as.vector(frame[kept, name]), frames, positions)
     isTRUE(all.equal(values[[1L]], values[[2L]], tolerance = 0))
   }, NA)
   names[!same]

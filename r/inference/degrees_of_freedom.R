@@ -5,6 +5,7 @@
 coefficient_df <- function(fit, L, method, joint) {
   what <- paste0("dfcom = \"", method, "\"")
   linear_only(fit, what)
+  needs_data(fit)
   if (method == "satterthwaite" || joint) needs_package("lmerTest", what)
   if (method == "kenward-roger") {
     needs_package("pbkrtest", what)

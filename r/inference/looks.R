@@ -4,8 +4,7 @@
 fixed_columns <- function(fit) {
   data <- environment(stats::formula(fit))$data
   names <- intersect(all.vars(stats::delete.response(fit_terms(fit, "fixed"))), names(data))
-  rows <- as.integer(row.names(stats::model.frame(fit)))
-  as.data.frame(data)[rows, names, drop = FALSE]
+  as.data.frame(data)[rows_in_data(fit), names, drop = FALSE]
 }
 
 # The response as numbers, and residuals of unit variance, by the numbers of the rows. Of a factor the

@@ -63,6 +63,7 @@ plain_variables <- function(expr) {
 marginal_grid <- function(fit, specs, contrast, at, arguments, comparing, trend) {
   needs_package("emmeans", "emmeans")
   check_contrast(contrast)
+  needs_data(fit)
   if (!is.null(trend)) check_trend(fit, trend)
   reserved <- intersect(all.vars(stats::formula(fit)), c(".wgt.", ".offset."))
   if (length(reserved) > 0L) {
@@ -70,7 +71,7 @@ marginal_grid <- function(fit, specs, contrast, at, arguments, comparing, trend)
       "variable of that name: rename the variable", call. = FALSE)
   }
   # The rows of the fit: emmeans would take all that it is given, whatever subset= says.
-  rows <- as.integer(row.names(stats::model.frame(fit)))
+  rows <- rows_in_data(fit)
   data <- environment(stats::formula(fit))$data[rows, , drop = FALSE]
   call <- c(
     list(readable_fit(fit), specs = specs, lmer.df = "asymptotic", data = data),

@@ -90,6 +90,7 @@ no_scale <- function(fit, what) {
 # iterations is smaller than lme4's, with which differences of neighbouring values are noise.
 generalised_deviance <- function(fit) {
   no_scale(fit, "this likelihood")
+  needs_data(fit)
   call <- stats::getCall(fit)
   env <- environment(stats::formula(fit))
   control <- eval(call$control, env)
@@ -109,6 +110,7 @@ generalised_deviance <- function(fit) {
 refitted <- function(fit, REML) {
   if (REML) linear_only(fit, "restricted maximum likelihood")
   if (lme4::isREML(fit) == REML) return(fit)
+  needs_data(fit)
   call <- stats::getCall(fit)
   call$REML <- REML
   eval(call, environment(stats::formula(fit)))

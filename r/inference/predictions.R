@@ -124,6 +124,7 @@ prediction_df <- function(fit, rows, weight, method) {
     return(df)
   }
   needs_package("lmerTest", "dfcom = \"satterthwaite\"")
+  needs_data(fit)
   model <- lmerTest::as_lmerModLmerTest(fit)
   theta <- unname(lme4::getME(fit, "theta"))
   factors <- factors_at(fit)

@@ -35,6 +35,7 @@ lmertest_anova <- function(fit, type, ddf) {
     say_unweighted(fit)
   }
   refuse_unreadable_terms(fit)
+  needs_data(fit)
   stats::anova(lmerTest::as_lmerModLmerTest(fit), type = as.character(type), ddf = ddf)
 }
 

@@ -25,5 +25,5 @@ used_rows <- function(fit) {
   frame <- stats::model.frame(fit)
   data <- environment(stats::formula(fit))$data
   if (!is.data.frame(data)) return(list(data = frame, rows = seq_len(nrow(frame))))
-  list(data = data, rows = as.integer(row.names(frame)))
+  list(data = data, rows = rows_in_data(fit))
 }

@@ -776,6 +776,9 @@ class ImputedData(Sequence[pd.DataFrame]):
         if id is None and original is not None and kind == "imputation":
             check_known_cells(list(parts.values()), original, names)
         holes, store, notes = merged(list(parts.values()), original, names, kind)
+        if list(parts) != list(range(1, len(parts) + 1)):
+            told = ", ".join(map(str, parts))
+            notes = (*notes, f"the data sets are numbered {told} by {imp}: here they are 1, 2, ...")
         return cls(holes, store, method, kind, notes=notes)
 
     # -- files of other programs ------------------------------------------------------------
@@ -791,7 +794,8 @@ class ImputedData(Sequence[pd.DataFrame]):
             The class. "mids" is mice's: ``mice::complete(x, i)`` is the i-th data set,
             ``mice::complete(x, 0)`` the data with their holes. "mitml.list" is mitml's, "list" a
             plain list of data frames. "amelia" has the data sets and what was missing, but not
-            what Amelia's own algorithm knows: its diagnostics have nothing to show.
+            what Amelia's own algorithm knows (mu, covMatrices, theta): its diagnostics have nothing
+            to show, and Amelia's ``ameliabind`` can't join it with another.
 
         Returns
         -------
@@ -836,7 +840,8 @@ class ImputedData(Sequence[pd.DataFrame]):
         """Write a Stata file, and print the lines by which Stata takes it as multiply imputed.
 
         All data sets are under each other, numbered by ``imp_``, with the data with their holes as
-        0; ``id_`` names the rows.
+        0; ``id_`` names the rows: by their index, or, where that is negative, of several levels or
+        types, or has a label twice, from 1 on.
 
         Parameters
         ----------
@@ -854,7 +859,8 @@ class ImputedData(Sequence[pd.DataFrame]):
         Raises
         ------
         EncodingError
-            A name or a value that Stata has no place for, by column.
+            A name or a value that Stata has no place for, by column; a path with a character that
+            means more than a letter in its commands.
         ArgumentError
             Bootstrap samples; data sets that differ where nothing was missing, which Stata would
             silently put back.
@@ -868,7 +874,8 @@ class ImputedData(Sequence[pd.DataFrame]):
 
         Notes
         -----
-        Categories become labelled numbers from 1, dates %td, times %tc, truth values 0 and 1.
+        Categories become labelled numbers from 1, dates %td, times %tc, truth values 0 and 1. Empty
+        texts are missing ones to Stata, of which a warning tells.
 
         Examples
         --------
@@ -887,7 +894,8 @@ class ImputedData(Sequence[pd.DataFrame]):
         """Write an SPSS file: all data sets under each other, numbered by ``Imputation_``.
 
         SPSS pools what its procedures say once the file is split, ``SPLIT FILE LAYERED BY
-        Imputation_.``; 0 are the data with their holes. ``id_`` names the rows.
+        Imputation_.``; 0 are the data with their holes. ``id_`` names the rows: by their index, or,
+        where that is negative, of several levels or types, or has a label twice, from 1 on.
 
         Parameters
         ----------

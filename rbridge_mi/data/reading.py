@@ -172,8 +172,19 @@ class _Reader:
             )
         if isinstance(content, Stacked):
             return self._from_stacked(content, holes)
+        frames = [*content.frames]
+        if content.original is None and all({".imp", ".id"} <= {*x.columns} for x in frames):
+            # A long table that was split: its rows are told by the column, as in files.
+            names = [f"data set {i} of {path.name}" for i in range(1, len(frames) + 1)]
+            frames = [_frame(Table(x), ".id") for x in frames]
+            content = replace(content, frames=_ordered(frames, frames[0], names))
+        elif any(not x.index.equals(frames[0].index) for x in frames):
+            raise ArgumentError(
+                f"{path} holds data sets of other rows (by their row names): in R, give each the "
+                "same row names, or columns .imp and .id that number data sets and rows."
+            )
         if holes is not None:
-            content = replace(content, original=_frame(holes, self._id))
+            content = replace(content, original=_frame(holes, _id_of(holes.frame, self._id)))
         return _imputed(content, places=holes is not None)
 
     def each_of(self, paths: list[Any], holes: Table | None) -> ImputedData:
@@ -194,6 +205,8 @@ class _Reader:
             data = replace(data, frames=_ordered([*data.frames], data.original, names))
         else:
             data = replace(data, frames=_ordered([*data.frames], data.frames[0], names))
+            if all(x is None for x in ids):
+                data = replace(data, notes=(*data.notes, *_places_note(data.frames, names)))
         return _imputed(data, places=all(x is None for x in ids), names=names)
 
     def one(self, path: Any) -> Table:
@@ -329,6 +342,9 @@ def _ordered(
     """Put the rows of each data set in the order of the first."""
     ordered = []
     for name, frame in zip(names, frames, strict=True):
+        if frame.index.equals(first.index):
+            ordered.append(frame)
+            continue
         lacking = first.index.difference(frame.index, sort=False)
         extra = frame.index.difference(first.index, sort=False)
         if len(lacking) or len(extra):
@@ -338,13 +354,57 @@ def _ordered(
                 f"{name} has other rows than the others ({len(frame)} and {len(first)}): it "
                 f"{' and '.join(told)}."
             )
+        if frame.index.has_duplicates or first.index.has_duplicates:
+            raise ArgumentError(
+                f"{name} has its rows in another order than the others, and some of its row labels "
+                "stand more than once: name the column that tells rows apart (id=...)."
+            )
         ordered.append(frame.loc[first.index])
     return ordered
+
+
+def _places_note(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> tuple[str, ...]:
+    """Say that nothing shows whether rows told by their places are the same rows in each file.
+
+    A column of several values that is the same in all files shows it. Where no column is, one of
+    the same values in another order shows that the rows were shuffled.
+
+    Raises
+    ------
+    ArgumentError
+        They were shuffled: the message names the column.
+    """
+    first, rest = frames[0], frames[1:]
+    counted = pd.RangeIndex(len(first))
+    if not rest or not all(x.index.equals(counted) for x in frames):
+        return ()
+    shared = [x for x in first.columns if all(x in y.columns for y in rest)]
+    if any(first[x].nunique() > 1 and all(first[x].equals(y[x]) for y in rest) for x in shared):
+        return ()
+    for name, frame in zip(names[1:], rest, strict=True):
+        for column in shared:
+            one, other = first[column].astype(object), frame[column].astype(object)
+            moved = (one != other) & ~(one.isna() & other.isna())
+            # Imputed cells may have the same values in another order by chance, but not most rows.
+            if moved.mean() > 0.5 and one.value_counts(dropna=False).equals(
+                other.value_counts(dropna=False).reindex(one.value_counts(dropna=False).index)
+            ):
+                raise ArgumentError(
+                    f"{name} has the values of column {column!r} that {names[0]} has, in another "
+                    "order: the rows of the files don't match. Name the column that tells rows "
+                    "apart (id=...)."
+                )
+    return (
+        "no column is the same in all files, so nothing shows that their rows are in one order: "
+        "they were matched by their places",
+    )
 
 
 def _imputed(data: DataSets, *, places: bool, names: Sequence[str] = ()) -> ImputedData:
     """Make data sets of separate frames; with `places`, their rows are told by their places."""
     frames = [*data.frames]
+    if data.original is not None:
+        frames = _with_truths(frames, data.original)
     if places and data.original is not None:
         names = names or [f"imputation {i}" for i in range(1, len(frames) + 1)]
         for name, frame in zip(names, frames, strict=True):
@@ -353,6 +413,26 @@ def _imputed(data: DataSets, *, places: bool, names: Sequence[str] = ()) -> Impu
         check_known_cells(frames, data.original, names)
     imp = ImputedData.from_frames(frames, data.original, method=data.method)
     return _told(imp, data.notes, data.labels)
+
+
+def _with_truths(frames: Sequence[pd.DataFrame], original: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the data sets with truth values for 0 and 1, where the data with holes have such.
+
+    mice makes numbers of the truth values that it imputes.
+    """
+    is_bool, is_number = pd.api.types.is_bool_dtype, pd.api.types.is_numeric_dtype
+    truths = {}
+    for name in original.columns:
+        columns = [x[name] for x in frames if name in x.columns]
+        if (
+            columns
+            and pd.api.types.infer_dtype(original[name], skipna=True) == "boolean"
+            and all(is_number(x.dtype) and not is_bool(x.dtype) for x in columns)
+            and all(x.dropna().isin([0, 1]).all() for x in columns)
+        ):
+            gaps = any(x.isna().any() for x in columns)
+            truths[name] = "boolean" if gaps else "bool"
+    return [x.astype({k: v for k, v in truths.items() if k in x.columns}) for x in frames]
 
 
 def _told(imp: ImputedData, notes: Sequence[str], labels: Mapping[Any, str]) -> ImputedData:

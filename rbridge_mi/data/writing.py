@@ -10,11 +10,11 @@ import pandas as pd
 
 from ..base.arguments import check_columns
 from ..base.paths import write_whole
-from ..errors import ArgumentError
+from ..errors import ArgumentError, EncodingError
 from ..exchange.r_written import RClass, check_r_class, write_imputations
 from ..exchange.spss import IMPUTATION, check_spss_name, write_spss
-from ..exchange.stata import check_stata_name, import_line, write_stata
-from .long_form import stacked
+from ..exchange.stata import check_stata_name, check_stata_path, import_line, write_stata
+from .long_form import ID, IMP, stacked
 from .merging import check_known_cells, columns_of, filled_cells
 
 __all__ = ["write_r", "write_spss_file", "write_stata_file"]
@@ -36,6 +36,12 @@ class _Imputed(Protocol):
 def write_r(imp: _Imputed, path: Any, as_: RClass) -> Path:
     """Write an object of R; see `ImputedData.to_r`."""
     check_r_class(as_)
+    taken = [x for x in (IMP, ID) if x in imp[0].columns]
+    if as_ == "mids" and taken:
+        raise EncodingError(
+            f"column {taken[0]!r} has a name that mice's complete() needs for itself: rename it, "
+            "imp.transform(lambda d: d.rename(columns={...}))."
+        )
     if as_ != "list":
         _check_imputations(imp, f"to_r(as_={as_!r})")
         frames, original = _frames(imp), columns_of(imp.original, imp[0])
@@ -48,6 +54,7 @@ def write_r(imp: _Imputed, path: Any, as_: RClass) -> Path:
 
 def write_stata_file(imp: _Imputed, path: Any, labels: Mapping[Any, str] | None) -> Path:
     """Write a Stata file, and print what Stata is to be told; see `ImputedData.to_stata`."""
+    check_stata_path(path)
     for name in imp[0].columns:
         check_stata_name(name)
     numbers, rows = "imp_", "id_"
@@ -84,8 +91,22 @@ def _for_file(
     names = [f"imputation {i}" for i in range(1, len(frames) + 1)]
     remedy = f"{what} can't keep that; a derived column is computed anew in the program"
     check_known_cells(frames, columns_of(imp.original, frames[0]), names, remedy)
-    long = stacked(frames, imp.original, include=True, whole=True, imp=numbers, id=rows)
+    original = imp.original
+    if not _can_name_rows(original.index):
+        counted = pd.RangeIndex(len(original))
+        frames = [x.set_axis(counted, axis=0) for x in frames]
+        original = original.set_axis(counted, axis=0)
+    long = stacked(frames, original, include=True, whole=True, imp=numbers, id=rows)
     return long, about
+
+
+def _can_name_rows(index: pd.Index) -> bool:
+    """Whether a column of row labels tells rows apart, in one type: else they are numbered."""
+    if index.nlevels > 1 or index.has_duplicates or index.hasnans:
+        return False
+    if pd.api.types.is_numeric_dtype(index.dtype):
+        return bool((index >= 0).all())
+    return not pd.api.types.infer_dtype(index).startswith("mixed")
 
 
 def _check_imputations(imp: _Imputed, what: str) -> None:

@@ -113,7 +113,7 @@ def content(path: Path) -> bytes:
 
 def unread(path: Path, kind: str, error: BaseException | str) -> RBridgeError:
     """Make the error that says that a file can't be read as one of its kind."""
-    told = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    told = error if isinstance(error, str) else f"{type(error).__name__}: {str(error).strip()}"
     return RBridgeError(
         f"{path} can't be read as {kind}: it is damaged, or of another kind ({told})."
     )

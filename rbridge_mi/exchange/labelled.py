@@ -121,6 +121,8 @@ def read_labelled(path: Path, program: str) -> tuple[pd.DataFrame, dict[str, Var
     rows = meta.number_rows
     if rows is not None and rows >= 0 and rows != len(frame):
         raise RBridgeError(f"{path} is damaged: it has {len(frame)} of its {rows} rows.")
+    if any(x not in meta.readstat_variable_types for x in frame.columns):
+        raise RBridgeError(f"{path} is damaged: one of its columns has no name.")
     variables = {
         x: Variable(
             x,

@@ -3,7 +3,7 @@
 ===============================  =================================================================
 R                                pandas
 ===============================  =================================================================
-double                           float64, bit by bit
+double                           float64, bit by bit; NA is NaN
 integer, integer64               int64, or Int64 with NA
 logical                          bool, or boolean with NA
 character                        text
@@ -19,6 +19,7 @@ row names                        the index; 1, 2, ..., n become 0, 1, ..., n - 1
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ __all__ = ["column_of", "frame_of", "matrix_of"]
 _UTC = ("", "UTC", "GMT", "Etc/UTC", "Etc/GMT")
 
 
-def frame_of(tree: Tree, what: str) -> pd.DataFrame:
+def frame_of(tree: Tree, what: str, *, by_place: bool = False) -> pd.DataFrame:
     """Return a data frame.
 
     Parameters
@@ -41,6 +42,8 @@ def frame_of(tree: Tree, what: str) -> pd.DataFrame:
         Of class data.frame.
     what : str
         What it is, for messages.
+    by_place : bool
+        Call its columns 0, 1, ...: their names may be the same.
 
     Returns
     -------
@@ -54,11 +57,12 @@ def frame_of(tree: Tree, what: str) -> pd.DataFrame:
     RBridgeError
         Its parts contradict each other.
     """
-    columns, names = tree.items(), tree.names
+    columns = tree.items()
+    names: Sequence[Any] = range(len(columns)) if by_place else tree.names
     if "data.frame" not in tree.classes or tree.type != "VEC" or len(names) != len(columns):
         raise RBridgeError(f"{what} is no data frame.")
     if len(set(names)) < len(names):
-        twice = sorted({x for x in names if names.count(x) > 1})
+        twice = sorted({x for x in names if list(names).count(x) > 1})
         raise RBridgeError(f"{what} has columns of one name: {', '.join(map(repr, twice))}.")
     index = _index(tree, what)
     values = {}
@@ -100,8 +104,8 @@ def column_of(tree: Tree, what: str) -> pd.Series[Any]:
         return pd.Series(texts, dtype=object if not any(x is not None for x in texts) else None)
     if tree.type not in ("REAL", "INT", "LGL"):
         raise EncodingError(
-            f"{what} is of R's type {tree.type}, which pandas has no like of: convert it in R, or "
-            "leave it out."
+            f"{what} is of R's type {tree.r_type}, which pandas has no like of: convert it in R, "
+            "or leave it out."
         )
     values, missing = tree.numbers()
     classes = tree.classes
@@ -118,7 +122,8 @@ def column_of(tree: Tree, what: str) -> pd.Series[Any]:
         values = values.view(np.int64)
         missing = values == np.iinfo(np.int64).min
     if values.dtype.kind == "f":
-        return pd.Series(values)
+        # R's NA is a signalling NaN, of which numpy warns in each sum.
+        return pd.Series(np.where(np.isnan(values), np.nan, values))
     if tree.type == "LGL":
         return pd.Series(pd.arrays.BooleanArray(values, missing) if missing.any() else values)
     integers = np.where(missing, 0, values).astype(np.int64)
@@ -167,7 +172,7 @@ def _index(tree: Tree, what: str) -> pd.Index:
     if names.type == "STR":
         return pd.Index(names.texts(), dtype=object)
     if names.type not in ("INT", "REAL"):
-        raise RBridgeError(f"the row names of {what} are of R's type {names.type}.")
+        raise RBridgeError(f"the row names of {what} are of R's type {names.r_type}.")
     values, missing = names.numbers()
     if len(values) == 2 and (missing[0] or np.isnan(values[0])):
         return pd.RangeIndex(abs(int(values[1])))

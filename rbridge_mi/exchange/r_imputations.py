@@ -24,7 +24,7 @@ from ..errors import ArgumentError, RBridgeError
 from .data_sets import DataSets, Table
 from .files import content
 from .r_columns import frame_of, matrix_of
-from .r_tree import Tree, parsed
+from .r_tree import DAMAGED, Tree, parsed
 from .trusted import Trust, serialized
 
 __all__ = ["read_r"]
@@ -55,12 +55,12 @@ def read_r(path: Path, trust: Trust) -> DataSets | Table:
         rdata isn't installed.
     """
     raw = serialized(path, trust) if trust else content(path)
-    tree = parsed(raw, path)
+    tree = parsed(raw, path, None if trust else path.stat().st_size)
     try:
         return _data_sets(tree, path)
     except RBridgeError:
         raise
-    except Exception as error:  # parts that a damaged object has not
+    except DAMAGED as error:  # parts that a damaged object has not
         raise RBridgeError(
             f"{path} can't be read: its object is not as its class says ({type(error).__name__}: "
             f"{error})."
@@ -86,19 +86,22 @@ def _data_sets(tree: Tree, path: Path) -> DataSets | Table:
         )
     if tree.type == "VEC" and len(tree):
         return _list(tree, path, next((x for x in classes if x != "list"), "list"))
-    told = " and ".join(classes) or tree.type
+    told = " and ".join(classes) or tree.r_type
     raise ArgumentError(
         f"{path} holds an R object of class {told}, and no imputations: mids, amelia, mira, "
         "mitml.list, or another list of data frames. Fitted models are read by MerMod.from_r."
     )
 
 
-def _list(tree: Tree, path: Path, method: str) -> DataSets:
+def _list(tree: Tree, path: Path, method: str, without: Sequence[int] = ()) -> DataSets:
     items = tree.items()
-    names = tree.names or tuple(str(i) for i in range(1, len(items) + 1))
+    names: Sequence[str] = tree.names or tuple(str(i) for i in range(1, len(items) + 1))
+    if without:
+        names = [x for i, x in enumerate(names, 1) if i not in without]
+        items = [x for i, x in enumerate(items, 1) if i not in without]
     for name, item in zip(names, items, strict=True):
         if "data.frame" not in item.classes:
-            told = " and ".join(item.classes) or item.type
+            told = " and ".join(item.classes) or item.r_type
             raise ArgumentError(
                 f"{path} holds a list whose element {name!r} is no data frame ({told}): only a "
                 "list of data frames holds data sets."
@@ -125,7 +128,7 @@ def _model_frames(tree: Tree, path: Path) -> Sequence[pd.DataFrame]:
         frame = fit.attributes.get("frame") if fit.type == "S4" else fit.by_name().get("model")
         if frame is None or "data.frame" not in frame.classes:
             raise ArgumentError(
-                f"{path}: model {i} ({' and '.join(fit.classes) or fit.type}) holds no frame of "
+                f"{path}: model {i} ({' and '.join(fit.classes) or fit.r_type}) holds no frame of "
                 "its data: save the imputations themselves."
             )
         frames.append(frame_of(frame, f"the frame of model {i}"))
@@ -151,7 +154,9 @@ def _mids(parts: Any, path: Path) -> DataSets:
             if of_column is None or of_column.is_null:
                 filled[name] = None
                 continue
-            filled[name] = values = frame_of(of_column, f"the imputations of {name!r}")
+            filled[name] = values = frame_of(
+                of_column, f"the imputations of {name!r}", by_place=True
+            )
             if values.shape[1] < m:
                 raise RBridgeError(f"{path} is damaged: {name!r} has not {m} imputations.")
     if m < 1:
@@ -219,7 +224,12 @@ def _with_holes(column: pd.Series[Any], rows: np.ndarray[Any, Any]) -> pd.Series
 def _amelia(parts: Any, path: Path) -> DataSets:
     if "imputations" not in parts or "missMatrix" not in parts:
         raise ArgumentError(f"{path} holds an amelia object without imputations: it had failed.")
-    data = _list(parts["imputations"], path, "amelia")
+    items = parts["imputations"].items()
+    # Of a chain that failed, Amelia keeps NA.
+    failed = [i for i, x in enumerate(items, 1) if x.type == "LGL" and len(x) == 1]
+    if len(failed) == len(items):
+        raise ArgumentError(f"{path} holds an amelia object of which all chains had failed.")
+    data = _list(parts["imputations"], path, "amelia", without=failed)
     holes = matrix_of(parts["missMatrix"], "missMatrix of the amelia object")
     first = data.frames[0]
     if len(holes) != len(first):
@@ -233,4 +243,5 @@ def _amelia(parts: Any, path: Path) -> DataSets:
             rows = np.any([(x != columns[0]) & ~(x.isna() & columns[0].isna()) for x in columns], 0)
         if rows.any():
             original[name] = _with_holes(first[name], rows)
-    return DataSets(data.frames, original, "amelia")
+    notes = [f"Amelia's chain {i} of {len(items)} failed: it has no data set" for i in failed]
+    return DataSets(data.frames, original, "amelia", tuple(notes))

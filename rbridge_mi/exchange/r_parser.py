@@ -6,6 +6,7 @@ them, but what comes after them in the file is only found past them.
 
 from __future__ import annotations
 
+import io
 from functools import cache
 from typing import Any
 
@@ -13,9 +14,12 @@ import numpy as np
 
 from ..base.extras import needed_module
 
-__all__ = ["compact_constructors", "parser_of"]
+__all__ = ["TooLargeError", "compact_constructors", "parser_of"]
 
-_MOST = 10**8  # elements of a sequence of which a file says the ends only
+MOST_NODES = 10**6  # objects in any file; a larger one no more than these per byte:
+NODES_PER_BYTE = 100
+MOST_ELEMENTS = 10**7  # of the sequences of which a file says the ends only, and so per byte:
+ELEMENTS_PER_BYTE = 100
 _ASCII = 1 << 6
 # SEXP types of R's src/include/Rinternals.h and src/main/serialize.c.
 _WEAKREF, _RAW, _PERSISTENT, _PACKAGE, _BASE_NAMESPACE, _UNBOUND = 23, 24, 247, 248, 250, 252
@@ -27,12 +31,12 @@ _MOST_REPEATED = 10**6
 
 @cache
 def parser_of(magic: bytes) -> Any:
-    """Return the class that parses a serialization beginning so: b"X" (XDR) or b"B" (native).
+    """Return the class that parses a serialization that begins so.
 
     Parameters
     ----------
     magic : bytes
-        The first byte of the serialization.
+        The first byte of the serialization: b"X" (XDR), b"B" (native) or b"A" (ASCII).
 
     Returns
     -------
@@ -45,18 +49,28 @@ def parser_of(magic: bytes) -> Any:
         rdata isn't installed.
     """
     parser = needed_module("rdata.parser", "io", "a file of R")
-    module, name = {b"X": ("_xdr", "ParserXDR"), b"B": ("_binary", "ParserBinary")}[magic]
+    classes = {b"X": "_xdr.ParserXDR", b"B": "_binary.ParserBinary", b"A": "_ascii.ParserASCII"}
+    module, name = classes[magic].split(".")
     base: Any = getattr(needed_module(f"rdata.parser.{module}", "io", "a file of R"), name)
     kinds = parser.RObjectType
 
     class Parser(base):
         """All kinds of R objects."""
 
+        def __init__(self, data: Any, size: int, **given: Any) -> None:
+            super().__init__(data, **given)
+            if magic == b"A":  # its places are told by characters, which is slow in a stream
+                self.file = io.StringIO(bytes(data).decode("ascii"), newline=None)
+            self._left = max(MOST_NODES, NODES_PER_BYTE * size)
+
         def parse_R_object(  # noqa: N802 -- rdata's name
             self, reference_list: Any = None, *constants: Any, **given: Any
         ) -> Any:
             """Parse one object; compiled code has another way for its parts."""
             del constants, given
+            self._left -= 1
+            if self._left < 0:
+                raise TooLargeError("it has more objects than a file of its size of data sets has")
             references = [] if reference_list is None else reference_list
             place = self.file.tell()
             flags = self.parse_int()
@@ -107,7 +121,9 @@ def parser_of(magic: bytes) -> Any:
 
         def _other(self, kind: int, flags: int, references: list[Any]) -> Any:
             node = _node(kinds.RAW if kind == _RAW else kinds.NAMESPACE)
-            if kind == _RAW:
+            if kind == _RAW and magic == b"A":
+                node.value = bytes(int(self.file.readline(), 16) for _ in range(self.parse_int()))
+            elif kind == _RAW:
                 node.value = self.parse_string(self.parse_int())
             else:
                 references.append(node)
@@ -125,9 +141,17 @@ def parser_of(magic: bytes) -> Any:
     return Parser
 
 
-@cache
-def compact_constructors() -> dict[bytes, Any]:
+class TooLargeError(Exception):
+    """A file says that it holds more than its size lets one expect."""
+
+
+def compact_constructors(size: int) -> dict[bytes, Any]:
     """Return how vectors are unfolded that R wrote as a rule, such as the ends of a sequence.
+
+    Parameters
+    ----------
+    size : int
+        Of the file, in bytes: all sequences of a small file have `MOST_ELEMENTS` at most.
 
     Returns
     -------
@@ -136,24 +160,40 @@ def compact_constructors() -> dict[bytes, Any]:
     """
     parser = needed_module("rdata.parser", "io", "a file of R")
     constructors = dict(parser.DEFAULT_ALTREP_MAP)
-    constructors[b"compact_intseq"] = _Sequence(parser, "INT", np.int32)
-    constructors[b"compact_realseq"] = _Sequence(parser, "REAL", np.float64)
+    left = _Left(max(MOST_ELEMENTS, ELEMENTS_PER_BYTE * size))
+    constructors[b"compact_intseq"] = _Sequence(parser, "INT", np.int32, left)
+    constructors[b"compact_realseq"] = _Sequence(parser, "REAL", np.float64, left)
     constructors[b"deferred_string"] = _Deferred(parser)
     return constructors
 
 
-class _Sequence:
-    """Numbers from the first one on, by steps of 1 or -1; no more of them than data have rows."""
+class _Left:
+    """How many elements the sequences of a file may still have."""
 
-    def __init__(self, parser: Any, kind: str, dtype: Any) -> None:
+    def __init__(self, elements: float) -> None:
+        self._elements = elements
+
+    def take(self, elements: float) -> None:
+        """Count a sequence of so many."""
+        self._elements -= elements
+        if self._elements < 0:
+            raise TooLargeError("its sequences have more elements than a file of its size has")
+
+
+class _Sequence:
+    """Numbers from the first one on, by steps of 1 or -1."""
+
+    def __init__(self, parser: Any, kind: str, dtype: Any, left: _Left) -> None:
         self._parser = parser
         self._kind = kind
         self._dtype = dtype
+        self._left = left
 
     def __call__(self, state: Any) -> Any:
         size, first, step = (float(x) for x in state.value)
-        if not 0 <= size <= _MOST or abs(step) != 1:
+        if not 0 <= size < np.inf or abs(step) != 1:
             raise ValueError(f"a sequence of {size:.0f} numbers by {step}")
+        self._left.take(size)
         kind = self._parser.RObjectType[self._kind]
         values = first + step * np.arange(int(size), dtype=np.float64)
         return self._parser.RObjectInfo(kind, False, False, False, 0, 0), values.astype(self._dtype)

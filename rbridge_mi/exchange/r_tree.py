@@ -6,6 +6,7 @@ parsed, too, since the objects of mice and lme4 hold some; nobody asks for them.
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -14,12 +15,56 @@ from typing import Any
 
 import numpy as np
 
-from ..base.extras import needed_module
 from ..errors import MissingExtraError, RBridgeError
-from .r_parser import compact_constructors, parser_of
+from .r_parser import TooLargeError, compact_constructors, parser_of
 
-__all__ = ["Tree", "parsed"]
+__all__ = ["DAMAGED", "Tree", "parsed"]
 
+# What rdata raises at a damaged file: assertions of its own, values of numpy's and Python's.
+DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NameError,  # a variable that rdata leaves without a value
+    RecursionError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+_R_TYPES = {
+    "NIL": "NULL",
+    "NILVALUE": "NULL",
+    "SYM": "symbol",
+    "LIST": "pairlist",
+    "CLO": "closure",
+    "ENV": "environment",
+    "PROM": "promise",
+    "LANG": "language",
+    "SPECIAL": "special",
+    "BUILTIN": "builtin",
+    "CHAR": "char",
+    "LGL": "logical",
+    "INT": "integer",
+    "REAL": "double",
+    "CPLX": "complex",
+    "STR": "character",
+    "DOT": "...",
+    "VEC": "list",
+    "EXPR": "expression",
+    "BCODE": "bytecode",
+    "EXTPTR": "externalptr",
+    "WEAKREF": "weakref",
+    "RAW": "raw",
+    "GLOBALENV": "environment",
+    "EMPTYENV": "environment",
+    "BASEENV": "environment",
+    "NAMESPACE": "environment",
+    "S4": "S4",
+}
 _LATIN1, _UTF8, _ASCII = 1 << 2, 1 << 3, 1 << 6  # flags of a text
 
 
@@ -44,6 +89,11 @@ class Tree:
     def type(self) -> str:
         """R's type as rdata calls it, such as REAL or VEC."""
         return str(self._node.info.type.name)
+
+    @property
+    def r_type(self) -> str:
+        """R's type as its ``typeof`` calls it, such as double or list."""
+        return _R_TYPES.get(self.type, self.type)
 
     @property
     def is_null(self) -> bool:
@@ -126,7 +176,7 @@ class Tree:
         return raw.decode("utf-8" if flags & (_UTF8 | _ASCII) else self._encoding)
 
 
-def parsed(raw: bytes, path: Path) -> Tree:
+def parsed(raw: bytes, path: Path, size: int | None = None) -> Tree:
     """Parse an .rds file, or an .rda file of one object.
 
     Parameters
@@ -135,6 +185,8 @@ def parsed(raw: bytes, path: Path) -> Tree:
         The unpacked file.
     path : Path
         Its name, for messages.
+    size : int, optional
+        How many bytes the packed file has, by which the number of its objects is bounded.
 
     Returns
     -------
@@ -157,14 +209,21 @@ def parsed(raw: bytes, path: Path) -> Tree:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tags of functions' code, which nobody reads
-            data = _parse(body)
+            data = _parse(body, len(raw) if size is None else size)
     except MissingExtraError:
         raise
-    except Exception as error:  # of any kind: an assertion of rdata's, a value of numpy's
+    except TooLargeError as error:
+        raise RBridgeError(f"{path} is refused: {error}.") from error
+    except DAMAGED as error:
+        told = f"({type(error).__name__}: {error})"
+        if isinstance(error, NotImplementedError) or "valid RObjectType" in str(error):
+            raise RBridgeError(
+                f"{path} can't be read without R: it is damaged, or holds what rdata doesn't know "
+                f"{told}. If R wrote it and you trust whoever did, trust=True has R read it."
+            ) from error
         raise RBridgeError(
-            f"{path} can't be read without R: it is damaged, or holds what rdata doesn't know "
-            f"({type(error).__name__}: {error}). If R wrote it and you trust whoever did, "
-            "trust=True has R read it."
+            f"{path} can't be read: it is damaged, or holds what rdata doesn't know {told}. Save "
+            "the object anew, `saveRDS(x, file)`."
         ) from error
     tree = Tree(data.object, data.extra.encoding or "utf-8")
     if not several:
@@ -178,15 +237,14 @@ def parsed(raw: bytes, path: Path) -> Tree:
     return objects[0][1]
 
 
-def _parse(raw: bytes) -> Any:
+def _parse(raw: bytes, size: int) -> Any:
     """Return what rdata makes of a serialization."""
-    if raw[:1] == b"A":
-        parser = needed_module("rdata.parser", "io", "a file of R")
-        return parser.parse_data(
-            raw, altrep_constructor_dict=compact_constructors(), extension=".rds"
-        )
+    start = raw.index(b"\n") + 1
     reader = parser_of(raw[:1])(
-        memoryview(raw)[2:], expand_altrep=True, altrep_constructor_dict=compact_constructors()
+        memoryview(raw)[start:],
+        size,
+        expand_altrep=True,
+        altrep_constructor_dict=compact_constructors(size),
     )
     data = reader.parse_all()
     reader.check_complete()

@@ -13,19 +13,21 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.io.stata import StataWriterUTF8
 
 from ..base.labels import label
-from ..errors import EncodingError, RBridgeError
+from ..errors import EncodingError, RBridgeError, RBridgeWarning
 from .data_sets import Stacked, Table
 from .labelled import Variable, days_of, read_labelled, typed
 
-__all__ = ["import_line", "read_stata", "write_stata"]
+__all__ = ["check_stata_name", "check_stata_path", "import_line", "read_stata", "write_stata"]
 
 _M, _ID, _MISS = "_mi_m", "_mi_id", "_mi_miss"
 _WIDE = re.compile(r"_([1-9][0-9]*)_(.+)", re.DOTALL)
@@ -95,7 +97,13 @@ def _completed_rows(path: Path, raw: pd.DataFrame) -> pd.DataFrame:
             f"{path} has data sets of several numbers of rows (by {_M}), and no {_MISS} that says "
             "which rows are the same in all of them."
         )
-    complete = original[pd.to_numeric(original[_MISS]) == 0]
+    flags = pd.to_numeric(original[_MISS], errors="coerce")
+    if not flags.isin([0, 1]).all():
+        raise RBridgeError(
+            f"{path}: {_MISS} must be 0 or 1 in the data with their holes, to say which rows are "
+            "the same in all data sets."
+        )
+    complete = original[flags == 0]
     parts = [original]
     for x in every:
         part = raw[numbers == x]
@@ -148,6 +156,7 @@ _RESERVED = frozenset(
         "_pi",
         "_pred",
         "_rc",
+        "_se",
         "_skip",
         "str",
         "strL",
@@ -176,10 +185,36 @@ def import_line(path: Path, imp: str, id: str, imputed: list[str]) -> str:
     -------
     str
         Two commands.
+
+    Raises
+    ------
+    EncodingError
+        The path has a character that Stata takes for more than a letter.
     """
-    quoted = f'"{path}"' if '"' not in str(path) else f'`"{path}"\''
     varlist = f" imputed({' '.join(imputed)})" if imputed else ""
-    return f"use {quoted}, clear\nmi import flong, m({imp}) id({id}){varlist} clear"
+    check_stata_path(path)
+    return f'use "{path}", clear\nmi import flong, m({imp}) id({id}){varlist} clear'
+
+
+def check_stata_path(path: Any) -> None:
+    """Refuse a path in which Stata sees a macro, the end of its text or of the line.
+
+    Parameters
+    ----------
+    path : object
+        Of a file that Stata is to read.
+
+    Raises
+    ------
+    EncodingError
+        The message names the character.
+    """
+    odd = next((x for x in str(path) if x in '`$"' or not x.isprintable()), None)
+    if odd is not None:
+        raise EncodingError(
+            f"the path {str(path)!r} holds {odd!r}, which is no mere letter in Stata's commands: "
+            "give the file another name."
+        )
 
 
 def write_stata(long: pd.DataFrame, path: Path, labels: Mapping[Any, str]) -> None:
@@ -216,8 +251,9 @@ def write_stata(long: pd.DataFrame, path: Path, labels: Mapping[Any, str]) -> No
             "takes: give a shorter one (labels={...})."
         )
     try:
-        frame.to_stata(
+        _Writer(
             path,
+            frame,
             write_index=False,
             version=118,
             convert_dates=dates,
@@ -226,11 +262,27 @@ def write_stata(long: pd.DataFrame, path: Path, labels: Mapping[Any, str]) -> No
             convert_strl=[
                 x for x in columns if frame[x].dtype == object and frame[x].map(_bytes).max() > 2045
             ],
-        )
+        ).write_file()
     except (OverflowError, ValueError) as error:  # of pandas 2: times beyond its nanoseconds
         raise EncodingError(
             f"pandas {pd.__version__} can't write this for Stata: {error}"
         ) from error
+
+
+class _Writer(StataWriterUTF8):
+    """pandas' writer, for all names that Stata takes.
+
+    pandas puts an underscore before words of Mata, such as class and NULL, which are no reserved
+    words of Stata's.
+    """
+
+    @property
+    def RESERVED_WORDS(self) -> frozenset[str]:  # noqa: N802 -- pandas' name
+        return _RESERVED
+
+    @RESERVED_WORDS.setter
+    def RESERVED_WORDS(self, given: Any) -> None:  # noqa: N802
+        del given
 
 
 def _bytes(text: Any) -> int:
@@ -336,5 +388,11 @@ def _texts(column: pd.Series[Any], missing: np.ndarray[Any, Any], name: str) -> 
         )
     if any("\0" in x for x in texts[~missing]):
         raise EncodingError(f"column {name!r} holds a NUL character, which ends Stata's texts.")
+    if (texts == "").any():
+        warnings.warn(
+            f"column {name!r} holds empty texts, which are missing ones to Stata.",
+            RBridgeWarning,
+            stacklevel=2,
+        )
     texts[missing] = ""
     return pd.Series(texts, dtype=object)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+
+import pandas as pd
 
 from .. import rdoor
 from ..errors import ArgumentError, RBridgeError, RCallError
@@ -57,7 +60,9 @@ def serialized(path: Path, trust: Trust) -> bytes:
     return raw
 
 
-def read_objects(path: Path, trust: Trust, what: str) -> list[rdoor.RObject]:
+def read_objects(
+    path: Path, trust: Trust, what: str, data: Sequence[pd.DataFrame] | None = None
+) -> list[rdoor.RObject]:
     """Have R read a file of one lme4 model or of a list of them.
 
     Parameters
@@ -68,18 +73,21 @@ def read_objects(path: Path, trust: Trust, what: str) -> list[rdoor.RObject]:
         Whether its origin is trusted.
     what : str
         The function that asks, for messages.
+    data : sequence of DataFrame, optional
+        What each of the models was fitted to.
 
     Returns
     -------
     list of RObject
-        The models.
+        The models, with their data in the environments of their formulas.
 
     Raises
     ------
     RBridgeError
         R can't read it, or this R is too old for it.
     ArgumentError
-        It is not trusted, or holds something else.
+        It is not trusted, or holds something else; `data` are of another number, or are not those
+        that the models were fitted to.
     """
     if not trust:
         raise ArgumentError(
@@ -95,7 +103,25 @@ def read_objects(path: Path, trust: Trust, what: str) -> list[rdoor.RObject]:
             "of lme4 nor a list of them."
         )
     count = int(told["n"][0])
-    return [rdoor.call_object("fit_of_several", object_, i) for i in range(1, count + 1)]
+    if data is None:
+        return [rdoor.call_object("fit_of_several", object_, i) for i in range(1, count + 1)]
+    if len(data) != count:
+        raise ArgumentError(
+            f"{what}: data must be those of the {count} models that {path} holds, not of "
+            f"{len(data)}."
+        )
+    fits = []
+    for i, frame in enumerate(data, start=1):
+        labels = [str(x) for x in frame.index]
+        try:
+            r = rdoor.call_object(
+                "fit_of_several", object_, i, frame.reset_index(drop=True), labels
+            )
+        except RCallError as error:
+            where = "" if count == 1 else f"imputation {i}: "
+            raise ArgumentError(f"{what}: {where}{error.r_message}.") from error
+        fits.append(r)
+    return fits
 
 
 def _read(path: Path, trust: Trust, what: str) -> rdoor.RObject:

@@ -101,7 +101,7 @@ class MerMod(TestedFit, MixedModelNames, Recorded, HasTableColumn):
     plot = Hook("plots")  # fit.plot.ranef() is rb.plot.ranef(fit)
 
     @classmethod
-    def from_r(cls, path: Any, trust: Trust = False) -> MerMod:
+    def from_r(cls, path: Any, trust: Trust = False, data: pd.DataFrame | None = None) -> MerMod:
         """Read a model that lme4 fitted in R from a file that ``saveRDS`` wrote.
 
         Parameters
@@ -112,6 +112,11 @@ class MerMod(TestedFit, MixedModelNames, Recorded, HasTableColumn):
             Whether you trust whoever made the file: the object may hold any code, in its formula's
             environment for one. R before 4.4 runs code that a file holds while it reads it
             (CVE-2024-27322), so it is refused there, unless you say so.
+        data : DataFrame, optional
+            What it was fitted to, with the rows that the fit left out, or without them. It is
+            needed for what R computes from the data, such as lmerTest's degrees of freedom and
+            emmeans, where the file has no data and its model frame doesn't tell them either: of
+            ``ns(x, 3)`` the frame has no x.
 
         Returns
         -------
@@ -121,7 +126,8 @@ class MerMod(TestedFit, MixedModelNames, Recorded, HasTableColumn):
         Raises
         ------
         ArgumentError
-            It is not trusted, or it holds something else, such as several models.
+            It is not trusted, it holds something else, such as several models, or `data` aren't
+            what it was fitted to, with the column that differs.
         RBridgeError
             R can't read it, or this R is too old for it.
         MissingPathError
@@ -131,6 +137,12 @@ class MerMod(TestedFit, MixedModelNames, Recorded, HasTableColumn):
         --------
         MerMod.to_r : Writes such files.
         MerModList.from_r : Reads a list of models.
+
+        Notes
+        -----
+        R looks the data of a fit up by name where the fit was made. Here its data are those saved
+        with it, if its model frame can be computed from them, or those that the frame tells (x of
+        ``log(x)``, ``scale(x)``, ``poly(x, 2)``); the name is looked up nowhere else.
 
         Examples
         --------
@@ -143,7 +155,9 @@ class MerMod(TestedFit, MixedModelNames, Recorded, HasTableColumn):
         True
         >>> folder.cleanup()
         """
-        fits = fits_of_file(path, trust, "MerMod.from_r")
+        if data is not None and not isinstance(data, pd.DataFrame):
+            raise ArgumentError(f"data must be a DataFrame, not {type(data).__name__}.")
+        fits = fits_of_file(path, trust, "MerMod.from_r", None if data is None else [data])
         if len(fits) != 1:
             raise ArgumentError(f"{path} holds {len(fits)} models: MerModList.from_r reads them.")
         return fits[0]
@@ -766,7 +780,9 @@ def _others_r(others: Sequence[MerMod]) -> list[Askable]:
     return [x.r for x in others]
 
 
-def fits_of_file(path: Any, trust: Trust, what: str) -> list[MerMod]:
+def fits_of_file(
+    path: Any, trust: Trust, what: str, data: Sequence[pd.DataFrame] | None = None
+) -> list[MerMod]:
     """Read the models of an R file.
 
     Parameters
@@ -777,6 +793,8 @@ def fits_of_file(path: Any, trust: Trust, what: str) -> list[MerMod]:
         See `MerMod.from_r`.
     what : str
         The function that asks, for messages.
+    data : sequence of DataFrame, optional
+        What each of the models was fitted to.
 
     Returns
     -------
@@ -784,7 +802,7 @@ def fits_of_file(path: Any, trust: Trust, what: str) -> list[MerMod]:
         One, or those of a list, numbered as its imputations.
     """
     check_trust(trust)
-    objects = read_objects(readable_file(path), trust, what)
+    objects = read_objects(readable_file(path), trust, what, data)
     numbers: list[int | None] = [None] if len(objects) == 1 else [*range(1, len(objects) + 1)]
     fits = []
     for r, number in zip(objects, numbers, strict=True):

@@ -83,7 +83,8 @@ class MerModList(Sequence[MerMod], Recorded, HasTableColumn):
         trust : bool or "despite CVE-2024-27322"
             Whether you trust whoever made the file; see `MerMod.from_r`.
         data : ImputedData, optional
-            What they were fitted to; without it, the rows and columns that the models hold.
+            What they were fitted to, as `MerMod.from_r` takes it of one model; without it, the rows
+            and columns that the models hold.
 
         Returns
         -------
@@ -93,7 +94,8 @@ class MerModList(Sequence[MerMod], Recorded, HasTableColumn):
         Raises
         ------
         ArgumentError
-            It is not trusted, it holds something else, or `data` are of another number.
+            It is not trusted, it holds something else, or `data` are of another number, or aren't
+            what a model was fitted to: with the imputation, and the column that differs.
         RBridgeError
             R can't read it, or this R is too old for it.
         MissingPathError
@@ -116,11 +118,9 @@ class MerModList(Sequence[MerMod], Recorded, HasTableColumn):
         True
         >>> folder.cleanup()
         """
-        fits = fits_of_file(path, trust, "MerModList.from_r")
-        if data is not None and (not isinstance(data, ImputedData) or data.m != len(fits)):
-            raise ArgumentError(
-                f"data must be the ImputedData of the {len(fits)} models, not {data!r}."
-            )
+        if data is not None and not isinstance(data, ImputedData):
+            raise ArgumentError(f"data must be the ImputedData of the models, not {data!r}.")
+        fits = fits_of_file(path, trust, "MerModList.from_r", None if data is None else list(data))
         numbered = tuple(replace(fit, imputation=i) for i, fit in enumerate(fits, start=1))
         return cls(numbered, ImputedData.from_frames(_held(fits)) if data is None else data)
 
@@ -678,6 +678,8 @@ class MerModList(Sequence[MerMod], Recorded, HasTableColumn):
     def summary(self) -> Printed:
         """Write the pooled model in lme4's layout, then one line per fit.
 
+        One fit by itself is not pooled: its own summary, and a line that says so.
+
         Returns
         -------
         Printed
@@ -687,7 +689,11 @@ class MerModList(Sequence[MerMod], Recorded, HasTableColumn):
         --------
         PooledMerMod.summary : After `pool` with other rules.
         """
-        lines = [str(self._pooled.summary()), "", "Fits:"]
+        if len(self.fits) == 1:
+            lines = [str(self.fits[0].summary()), "", "There is one fit, and nothing is pooled."]
+        else:
+            lines = [str(self._pooled.summary())]
+        lines += ["", "Fits:"]
         for fit in self.fits:
             lines.append(fit_line(fit))
             lines += [f"    {text}" for text in fit.messages]

@@ -17,10 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import rbridge_mi as rb
-from rbridge_mi.exchange import files, tables
+from rbridge_mi.exchange import files, r_parser, r_tree, tables
 
 from .conftest import run_r
 
@@ -159,6 +161,21 @@ def test_a_bomb_of_parquet(canary: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         rb.read_imputed("x.parquet")
 
 
+def test_a_bomb_of_csv(canary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MOST_TEXT_CELLS", 10**5)
+    path = canary.with_name("x.csv")
+    path.write_bytes(gzip.compress(b".imp,.id,x\n" + b",,\n" * 10**6))
+    with pytest.raises(rb.RBridgeError, match="3000003 cells, as no file of data does"):
+        rb.read_imputed(path)
+
+
+def test_deep_metadata_of_pandas(canary: Path) -> None:
+    table = pa.table({"x": [1.0]}).replace_schema_metadata({b"pandas": b"[" * 100_000})
+    pq.write_table(table, "x.parquet")
+    with pytest.raises(rb.RBridgeError, match="can't be read as Parquet"):
+        rb.read_imputed("x.parquet")
+
+
 # -- R's serialization, written by hand ------------------------------------------------------
 
 HEADER = b"X\n" + struct.pack(">iii", 2, 0x00040200, 0x00020300)
@@ -229,6 +246,28 @@ def test_r_objects_by_hand(canary: Path, what: str) -> None:
         path.write_bytes(raw)
         with pytest.raises(rb.RBridgeError):
             rb.read_imputed(path)
+
+
+def test_small_files_of_many_objects(canary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(r_parser, "MOST_NODES", 1000)
+    path = canary.with_name("x.rds")
+    nulls = HEADER + struct.pack(">ii", 19, 100_000) + NULL * 100_000
+    path.write_bytes(gzip.compress(nulls))
+    with pytest.raises(rb.RBridgeError, match="refused: it has more objects than"):
+        rb.read_imputed(path)
+    path.write_bytes(nulls)  # of a size that has as many
+    with pytest.raises(rb.ArgumentError, match=r"'1' is no data frame \(NULL\)"):
+        rb.read_imputed(path)
+
+
+def test_an_alarm_is_not_taken_for_damage(canary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*given: object, **more: object) -> None:
+        raise TimeoutError("late")
+
+    monkeypatch.setattr(r_tree, "parser_of", lambda magic: late)
+    canary.with_name("x.rds").write_bytes(HEADER + NULL)
+    with pytest.raises(TimeoutError, match="late"):
+        rb.read_imputed("x.rds")
 
 
 @pytest.mark.r

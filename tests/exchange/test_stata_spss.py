@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -258,3 +259,55 @@ def test_what_cant_be_written(tmp_path: Path, method: str) -> None:
     with pytest.raises(rb.ArgumentError, match="bootstrap samples"):
         getattr(samples, method)(path)
     assert not list(tmp_path.iterdir())
+
+
+def with_index(index: Any) -> rb.ImputedData:
+    frame = pd.DataFrame({"x": [1.0, None, 3.0], "y": [1, 2, 3]}, index=index)
+    return rb.ImputedData.from_frames([frame.fillna(5.0), frame.fillna(6.0)], original=frame)
+
+
+def test_row_labels_that_cant_be_read_again_are_numbered(tmp_path: Path) -> None:
+    levels = pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)])
+    for index in ([1, 1, 2], [-1, 0, 1], levels, pd.Index(["a", 1, 2], dtype=object)):
+        imp = with_index(index)
+        for path in (imp.to_stata(tmp_path / "x.dta"), imp.to_spss(tmp_path / "x.sav")):
+            again = rb.read_imputed(path)
+            assert again[0].index.equals(pd.RangeIndex(3))
+            assert [x["x"].tolist() for x in again] == [[1, 5, 3], [1, 6, 3]]
+            assert again.original["x"].isna().tolist() == [False, True, False]
+    assert rb.read_imputed(with_index([7, 3, 5]).to_stata(tmp_path / "x.dta"))[0].loc[7, "y"] == 1
+
+
+def test_words_of_mata_are_names_to_stata(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"NULL": [1, 2], "class": ["a", "b"], "end": [1.0, None]})
+    imp = rb.ImputedData.from_frames([frame.fillna(1.0), frame.fillna(2.0)], original=frame)
+    path = imp.to_stata(tmp_path / "x.dta")
+    assert list(rb.read_imputed(path)[0].columns) == ["NULL", "class", "end"]
+    names = rdoor.call_object("haven::read_dta", str(path)).call("base::names").value
+    assert list(names) == ["imp_", "id_", "NULL", "class", "end"]
+
+
+def test_paths_that_are_commands_to_stata(tmp_path: Path) -> None:
+    for name in ("a\n!rm.dta", "a`b'.dta", "a$b.dta", 'a"b.dta', "a\r.dta"):
+        with pytest.raises(rb.EncodingError, match="no mere letter in Stata's commands"):
+            with_index(None).to_stata(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_empty_texts_are_missing_to_stata(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [1.0, None], "text": ["", "b"]})
+    imp = rb.ImputedData.from_frames([frame.fillna(1.0), frame.fillna(2.0)], original=frame)
+    with pytest.warns(rb.RBridgeWarning, match="column 'text' holds empty texts"):
+        imp.to_stata(tmp_path / "x.dta")
+
+
+def test_text_where_stata_says_which_rows_had_holes(tmp_path: Path) -> None:
+    columns = {
+        "_mi_m": [0, 0, 1],
+        "_mi_id": [1, 2, 1],
+        "_mi_miss": ["a", "b", ""],
+        "x": [None, 2, 1],
+    }
+    pyreadstat.write_dta(pd.DataFrame(columns), tmp_path / "x.dta")
+    with pytest.raises(rb.RBridgeError, match="_mi_miss must be 0 or 1"):
+        rb.read_imputed(tmp_path / "x.dta")

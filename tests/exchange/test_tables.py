@@ -230,3 +230,103 @@ def test_another_delimiter_or_encoding(tmp_path: Path) -> None:
         rb.read_imputed(tmp_path / "y.csv")
     (tmp_path / "z.csv").write_bytes(".imp,.id,x\n1,1,é\n".encode("utf-8-sig"))
     assert rb.read_imputed(tmp_path / "z.csv")[0]["x"].tolist() == ["é"]
+
+
+def test_row_labels_that_stand_more_than_once(tmp_path: Path) -> None:
+    a = pd.DataFrame({"x": [1.0, 2, 3, 4]}, index=[1, 1, 2, 2])
+    a.to_parquet(tmp_path / "a.parquet")
+    a.assign(x=[1.0, 2, 3, 5]).to_parquet(tmp_path / "b.parquet")
+    imp = rb.read_imputed([tmp_path / "a.parquet", tmp_path / "b.parquet"])
+    assert [x["x"].tolist() for x in imp] == [[1, 2, 3, 4], [1, 2, 3, 5]]
+    assert imp[0].index.tolist() == [1, 1, 2, 2]
+    a.iloc[[2, 3, 0, 1]].to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(rb.ArgumentError, match=r"c\.parquet has its rows in another order"):
+        rb.read_imputed([tmp_path / "a.parquet", tmp_path / "c.parquet"])
+
+
+def csv_files(folder: Path, *texts: str) -> list[Path]:
+    paths = [folder / f"{i}.csv" for i in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    return paths
+
+
+def test_rows_with_more_cells_than_the_header(tmp_path: Path) -> None:
+    for rows in ("1,10,100,\n2,20,200,\n", "1,10,100,3\n2,20,200\n", "1,10,100,,\n2,20,200,,\n"):
+        paths = csv_files(tmp_path, "g,x,y\n" + rows, "g,x,y\n" + rows)
+        with pytest.raises(rb.RBridgeError, match=r"0\.csv has 3 names of columns"):
+            rb.read_imputed(paths)
+    with pytest.raises(rb.RBridgeError, match="which cell is of which column"):
+        rb.read_imputed(csv_files(tmp_path, "g,x\n0,5,\n1,5,\n"))  # as the index of pandas
+    # As write.table writes row names: those that count the rows are pandas' own.
+    with pytest.raises(rb.RBridgeError, match="which cell is of which column"):
+        rb.read_imputed(csv_files(tmp_path, "g,x\n1,5,1\n1,5,2\n"))
+    paths = csv_files(tmp_path, "g,x\n1,5,7\n2,6,NA\n", "g,x\n1,5,7\n2,6,8\n")
+    imp = rb.read_imputed(paths)
+    assert imp[1].to_dict("list") == {"g": [5, 6], "x": [7, 8]}
+    assert imp[1].index.equals(pd.RangeIndex(2))
+    assert "were taken for row names" in imp.notes[0]
+    paths = csv_files(tmp_path, "g,x\na,5,7\nb,6,NA\n", "g,x\nb,6,8\na,5,7\n")
+    assert rb.read_imputed(paths)[1].loc["b"].to_dict() == {"g": 6, "x": 8}
+
+
+def test_identifiers_survive(tmp_path: Path) -> None:
+    long = ".imp,.id,sch,k,y\n0,1,07,,\n0,2,7,9007199254740993,0.5\n1,1,07,5,02.5\n"
+    [path] = csv_files(tmp_path, long + "1,2,7,9007199254740993,0.5\n")
+    imp = rb.read_imputed(path)
+    assert imp[0]["sch"].tolist() == ["07", "7"]
+    assert imp[0]["k"].tolist() == [5, 2**53 + 1]
+    assert imp.original["k"].dropna().tolist() == [2**53 + 1]
+    assert imp[0]["y"].tolist() == [2.5, 0.5]
+    assert imp.notes == ("sch: text, since some numbers begin with a zero (07)",)
+
+
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    paths = csv_files(tmp_path, "x,x,y\n1,2,3\n", "x,x,y\n1,2,4\n")
+    with pytest.raises(rb.RBridgeError, match="columns of one name: 'x'"):
+        rb.read_imputed(paths)
+
+
+def test_a_number_of_a_data_set_that_is_absent(tmp_path: Path) -> None:
+    [path] = csv_files(tmp_path, ".imp,.id,x\n0,1,\n1,1,5\n3,1,7\n")
+    imp = rb.read_imputed(path)
+    assert [x["x"].tolist() for x in imp] == [[5], [7]]
+    assert imp.notes == ("the data sets are numbered 1, 3 by .imp: here they are 1, 2, ...",)
+
+
+def test_rows_of_files_in_another_order(tmp_path: Path) -> None:
+    same = "g,x\n" + "".join(f"{i},{i / 8}\n" for i in range(9))
+    lines = same.splitlines()
+    shuffled = "\n".join([lines[0], *reversed(lines[1:])]) + "\n"
+    with pytest.raises(rb.ArgumentError, match=r"1\.csv has the values of column 'g' .* another"):
+        rb.read_imputed(csv_files(tmp_path, same, shuffled))
+    assert rb.read_imputed(csv_files(tmp_path, same, same.replace("1.0", "7.5"))).notes == ()
+    [note] = rb.read_imputed(csv_files(tmp_path, "x\n1\n2\n", "x\n1\n3\n")).notes
+    assert note.startswith("no column is the same in all files")
+
+
+def test_errors_say_which_delimiter(tmp_path: Path) -> None:
+    [path] = csv_files(tmp_path, "a;b\n1;2\n")
+    with pytest.raises(rb.RBridgeError, match=r"pd\.read_csv\(sep=';'\)"):
+        rb.read_imputed([path])
+    [path] = csv_files(tmp_path, "a,b\n1,2\n1,2,3\n")
+    with pytest.raises(rb.RBridgeError, match=r"saw 3\)\.$"):
+        rb.read_imputed([path])
+
+
+def test_truth_values_that_mice_made_numbers(tmp_path: Path) -> None:
+    holes = "flag,n\nTrue,1\n,0\nFalse,1\n"
+    paths = csv_files(tmp_path, holes, "flag,n\n1,1\n0,0\n0,1\n", "flag,n\n1,1\n1,0\n0,1\n")
+    imp = rb.read_imputed(paths[1:], original=paths[0])
+    assert [x["flag"].tolist() for x in imp] == [[True, False, False], [True, True, False]]
+    assert str(imp[0]["flag"].dtype) == "bool"
+    assert imp[0]["n"].tolist() == [1, 0, 1]
+    paths = csv_files(tmp_path, holes, "flag,n\n1,1\n2,0\n0,1\n")
+    with pytest.raises(rb.ArgumentError, match="column 'flag'"):
+        rb.read_imputed(paths[1:], original=paths[0])
+
+
+def test_a_long_text_in_a_cell(tmp_path: Path) -> None:
+    text = "a" * 200_000
+    paths = csv_files(tmp_path, f'x,t\n1,"{text}"\n', f'x,t\n2,"{text}"\n')
+    assert rb.read_imputed(paths)[1]["t"].tolist() == [text]

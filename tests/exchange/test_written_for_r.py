@@ -155,7 +155,7 @@ def test_fits_that_r_made(r_files: Path) -> None:
     assert fit.predict(imp[1].head(3)).tolist() == ours[1].predict(imp[1].head(3)).tolist()
     with pytest.raises(rb.ArgumentError, match="3 models: MerModList"):
         rb.MerMod.from_r(r_files / "fits.rds", trust=INSISTS)
-    with pytest.raises(rb.ArgumentError, match="ImputedData of the 3 models"):
+    with pytest.raises(rb.ArgumentError, match="ImputedData of the models"):
         rb.MerModList.from_r(r_files / "fits.rds", trust=INSISTS, data=imp[0])
     with pytest.raises(rb.ArgumentError, match="class lm, and neither"):
         rb.MerMod.from_r(r_files / "lm.rds", trust=INSISTS)
@@ -211,3 +211,11 @@ def test_a_fit_without_its_object(fits: rb.MerModList, tmp_path: Path) -> None:
     assert isinstance(stored, rb.MerMod)
     with pytest.raises(rb.ArgumentError, match="allow_r_object=True"):
         stored.to_r(tmp_path / "fit.rds")
+
+
+@pytest.mark.parametrize("name", [".imp", ".id"])
+def test_names_that_complete_needs(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame({name: [1, 2], "x": [1.0, None]})
+    imp = rb.ImputedData.from_frames([frame.fillna(3.0), frame.fillna(4.0)], original=frame)
+    with pytest.raises(rb.EncodingError, match=rf"column '\{name}' has a name that mice"):
+        imp.to_r(tmp_path / "x.rds")
