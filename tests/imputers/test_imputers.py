@@ -273,7 +273,7 @@ def test_streams_are_ls_ecuyers() -> None:
 def test_processes_need_streams() -> None:
     with pytest.raises(rb.ArgumentError, match="rng='streams'"):
         rb.AmeliaImputer(m=2).impute(holed(small()), seed=1, n_jobs=2)
-    with pytest.raises(rb.ArgumentError, match="r, streams"):
+    with pytest.raises(rb.ArgumentError, match="'r', 'streams'"):
         rb.AmeliaImputer(m=2, rng="python")  # type: ignore[arg-type]
 
 

@@ -211,7 +211,7 @@ def test_bootstrap_predictions_are_spread(newdata: pd.DataFrame) -> None:
 
 
 def test_refused(fits: rb.MerModList, newdata: pd.DataFrame) -> None:
-    with pytest.raises(rb.ArgumentError, match="confidence, prediction"):
+    with pytest.raises(rb.ArgumentError, match="'confidence', 'prediction'"):
         fits.predict(newdata, interval="tolerance")  # type: ignore[arg-type]
     with pytest.raises(rb.ArgumentError, match="conf_level"):
         fits.predict(newdata, conf_level=95)

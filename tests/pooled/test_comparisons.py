@@ -307,7 +307,7 @@ def test_compare_refuses(lists: dict[str, rb.MerModList], data: rb.ImputedData) 
         ((full, full), {}, "must have fewer"),
         ((full, reduced[:3]), {}, "different data sets"),
         ((full, fitted("y ~ x1 + (1 | g)", imputed(m=7, seed=9))), {}, "different data sets"),
-        ((full, reduced), {"method": "D5"}, "D1, D2, D3, D4"),
+        ((full, reduced), {"method": "D5"}, "'D1', 'D2', 'D3', 'D4'"),
         ((full, reduced), {"method": "D1", "use": "wald"}, "method='D2'"),
         ((full, reduced), {"method": "D3", "robust": True}, "method='D4'"),
         ((full, reduced), {"dfcom": -1}, "dfcom"),

@@ -157,7 +157,7 @@ def test_a_failing_fit_is_named_and_the_others_are_kept(imp: rb.ImputedData, n_j
     assert list(kept.failed) == [2]
     assert "imp2: not fitted" in kept.summary()
     assert kept.pool().m == 4
-    with pytest.raises(rb.ArgumentError, match="raise, keep"):
+    with pytest.raises(rb.ArgumentError, match="'raise', 'keep'"):
         model.fit(data, errors="ignore")  # type: ignore[call-overload]
 
 
