@@ -49,7 +49,8 @@ check_calls <- function(expr, what, allow = character(), may_allow = TRUE) {
     stop(what, " calls ", paste0("'", refused, "'", collapse = ", "), ", which ",
       if (length(refused) == 1L) "is" else "are",
       " not on the list of functions that a formula may call",
-      if (may_allow) "; if it is meant, name it in `allow`", python_hints(refused), call. = FALSE
+      if (may_allow) "; if it is meant, name it in `allow` (in Python; a job file has none)",
+      python_hints(refused), call. = FALSE
     )
   }
   check_coding(expr, what, allow)

@@ -236,6 +236,10 @@ class _Reader:
 
     def _stacked(self, path: Path, table: Table, imp: str | None) -> Stacked:
         """Say which columns number the data sets and rows of a table."""
+        frame = table.frame
+        named = {imp, self._id, *(x for pair in _NAMES for x in pair)} - {None}
+        if named & set(frame.index.names):
+            table = replace(table, frame=frame.reset_index())
         frame = check_frame(table.frame, str(path))
         method = format_of(path, self._format)
         if imp is not None:

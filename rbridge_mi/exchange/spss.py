@@ -53,8 +53,9 @@ def read_spss(path: Path, value_labels: bool) -> Table:
     columns: dict[Any, Any] = {}
     notes: list[str] = []
     for name in raw.columns:
-        wanted = value_labels and name != IMPUTATION
-        columns[name], note = typed(raw[name], variables[name], wanted)
+        numbers = name.lower() == IMPUTATION.lower()  # capitals are no matter to SPSS
+        column, note = typed(raw[name], variables[name], value_labels and not numbers)
+        columns[IMPUTATION if numbers else name] = column
         if note is not None:
             notes.append(note)
     labels = {x: y.label for x, y in variables.items() if y.label}

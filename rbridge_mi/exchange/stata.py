@@ -370,10 +370,11 @@ def _plain_numbers(
             f"column {name!r} holds integers beyond 2**53, which Stata's numbers don't hold "
             "exactly: give them as text (`.astype(str)`)."
         )
-    if missing.any():
-        return pd.Series(column.to_numpy(np.float64, na_value=np.nan))
-    values = column.to_numpy(np.int64)
-    return pd.Series(values if (np.abs(values) <= _LONG).all() else values.astype(np.float64))
+    values = column.to_numpy(np.float64, na_value=np.nan)
+    if (np.abs(values[~missing]) > _LONG).any():
+        return pd.Series(values)
+    # One of Stata's types of whole numbers, which have room for holes.
+    return pd.Series(pd.array(values, dtype="Int32" if missing.any() else "int64"))
 
 
 _MAX_EXACT = 2**53

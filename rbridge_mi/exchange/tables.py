@@ -66,6 +66,10 @@ def read_csv(path: Path) -> Table:
         _check_header(path, text.header(), frame, tab)
         notes = _check_cells(path, text, frame)
         columns, zeros = _exact(text, frame)
+        last = frame.columns[-1]
+        if len(columns) > 1 and text.header()[-1] == "" and frame[last].isna().all():
+            del columns[last]
+            notes += ("the last column of the file, which has no name and no cells, was left out",)
     except UnicodeDecodeError as error:
         raise RBridgeError(
             f"{path} is no text in UTF-8 ({error}): write it in UTF-8, or read it by "

@@ -330,3 +330,23 @@ def test_a_long_text_in_a_cell(tmp_path: Path) -> None:
     text = "a" * 200_000
     paths = csv_files(tmp_path, f'x,t\n1,"{text}"\n', f'x,t\n2,"{text}"\n')
     assert rb.read_imputed(paths)[1]["t"].tolist() == [text]
+
+
+def test_numbers_of_data_sets_in_the_index(imp: rb.ImputedData, tmp_path: Path) -> None:
+    """As `pd.concat(frames, keys=...)` leaves them."""
+    path = tmp_path / "long.parquet"
+    imp.to_long().set_index([".imp", ".id"]).to_parquet(path)
+    again = rb.read_imputed(path)
+    assert again.m == imp.m
+    for frame, other in zip(again, imp, strict=True):
+        assert_same(frame, other)
+
+
+def test_delimiters_at_the_ends_of_all_lines(tmp_path: Path) -> None:
+    """The column that they make has neither a name nor a cell."""
+    for i, x in enumerate((1.5, 2.5), start=1):
+        (tmp_path / f"{i}.csv").write_text(f"g,x,\n1,10.5,\n2,{x},\n")
+    imp = rb.read_imputed([tmp_path / "1.csv", tmp_path / "2.csv"])
+    assert list(imp[0].columns) == ["g", "x"]
+    assert [frame["x"].tolist() for frame in imp] == [[10.5, 1.5], [10.5, 2.5]]
+    assert any("no name and no cells" in note for note in imp.notes)
