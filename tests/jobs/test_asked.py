@@ -12,7 +12,7 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi.jobs import JobError, run_job
-from tests.jobs.test_jobs import changed, doubles, mistakes_of, parsed, toml, write
+from tests.jobs.job_files import changed, doubles, mistakes_of, parsed, toml, write
 
 pytestmark = [pytest.mark.r, pytest.mark.slow]
 

@@ -15,8 +15,8 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi.jobs import run_job
+from tests.jobs.job_files import EXAMPLES, mistakes_of, parsed, toml, write
 from tests.jobs.test_asked import assert_written
-from tests.jobs.test_jobs import EXAMPLES, mistakes_of, parsed, toml, write
 
 pytestmark = [pytest.mark.r, pytest.mark.slow]
 
