@@ -44,6 +44,7 @@ def _digest() -> str:
 
 
 os.environ["TQDM_DISABLE"] = "1"  # bars would be widgets, whose scripts pages fetch
+os.environ.pop("MPLBACKEND", None)  # with "agg", say, notebooks would show no figure
 # Only pages that say `file_format: mystnb` are notebooks. The blocks of others are run by tests.
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE.parent / "build" / "notebooks" / _digest())
