@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import struct
 import sys
+from pathlib import Path
 
-__all__ = ["load_steadily"]
+__all__ = ["load_steadily", "mapped_size"]
 
 _BIT = 1 << 31
 _FAILED = ctypes.c_void_p(-1).value
@@ -30,10 +32,10 @@ def load_steadily(library: str) -> None:
     c.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     taken: list[tuple[int, int]] = []
     try:
-        # The system takes the highest gap that is large enough: fill the large ones, then the
-        # smaller ones, until the next would be in the right place.
-        for size in (2**26, 2**23, 2**20, 2**17, mmap.PAGESIZE * 4):
-            for _ in range(_BIT // 2**20):
+        # The system takes the highest gap that is large enough. So gaps of the library's own size
+        # are filled until the next is in the right place; larger ones first, to be quick.
+        for size in (2**26, mapped_size(Path(library))):
+            for _ in range(4 * _BIT // size):
                 start = c.mmap(None, size, _NO_ACCESS, _RESERVE, -1, 0)
                 if start is None or start == _FAILED:
                     break
@@ -47,3 +49,43 @@ def load_steadily(library: str) -> None:
     finally:
         for start, size in taken:
             c.munmap(start, size)
+
+
+def mapped_size(library: Path) -> int:
+    """Return how many bytes of addresses a shared library takes when it is loaded.
+
+    Parameters
+    ----------
+    library : Path
+        A file in the ELF format.
+
+    Returns
+    -------
+    int
+        Whole pages: from the first of its segments to the end of the last, and what the loader adds
+        for segments that need more than a page's alignment.
+
+    Raises
+    ------
+    OSError
+        The file can't be read, or isn't of that format.
+    """
+    content = library.read_bytes()
+    try:
+        first, size, count = _HEADER.unpack_from(content)
+        segments = [_SEGMENT.unpack_from(content, first + i * size) for i in range(count)]
+        loaded = [x for x in segments if x[0] == _LOADED]
+        start = min(address for _, address, _, _ in loaded) // mmap.PAGESIZE * mmap.PAGESIZE
+        end = max(address + memory for _, address, memory, _ in loaded)
+        alignment: int = max(alignment for _, _, _, alignment in loaded)
+    except (struct.error, ValueError) as error:
+        raise OSError(f"{library} is no shared library that can be read: {error}") from error
+    pages: int = -(-(end - start) // mmap.PAGESIZE) * mmap.PAGESIZE
+    return pages + (alignment if alignment > mmap.PAGESIZE else 0)
+
+
+# Of the header of a 64-bit ELF file: where its table of segments begins, the size of an entry, and
+# their number. Of an entry: its type, address, size in memory, and alignment.
+_HEADER = struct.Struct("<32x Q 14x H H")
+_SEGMENT = struct.Struct("<I 12x Q 16x Q Q")
+_LOADED = 1
