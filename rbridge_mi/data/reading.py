@@ -236,10 +236,9 @@ class _Reader:
 
     def _stacked(self, path: Path, table: Table, imp: str | None) -> Stacked:
         """Say which columns number the data sets and rows of a table."""
-        frame = table.frame
-        named = {imp, self._id, *(x for pair in _NAMES for x in pair)} - {None}
-        if named & set(frame.index.names):
-            table = replace(table, frame=frame.reset_index())
+        known_names = {imp, self._id, *(x for pair in _NAMES for x in pair)} - {None}
+        if known_names & set(table.frame.index.names):
+            table = replace(table, frame=_index_as_columns(table.frame, path))
         frame = check_frame(table.frame, str(path))
         method = format_of(path, self._format)
         if imp is not None:
@@ -279,6 +278,22 @@ class _Reader:
         imp = ImputedData.from_long(frame, content.imp, content.id, method=content.method)
         imp = _without_room_for_holes(imp)
         return _told(imp, table.notes, table.labels)
+
+
+def _index_as_columns(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Make columns of the index' levels that have a name; one may be a column already."""
+    index = frame.index
+    levels = {
+        name: index.get_level_values(i) for i, name in enumerate(index.names) if name is not None
+    }
+    for name in levels.keys() & set(frame.columns):
+        if list(levels.pop(name)) != list(frame[name]):  # whose dtypes may differ
+            raise ArgumentError(
+                f"{path} has {name!r} as a column and in its index, with other values: rename one."
+            )
+    rest = frame.reset_index(drop=True)
+    columns = {name: pd.Series(x.array, rest.index) for name, x in levels.items()}
+    return pd.concat([pd.DataFrame(columns, rest.index), rest], axis=1)
 
 
 def _without_room_for_holes(imp: ImputedData) -> ImputedData:

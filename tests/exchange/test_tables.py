@@ -342,6 +342,22 @@ def test_numbers_of_data_sets_in_the_index(imp: rb.ImputedData, tmp_path: Path) 
         assert_same(frame, other)
 
 
+def test_an_index_beside_columns(imp: rb.ImputedData, tmp_path: Path) -> None:
+    path, long = tmp_path / "long.parquet", imp.to_long()
+    # A level of it may be a column too, or have no name.
+    for frame in (long.set_index([".imp", ".id"], drop=False),
+                  long.set_index([".imp", pd.RangeIndex(len(long))])):  # fmt: skip
+        frame.to_parquet(path)
+        again = rb.read_imputed(path)
+        assert again.m == imp.m
+        for one, other in zip(again, imp, strict=True):
+            assert_same(one, other)
+    other = long.set_index(long[".imp"] + 1)
+    other.to_parquet(path)
+    with pytest.raises(rb.ArgumentError, match=r"'\.imp' as a column and in its index"):
+        rb.read_imputed(path)
+
+
 def test_delimiters_at_the_ends_of_all_lines(tmp_path: Path) -> None:
     """The column that they make has neither a name nor a cell."""
     for i, x in enumerate((1.5, 2.5), start=1):

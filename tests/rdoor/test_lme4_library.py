@@ -27,7 +27,6 @@ def mapped(lines: list[str]) -> tuple[Path, int, int]:
 
 IN_A_PROCESS = """
 from rbridge_mi import rdoor
-from rbridge_mi.rdoor.lme4_library import mapped_size
 order = rdoor.call("crossed_order").value.tolist()
 print(order)
 with open("/proc/self/maps") as maps:
@@ -48,8 +47,8 @@ def test_processes_do_not_toss_for_the_order_of_crossed_effects() -> None:
 
 
 # Addresses as they are where a boundary of bit 31 runs through the gaps of a process: above the
-# first large gap, whose bit 31 is 1, there is one of 768 kB where it is 0, and above that one of
-# 256 kB where it is 1. The library takes some 500 kB.
+# first large gap, whose bit 31 is 1, there is one where it is 0, half as large again as the
+# library, and above that one where it is 1, half as large as the library.
 AT_A_BOUNDARY = """
 import ctypes, sys
 from rbridge_mi.rdoor.lme4_library import load_steadily
@@ -59,6 +58,7 @@ c.mmap.restype = ctypes.c_void_p
 c.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *3 * [ctypes.c_int], ctypes.c_long]
 c.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 KB, MB = 2**10, 2**20
+library, size = sys.argv[1], int(sys.argv[2])
 
 def reserve(size):
     return c.mmap(None, size, 0, 0x4022, -1, 0)
@@ -72,12 +72,12 @@ def reserve_until(bit):
 first_one = reserve_until(1)
 first_zero = reserve_until(0)
 next_one = reserve_until(1)
-for size in (8 * MB, MB, 64 * KB):
-    while reserve(size) > next_one:
+for smaller in (8 * MB, MB, 64 * KB):
+    while reserve(smaller) > next_one:
         pass
-c.munmap(first_one + 8 * MB, 256 * KB)
-c.munmap(first_zero + 8 * MB, 768 * KB)
-load_steadily(sys.argv[1])
+c.munmap(first_one + 8 * MB, size // 2)
+c.munmap(first_zero + 8 * MB, size * 3 // 2)
+load_steadily(library)
 with open("/proc/self/maps") as maps:
     print(maps.read())
 """
@@ -91,8 +91,9 @@ def library() -> Path:
 
 def test_nor_where_gaps_lie_on_both_sides_of_a_boundary(library: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", AT_A_BOUNDARY, library], capture_output=True, check=True, text=True
-    )
+        [sys.executable, "-c", AT_A_BOUNDARY, library, str(mapped_size(library))],
+        capture_output=True, check=True, text=True,
+    )  # fmt: skip
     assert mapped(ran.stdout.splitlines())[1] >> 31 & 1 == 1
 
 

@@ -53,7 +53,8 @@ class Site:
         options = ["-b", "html", "--fail-on-warning", "--keep-going", "-q", "-w", str(warnings)]
         ran = subprocess.run(
             [sys.executable, "-c", OFFLINE, *options, str(self.source), str(self.html)],
-            cwd=self.folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            # "agg", which some libraries set, shows nothing: the figures are there all the same.
+            cwd=self.folder, env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"},
             capture_output=True, text=True,
         )  # fmt: skip
         text = warnings.read_text("utf-8") if warnings.exists() else ran.stdout + ran.stderr
