@@ -31,6 +31,7 @@ plan_model <- function(model, columns) {
 plan_with_frame <- function(plan, frame, columns) {
   plan$frame <- frame
   plan$columns <- columns
+  plan$kept <- new.env(parent = emptyenv()) # the design that the fits share, once there is one
   plan
 }
 
@@ -121,7 +122,16 @@ fit_model <- function(plan, part) {
   call <- plan$call
   call$contrasts <- codings_of_levels(call$contrasts, data)
   call$formula <- structure(call$formula, class = "formula", .Environment = env)
-  eval(as.call(call), env)
+  fit <- if (!is.null(plan$kept)) fit_sharing(plan, call, data, names(part))
+  if (is.null(fit)) eval(as.call(call), env) else fit
+}
+
+# The fit by the design that all data sets share, which the first one makes; NULL if that can't be.
+fit_sharing <- function(plan, call, data, differing) {
+  if (!exists("design", plan$kept, inherits = FALSE)) {
+    plan$kept$design <- shared_design(call, data, differing)
+  }
+  if (!is.null(plan$kept$design)) fit_with_shared_design(plan$kept$design, call, data)
 }
 
 # How lme4 orders the random effects of a crossed design in this process. Where lme4 and Matrix were
