@@ -65,8 +65,8 @@ def check_frame(data: Any, what: str = "data") -> pd.DataFrame:
             f"{what} is empty ({data.shape[0]} rows, {data.shape[1]} columns): there is nothing to "
             "work on."
         )
-    twice = data.columns[data.columns.duplicated()].unique().tolist()
-    if twice:
+    if not data.columns.is_unique:
+        twice = data.columns[data.columns.duplicated()].unique().tolist()
         raise ArgumentError(
             f"{what} has column names that stand more than once: {twice}. Rename or drop one."
         )

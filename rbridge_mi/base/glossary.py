@@ -324,6 +324,12 @@ def name_beside(name: str, named_by_data: Iterable[Any]) -> str:
     return name
 
 
+def _renumbered(frame: pd.DataFrame) -> pd.DataFrame:
+    index = frame.index
+    plain = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+    return frame if plain and index.name is None else frame.reset_index(drop=True)
+
+
 def beside(
     columns: pd.DataFrame, named_by_data: pd.DataFrame, *, first: bool = True
 ) -> pd.DataFrame:
@@ -353,7 +359,7 @@ def beside(
        t   t_
     0  a  1.5
     """
-    named_by_data = named_by_data.reset_index(drop=True)
     names = [name_beside(x, named_by_data.columns) for x in columns.columns]
-    columns = columns.reset_index(drop=True).set_axis(names, axis=1)
+    columns = _renumbered(columns).set_axis(names, axis=1)
+    named_by_data = _renumbered(named_by_data)
     return pd.concat([columns, named_by_data] if first else [named_by_data, columns], axis=1)

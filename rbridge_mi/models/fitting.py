@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import pickle
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -160,7 +162,7 @@ def check_model(model: Model, data: pd.DataFrame) -> Plan:
     rdoor.require_package("lme4", type(model).__name__)
     specification, names = model.specification(data), rdoor.names_for_r(data.columns)
     try:
-        facts = rdoor.call("check_model", specification, names, error=FormulaError).value
+        facts = _facts(specification, names)
     except FormulaError as error:
         _name_odd_columns(error, data)
         _suggest_columns(error, data)
@@ -180,6 +182,27 @@ def check_model(model: Model, data: pd.DataFrame) -> Plan:
             )
     columns = facts["columns"]
     return Plan(facts["plan"], None if columns is None else tuple(map(str, columns)))
+
+
+def _facts(specification: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return what R's `check_model` says; for a model without values per row it is kept."""
+    if not specification["vectors"]:
+        # What can't be pickled can't go to R either, which then says so by name.
+        with contextlib.suppress(pickle.PicklingError, TypeError, AttributeError):
+            return _kept_facts(pickle.dumps((specification, names)))
+    return _asked(specification, names)
+
+
+@lru_cache(maxsize=128)
+def _kept_facts(pickled: bytes) -> dict[str, Any]:
+    return _asked(*pickle.loads(pickled))
+
+
+def _asked(specification: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = rdoor.call(
+        "check_model", specification, names, error=FormulaError
+    ).value
+    return facts
 
 
 @dataclass(frozen=True)
@@ -475,10 +498,15 @@ def _crossed_order() -> tuple[int, ...]:
 
 def _needed(data: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:
     """Return the columns that a fit needs: what R can't hold may stand in the others."""
-    return data if columns is None else data[[x for x in data.columns if x in columns]]
+    if columns is None:
+        return data
+    wanted = [x for x in data.columns if x in columns]
+    return data if len(wanted) == data.shape[1] else data[wanted]
 
 
 def _check_values(column: pd.Series[Any], name: str) -> None:
+    if column.dtype == np.float64 and np.isfinite(column.to_numpy()).all():
+        return  # the usual case, which takes no more than this
     if column.isna().all():
         raise ArgumentError(f"column {name!r} has no value at all: no model can use it.")
     if (

@@ -10,6 +10,7 @@ else stays in R, as an `RObject`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,26 +23,38 @@ _NA_INT = -(2**31)
 
 def from_r(sexp: Any, hold: Callable[[Any], Any]) -> Any:
     """Return the Python value of an R object; `hold` wraps one that has none."""
-    from rpy2 import rinterface
-
-    if isinstance(sexp, rinterface.sexp.NULLType):
-        return None
+    read = _readers().get(type(sexp))
+    if read is None:
+        return hold(sexp)
+    if not _has_attributes(sexp):  # most have none, and need no look-up
+        return [from_r(x, hold) for x in sexp] if read is _list else read(sexp)
     classes = _attribute(sexp, "class")
-    if isinstance(sexp, rinterface.ListSexpVector):
-        if classes is not None and "data.frame" in classes:
-            return _frame(sexp, hold)
+    if read is _list:
         if classes is None:
             return _list(sexp, hold)
-        return hold(sexp)
-    if not isinstance(sexp, rinterface.sexp.SexpVector) or isinstance(
-        sexp, rinterface.ExprSexpVector | rinterface.LangSexpVector | rinterface.PairlistSexpVector
-    ):
-        return hold(sexp)
-    values = _vector(sexp)
+        return _frame(sexp, hold) if "data.frame" in classes else hold(sexp)
+    values = read(sexp)
     if classes is not None:
         return _classed(sexp, values, classes)
     dim = _attribute(sexp, "dim")
     return values if dim is None else np.reshape(values, tuple(dim), order="F")
+
+
+@cache
+def _readers() -> dict[type, Callable[..., Any]]:
+    """Return what reads each of rpy2's types that has a Python value."""
+    from rpy2 import rinterface
+
+    return {
+        type(rinterface.NULL): _nothing,
+        rinterface.ListSexpVector: _list,
+        rinterface.FloatSexpVector: _doubles,
+        rinterface.BoolSexpVector: _truths,
+        rinterface.IntSexpVector: _integers,
+        rinterface.ByteSexpVector: _bytes,
+        rinterface.ComplexSexpVector: _complexes,
+        rinterface.StrSexpVector: _strings,
+    }
 
 
 def _list(sexp: Any, hold: Callable[[Any], Any]) -> Any:
@@ -66,26 +79,28 @@ def _frame(sexp: Any, hold: Callable[[Any], Any]) -> pd.DataFrame:
     return frame
 
 
-def _vector(sexp: Any) -> Any:
-    from rpy2 import rinterface
+def _nothing(sexp: Any) -> None:
+    """Read R's NULL."""
 
-    if isinstance(sexp, rinterface.FloatSexpVector):
-        return _copy(sexp, np.float64)
-    if isinstance(sexp, rinterface.BoolSexpVector):
-        codes = _copy(sexp, np.int32)
-        missing = codes == _NA_INT
-        if missing.any():
-            return pd.arrays.BooleanArray(codes == 1, missing)
-        return codes == 1
-    if isinstance(sexp, rinterface.IntSexpVector):
-        codes = _copy(sexp, np.int32)
-        missing = codes == _NA_INT
-        return pd.arrays.IntegerArray(codes, missing) if missing.any() else codes
-    if isinstance(sexp, rinterface.ByteSexpVector):
-        return _bytes(sexp)
-    if isinstance(sexp, rinterface.ComplexSexpVector):
-        return _copy(sexp, np.complex128)
-    return _strings(sexp)
+
+def _doubles(sexp: Any) -> Any:
+    return _copy(sexp, np.float64)
+
+
+def _complexes(sexp: Any) -> Any:
+    return _copy(sexp, np.complex128)
+
+
+def _truths(sexp: Any) -> Any:
+    codes = _copy(sexp, np.int32)
+    missing = codes == _NA_INT
+    return pd.arrays.BooleanArray(codes == 1, missing) if missing.any() else codes == 1
+
+
+def _integers(sexp: Any) -> Any:
+    codes = _copy(sexp, np.int32)
+    missing = codes == _NA_INT
+    return pd.arrays.IntegerArray(codes, missing) if missing.any() else codes
 
 
 def _copy(sexp: Any, dtype: Any) -> np.ndarray[Any, Any]:
@@ -151,6 +166,13 @@ def _ticks(values: np.ndarray[Any, Any], per_unit: int, unit: str) -> Any:
     return ticks.view(f"datetime64[{unit}]")
 
 
+def _has_attributes(sexp: Any) -> bool:
+    from rpy2.rinterface_lib import openrlib
+
+    rlib = openrlib.rlib
+    return bool(rlib.ATTRIB(sexp.__sexp__._cdata) != rlib.R_NilValue)
+
+
 def _attribute(sexp: Any, name: str) -> Any:
     """Return an attribute's values, or None.
 
@@ -159,9 +181,10 @@ def _attribute(sexp: Any, name: str) -> Any:
     from rpy2.rinterface_lib import conversion, memorymanagement, openrlib
 
     rlib = openrlib.rlib
-    if rlib.ATTRIB(sexp.__sexp__._cdata) == rlib.R_NilValue:  # most have none, and need no look-up
-        return None
     with memorymanagement.rmemory() as keep:
         symbol = rlib.Rf_install(name.encode())
         cdata = keep.protect(rlib.Rf_getAttrib(sexp.__sexp__._cdata, symbol))
-        return None if cdata == rlib.R_NilValue else _vector(conversion._cdata_to_rinterface(cdata))
+        if cdata == rlib.R_NilValue:
+            return None
+        values = conversion._cdata_to_rinterface(cdata)
+        return _readers()[type(values)](values)

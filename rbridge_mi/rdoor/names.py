@@ -18,15 +18,15 @@ __all__ = ["check_frame_names", "check_text", "names_for_r", "text_fault"]
 
 def check_frame_names(frame: pd.DataFrame) -> None:
     """Refuse column names that R can't carry unchanged."""
-    for name in frame.columns:
+    for name in frame.columns.tolist():
         if not isinstance(name, str):
             raise EncodingError(
                 f"column name {name!r} is not text: R's column names are. Rename, for instance "
                 "with `frame.columns = frame.columns.map(str)`."
             )
         check_text(name, f"column name {name!r}")
-    twice = frame.columns[frame.columns.duplicated()].unique().tolist()
-    if twice:
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()].unique().tolist()
         raise EncodingError(f"column names that stand more than once: {twice}. Rename or drop one.")
 
 
