@@ -50,6 +50,11 @@ nb_theta <- function(fit) {
 }
 
 mermod_vcov <- function(fit) {
+  v <- if (lme4::isLMM(fit)) stats::sigma(fit)^2 * fit@pp$unsc()
+  # vcov() makes a dpoMatrix of it, which these matrices go through unchanged.
+  if (!is.null(v) && identical(v, t(v)) && !is.null(tryCatch(chol(v), error = function(e) NULL))) {
+    return(list(terms = as.character(names(lme4::fixef(fit))), vcov = v))
+  }
   v <- stats::vcov(fit, correlation = FALSE) # the same numbers, without their correlations
   if (!isS4(v)) v <- stats::vcov(fit) # not positive definite: what R returns then
   list(terms = as.character(rownames(v)), vcov = unname(as.matrix(v)))
