@@ -96,4 +96,4 @@ def agreement(lme4: dict[str, Any], answer: dict[str, Any]) -> str:
             return f"{words}: {answer[why].splitlines()[0][:70]}"
     of = compared(lme4, answer)
     fixed, sd, log_lik = ("no" if of[x] is None else of[x] for x in ("fixed", "sd", "log_lik"))
-    return f"digits of lme4's: fixed effects {fixed}, SDs {sd}, log likelihood {log_lik}"
+    return f"digits of lme4's: {fixed} of fixed effects, {sd} of SDs, {log_lik} of log likelihood"
