@@ -64,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wanted = [group for group in order if group in given.rows]
     warnings.simplefilter("ignore")
     report = Report() if wanted == order else Report.read(given.out, order)
+    unknown = [group for group in order if group not in {*wanted, *report.measured}]
+    if given.page and unknown:
+        parser.error(f"--page would lose the rows not yet measured: {', '.join(unknown)}")
     head = machine()
     print("\n".join([*head, "", HEADER]))
     for group in wanted:

@@ -108,6 +108,21 @@ def test_page_gets_the_tables_between_its_markers(run: ModuleType, tmp_path: Pat
     assert once.startswith("# Benchmarks\n") and once.endswith("behind\n")
 
 
+def test_page_is_not_written_with_rows_that_nobody_measured(
+    run: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    alone = ["--rows", "slow", "--out", str(tmp_path), "--page", str(page)]
+    with pytest.raises(SystemExit):
+        run.main(alone)
+    assert "not yet measured: fast" in capsys.readouterr().err
+    assert page.read_text() == PAGE
+    run.main(["--out", str(tmp_path)])
+    run.main(alone)
+    assert "the fast one" in page.read_text()
+
+
 def test_markers_of_the_page_are_of_groups() -> None:
     text = (BENCHMARKS.parent / "docs" / "benchmarks.md").read_text("utf-8")
     names = [x.split(": begin")[0] for x in text.split("<!-- benchmarks/run.py, ")[1:]]
