@@ -183,9 +183,9 @@ def _check_stack(folder: Path) -> None:
 def _warn(grid: FitGrid) -> None:
     failures = grid.failures
     if len(failures):
-        first = failures.iloc[0]
+        first, wanted = failures.iloc[0], len(grid.models) * grid.m
         warnings.warn(
-            f"{len(failures)} of {len(grid.models) * grid.m} fits failed, see `failures`; the first: "
+            f"{len(failures)} of {wanted} fits failed, see `failures`; the first is of "
             f"model {first['model']!r}, imputation {first['imputation']}: "
             f"{first['message'].splitlines()[0]}",
             RWarning,

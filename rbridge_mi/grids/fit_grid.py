@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..base.arguments import check_known, check_level
+from ..base.arguments import check_level, check_value
+from ..base.checks import hint
 from ..base.glossary import checked
 from ..base.paths import is_path
 from ..base.text import Printed
@@ -147,7 +148,7 @@ class FitGrid:
         >>> rb.fit_each(models, imp).table("fixef").columns.tolist()
         ['model', 'imputation', 'term', 'estimate']
         """
-        check_known([name], list(self.tables), "table")
+        check_value(name, self.tables, "table")
         frame = self._rows(name, self._models(model))
         return checked(frame, _glossary_name(name), by_imputation=True, by_model=True)
 
@@ -245,15 +246,18 @@ class FitGrid:
         )
         for name, of_model in failed.groupby("model", sort=False):
             first = of_model.iloc[0]
-            text = first["message"].splitlines()[0]
-            yield f"failed: {name}, {len(of_model)} of {self.m}; imputation {first['imputation']}: {text}"
+            what = f"imputation {first['imputation']}: {first['message'].splitlines()[0]}"
+            yield f"failed: {name}, {len(of_model)} of {self.m}; {what}"
         yield f"tables: {', '.join(self.tables)}"
 
     def _models(self, model: str | Iterable[str] | None) -> list[str]:
         if model is None:
             return list(self.models)
         names = [model] if isinstance(model, str) else list(model)
-        check_known(names, list(self.models), "model")
+        for name in names:
+            if name not in self.models:
+                meant = hint(name, self.models)
+                raise ArgumentError(f"the grid has no model {name!r}{meant}: see `models`.")
         return names
 
     def _rows(self, table: str, models: list[str] | None = None) -> pd.DataFrame:

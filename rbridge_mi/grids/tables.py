@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..base.arguments import check_known
+from ..base.arguments import check_value
 from ..base.glossary import TABLES
 from ..errors import ArgumentError
 from ..fits.answers import Question
@@ -101,7 +101,8 @@ def checked_tables(tables: Any) -> tuple[str, ...]:
     if isinstance(tables, str) or not isinstance(tables, Iterable):
         raise ArgumentError(f'tables must be a list of names, such as ["fixef"], not {tables!r}.')
     names = list(tables)
-    check_known(names, list(GRID_TABLES), "tables")
+    for name in names:
+        check_value(name, list(GRID_TABLES), "tables")
     if not names:
         raise ArgumentError(f"tables is empty: name some of {', '.join(GRID_TABLES)}.")
     return tuple(x for x in GRID_TABLES if x in names)

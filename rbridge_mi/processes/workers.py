@@ -36,6 +36,7 @@ __all__ = [
     "effective_jobs",
     "pickled",
     "run_each",
+    "thread_limits",
     "wake",
 ]
 
@@ -44,6 +45,10 @@ T = TypeVar("T")
 RETRIES = 2  # after the first try
 _TURN = 1.0  # seconds of work that R is given at once, as several short tasks
 _GRACE = 0.001  # seconds
+_THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)  # fmt: skip
 _LOOK = 1.0  # seconds between a worker's looks after its parent
 _MAPPED_FROM = "64K"  # arrays of this size and more are memory-mapped, smaller ones sent along
 
@@ -266,6 +271,33 @@ def effective_jobs(n_jobs: int | None) -> int:
     import joblib
 
     return int(joblib.effective_n_jobs(n_jobs))
+
+
+def thread_limits(processes: int) -> dict[str, str]:
+    """Return the environment in which processes that work at once share the cores.
+
+    Linear algebra that has threads (OpenBLAS, R's too) takes all cores in each process otherwise.
+    joblib's and Dask's own processes are started in such an environment by these.
+
+    Parameters
+    ----------
+    processes : int
+        How many there are.
+
+    Returns
+    -------
+    dict
+        Variables to set: none for a single process, and none that are set already.
+
+    Examples
+    --------
+    >>> thread_limits(1)
+    {}
+    """
+    if processes == 1:
+        return {}
+    each = str(max(1, (os.cpu_count() or 1) // processes))
+    return {x: each for x in _THREADS if x not in os.environ}
 
 
 def pickled(value: Any) -> bytes:
