@@ -20,9 +20,7 @@ from ..processes.running import Number
 from ..processes.workers import Packed
 from .tables import FITS, questions_of, stacked_fits
 
-__all__ = ["TURN", "Batch", "Fitted", "LastModel", "RemoteBatch", "fitted"]
-
-TURN = 1.0  # seconds that a worker works on a batch; it hands back what is left then
+__all__ = ["Batch", "Fitted", "LastModel", "RemoteBatch", "fitted"]
 
 
 @dataclass(frozen=True)
@@ -95,10 +93,20 @@ def fitted(results: Mapping[int, MerMod | RBridgeError], tables: Iterable[str]) 
 
 @dataclass(frozen=True)
 class RemoteBatch:
-    """Fits a batch in another process, for about a second, and at least one data set of it."""
+    """Fits a batch in another process, for some time, and at least one data set of it.
+
+    Attributes
+    ----------
+    differing : tuple, or None
+        The columns in which data sets differ.
+    tables : tuple of str
+    turn : float
+        Seconds after which it hands back what is left.
+    """
 
     differing: tuple[Any, ...] | None
     tables: tuple[str, ...]
+    turn: float
 
     def __call__(self, base: Packed, number: Number, batch: Batch) -> Fitted:
         """Fit it."""
@@ -108,7 +116,7 @@ class RemoteBatch:
         fits = last.fits_of(batch)
         results: dict[int, MerMod | RBridgeError] = {}
         left, size = list(batch.pieces), 1
-        end = time.perf_counter() + TURN
+        end = time.perf_counter() + self.turn
         while True:  # in turns of R that grow, as the first takes longer than those after it
             start = time.perf_counter()
             results |= _results(fits, left[:size], batch)
@@ -117,7 +125,7 @@ class RemoteBatch:
             del left[:size]
             # What is left may take another turn: a rest of some fits isn't worth a task.
             rest = len(left) * seconds
-            size = len(left) if rest < TURN else min(4 * size, int((end - now) / seconds))
+            size = len(left) if rest < self.turn else min(4 * size, int((end - now) / seconds))
             if not left or size < 1:
                 break
         done = fitted(results, self.tables)

@@ -27,7 +27,7 @@ from ..models.mixed_model import MixedModel
 from ..processes.isolation import Job, run_each_isolated
 from ..processes.progress import progress_bar
 from ..processes.workers import Begun, Packed, effective_jobs, pickled, run_each
-from .batches import TURN, Batch, Fitted, LastModel, RemoteBatch, fitted
+from .batches import Batch, Fitted, LastModel, RemoteBatch, fitted
 from .fit_grid import FitGrid
 from .identity import MANIFEST, Identity, digest_of_data, digest_of_model, stack
 from .parts import FolderParts, MemoryParts, Parts
@@ -35,6 +35,7 @@ from .tables import FITS, STANDARD, checked_tables, questions_of
 
 __all__ = ["fit_each"]
 
+TURN = 1.0  # seconds of work that a task is to have
 _AT_ONCE = 1000  # fits that this process looks at together
 _MOST_BYTES = 16 * 2**20  # that a batch carries
 
@@ -288,7 +289,7 @@ class _Work:
 
     def _there(self) -> Iterator[tuple[int, Fitted]]:
         """Do the fits in other processes; what these leave for want of time is a next round's."""
-        remote = RemoteBatch(self.store.differing, self.tables)
+        remote = RemoteBatch(self.store.differing, self.tables, TURN)
         seconds: dict[int, float] = {}
         while self._left.any():
             batches = list(self._batches(seconds))

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 import rbridge_mi as rb
-from rbridge_mi.grids import batches, identity, parts
+from rbridge_mi.grids import identity, parts
 from rbridge_mi.grids.tables import GRID_TABLES
 from rbridge_mi.models.fitting import AnsweredFits
 
@@ -366,26 +366,19 @@ def test_workers_give_the_same_bits(
     grid: rb.FitGrid, imputed: rb.ImputedData, turn: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where each task is out of time at once, so that most fits are of a later round."""
-    remote = batches.RemoteBatch.__call__
-
-    def call(self: Any, base: Any, number: Any, batch: Any) -> Any:
-        batches.TURN = turn
-        return remote(self, base, number, batch)
-
     monkeypatch.setattr("rbridge_mi.grids.fit_each.TURN", turn)
-    monkeypatch.setattr(batches.RemoteBatch, "__call__", call)
     same_grids(rb.fit_each(models(), imputed, tables=grid.tables, n_jobs=2), grid)
 
 
 @pytest.mark.processes
 @pytest.mark.slow
 def test_a_fit_that_kills_its_process_is_a_failure_of_its_own(imputed: rb.ImputedData) -> None:
-    kill = "y ~ I(x + tools::pskill(Sys.getpid(), 9L)) + (1 | g)"
-    given = {
-        "a": rb.Lmer("y ~ x + (1 | g)"),
-        "killer": rb.Lmer(kill, allow=["tools::pskill", "Sys.getpid"]),
-        "b": rb.Lmer("y ~ z + (1 | g)"),
-    }
+    pid = 'as.integer(basename(normalizePath("/proc/self")))'
+    killer = rb.Lmer(
+        f"y ~ I(x + tools::pskill({pid}, 9L)) + (1 | g)",
+        allow=["tools::pskill", "as.integer", "basename", "normalizePath"],
+    )
+    given = {"a": rb.Lmer("y ~ x + (1 | g)"), "killer": killer, "b": rb.Lmer("y ~ z + (1 | g)")}
     with pytest.warns(rb.RWarning, match="4 of 12 fits failed"):
         grid = rb.fit_each(given, imputed, n_jobs=2)
     failures = grid.failures
