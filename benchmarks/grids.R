@@ -1,6 +1,6 @@
 # Rscript grids.R FOLDER: fits each formula of FOLDER/formulas.txt to each FOLDER/*.csv, makes the tables
-# of `rb.fit_each`, and writes them, by model, to FOLDER/tables.rds. Prints the seconds that it took, once
-# for each line of standard input that says how many formulas are wanted.
+# of `rb.fit_each`, and writes them, by model, to FOLDER/tables.rds. Prints the seconds that it took, and
+# those of the processor.
 suppressMessages(library(lme4))
 folder <- commandArgs(TRUE)[1L]
 formulas <- readLines(file.path(folder, "formulas.txt"))
@@ -32,14 +32,10 @@ stacked <- function(fits) {
   sapply(names(fits[[1L]]), function(name) do.call(rbind, lapply(fits, `[[`, name)), simplify = FALSE)
 }
 
-cat("ready\n")
-for (line in readLines(file("stdin"), n = 1L)) {
-  wanted <- formulas[seq_len(as.integer(line))]
-  start <- proc.time()
-  results <- lapply(wanted, function(text) {
-    stacked(suppressMessages(suppressWarnings(lapply(frames, tables, formula = as.formula(text)))))
-  })
-  saveRDS(results, file.path(folder, "tables.rds"))
-  spent <- proc.time() - start
-  cat(spent[["elapsed"]], spent[["user.self"]] + spent[["sys.self"]], "\n")
-}
+start <- proc.time()
+results <- lapply(formulas, function(text) {
+  stacked(suppressMessages(suppressWarnings(lapply(frames, tables, formula = as.formula(text)))))
+})
+saveRDS(results, file.path(folder, "tables.rds"))
+spent <- proc.time() - start
+cat(spent[["elapsed"]], spent[["user.self"]] + spent[["sys.self"]], "\n")
