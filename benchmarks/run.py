@@ -17,6 +17,7 @@ import blas
 import carrying
 import cold
 import fitting
+import grids
 import imputing
 import memory
 import peers
@@ -40,6 +41,7 @@ GROUPS: dict[str, Group] = {
     "small": lambda report, rounds, _: fitting.small(report, rounds),
     "profile": lambda report, *_: report.page(fitting.profile()),
     "workers": lambda report, rounds, _: processes.run(report, rounds),
+    "grids": lambda report, rounds, _: grids.run(report, rounds),
     "memory": lambda report, *_: memory.run(report),
     "choices": lambda report, rounds, _: fitting.choices(report, rounds),
     "blas": lambda report, rounds, _: blas.run(report, rounds),
