@@ -14,7 +14,7 @@ help:
 	@echo "make docs          build the documentation site, its notebooks run: site/html/index.html"
 	@echo "make fuzz          10,000 made-up frames to R and back, and saved files tampered with"
 	@echo "make matrix        the tests under every Python here, with old and new pandas and numpy"
-	@echo "make bench         every benchmark, side by side with its peers"
+	@echo "make bench         every benchmark, side by side with its peers; some: ROWS=\"fits frames\""
 	@echo "make check         ruff, ruff format, mypy"
 	@echo "make audit         ask the package index for known holes in what the image has locked"
 	@echo "make image         build the container image (Debian 12, R 4.2), run it, test in it"
@@ -42,7 +42,7 @@ matrix: $(READY) r-test
 	$(BIN)/python tests/matrix.py
 
 bench: $(READY) r-test
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(if $(ROWS),--rows $(ROWS))
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import mmap
+import statistics
+import time
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import pandas as pd
+from fitting import collect
 from harness import Report
 
 from rbridge_mi import rdoor
@@ -44,6 +47,22 @@ def fresh_copy(array: np.ndarray) -> Callable[[], object]:
         return target
 
     return copy
+
+
+def in_loops(report: Report, rounds: int, n: int = 10**4, times: int = 20) -> None:
+    """Milliseconds of a small frame among others: the first after a garbage collection is slow."""
+    for kind, column in columns(n).items():
+        frame = pd.DataFrame({"x": column})
+        taken = []
+        for turn in range(rounds + 1):
+            collect()
+            start = time.perf_counter()
+            for _ in range(times):
+                rdoor.call_object("base::identity", frame)
+            if turn:
+                taken.append(1000 * (time.perf_counter() - start) / times)
+        report.add(f"{kind}, {n:,} rows, to R, one of {times} in a row", "ms",
+                   statistics.median(taken), "the limit", 1.0, at_most=1.0)  # fmt: skip
 
 
 def run(report: Report, sizes: list[int]) -> None:

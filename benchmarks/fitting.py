@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from rbridge_mi import rdoor
 
 VIGNETTE = "mathach ~ minority + female + ses + meanses + (1 + ses | schid)"
 INSTEVAL = "y ~ service + (1 | s) + (1 | d)"
+SLEEPSTUDY = "Reaction ~ Days + (Days | Subject)"
+IN_R, TABLES_IN_R = "lapply(lmer) in R", "lapply(lmer) and the tables in R"
 
 
 def r_function(name: str) -> Any:
@@ -26,21 +29,30 @@ def r_function(name: str) -> Any:
     return rdoor.call_object("base::get", name, environment)
 
 
-def vignette_data(m: int, seed: int = 1) -> rb.ImputedData:
-    holes = rb.ampute(
-        rb.load_hsb(), prop=0.05, columns=["minority", "female", "ses", "size"], seed=1
-    )
+def vignette_data(m: int, seed: int = 1, *, ses: bool = True) -> rb.ImputedData:
+    """hsb with 5% holes, imputed; with or without those of `ses`, which has random slopes."""
+    columns = ["minority", "female", *(["ses"] if ses else []), "size"]
+    holes = rb.ampute(rb.load_hsb(), prop=0.05, columns=columns, seed=1)
     imputer = rb.AmeliaImputer(m=m, idvars=["schid", "meanses"], noms=["minority", "female"])
     return imputer.impute(holes, seed=seed)
 
 
-def insteval(m: int) -> rb.ImputedData:
-    whole = rdoor.call_object("base::getExportedValue", "lme4", "InstEval")
-    frame: pd.DataFrame = rdoor.call("utils::head", whole, 5000).value
-    frame = frame.astype({"s": "str", "d": "str", "service": "str"})
+def of_lme4(name: str) -> pd.DataFrame:
+    """One of lme4's data sets."""
+    frame: pd.DataFrame = rdoor.call("base::getExportedValue", "lme4", name).value
+    return frame
+
+
+def insteval(rows: int) -> pd.DataFrame:
+    return of_lme4("InstEval").head(rows).astype({"s": "str", "d": "str", "service": "str"})
+
+
+def with_noise(frame: pd.DataFrame, response: str, sd: float, m: int) -> rb.ImputedData:
+    """Data sets that differ in their response."""
     g = np.random.default_rng(0)
+    noise = (g.normal(0, sd, len(frame)) for _ in range(m))
     return rb.ImputedData.from_frames(
-        [frame.assign(y=frame["y"] + g.normal(0, 0.01, len(frame))) for _ in range(m)]
+        [frame.assign(**{response: frame[response] + x}) for x in noise]
     )
 
 
@@ -56,52 +68,75 @@ def collecting() -> float:
     return float(rdoor.call("base::gc.time").value[2])
 
 
-def all_tables(fits: rb.MerModList) -> None:
+def all_tables(fits: Iterable[rb.MerMod]) -> None:
     for fit in fits:
         fit.fixef(), fit.ranef(), fit.varcorr(), fit.vcov(), fit.coef(), fit.model_info()
         fit.tidy(), fit.glance()
 
 
-def fit_with_tables(model: rb.Lmer, data: rb.ImputedData) -> None:
-    all_tables(model.fit(data))
+def against_r(
+    report: Report,
+    name: str,
+    fit: Callable[[], Iterable[rb.MerMod]],
+    formula: str,
+    frames: Sequence[pd.DataFrame],
+    *,
+    rounds: int,
+    at_most: float | None = None,
+    at_most_with_tables: float | None = None,
+) -> None:
+    """Our fits to these frames, and R's; then both with every table."""
+    bare, tabled = r_function("fit_each"), r_function("fit_each_with_tables")
+    held = rdoor.call_object("base::list", *frames)
+
+    def inside(function: Any) -> None:
+        rdoor.call_object("base::do.call", function, [held, formula])
+
+    report.race(
+        f"{name}, tables not yet asked for",
+        fit,
+        {IN_R: partial(inside, bare)},
+        rounds=rounds, before=collect, less=collecting,
+        at_most={} if at_most is None else {IN_R: at_most},
+    )  # fmt: skip
+    report.race(
+        f"{name} with all tables",
+        lambda: all_tables(fit()),
+        {IN_R: partial(inside, bare), TABLES_IN_R: partial(inside, tabled)},
+        rounds=rounds, before=collect, less=collecting,
+        at_most={} if at_most_with_tables is None else {TABLES_IN_R: at_most_with_tables},
+    )  # fmt: skip
 
 
 def run(report: Report, rounds: int) -> None:
-    rdoor.call("base::gc.time", True)
-    bare, tabled = r_function("fit_each"), r_function("fit_each_with_tables")
-    for name, formula, data in (
-        ("hsb", VIGNETTE, vignette_data(20)), ("InstEval, 5000 rows", INSTEVAL, insteval(20)),
+    """hsb and InstEval: lists of fits, and one."""
+    for name, formula, data, at_most in (
+        ("hsb", VIGNETTE, vignette_data(20, ses=False), 0.85),
+        ("hsb, ses imputed", VIGNETTE, vignette_data(20), 0.92),
+        ("InstEval, 5000 rows", INSTEVAL, with_noise(insteval(5000), "y", 0.01, 20), 1.02),
     ):  # fmt: skip
         model = rb.Lmer(formula)
-        held = rdoor.call_object("base::list", *list(data))
         one = rb.ImputedData.from_frames([data[0]])
-        held_one = rdoor.call_object("base::list", data[0])
-
-        def inside(function: Any, frames: Any, formula: str = formula) -> None:
-            rdoor.call_object("base::do.call", function, [frames, formula])
-
+        against_r(report, f"{name}: 1 fits", partial(model.fit, one), formula, list(one),
+                  rounds=rounds)  # fmt: skip
         # A percent is what is asked about, and what chance adds to one round.
-        for count, mine, frames, turns in (
-            (1, one, held_one, rounds),
-            (20, data, held, 3 * rounds),
-        ):
-            report.race(
-                f"{name}: {count} fits, tables not yet asked for",
-                partial(model.fit, mine),
-                {"lapply(lmer) in R": partial(inside, bare, frames)},
-                rounds=turns, before=collect, less=collecting,
-                at_most={"lapply(lmer) in R": 1.02} if count == 20 else None,
-            )  # fmt: skip
-            report.race(
-                f"{name}: {count} fits with all tables",
-                partial(fit_with_tables, model, mine),
-                {
-                    "lapply(lmer) in R": partial(inside, bare, frames),
-                    "lapply(lmer) and the tables in R": partial(inside, tabled, frames),
-                },
-                rounds=turns, before=collect, less=collecting,
-                at_most={"lapply(lmer) and the tables in R": 1.05} if count == 20 else None,
-            )  # fmt: skip
+        against_r(report, f"{name}: 20 fits", partial(model.fit, data), formula, list(data),
+                  rounds=3 * rounds, at_most=at_most, at_most_with_tables=1.05)  # fmt: skip
+
+
+def small(report: Report, rounds: int, count: int = 50) -> None:
+    """Fits of some milliseconds: in a list, and one call after the other."""
+    model = rb.Lmer(SLEEPSTUDY)
+    data = with_noise(of_lme4("sleepstudy"), "Reaction", 1.0, count)
+    against_r(report, f"sleepstudy: {count} fits in a list", partial(model.fit, data), SLEEPSTUDY,
+              list(data), rounds=3 * rounds, at_most=1.05, at_most_with_tables=1.2)  # fmt: skip
+    frames = list(data)
+
+    def alone() -> list[rb.MerMod]:
+        return [model.fit(x) for x in frames]
+
+    against_r(report, f"sleepstudy: {count} fits, each alone", alone, SLEEPSTUDY, frames,
+              rounds=3 * rounds, at_most=1.15, at_most_with_tables=1.2)  # fmt: skip
 
 
 def profile() -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import gc
 import json
+import math
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -25,11 +27,28 @@ class Row:
     limit: str = ""
     ok: bool | None = None
     note: str = ""
+    group: str = ""
 
 
 @dataclass
 class Report:
+    """What is known, by group of rows; `begin` says whose rows the next ones are."""
+
     rows: list[Row] = field(default_factory=list)
+    pages: dict[str, str] = field(default_factory=dict)
+    measured: dict[str, str] = field(default_factory=dict)  # each group's day
+    group: str = ""
+
+    def begin(self, group: str) -> None:
+        """Measure this group anew."""
+        self.group = group
+        self.rows = [row for row in self.rows if row.group != group]
+        self.pages.pop(group, None)
+        self.measured[group] = datetime.date.today().isoformat()
+
+    def page(self, text: str) -> None:
+        """A table of another form than the rows'."""
+        self.pages[self.group] = text
 
     def race(
         self,
@@ -82,33 +101,68 @@ class Report:
         ratio = ours / peer if ratio is None else ratio
         ok = None if at_most is None else ratio <= at_most
         limit = "" if at_most is None else f"<= {at_most:g}"
-        self.rows.append(Row(name, unit, ours, peer_name, peer, ratio, limit, ok, note))
+        self.rows.append(Row(name, unit, ours, peer_name, peer, ratio, limit, ok, note, self.group))
         print(self.line(self.rows[-1]), flush=True)
 
     @staticmethod
     def line(row: Row) -> str:
         mark = {None: "", True: "", False: "FALLS SHORT"}[row.ok]
         ours, peer = f"{row.ours:.4g} {row.unit}", f"{row.peer:.4g} {row.unit}"
+        if math.isnan(row.peer):
+            peer = "-"
         cells = [
             row.name,
             ours,
             row.peer_name,
             peer,
-            f"{row.ratio:.3g}",
+            "-" if math.isnan(row.ratio) else f"{row.ratio:.3g}",
             row.limit,
             "; ".join(x for x in (mark, row.note) if x),
         ]
         return "| " + " | ".join(cells) + " |"
 
-    def write(self, out: Path, head: list[str], pages: list[str]) -> None:
+    def short(self, groups: Collection[str]) -> list[str]:
+        """A line for each limit of these groups that is not kept, and one that counts."""
+        of = [row for row in self.rows if row.group in groups and row.ok is not None]
+        lines = [
+            f"FALLS SHORT: {row.name}, against {row.peer_name}: {row.ratio:.3g}, limit {row.limit}"
+            for row in of
+            if not row.ok
+        ]
+        return [*lines, f"{len(lines)} of {len(of)} limits not kept"]
+
+    def table(self, order: Sequence[str]) -> list[str]:
+        """The days, and the rows by group."""
+        days: dict[str, list[str]] = {}
+        for group in order:
+            if group in self.measured:
+                days.setdefault(self.measured[group], []).append(group)
+        when = "; ".join(f"{day}: {', '.join(groups)}" for day, groups in sorted(days.items()))
+        rows = sorted(self.rows, key=lambda row: order.index(row.group))
+        return [f"Measured {when}.", "", HEADER, *map(self.line, rows)]
+
+    def write(self, out: Path, head: list[str], order: Sequence[str]) -> None:
         """The tables as Markdown, and everything as JSON beside it."""
         out.mkdir(parents=True, exist_ok=True)
-        lines = [*head, "", HEADER, *map(self.line, self.rows), "", *pages]
+        pages = [self.pages[group] for group in order if group in self.pages]
+        lines = [*head, *self.table(order), "", *pages]
         (out / "benchmarks.md").write_text("\n".join(lines) + "\n")
-        machine = {"head": head, "pages": pages, "rows": [asdict(row) for row in self.rows]}
-        (out / "benchmarks.json").write_text(json.dumps(machine, indent=1))
+        (out / JSON).write_text(json.dumps({"head": head, **asdict(self)}, indent=1))
+
+    @classmethod
+    def read(cls, out: Path, groups: Collection[str]) -> Report:
+        """What an earlier run has written of these groups; nothing if there was none."""
+        if not (out / JSON).exists():
+            return cls()
+        found = json.loads((out / JSON).read_text())
+        return cls(
+            [Row(**row) for row in found["rows"] if row["group"] in groups],
+            found["pages"],
+            found["measured"],
+        )
 
 
+JSON = "benchmarks.json"
 HEADER = "| what | rbridge_mi | against | takes | ratio | limit | |\n|---|---|---|---|---|---|---|"
 
 
@@ -127,3 +181,12 @@ def machine() -> list[str]:
     packages = ", ".join(f"{k} {v}" for k, v in found.packages.items() if v)
     return [f"{os.cpu_count()} x {cpu}, {platform.system()} {platform.machine()}",
             python, f"R {found.r['r']}, {packages}, BLAS {Path(found.r['blas']).name}"]  # fmt: skip
+
+
+def put(page: Path, name: str, lines: list[str]) -> None:
+    """Put these lines between the page's markers of this name, if it has them."""
+    begin, end = f"<!-- benchmarks/run.py, {name}: begin -->", "<!-- end -->"
+    before, marker, rest = page.read_text("utf-8").partition(begin)
+    if marker:
+        after = rest.split(end, 1)[1]
+        page.write_text("\n".join([before + begin, "", *lines, "", end + after]), "utf-8")

@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -112,7 +113,11 @@ def environment(folder: Path) -> Path:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         with_pandas = [*PEERS.values(), f"pandas=={pd.__version__}"]
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *with_pandas], check=True)
+        try:
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *with_pandas], check=True)
+        except BaseException:
+            shutil.rmtree(folder)  # half an environment is none
+            raise
     return python
 
 

@@ -62,6 +62,11 @@ REFERENCE: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("Lmer", "Glmer", "GlmerNb", "start_workers"),
     ),
     "fits.md": ("Fits", "One fit, and m of them.", ("MerMod", "MerModList")),
+    "grids.md": (
+        "Grids",
+        "Many models on m data sets; [a guide](../guides/many-fits.md) shows one.",
+        ("fit_each", "FitGrid"),
+    ),
     "pooled.md": (
         "Pooling",
         "One answer from m fits, of any estimator.",

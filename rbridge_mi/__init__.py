@@ -38,6 +38,8 @@ if TYPE_CHECKING:
         RWarning,
         RWorkerLost,
     )
+    from .grids.fit_each import fit_each
+    from .grids.fit_grid import FitGrid
     from .imputers.amelia import AmeliaImputer
     from .imputers.bootstrap import BootstrapImputer
     from .imputers.choose import impute
@@ -109,6 +111,8 @@ _HOMES = {
     "data.imputed_data": ("ImputedData",),
     "data.mapped_results": ("MappedResults",),
     "data.reading": ("read_imputed",),
+    "grids.fit_each": ("fit_each",),
+    "grids.fit_grid": ("FitGrid",),
     "imputers.amelia": ("AmeliaImputer",),
     "imputers.bootstrap": ("BootstrapImputer",),
     "imputers.choose": ("impute",),
@@ -145,6 +149,7 @@ __all__ = [
     "CompatibleImputer",
     "EncodingError",
     "FitError",
+    "FitGrid",
     "FormulaError",
     "Glmer",
     "GlmerNb",
@@ -179,6 +184,7 @@ __all__ = [
     "compare",
     "compare_estimates",
     "delta_sensitivity",
+    "fit_each",
     "for_maketables",
     "imputation_plan",
     "impute",

@@ -42,6 +42,9 @@ GLOSSARY: dict[str, str] = {
     "predictors": "what a column is imputed from",
     "reason": "why a column has this type and level",
     "term": "name of a coefficient, as R writes it",
+    "other_term": "name of the second coefficient of a covariance; of a variance, the same one",
+    "error": "class of the error that left a data set without a fit",
+    "message": "what the error said, with R's text",
     "hypothesis": "what is tested: a text, or the name that a job gives it",
     "comparison": "name that a job gives to a comparison of two models",
     "full": "name of the model that has the parameters that are tested",
@@ -53,7 +56,7 @@ GLOSSARY: dict[str, str] = {
     "grpvar": "grouping factor of a random effect",
     "var1": "term of a random effect; missing for the residual",
     "var2": "second term of a covariance; missing for a variance",
-    "vcov": "variance, or covariance of var1 and var2",
+    "vcov": "variance, or covariance of var1 and var2, or of term and other_term",
     "sdcor": "standard deviation, or correlation of var1 and var2",
     "condval": "conditional mode of a random effect (pooled: their mean)",
     "condsd": "its conditional standard deviation (pooled: total)",
@@ -259,6 +262,11 @@ TABLES: dict[str, tuple[str, ...]] = {
         "model", "section", "group", "term", "estimate", "std_error", "statistic", "df", "p_value",
         "conf_low", "conf_high",
     ),
+    "grid_vcov": ("term", "other_term", "vcov"),
+    "grid_glance": (
+        "nobs", "sigma", "log_lik", "aic", "bic", "reml_crit", "deviance", "df_residual",
+    ),
+    "failures": ("error", "message"),
     "fixed": (
         "term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high",
         "ubar", "b", "t", "riv", "lambda_", "fmi",
@@ -266,7 +274,9 @@ TABLES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def checked(frame: pd.DataFrame, table: str, *, by_imputation: bool = False) -> pd.DataFrame:
+def checked(
+    frame: pd.DataFrame, table: str, *, by_imputation: bool = False, by_model: bool = False
+) -> pd.DataFrame:
     """Check that a frame has the columns of its table; every table that is returned passes here.
 
     Parameters
@@ -277,6 +287,8 @@ def checked(frame: pd.DataFrame, table: str, *, by_imputation: bool = False) -> 
         Its name in `TABLES`.
     by_imputation : bool
         Whether it has a row (or several) per imputation, and that column first.
+    by_model : bool
+        Whether it is of several models, and the column model comes before all others.
 
     Returns
     -------
@@ -288,7 +300,8 @@ def checked(frame: pd.DataFrame, table: str, *, by_imputation: bool = False) -> 
     RBridgeError
         Other columns: a fault of this library.
     """
-    expected = [*(["imputation"] if by_imputation else []), *TABLES[table]]
+    keys = {"model": by_model, "imputation": by_imputation}
+    expected = [*(name for name, is_there in keys.items() if is_there), *TABLES[table]]
     if list(frame.columns) != expected:
         raise RBridgeError(f"table {table!r} has columns {list(frame.columns)}, not {expected}")
     return frame

@@ -7,7 +7,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from typing import Any, Literal, Protocol
 
@@ -20,7 +20,7 @@ from ..base.checks import nearest
 from ..data.imputed_data import ImputedData
 from ..data.stores import FrameStore, Piece, Store
 from ..errors import ArgumentError, FitError, FormulaError, RBridgeError, RWarning, RWorkerLost
-from ..fits.answers import Answers
+from ..fits.answers import Answers, Question
 from ..fits.asking import warn_of_each
 from ..inference.mermod import MerMod
 from ..pooled.mermod_list import MerModList
@@ -28,6 +28,7 @@ from ..processes.running import Number, run_each_of, run_one
 from ..processes.workers import Begun, Later, Packed, wake
 
 __all__ = [
+    "AnsweredFits",
     "FixedPart",
     "Model",
     "Plan",
@@ -481,6 +482,89 @@ class _Begun:
     def withdraw(self) -> None:
         """Stop R, if it is at it."""
         self.call.withdraw()
+
+
+class AnsweredFits(_Fits):
+    """Fits that R answers some questions about, and keeps no object of: `begin` begins them.
+
+    Parameters
+    ----------
+    model : Model
+    base : DataFrame
+    differing : tuple, or None
+    columns : sequence of str, or None
+        As in a list of fits: what the data sets have in common, the columns in which they differ,
+        those that a fit needs.
+    questions : sequence of str
+        All that can be read of the fits afterwards.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        base: pd.DataFrame,
+        differing: tuple[Any, ...] | None,
+        columns: Sequence[str] | None,
+        questions: Sequence[Question],
+    ) -> None:
+        super().__init__(model, base, differing, columns)
+        self._questions = list(questions)
+        self._plan_with_questions: rdoor.RObject | None = None
+
+    def _begin_turn(self, parts: Mapping[Number, _Part]) -> dict[Number, Begun]:
+        if not parts:
+            return {}
+        try:
+            plan = self._plan_for(next(iter(parts.values())).frame)
+        except RBridgeError as error:
+            return {i: _refused(error) for i in parts}
+        data = [part.data for part in parts.values()]
+        calls = rdoor.begin_each("fit_answers", plan, data, decode=True, error=FitError)
+        return {
+            i: _BegunAnswers(call, part.frame.index, i)
+            for (i, part), call in zip(parts.items(), calls, strict=True)
+        }
+
+    def _plan_for(self, frame: pd.DataFrame) -> rdoor.RObject:
+        if self._plan_with_questions is None:
+            plan = super()._plan_for(frame)
+            self._plan_with_questions = rdoor.call_object(
+                "plan_with_questions", plan, self._questions
+            )
+        return self._plan_with_questions
+
+    @staticmethod
+    def crossed_order() -> tuple[int, ...]:
+        """Return how this process' R orders crossed random effects, on which their last bits hang.
+
+        It is of interest only for fits with several grouping factors.
+        """
+        return _crossed_order()
+
+
+@dataclass(frozen=True)
+class _BegunAnswers(_Begun):
+    """A fit that R was given, which answers and is forgotten."""
+
+    def result(self) -> MerMod | RBridgeError:
+        """Wait for it."""
+        fit = super().result()
+        if isinstance(fit, RBridgeError):
+            return fit
+        known: Any = fit.r
+        return replace(fit, answers=Answers(_FORGOTTEN, known))
+
+
+class _Forgotten:
+    """Stands for the R object of a fit that R has kept none of."""
+
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
+        """Refuse: a question that was to be asked is missing from the list."""
+        del args, kwargs
+        raise RBridgeError(f"{function} was not asked of the fit while it was there")
+
+
+_FORGOTTEN = _Forgotten()
 
 
 def _refused(error: RBridgeError) -> Later:

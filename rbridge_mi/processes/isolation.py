@@ -30,7 +30,7 @@ from typing import Any
 
 from ..base.arguments import check_timeout
 from ..errors import RBridgeError, RTimeout, RWorkerLost
-from .workers import check_main_thread
+from .workers import check_main_thread, thread_limits
 
 __all__ = ["Job", "run_each_isolated", "run_isolated"]
 
@@ -92,7 +92,7 @@ def run_isolated(job: Job, timeout: float | None = None) -> Any:
         The worker died.
     """
     check_timeout(timeout)
-    return _run(job, timeout, _Held())
+    return _run(job, timeout, _Held(1))
 
 
 def run_each_isolated(
@@ -111,9 +111,9 @@ def run_each_isolated(
     import joblib  # a tenth of the package's import time, needed here alone
 
     check_timeout(timeout)
-    held = _Held()
     wanted = list(numbers)
     processes = min(len(wanted), joblib.effective_n_jobs(n_jobs))
+    held = _Held(processes)
 
     def one(number: int) -> Any:
         job = job_of(number)
@@ -194,9 +194,16 @@ class _Late(Exception):  # noqa: N818 - never leaves this module
 
 
 class _Worker:
-    """One worker process, seen from here."""
+    """One worker process, seen from here.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    limits : dict
+        Variables of its environment that limit the threads of its linear algebra.
+    """
+
+    def __init__(self, limits: dict[str, str]) -> None:
+        self.limits = limits
         # R's temporary files, which a killed R would leave behind, go where they can be removed.
         self._folder = tempfile.TemporaryDirectory(prefix="rbridge-", ignore_cleanup_errors=True)
         self._output = Path(self._folder.name) / "output"
@@ -208,7 +215,7 @@ class _Worker:
                  os.pathsep.join(sys.path), os.pathsep],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "TMPDIR": self._folder.name},
+                env={**os.environ, **limits, "TMPDIR": self._folder.name},
                 start_new_session=True,  # so that Ctrl-C reaches this process only
             )  # fmt: skip
         self._ready = False
@@ -288,9 +295,16 @@ def _gone_if_closed() -> Iterator[None]:
 
 
 class _Held:
-    """The workers of one call, which end together if the call is given up."""
+    """The workers of one call, which end together if the call is given up.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    processes : int
+        How many of them work at once.
+    """
+
+    def __init__(self, processes: int) -> None:
+        self.limits = thread_limits(processes)
         self._lock = threading.Lock()
         self._workers: set[_Worker] = set()
         self.stopped = False
@@ -326,12 +340,14 @@ class _Pool:
             if self._pid != os.getpid():  # a forked child: the workers are its parent's
                 self._pid, self._idle, self.busy = os.getpid(), [], set()
             worker = None
-            while self._idle and worker is None and not fresh:
-                worker = self._idle.pop()
+            alike = [x for x in self._idle if x.limits == held.limits]
+            while alike and worker is None and not fresh:
+                worker = alike.pop()
+                self._idle.remove(worker)
                 if not worker.usable:
                     worker.close()
                     worker = None
-            worker = worker or _Worker()
+            worker = worker or _Worker(held.limits)
             self.busy.add(worker)
         held.add(worker)
         return worker
@@ -339,7 +355,7 @@ class _Pool:
     def exchange(self, dead: _Worker, held: _Held) -> _Worker:
         """Return a fresh worker in place of a dead one."""
         self.put_back(dead, held)
-        worker = _Worker()
+        worker = _Worker(held.limits)
         with self._lock:
             self.busy.add(worker)
         held.add(worker)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import multiprocessing
+import os
 import sys
 import threading
 import time
@@ -17,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
@@ -33,6 +36,7 @@ __all__ = [
     "effective_jobs",
     "pickled",
     "run_each",
+    "thread_limits",
     "wake",
 ]
 
@@ -41,6 +45,11 @@ T = TypeVar("T")
 RETRIES = 2  # after the first try
 _TURN = 1.0  # seconds of work that R is given at once, as several short tasks
 _GRACE = 0.001  # seconds
+_THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)  # fmt: skip
+_LOOK = 1.0  # seconds between a worker's looks after its parent
 _MAPPED_FROM = "64K"  # arrays of this size and more are memory-mapped, smaller ones sent along
 
 
@@ -163,7 +172,8 @@ def run_each(
         lost: BaseException | None = None
         for _ in range(1 + RETRIES):
             pool = _parallel(n_jobs, return_as="generator_unordered")
-            tasks = [delayed(_numbered)(there, for_all, i, part(i)) for i in left]
+            # Made as they are sent off, so that the parts of many tasks aren't all there at once.
+            tasks = (delayed(_numbered)(there, for_all, i, part(i)) for i in list(left))
             try:
                 for number, result in pool(tasks):
                     del left[number]
@@ -238,7 +248,7 @@ def wake(n_jobs: int | None, load: Callable[[], object]) -> None:
     def run() -> None:
         # What goes wrong here goes wrong again, and is reported, when a task needs the worker.
         with contextlib.suppress(*_death()):
-            _parallel(processes)(joblib.delayed(load)() for _ in range(processes))
+            _parallel(processes)(joblib.delayed(_loaded)(load) for _ in range(processes))
 
     threading.Thread(target=run, name="start workers", daemon=True).start()
 
@@ -261,6 +271,33 @@ def effective_jobs(n_jobs: int | None) -> int:
     import joblib
 
     return int(joblib.effective_n_jobs(n_jobs))
+
+
+def thread_limits(processes: int) -> dict[str, str]:
+    """Return the environment in which processes that work at once share the cores.
+
+    Linear algebra that has threads (OpenBLAS, R's too) takes all cores in each process otherwise.
+    joblib's and Dask's own processes are started in such an environment by these.
+
+    Parameters
+    ----------
+    processes : int
+        How many there are.
+
+    Returns
+    -------
+    dict
+        Variables to set: none for a single process, and none that are set already.
+
+    Examples
+    --------
+    >>> thread_limits(1)
+    {}
+    """
+    if processes == 1:
+        return {}
+    each = str(max(1, (os.cpu_count() or 1) // processes))
+    return {x: each for x in _THREADS if x not in os.environ}
 
 
 def pickled(value: Any) -> bytes:
@@ -290,8 +327,30 @@ def _one_process(n_jobs: int | None) -> bool:
 def _numbered(
     there: Callable[[Any, int, Any], Any], shared: Any, number: int, part: Any
 ) -> tuple[int, Any]:
-    _allow_growth()
+    _settle_in()
     return number, there(shared, number, part)
+
+
+def _loaded(load: Callable[[], object]) -> None:
+    _settle_in()
+    load()
+
+
+@cache
+def _settle_in() -> None:
+    """Have a worker process of loky live for its R, and no longer than its parent."""
+    _allow_growth()
+    process: Any = multiprocessing.current_process()
+    if type(process).__name__ == "LokyProcess":
+        parent = os.getppid()
+        threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process, whatever it is doing, once its parent is gone: loky's would go on."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)
 
 
 def _allow_growth() -> None:

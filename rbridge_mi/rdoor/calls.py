@@ -66,10 +66,16 @@ def begin_call_object(
 
 
 def begin_each(
-    function: str, shared: RObject, each: Sequence[Any], *, error: type[RCallError] = RCallError
+    function: str,
+    shared: RObject,
+    each: Sequence[Any],
+    *,
+    decode: bool = False,
+    error: type[RCallError] = RCallError,
 ) -> list[Pending]:
-    """Begin ``function(shared, x)`` for each x, all in one turn of R; the values stay in R.
+    """Begin ``function(shared, x)`` for each x, all in one turn of R.
 
-    Output is captured per turn, and logged with the first of its calls.
+    The values stay in R, unless they are to be decoded. Output is captured per turn, and logged
+    with the first of its calls.
     """
-    return begin_each_turn(function, shared, each, wrap=RObject, error=error)
+    return begin_each_turn(function, shared, each, wrap=RObject, decode=decode, error=error)

@@ -103,11 +103,18 @@ def begin_turn(
 
 
 def begin_each_turn(
-    function: str, shared: Any, each: Sequence[Any], *, wrap: Wrap, error: type[RCallError]
+    function: str,
+    shared: Any,
+    each: Sequence[Any],
+    *,
+    wrap: Wrap,
+    decode: bool,
+    error: type[RCallError],
 ) -> list[Pending]:
-    """Hand R ``function(shared, x)`` for each x, all in one turn; the values stay in R.
+    """Hand R ``function(shared, x)`` for each x, all in one turn.
 
-    Output is captured per turn, and logged with the first of its calls.
+    The values are decoded, or kept in R by `wrap`. Output is captured per turn,
+    and logged with the first of its calls.
     """
     r = session()
     plain = is_plain()
@@ -122,7 +129,7 @@ def begin_each_turn(
             results = r.functions["run_each"](
                 function, shared.__rsexp__(), rinterface.ListSexpVector(ready), plain
             )
-        outcomes = [_outcome(result, wrap, False, "".join(output)) for result in results]
+        outcomes = [_outcome(result, wrap, decode, "".join(output)) for result in results]
         outcomes += outcomes[-1:] * (len(ready) - len(outcomes))  # after an interrupt
         left = iter(outcomes)
         return [x if isinstance(x, EncodingError) else next(left) for x in carried]

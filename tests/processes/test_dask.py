@@ -84,3 +84,23 @@ def test_a_worker_that_dies_is_survived(
         mine = rb.Lmer(VIGNETTE).fit(imp)
     timer.join()
     assert mine == fits
+
+
+def test_rs_linear_algebra_has_the_threads_of_its_worker(client: Any) -> None:
+    """Dask gives each worker process one; its R is started with that."""
+
+    def threads() -> str:
+        from rbridge_mi import rdoor
+
+        return str(rdoor.call("base::Sys.getenv", "OPENBLAS_NUM_THREADS").value[0])
+
+    assert set(client.run(threads).values()) == {"1"}
+
+
+def test_a_grid_on_a_cluster_has_the_same_bits(client: Any, imp: rb.ImputedData) -> None:
+    models = {x: rb.Lmer(f"mathach ~ {x} + (1 | schid)") for x in ("ses", "female")}
+    with joblib.parallel_config(backend="dask"):
+        mine = rb.fit_each(models, imp)
+    here = rb.fit_each(models, imp, n_jobs=1)
+    for name in here.tables:
+        pd.testing.assert_frame_equal(mine.table(name), here.table(name), check_exact=True)

@@ -23,7 +23,7 @@ import pytest
 import rbridge_mi as rb
 from rbridge_mi import rdoor
 from rbridge_mi.processes import isolation
-from rbridge_mi.processes.isolation import Job, run_isolated
+from rbridge_mi.processes.isolation import Job, run_each_isolated, run_isolated
 
 pytestmark = [pytest.mark.r, pytest.mark.processes, pytest.mark.slow]
 
@@ -536,3 +536,24 @@ def test_isolated_calls_from_threads(hsb: pd.DataFrame) -> None:
         thread.join()
     assert len(found) == 3
     assert all(x == expected for x in found)
+
+
+def threads_of_r() -> str:
+    return str(rdoor.call("base::Sys.getenv", "OPENBLAS_NUM_THREADS").value[0])
+
+
+def test_processes_that_work_at_once_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One alone may use all of them, and what the environment says is never changed."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    job = Job(threads_of_r, threads_of_r, "threads", "Sys.getenv()")
+
+    def each() -> list[str]:
+        return [x for _, x in run_each_isolated([1, 2], lambda _: job, timeout=None, n_jobs=2)]
+
+    assert each() == ["4", "4"]
+    assert run_isolated(job) == ""
+    assert each() == ["4", "4"]
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    isolation._pool.close()
+    assert [*each(), run_isolated(job)] == ["3", "3", "3"]

@@ -342,3 +342,18 @@ def test_ctrl_c_ends_a_parallel_run_and_its_workers(tmp_path: Path) -> None:
 def _group(leader: int) -> str:
     command = ["ps", "-o", "pid=,stat=,args=", "-g", str(leader)]
     return subprocess.run(command, capture_output=True, text=True).stdout
+
+
+def test_rs_linear_algebra_shares_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """joblib divides them among its workers, before their R is started."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with joblib.parallel_config("loky", inner_max_num_threads=3):
+        threads = joblib.Parallel(n_jobs=2)(joblib.delayed(threads_of_r)() for _ in range(2))
+    assert threads == ["3", "3"]
+    expected = str(max(1, joblib.cpu_count() // 2))
+    threads = joblib.Parallel(n_jobs=2)(joblib.delayed(threads_of_r)() for _ in range(2))
+    assert threads == [expected, expected]
+
+
+def threads_of_r() -> str:
+    return str(rdoor.call("base::Sys.getenv", "OPENBLAS_NUM_THREADS").value[0])

@@ -26,6 +26,7 @@ RANKS = [
     {"imputers", "inference", "mertools", "datasets"},
     {"pooled"},
     {"models", "storage", "doctor"},
+    {"grids"},
     {"plots"},
     {"reports"},
     {"jobs", "testing"},
