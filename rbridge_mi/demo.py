@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
 import time
 import warnings
 from importlib import import_module
@@ -30,6 +29,10 @@ _SIDE_BY_SIDE = {
     "fmi": "fmi",
 }
 _FORMULA = "mathach ~ minority + female + ses + meanses + (1 + ses | schid)"
+_NEEDED = (
+    ".datasets", ".imputers.choose", ".imputers.amelia", ".models.lmer", ".models.fitting",
+    ".pooled.listwise", ".rdoor.encode", ".rdoor.decode", "scipy.special", "tqdm.auto",
+)  # fmt: skip
 _HOLED = ["minority", "female", "ses", "size"]
 
 
@@ -79,17 +82,19 @@ def demo(m: int, seed: int, out: Path | None, *, compatible: bool = True) -> Non
 
 
 def _prepare() -> None:
-    """Let R load its packages while Python imports, and what pooling needs while R works."""
+    """Start R, and let it load its packages while Python imports all that the vignette needs."""
     from . import rdoor
 
     # Compiling R functions that run a few times costs more than it gains; lme4's come compiled.
     os.environ.setdefault("R_ENABLE_JIT", "0")
     # Room for the cells that lme4 fills: without, R collects garbage some twenty times while it
     # loads. Not for every process: R's heap would keep the 100 MB.
-    os.environ.setdefault("R_NSIZE", "3M")
+    os.environ.setdefault("R_NSIZE", "5M")
+    os.environ.setdefault("R_VSIZE", "256M")
     gc.disable()  # likewise Python's search for cycles, while the vignette runs
     rdoor.prepare("lme4", "Amelia")
-    threading.Thread(target=import_module, args=["scipy.special"], daemon=True).start()
+    for name in _NEEDED:
+        import_module(name, __package__)
 
 
 def _vignette(fit: MerMod, imp: ImputedData, fits: MerModList) -> dict[str, pd.DataFrame]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from . import rdoor
 from .base.text import Printed
@@ -17,6 +18,15 @@ _ENGINES = tuple(x.package for x in ENGINES if x.package is not None)
 NEEDED = ("lme4", _ENGINES[0])  # the models, and the engine that is tried first
 OPTIONAL = (*_ENGINES[1:], "pan", "lmerTest", "pbkrtest", "emmeans")
 _PYTHON = ("rbridge_mi", "rpy2", "rpy2-rinterface", "pandas", "numpy", "scipy", "joblib")
+
+# The figures are benchmarks/blas.py's; see docs/benchmarks.md.
+_OPENBLAS = (
+    "R runs on the reference BLAS. OpenBLAS fits large designs 2.8 times as fast (20,000 rows of "
+    "lme4's InstEval, crossed) and small ones as fast or little faster. The two differ in results' "
+    "last digits: keep the one that you have to compare with.",
+    "apt-get install libopenblas0-serial  (Debian's R; in a checkout: make r-openblas); for an R "
+    "with a libRblas of its own: R Installation and Administration, section A.3.1",
+)
 
 
 @dataclass(frozen=True)
@@ -34,12 +44,15 @@ class Diagnosis:
         Versions of the R packages; an empty text for an absent one.
     problems : tuple of (str, str)
         What is wrong, and what mends it. Empty if the main job can run.
+    advice : tuple of (str, str)
+        What could be better, though the main job can run, and how to have it.
     """
 
     python: dict[str, str]
     r: dict[str, str] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
     problems: tuple[tuple[str, str], ...] = ()
+    advice: tuple[tuple[str, str], ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -62,6 +75,8 @@ class Diagnosis:
             lines += ["", "All that the main job needs is here."]
         for problem, remedy in self.problems:
             lines += ["", f"Problem: {problem}", f"Remedy:  {remedy}"]
+        for fact, command in self.advice:
+            lines += ["", f"Advice:  {fact}", f"How:     {command}"]
         return Printed.of(lines)
 
 
@@ -107,4 +122,13 @@ def diagnose() -> Diagnosis:
             "RPY2_CFFI_MODE=API pip install --force-reinstall --no-cache-dir "
             "--no-binary rpy2-rinterface 'rpy2-rinterface>=3.6.3,<3.6.6'",
         ))  # fmt: skip
-    return Diagnosis(python, r, packages, tuple(problems))
+    advice = (_OPENBLAS,) if is_reference_blas(r["blas"]) else ()
+    return Diagnosis(python, r, packages, tuple(problems), advice)
+
+
+def is_reference_blas(file: str) -> bool:
+    """Whether this file of compiled code is the reference BLAS: the system's, or R's own copy."""
+    path = PurePath(file)
+    if path.name.startswith("libRblas."):
+        return True
+    return path.name.startswith("libblas.") and path.parent.name in ("blas", "lib", "lib64")

@@ -12,7 +12,6 @@ from ..base.arguments import check_columns, check_known
 from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError, RBridgeWarning
 from .engines import Engine, available, engine_named
-from .two_stages import from_model
 
 __all__ = ["impute"]
 
@@ -115,6 +114,8 @@ def impute(
                     f"{name} is of other engines: engine={engine!r} knows the groups by the model, "
                     "and runs in numpy."
                 )
+        from .two_stages import from_model
+
         return from_model(model, m, data, seed, n_jobs, max_m, arguments)
     if model is not None:
         if all(x.name != "model" for x in asked.arguments):

@@ -4,35 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import pandas as pd
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import rdoor
 from ..errors import ArgumentError
-from . import (
-    amelia_arguments,
-    compatible_arguments,
-    jomo_arguments,
-    jomo_columns,
-    mice_arguments,
-    pan_arguments,
-    pan_roles,
-)
-from .amelia import AmeliaImputer
 from .arguments import Argument
-from .bootstrap import BootstrapImputer
-from .compatible import CompatibleImputer
-from .jomo import JomoImputer
-from .mice import MiceImputer
-from .mice import check_with_data as check_mice
-from .pan import PanImputer
 
-__all__ = ["ENGINES", "Engine", "available", "engine_named"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ENGINES", "Engine", "Parts", "available", "engine_named"]
 
 
 def _accept(*_: object) -> None:
     """Refuse nothing."""
+
+
+class Parts(NamedTuple):
+    """What an engine's modules have: they are imported when one of these is first asked for."""
+
+    imputer: type[Any]
+    arguments: tuple[Argument, ...]
+    check: Callable[[Mapping[str, Any], pd.DataFrame], None] = _accept
+    check_column: Callable[[pd.Series[Any], Mapping[str, Any]], None] = _accept
 
 
 @dataclass(frozen=True)
@@ -43,36 +38,47 @@ class Engine:
     ----------
     name : str
         As `impute` and job files call it.
-    imputer : type
-        Its class.
     package : str or None
         The R package that it needs beside R itself.
-    arguments : tuple of Argument
-        What the class takes beside m.
+    load : callable
+        Imports its modules, and returns its `Parts`.
     isolates : bool
         Whether its `impute` takes `isolate`, `timeout` and `keep_r`.
     needs_model : bool
         Whether its class takes the analysis model, before m.
     auto : bool
         Whether "auto" may take it.
-    check : callable
-        ``check(arguments, data)`` refuses what can't be right before R is asked.
-    check_column : callable
-        ``check_column(column, arguments)`` refuses a single column.
     foreign : mapping
         Arguments of other engines that users may look for here, with what to say to that.
     """
 
     name: str
-    imputer: type[Any]
     package: str | None
-    arguments: tuple[Argument, ...]
+    load: Callable[[], Parts]
     isolates: bool = True
     needs_model: bool = False
     auto: bool = True
-    check: Callable[[Mapping[str, Any], pd.DataFrame], None] = _accept
-    check_column: Callable[[pd.Series[Any], Mapping[str, Any]], None] = _accept
     foreign: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def imputer(self) -> type[Any]:
+        """Its class."""
+        return self.load().imputer
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """What the class takes beside m."""
+        return self.load().arguments
+
+    @property
+    def check(self) -> Callable[[Mapping[str, Any], pd.DataFrame], None]:
+        """``check(arguments, data)`` refuses what can't be right before R is asked."""
+        return self.load().check
+
+    @property
+    def check_column(self) -> Callable[[pd.Series[Any], Mapping[str, Any]], None]:
+        """``check_column(column, arguments)`` refuses a single column."""
+        return self.load().check_column
 
     @property
     def available(self) -> bool:
@@ -80,35 +86,71 @@ class Engine:
         return self.package is None or rdoor.has_package(self.package)
 
 
+@cache
+def _amelia() -> Parts:
+    from . import amelia_arguments as own
+    from .amelia import AmeliaImputer
+
+    return Parts(AmeliaImputer, own.ARGUMENTS, own.check_with_data, own.check_column)
+
+
+@cache
+def _compatible() -> Parts:
+    from .compatible import CompatibleImputer
+    from .compatible_arguments import ARGUMENTS
+
+    return Parts(CompatibleImputer, ARGUMENTS)
+
+
+@cache
+def _mice() -> Parts:
+    from .mice import MiceImputer, check_with_data
+    from .mice_arguments import ARGUMENTS
+
+    return Parts(MiceImputer, ARGUMENTS, check_with_data)
+
+
+@cache
+def _jomo() -> Parts:
+    from .jomo import JomoImputer
+    from .jomo_arguments import ARGUMENTS
+    from .jomo_columns import check_with_data
+
+    return Parts(JomoImputer, ARGUMENTS, check_with_data)
+
+
+@cache
+def _pan() -> Parts:
+    from .pan import PanImputer
+    from .pan_arguments import ARGUMENTS
+    from .pan_roles import check_with_data
+
+    return Parts(PanImputer, ARGUMENTS, check_with_data)
+
+
+@cache
+def _bootstrap() -> Parts:
+    from .bootstrap import BootstrapImputer
+
+    return Parts(BootstrapImputer, (Argument("cluster", "column"),))
+
+
 ENGINES = (
     Engine(
         "amelia",
-        AmeliaImputer,
         "Amelia",
-        amelia_arguments.ARGUMENTS,
-        check=amelia_arguments.check_with_data,
-        check_column=amelia_arguments.check_column,
+        _amelia,
         foreign={
             "cluster": "cluster= is the bootstrap's: Amelia knows groups as a nominal column "
             "(noms), or as cross-sections with intercepts of their own (cs=, intercs=True)."
         },
     ),
-    Engine(
-        "compatible",
-        CompatibleImputer,
-        None,
-        compatible_arguments.ARGUMENTS,
-        isolates=False,
-        needs_model=True,
-        auto=False,
-    ),
+    Engine("compatible", None, _compatible, isolates=False, needs_model=True, auto=False),
     Engine(
         "mice",
-        MiceImputer,
         "mice",
-        mice_arguments.ARGUMENTS,
+        _mice,
         auto=False,
-        check=check_mice,
         foreign={
             "cluster": "cluster= is the bootstrap's: mice's multilevel methods know groups by -2 "
             "in predictor_matrix."
@@ -116,30 +158,15 @@ ENGINES = (
     ),
     Engine(
         "jomo",
-        JomoImputer,
         "jomo",
-        jomo_arguments.ARGUMENTS,
+        _jomo,
         auto=False,
-        check=jomo_columns.check_with_data,
         foreign={
             "cluster": "cluster= is the bootstrap's: jomo's column of groups is called clus=.",
         },
     ),
-    Engine(
-        "pan",
-        PanImputer,
-        "mitml",
-        pan_arguments.ARGUMENTS,
-        auto=False,
-        check=pan_roles.check_with_data,
-    ),
-    Engine(
-        "bootstrap",
-        BootstrapImputer,
-        None,
-        (Argument("cluster", "column"),),
-        isolates=False,
-    ),
+    Engine("pan", "mitml", _pan, auto=False),
+    Engine("bootstrap", None, _bootstrap, isolates=False),
 )
 
 

@@ -183,7 +183,7 @@ def _has_mean(data: pd.DataFrame, slope: str, group: str, seen: Sequence[str]) -
     """Whether a column that the imputation saw holds (nearly) the slope variable's group means."""
     if slope not in data.columns or not pd.api.types.is_numeric_dtype(data[slope].dtype):
         return False
-    means = pd.Series(_group_mean(data, slope, group), index=data.index)
+    means = _group_mean(data, slope, group)
     for name in seen:
         if (
             name in (slope, group)
@@ -191,7 +191,10 @@ def _has_mean(data: pd.DataFrame, slope: str, group: str, seen: Sequence[str]) -
             or not pd.api.types.is_numeric_dtype(data[name].dtype)
         ):
             continue
-        if _constant_within(data[name], data[group]) and abs(_correlation(data[name], means)) > 0.9:
+        if (
+            _constant_within(data[name], data[group])
+            and abs(_correlation(_numbers(data[name]), means)) > 0.9
+        ):
             return True
     return False
 
@@ -240,24 +243,26 @@ def _derived(data: ImputedData, columns: Sequence[str], groups: Sequence[str]) -
     numeric = [c for c in original.columns if _is_number(original[c])]
     targets = {c: _numbers(original[c]) for c in columns if c in numeric}
     spreads = {c: float(pd.Series(target).std()) for c, target in targets.items()}
+    holes = {c: original[c].isna().to_numpy() for c in numeric}
+    members = {g: _codes(original[g]) for g in groups}
     told: set[str] = set()
     for recipe in _recipes(columns, numeric, original, groups):
-        touched = original[list(recipe.sources)].isna().any(axis=1).to_numpy()
+        touched = np.any([holes[c] for c in recipe.sources], axis=0)
         if recipe.group is not None:
-            by = original[recipe.group]
-            touched = touched | (by.isna() | by.isin(by[touched].unique())).to_numpy()
+            member = members[recipe.group]
+            touched = touched | (member < 0) | np.isin(member, member[touched])
         values = recipe.make(original)
         for name, target in targets.items():
             if name in recipe.sources or name in told or not spreads[name] > 0:
                 continue
             if recipe.is_mean and _is_given(data, name, recipe.sources[0]):
                 continue
-            if len(recipe.sources) == 1 and not _may_come_from(name, recipe, original):
-                continue
             whole = ~touched & ~np.isnan(target)
-            units = original.loc[whole, recipe.group].nunique() if recipe.group else whole.sum()
+            units = len(np.unique(member[whole])) if recipe.group else int(whole.sum())
             line = _line(values[whole], target[whole], spreads[name], units)
             if line is None:
+                continue
+            if len(recipe.sources) == 1 and not _may_come_from(name, recipe, original):
                 continue
             again = line[0] + np.atleast_2d(recipe.make(first).T).T @ line[1:]
             if _equal(again[touched], _numbers(first[name])[touched], spreads[name]):
@@ -370,8 +375,10 @@ def _recipes(
             if z != x and z in numeric:
                 code = f"{column} * {_column(z)}"
                 yield _Recipe(f"{x} times {z}", code, (x, z), None, partial(_product, x=x, z=z))
+    whole = data[list(numeric)].dropna().to_numpy(dtype=np.float64)
     for target in (c for c in columns if c in numeric):
-        items, factor = _summands(target, numeric, data)
+        found, factor = _summands(numeric.index(target), whole)
+        items = [numeric[i] for i in found]
         if len(items) > 1 and not set(items).isdisjoint(holed):
             what = "mean" if np.isclose(factor * len(items), 1, rtol=0.05) else "sum"
             phrase = f"the {what} of {', '.join(items[:-1])} and {items[-1]}"
@@ -380,24 +387,26 @@ def _recipes(
             yield _Recipe(phrase, code, tuple(items), None, make)
 
 
-def _summands(target: str, numeric: Sequence[str], data: pd.DataFrame) -> tuple[list[str], float]:
+def _summands(target: int, whole: Floats) -> tuple[list[int], float]:
     """Return columns whose sum or mean the target may be, and the factor of them all."""
-    whole = data[list(numeric)].dropna()
-    names = [
-        c for c in numeric
-        if c != target and whole[c].nunique() > 1
-        and abs(_correlation(whole[c], whole[target])) < 1 - 1e-6
-    ]  # fmt: skip
-    if len(whole) < len(names) + 10 or whole[target].nunique() < 2:
+    y = whole[:, target]
+    if len(whole) < 10 or not np.ptp(y) > 0:
         return [], 0.0
-    x, y = whole[names].to_numpy(dtype=np.float64), whole[target].to_numpy(dtype=np.float64)
+    others = [
+        i for i in range(whole.shape[1])
+        if i != target and abs(_correlation(whole[:, i], y)) < 1 - 1e-6
+        and np.ptp(whole[:, i]) > 0
+    ]  # fmt: skip
+    if len(whole) < len(others) + 10:
+        return [], 0.0
+    x = whole[:, others]
     spread, scale = x.std(axis=0), y.std()
     factors = np.linalg.lstsq((x - x.mean(axis=0)) / spread, (y - y.mean()) / scale, rcond=1e-8)[0]
     items = np.flatnonzero(np.abs(factors) > _SAME)
     weights = factors[items] * scale / spread[items]
     if not len(items) or np.ptp(weights) > 0.1 * np.abs(weights).max():
         return [], 0.0
-    return [names[i] for i in items], float(weights.mean())
+    return [others[i] for i in items], float(weights.mean())
 
 
 def _copy(d: pd.DataFrame, x: str) -> Floats:
@@ -449,18 +458,31 @@ def _numbers(column: pd.Series[Any]) -> Floats:
     return values
 
 
-def _correlation(a: pd.Series[float], b: pd.Series[float]) -> float:
-    pair = pd.DataFrame({"a": _numbers(a), "b": b}).dropna()
-    if len(pair) < 3 or pair["a"].std() == 0 or pair["b"].std() == 0:
+def _codes(column: pd.Series[Any]) -> npt.NDArray[np.intp]:
+    """Return a number for each value, the same for equal ones; -1 where there is none."""
+    codes: npt.NDArray[np.intp] = pd.factorize(column)[0]
+    return codes
+
+
+def _correlation(a: Floats, b: Floats) -> float:
+    there = ~(np.isnan(a) | np.isnan(b))
+    x, y = a[there], b[there]
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return 0.0
-    return float(pair["a"].corr(pair["b"]))
+    with np.errstate(invalid="ignore"):  # of infinite values it is missing
+        return float(np.corrcoef(x, y)[0, 1])
 
 
-def _constant_within(column: pd.Series[float], group: pd.Series[float]) -> bool:
+def _constant_within(column: pd.Series[Any], group: pd.Series[Any]) -> bool:
     """One value per group, among groups of which some have several."""
-    there = column.notna() & group.notna()
-    groups = column[there].groupby(group[there], observed=True)
-    return bool((groups.nunique() <= 1).all() and (groups.size() > 1).any())
+    value, member = _codes(column), _codes(group)
+    there = (value >= 0) & (member >= 0)
+    value, member = value[there], member[there]
+    if not len(value):
+        return False
+    last = np.empty(member.max() + 1, dtype=np.intp)
+    last[member] = value
+    return bool((last[member] == value).all() and np.bincount(member).max() > 1)
 
 
 def _grouping(fit: FittedModel) -> list[str]:

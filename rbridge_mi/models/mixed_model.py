@@ -1,21 +1,25 @@
-"""What all mixed models of lme4 share: their common arguments, and ``fit``."""
+"""What all mixed models of lme4 share: their common arguments, and ``fit``.
+
+What fits them is imported at the first fit, so that naming a model takes little more than pandas.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, overload
 
 import numpy as np
 import pandas as pd
 
 from ..base.arguments import check_columns, check_value
 from ..base.parameters import Parameters
-from ..data.imputed_data import ImputedData
 from ..errors import ArgumentError
-from ..inference.mermod import MerMod
-from ..pooled.mermod_list import MerModList
-from . import fitting
 from .codings import codings
+
+if TYPE_CHECKING:
+    from ..data.imputed_data import ImputedData
+    from ..inference.mermod import MerMod
+    from ..pooled.mermod_list import MerModList
 
 __all__ = ["Code", "Column", "MixedModel"]
 
@@ -149,6 +153,9 @@ class MixedModel(Parameters):
         >>> fit.nobs
         7185
         """
+        from ..data.imputed_data import ImputedData
+        from . import fitting
+
         if isinstance(data, ImputedData):
             return fitting.fit_each(
                 self,

@@ -206,9 +206,11 @@ class Session:
         finally:
             _restore_environment(before, names)
         _check_started(base)
+        from rpy2.rinterface import StrSexpVector
+
         functions = base["new.env"](parent=base["baseenv"]())
-        for path in r_files():
-            base["sys.source"](str(path), envir=functions, **{"keep.source": False})
+        files = StrSexpVector([str(x) for x in r_files()])
+        base["lapply"](files, base["sys.source"], envir=functions, **{"keep.source": False})
         library = str(functions["unloaded_library"]("lme4")[0])
         if library:
             load_steadily(library)

@@ -156,6 +156,19 @@ def test_doctor_tells_the_stack(capsys: pytest.CaptureFixture[str]) -> None:
         assert part in text
 
 
+def test_doctor_advises_openblas_which_is_no_problem(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import rbridge_mi.doctor
+
+    for reference in (True, False):
+        monkeypatch.setattr(rbridge_mi.doctor, "is_reference_blas", lambda _, x=reference: x)
+        assert main(["doctor"]) == 0
+        text = capsys.readouterr().out
+        assert "All that the main job needs" in text
+        assert ("apt-get install libopenblas0-serial" in text) is reference
+
+
 def test_doctor_names_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
