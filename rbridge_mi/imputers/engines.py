@@ -88,10 +88,10 @@ class Engine:
 
 @cache
 def _amelia() -> Parts:
-    from . import amelia_arguments as own
     from .amelia import AmeliaImputer
+    from .amelia_arguments import ARGUMENTS, check_column, check_with_data
 
-    return Parts(AmeliaImputer, own.ARGUMENTS, own.check_with_data, own.check_column)
+    return Parts(AmeliaImputer, ARGUMENTS, check_with_data, check_column)
 
 
 @cache

@@ -377,8 +377,8 @@ def _recipes(
                 yield _Recipe(f"{x} times {z}", code, (x, z), None, partial(_product, x=x, z=z))
     whole = data[list(numeric)].dropna().to_numpy(dtype=np.float64)
     for target in (c for c in columns if c in numeric):
-        found, factor = _summands(numeric.index(target), whole)
-        items = [numeric[i] for i in found]
+        places, factor = _summands(numeric.index(target), whole)
+        items = [numeric[i] for i in places]
         if len(items) > 1 and not set(items).isdisjoint(holed):
             what = "mean" if np.isclose(factor * len(items), 1, rtol=0.05) else "sum"
             phrase = f"the {what} of {', '.join(items[:-1])} and {items[-1]}"
