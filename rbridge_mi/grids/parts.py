@@ -116,12 +116,14 @@ class FolderParts:
         self._since = time.monotonic()
         if self._empty:
             return
+        # Taken first: after Ctrl-C in here rows may be lost, and fitted again, but none is written
+        # twice.
+        added, self._added, self._empty = self._added, MemoryParts(), True
         name = f"{max(self._numbers(FITS), default=0) + 1:06}.parquet"
         for table in self._tables:
-            frame = self._added.rows(table)
+            frame = added.rows(table)
             content = _arrow().Table.from_pandas(frame, self._schema(table), preserve_index=False)
             self._write(self._folder / table / name, content.replace_schema_metadata())
-        self._added, self._empty = MemoryParts(), True
 
     def rows(self, table: str, models: Iterable[str] | None = None) -> pd.DataFrame:
         """Return the rows of a table, read now, in the order in which they came."""
