@@ -135,8 +135,8 @@ class RemoteBatch:
 def _results(
     fits: AnsweredFits, numbers: Sequence[int], batch: Batch
 ) -> dict[int, MerMod | RBridgeError]:
-    begun = fits.begin(batch.some(numbers))
-    return {i: x.result() for i, x in zip(numbers, begun, strict=True)}
+    pending = fits.begin(batch.some(numbers))
+    return {i: x.result() for i, x in zip(numbers, pending, strict=True)}
 
 
 @dataclass

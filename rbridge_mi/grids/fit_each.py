@@ -276,11 +276,11 @@ class _Work:
     def _begin(
         self, last: LastModel, pairs: Sequence[tuple[int, int]], keys: Sequence[int]
     ) -> list[Begun]:
-        begun: list[Begun] = []
+        pending: list[Begun] = []
         for position, some in groupby((pairs[key] for key in keys), lambda pair: pair[0]):
             batch = self._batch(position, [number for _, number in some])
-            begun += last.fits_of(batch).begin(batch.some(batch.pieces))
-        return begun
+            pending += last.fits_of(batch).begin(batch.some(batch.pieces))
+        return pending
 
     def _last_model(self) -> LastModel:
         return LastModel(self.store.base, self.store.differing, questions_of(self.tables))
@@ -330,8 +330,8 @@ class _Work:
         if done.order is None or done.order == AnsweredFits.crossed_order():
             return done
         batch = self._batch(position, done.numbers)
-        begun = self._last_model().fits_of(batch).begin(batch.some(batch.pieces))
-        results = {i: x.result() for i, x in zip(batch.pieces, begun, strict=True)}
+        pending = self._last_model().fits_of(batch).begin(batch.some(batch.pieces))
+        results = {i: x.result() for i, x in zip(batch.pieces, pending, strict=True)}
         return fitted(results, self.tables)
 
     def _alone(

@@ -84,9 +84,7 @@ class FolderParts:
     """
 
     def __init__(self, folder: Path, tables: Sequence[str]) -> None:
-        self._pa = needed_module("pyarrow", "parquet", "a folder of results")
-        self._parquet = needed_module("pyarrow.parquet", "parquet", "a folder of results")
-        self._compute = needed_module("pyarrow.compute", "parquet", "a folder of results")
+        _arrow("parquet")  # says what is missing before anything is written
         self._folder = folder
         self._tables = (*tables, FITS)  # the last one that is written
         self._added = MemoryParts()
@@ -118,12 +116,14 @@ class FolderParts:
         self._since = time.monotonic()
         if self._empty:
             return
+        # Taken first: after Ctrl-C in here rows may be lost, and fitted again, but none is written
+        # twice.
+        added, self._added, self._empty = self._added, MemoryParts(), True
         name = f"{max(self._numbers(FITS), default=0) + 1:06}.parquet"
         for table in self._tables:
-            frame = self._added.rows(table)
-            content = self._pa.Table.from_pandas(frame, self._schema(table), preserve_index=False)
+            frame = added.rows(table)
+            content = _arrow().Table.from_pandas(frame, self._schema(table), preserve_index=False)
             self._write(self._folder / table / name, content.replace_schema_metadata())
-        self._added, self._empty = MemoryParts(), True
 
     def rows(self, table: str, models: Iterable[str] | None = None) -> pd.DataFrame:
         """Return the rows of a table, read now, in the order in which they came."""
@@ -133,9 +133,9 @@ class FolderParts:
         ]
         if not parts:
             return _no_rows(table)
-        content = self._pa.concat_tables(parts)
+        content = _arrow().concat_tables(parts)
         if models is not None:
-            content = content.filter(self._compute.field("model").isin(list(models)))
+            content = content.filter(_arrow("compute").field("model").isin(list(models)))
         return typed(content.to_pandas(), table)
 
     def _numbers(self, table: str) -> list[int]:
@@ -143,7 +143,7 @@ class FolderParts:
         return [int(x.stem) for x in files if x.stem.isdecimal()]
 
     def _schema(self, table: str) -> Any:
-        pa = self._pa
+        pa = _arrow()
         types = {
             "text": pa.string(), "whole": pa.int64(), "truth": pa.bool_(), "real": pa.float64(),
         }  # fmt: skip
@@ -152,7 +152,7 @@ class FolderParts:
     def _write(self, path: Path, content: Any) -> None:
         def write(partial: Path) -> None:
             with partial.open("wb") as file:
-                self._parquet.write_table(content, file)
+                _arrow("parquet").write_table(content, file)
                 file.flush()
                 os.fsync(file.fileno())
 
@@ -160,13 +160,13 @@ class FolderParts:
 
     def _read(self, path: Path, table: str) -> Any:
         try:
-            file = self._parquet.ParquetFile(path)
+            file = _arrow("parquet").ParquetFile(path)
             if file.schema_arrow != self._schema(table):
                 raise ValueError(f"its columns are {', '.join(map(str, file.schema_arrow))}")
             content = file.read()
             content.validate(full=True)
             return content
-        except (self._pa.ArrowException, OSError, ValueError) as error:
+        except (_arrow().ArrowException, OSError, ValueError) as error:
             raise RBridgeError(f"{path} is no file of this table of a grid ({error}).") from error
 
     def _tidy(self) -> None:
@@ -179,6 +179,12 @@ class FolderParts:
         for table in self._tables[:-1]:
             for number in set(self._numbers(table)) - whole:
                 (self._folder / table / f"{number:06}.parquet").unlink()
+
+
+def _arrow(part: str | None = None) -> Any:
+    """Return pyarrow, or a part of it; a grid holds none, so that it pickles."""
+    name = "pyarrow" if part is None else f"pyarrow.{part}"
+    return needed_module(name, "parquet", "a folder of results")
 
 
 def _of_model(model: str, frame: pd.DataFrame, table: str) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -206,6 +207,7 @@ def test_the_folder_holds_the_same_bits(
     read = rb.FitGrid.read(path)
     same_grids(read, grid)
     same(read.pool(), grid.pool())
+    same_grids(pickle.loads(pickle.dumps(read)), pickle.loads(pickle.dumps(grid)))
     assert repr(read) == f"<FitGrid: 4 models x 4 data sets, 16 fits, in {path}>"
     # Other programs read the tables as they are.
     frame = pd.read_parquet(path / "fixef")
