@@ -111,10 +111,10 @@ fit_with_shared_design <- function(design, call, data) {
   cc <- checkConv(attr(opt, "derivs"), opt$par,
     ctrl = control$checkConv, lbound = environment(devfun)$lower
   )
-  made <- design$call
-  made$formula <- structure(design$module$formula, .Environment = environment)
-  if (!is.null(call$contrasts)) made$contrasts <- call$contrasts
-  lme4::mkMerMod(environment(devfun), opt, terms, fr = frame, mc = made, lme4conv = cc)
+  matched <- design$call
+  matched$formula <- structure(design$module$formula, .Environment = environment)
+  if (!is.null(call$contrasts)) matched$contrasts <- call$contrasts
+  lme4::mkMerMod(environment(devfun), opt, terms, fr = frame, mc = matched, lme4conv = cc)
 }
 
 # The model frame with this data set's values of the imputed variables. Their attributes (levels, the
@@ -149,9 +149,9 @@ filled_terms <- function(design, frame) {
   if (length(effects$imputed) > 0L) {
     values <- effects$values
     for (i in effects$imputed) {
-      made <- t(stats::model.matrix(effects$formulas[[i]], frame))
-      if (!identical(rownames(made), rownames(values[[i]]))) return(NULL)
-      values[[i]] <- made
+      columns <- t(stats::model.matrix(effects$formulas[[i]], frame))
+      if (!identical(rownames(columns), rownames(values[[i]]))) return(NULL)
+      values[[i]] <- columns
     }
     values <- do.call(rbind, unname(values))
     if (!identical(values != 0, effects$used)) return(NULL)
