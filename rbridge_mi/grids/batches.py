@@ -14,7 +14,7 @@ from ..data.stores import Piece
 from ..errors import RBridgeError
 from ..fits.answers import Question
 from ..inference.mermod import MerMod
-from ..models.fitting import AnsweredFits
+from ..models.fit_tasks import AnsweredFits, crossed_order
 from ..models.mixed_model import MixedModel
 from ..processes.running import Number
 from ..processes.workers import Packed
@@ -87,7 +87,7 @@ def fitted(results: Mapping[int, MerMod | RBridgeError], tables: Iterable[str]) 
     frames = {name: stacked_fits(name, fits) for name in tables} if fits else {}
     frames[FITS] = pd.DataFrame(rows)
     crossed = any(fit.n_lvls > 1 for fit in fits)
-    order = AnsweredFits.crossed_order() if crossed else None
+    order = crossed_order() if crossed else None
     return Fitted(tuple(results), frames, order=order)
 
 

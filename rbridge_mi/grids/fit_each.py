@@ -22,8 +22,9 @@ from ..data.imputed_data import ImputedData
 from ..data.stores import FrameStore, Store
 from ..errors import ArgumentError, MissingPathError, RBridgeError, RWarning, RWorkerLost
 from ..inference.mermod import MerMod
-from ..models.fitting import AnsweredFits, check_model
+from ..models.fit_tasks import crossed_order
 from ..models.mixed_model import MixedModel
+from ..models.plans import check_model
 from ..processes.isolation import Job, run_each_isolated
 from ..processes.progress import progress_bar
 from ..processes.workers import Begun, Packed, effective_jobs, pickled, run_each
@@ -327,7 +328,7 @@ class _Work:
 
     def _checked(self, position: int, done: Fitted) -> Fitted:
         """Do a batch again, here, if the other process' R rounds in another order."""
-        if done.order is None or done.order == AnsweredFits.crossed_order():
+        if done.order is None or done.order == crossed_order():
             return done
         batch = self._batch(position, done.numbers)
         pending = self._last_model().fits_of(batch).begin(batch.some(batch.pieces))

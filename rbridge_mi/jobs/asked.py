@@ -14,7 +14,7 @@ from ..base.glossary import checked
 from ..errors import ArgumentError, PoolingError, RCallError, RPackageError
 from ..inference.hypothesis_text import linear_rows
 from ..inference.marginal_means import check_means
-from ..models.fitting import FixedPart
+from ..models.plans import FixedPart
 from ..pooled.nested_models import compare, compare_fits
 from ..pooling import joint
 from .job import ComparisonSpec, MeansSpec, ModelSpec, PoolingSpec, model_key

@@ -19,11 +19,11 @@ from ..imputers.arguments import columns_named
 from ..imputers.engines import engine_named
 from ..imputers.imputation_plan import imputation_plan
 from ..inference.ratios import check_ratios
-from ..models.fitting import check_model, fixed_part
 from ..models.glmer import Glmer
 from ..models.glmer_nb import GlmerNb
 from ..models.lmer import Lmer
 from ..models.mixed_model import MixedModel
+from ..models.plans import check_model, fixed_part
 from . import outputs
 from .asked import check_asked
 from .data import DataFile, read_data

@@ -9,8 +9,6 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 
-import numpy as np
-
 __all__ = ["Compressed", "Kin"]
 
 _FAST = 1  # zlib's level: a higher one takes seven times as long, and saves a fifth
@@ -71,4 +69,6 @@ class Kin:
 
 def _difference(one: bytes, other: bytes) -> bytes:
     """Return the bytewise exclusive or, which is its own inverse."""
+    import numpy as np  # here, so that R may start before it is imported
+
     return np.bitwise_xor(np.frombuffer(one, np.uint8), np.frombuffer(other, np.uint8)).tobytes()

@@ -21,7 +21,7 @@ import pytest
 import rbridge_mi as rb
 from rbridge_mi.grids import identity, parts
 from rbridge_mi.grids.tables import GRID_TABLES
-from rbridge_mi.models.fitting import AnsweredFits
+from rbridge_mi.models.fit_tasks import AnsweredFits
 
 pytestmark = [pytest.mark.r]
 
