@@ -1,8 +1,11 @@
 """The oracle's data sets through ImputedData, Lmer, Glmer and pool: fits, pooled tables and tests.
 
-Tolerances. A fit's numbers are compared at 1e-8: another BLAS or processor moves the last digits of
-the optimizer's path (where R and BLAS are the oracle's, they are equal to the bit). What follows
-from the fits is compared at what 1e-8 there makes of it, written beside each comparison.
+Tolerances. Another BLAS, or a processor with other caches (by which Eigen parts its products),
+moves the last digits of lme4's optimizer, which ends once the deviance changes by less than 1e-8.
+There the likelihood agrees to 1e-8, and a parameter to 1e-4 of its standard error, as the deviance
+is a square of such distances. (On the oracle's own machine the fits are equal to the bit.) What
+follows from the fits is compared at what their actual distance from the oracle's makes of it,
+written beside each comparison.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ FORMULAS = {
         "cbind(incidence, size - incidence) ~ 1 + (1 | herd)",
     ),
 }
-FIT = 1e-8
+LIKELY = 1e-8  # of log-likelihoods and what is made of them
+STOP = 1e-4  # of parameters, on the scale beside each comparison
 # Log-likelihoods of up to 2e4 are subtracted to statistics of 1 to 100; they agree in 1e-9 and
 # better, since they are flat where their optimum is. (Here: 1e-11.) tests/test_inference_joint.py
 # runs mitml on the same fits, at 1e-10.
@@ -71,6 +75,22 @@ def read_long(name: str, factors: dict[str, list[str]]) -> pd.DataFrame:
     return frame
 
 
+def distance(fit: rb.MerMod, expected: Any) -> float:
+    """How far a fit is from the oracle's, relative to an estimate or the largest of a matrix."""
+    shares = [fit.beta / array(expected["fixef"]) - 1]
+    if fit.has_scale:
+        shares.append(fit.sigma / array(expected["sigma"]) - 1)
+    for own, theirs in ((fit.vcov(), expected["vcov"]), (fit.theta, expected["theta"])):
+        shares.append((np.asarray(own) - array(theirs)) / np.abs(array(theirs)).max())
+    for factor, theirs in expected["ranef"].items():
+        table = fit.ranef().set_index(["grpvar", "term", "grp"])["condval"].loc[factor]
+        for j, term in enumerate(theirs["cols"]):
+            values = array(theirs["values"])[:, j]
+            own = table.loc[term].loc[[str(x) for x in theirs["levels"]]]
+            shares.append((own - values) / np.abs(values).max())
+    return max(float(np.abs(x).max()) for x in shares)
+
+
 class Case:
     """One case: what the oracle has, and the same from this library."""
 
@@ -87,6 +107,7 @@ class Case:
             self.reduced = None if reduced is None else model(reduced).fit(self.data)
         # mice and the oracle take the residual df of a model without a scale, too.
         self.pooled = self.fits.pool("residual")
+        self.far = max(1e-8, *map(distance, self.fits, self.oracle["fits"]))
 
 
 _made: dict[str, Case] = {}
@@ -115,34 +136,34 @@ def test_fits(case: Case) -> None:
     assert len(case.fits) == case.oracle["m"]
     for fit, expected in zip(case.fits, case.oracle["fits"], strict=True):
         assert list(fit.beta.index) == expected["fixef"]["names"]
-        close(fit.beta, expected["fixef"], FIT)
+        close(fit.beta, expected["fixef"], STOP)
         vcov = array(expected["vcov"])
-        close(fit.vcov(), vcov, FIT, scale=float(np.abs(vcov).max()))
+        close(fit.vcov(), vcov, STOP, scale=float(np.abs(vcov).max()))
         assert list(fit.theta.index) == expected["theta"]["names"]
-        # A theta near 0 is known only as well as the largest: 1e-8 of the random part's scale.
-        close(fit.theta, expected["theta"], FIT, scale=float(array(expected["theta"]).max()))
+        # A theta near 0 is known only as well as the largest: a share of the random part's scale.
+        close(fit.theta, expected["theta"], STOP, scale=float(array(expected["theta"]).max()))
         if fit.has_scale:  # without a scale R's sigma() is 1
-            close(fit.sigma, expected["sigma"], FIT)
+            close(fit.sigma, expected["sigma"], STOP)
         for name, theirs in (
             ("log_lik", "logLik"), ("npar", "logLik_df"), ("aic", "AIC"), ("bic", "BIC"),
             ("nobs", "nobs"), ("df_residual", "df.residual"),
         ):  # fmt: skip
-            close(getattr(fit, name), expected[theirs], FIT)
+            close(getattr(fit, name), expected[theirs], LIKELY)
         if fit.reml:
-            close(fit.criterion, expected["REMLcrit"], FIT)
+            close(fit.criterion, expected["REMLcrit"], LIKELY)
         else:  # R's deviance() of a generalised fit is another number than -2 log-likelihood
-            close(fit.criterion, -2 * expected["logLik"], FIT)
-            close(fit.glance()["deviance"], [expected["deviance"]], FIT)
+            close(fit.criterion, -2 * expected["logLik"], LIKELY)
+            close(fit.glance()["deviance"], [expected["deviance"]], LIKELY)
         assert fit.reml is expected["REML"]
         assert fit.is_singular is expected["isSingular"]
         assert fit.optimizer == expected["optimizer"]
         assert dict(fit.ngrps) == dict(
             zip(expected["ngrps"]["names"], expected["ngrps"]["values"], strict=True)
         )
-        close(fit.fitted().iloc[:10], expected["fitted_head"], FIT)
+        close(fit.fitted().iloc[:10], expected["fitted_head"], STOP)
         assert fit.imputation is not None
         fixed_only = fit.predict(case.data[fit.imputation - 1].head(10), re_form="NA")
-        close(fixed_only, expected["fixed_pred_head"], FIT)
+        close(fixed_only, expected["fixed_pred_head"], STOP)
         assert list(fit.messages) == expected["messages"]
 
 
@@ -155,18 +176,18 @@ def test_random_parts_of_fits(case: Case) -> None:
             scale = float(np.abs(cov).max())
             for i, a in enumerate(theirs["cols"]):
                 own = table.loc[(grp, a, np.nan)]
-                close(own["vcov"], cov[i, i], FIT, scale)
-                close(own["sdcor"], array(theirs["sd"])[i], FIT, math.sqrt(scale))
+                close(own["vcov"], cov[i, i], STOP, scale)
+                close(own["sdcor"], array(theirs["sd"])[i], STOP, math.sqrt(scale))
                 rows += 1
                 for j in range(i + 1, len(theirs["cols"])):
                     pair = table.loc[(grp, a, theirs["cols"][j])]
-                    close(pair["vcov"], cov[i, j], FIT, scale)
+                    close(pair["vcov"], cov[i, j], STOP, scale)
                     # cor divides by SDs that may be small.
-                    close(pair["sdcor"], cor[i, j], FIT * 10, 1.0)
+                    close(pair["sdcor"], cor[i, j], STOP * 10, 1.0)
                     rows += 1
         assert rows == len(table) - fit.has_scale
         if fit.has_scale:
-            close(table["sdcor"].iloc[-1], expected["sigma"], FIT)
+            close(table["sdcor"].iloc[-1], expected["sigma"], STOP)
 
 
 def test_ranef_of_fits(case: Case) -> None:
@@ -178,8 +199,8 @@ def test_ranef_of_fits(case: Case) -> None:
             for j, term in enumerate(theirs["cols"]):
                 own = table.loc[(factor, term)].loc[[str(x) for x in theirs["levels"]]]
                 scale = float(np.abs(values[:, j]).max())
-                close(own["condval"], values[:, j], FIT, scale)
-                close(own["condsd"], np.sqrt(variances(theirs, j)), FIT, 1.0)
+                close(own["condval"], values[:, j], STOP, scale)
+                close(own["condsd"], np.sqrt(variances(theirs, j)), STOP, 1.0)
                 rows += len(own)
         assert rows == len(table)
 
@@ -207,9 +228,9 @@ def test_pooled_coefficients(case: Case) -> None:
     assert case.pooled.dfcom == "residual"
     assert set(case.pooled.complete_df) == {expected["dfcom"]}
     own = expected["barnard_rubin"]
-    more = FIT * float(spread(case).max())
-    close(table["estimate"], expected["estimate"], FIT)
-    close(table["ubar"], np.diagonal(array(expected["ubar"])), FIT)
+    more = case.far * float(spread(case).max())
+    close(table["estimate"], expected["estimate"], case.far)
+    close(table["ubar"], np.diagonal(array(expected["ubar"])), case.far)
     close(table["b"], np.diagonal(array(expected["b"])), more)
     for mine, theirs in (
         ("t", np.diagonal(array(expected["t"]))), ("std_error", expected["se"]),
@@ -230,10 +251,10 @@ def test_pooled_coefficients(case: Case) -> None:
 def test_pooled_with_endless_df(case: Case) -> None:
     expected = case.oracle["pooled"]["rubin"]["rubin1987"]
     table = case.fits.pool(dfcom=math.inf).fixed
-    close(table["df"], expected["df"], 2 * FIT * float(spread(case).max()))
-    close(table["fmi"], expected["fmi"], 2 * FIT * float(spread(case).max()))
+    close(table["df"], expected["df"], 2 * case.far * float(spread(case).max()))
+    close(table["fmi"], expected["fmi"], 2 * case.far * float(spread(case).max()))
     mitools = case.oracle["pooled"]["mitools"]["value"]
-    close(table["df"], mitools["df"], 2 * FIT * float(spread(case).max()))
+    close(table["df"], mitools["df"], 2 * case.far * float(spread(case).max()))
 
 
 def test_pooled_random_part(case: Case) -> None:
@@ -244,20 +265,20 @@ def test_pooled_random_part(case: Case) -> None:
     for grp, theirs in expected["terms"].items():
         cov, cor = array(theirs["mean_cov"]), array(theirs["cor_of_mean_cov"])
         for i, a in enumerate(theirs["cols"]):
-            close(table.loc[(grp, a, np.nan), "vcov"], cov[i, i], FIT * 10)
+            close(table.loc[(grp, a, np.nan), "vcov"], cov[i, i], case.far * 10)
             sd = array(theirs["sd_of_mean_cov"])[i]
-            close(table.loc[(grp, a, np.nan), "sdcor"], sd, FIT * 10)
-            close(random.loc[(grp, f"sd__{a}"), "estimate"], sd, FIT * 10)
+            close(table.loc[(grp, a, np.nan), "sdcor"], sd, case.far * 10)
+            close(random.loc[(grp, f"sd__{a}"), "estimate"], sd, case.far * 10)
             rows += 1
             for j in range(i + 1, len(theirs["cols"])):
                 b = theirs["cols"][j]
-                close(table.loc[(grp, a, b), "vcov"], cov[i, j], FIT * 10)
-                close(table.loc[(grp, a, b), "sdcor"], cor[i, j], FIT * 10)
-                close(random.loc[(grp, f"cor__{a}.{b}"), "estimate"], cor[i, j], FIT * 10)
+                close(table.loc[(grp, a, b), "vcov"], cov[i, j], case.far * 10)
+                close(table.loc[(grp, a, b), "sdcor"], cor[i, j], case.far * 10)
+                close(random.loc[(grp, f"cor__{a}.{b}"), "estimate"], cor[i, j], case.far * 10)
                 rows += 1
     assert rows == len(table) - case.pooled.has_scale
     if case.pooled.has_scale:
-        close(case.pooled.sigma, expected["sigma_sqrt_mean_var"], FIT)
+        close(case.pooled.sigma, expected["sigma_sqrt_mean_var"], case.far)
 
 
 def test_pooled_ranef(case: Case) -> None:
@@ -268,9 +289,9 @@ def test_pooled_ranef(case: Case) -> None:
         for j, term in enumerate(theirs["cols"]):
             own = table.loc[(factor, term)].loc[[str(x) for x in theirs["levels"]]]
             scale = float(np.abs(mean[:, j]).max())
-            close(own["condval"], mean[:, j], FIT, scale)
+            close(own["condval"], mean[:, j], case.far, scale)
             # The square of a difference of effects: their error, doubled, against the total.
-            close(own["condsd"] ** 2, total[:, j, j], 4 * FIT, scale**2)
+            close(own["condsd"] ** 2, total[:, j, j], 4 * case.far, scale**2)
             rows += len(own)
     assert rows == len(table)
 
@@ -283,7 +304,7 @@ def test_mice_pool(case: Case) -> None:
         "estimate": "estimate", "std.error": "std_error", "statistic": "statistic", "df": "df",
         "ubar": "ubar", "b": "b", "t": "t", "riv": "riv", "lambda": "lambda_", "fmi": "fmi",
     }.items():  # fmt: skip
-        close(case.pooled.fixed[mine], theirs[name], 2 * FIT * float(spread(case).max()))
+        close(case.pooled.fixed[mine], theirs[name], 2 * case.far * float(spread(case).max()))
 
 
 # --- tests --------------------------------------------------------------------------------------
@@ -302,7 +323,7 @@ def mitml(case: Case, test: str) -> np.ndarray:
 def test_d1(tested: Case) -> None:
     assert tested.reduced is not None
     expected = mitml(tested, "D1")
-    tolerance = 2 * FIT * float(spread(tested).max())
+    tolerance = 2 * tested.far * float(spread(tested).max())
     extra = [x for x in tested.fits[0].beta.index if x not in tested.reduced[0].beta.index]
     for table in (
         rb.compare(tested.fits, tested.reduced, dfcom=math.inf),
@@ -328,7 +349,7 @@ def test_d1_with_dfcom(tested: Case) -> None:
     assert tested.reduced is not None
     expected = array(tested.oracle["tests"]["mice"]["D1"]["value"])
     found = row(rb.compare(tested.fits, tested.reduced, dfcom="residual"))
-    tolerance = 2 * FIT * float(spread(tested).max())
+    tolerance = 2 * tested.far * float(spread(tested).max())
     close(np.array(found)[[0, 1, 4]], expected[[0, 1, 4]], tolerance)
     if found[1] > 1:
         close(found[2], expected[2], tolerance)
@@ -338,7 +359,7 @@ def test_d1_with_dfcom(tested: Case) -> None:
 def test_d2_wald(tested: Case) -> None:
     assert tested.reduced is not None
     found = row(rb.compare(tested.fits, tested.reduced, "D2"))
-    tolerance = 4 * FIT * float(spread(tested).max())
+    tolerance = 4 * tested.far * float(spread(tested).max())
     for expected in (
         mitml(tested, "D2_wald"),
         array(tested.oracle["tests"]["mice"]["D2_wald"]["value"]),
