@@ -80,3 +80,22 @@ def test_the_stored_bytes_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     assert "lme4: 1.1-31 is stored, 1.1-32 is here" in said
     assert "sleep/ranef.csv/text" in said
+
+
+def test_other_caches_explain_last_digits_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = shutil.copytree(STORED[0], tmp_path / "found")
+    stack = json.loads((found / "stack.json").read_text("utf-8"))
+    stacks.write_json(found / "stack.json", stack | {"caches": "L1 1K"})
+    table = found / "hsb" / "ranef.csv"
+    rows = table.read_text("utf-8").splitlines()
+    *cells, last = rows[1].split(",")
+    for factor, code in ((1 + 1e-8, 0), (1 + 1e-5, 1)):
+        changed = [rows[0], ",".join([*cells, repr(float(last) * factor)]), *rows[2:]]
+        table.write_text("\n".join(changed) + "\n", "utf-8")
+        assert stacks.check(STORED[0], found) == code
+    said = capsys.readouterr().out
+    assert "1 numbers in 1 tables differ by 1.0e-08 at most" in said
+    assert "the stored bytes in 80 files" in said
+    assert "hsb/ranef/condsd: 1 differ, 1.0e-05" in said
