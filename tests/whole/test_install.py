@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +24,7 @@ def install(tmp_path: Path) -> Callable[..., tuple[str, str]]:
         "dpkg-query": 'case " $LACKS " in *" $3 "*) exit 1;; esac; echo installed',
         "Rscript": 'case "$*" in *extSoftVersion*) echo "$BLAS";; *) exit 1;; esac',
         "R": "exit 0",
+        "python": "exit 0",
         "chromium": "exit 0",
         "apt-cache": "exit 0",
         "apt-get": f'echo "$@" >>"{asked}"',
@@ -37,7 +37,7 @@ def install(tmp_path: Path) -> Callable[..., tuple[str, str]]:
     def run(*options: str, blas: str, lacks: str = "") -> tuple[str, str]:
         path = f"{tmp_path}:{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "BLAS": blas, "LACKS": lacks}
-        environment["PYTHON"] = sys.executable
+        environment["PYTHON"] = "python"
         done = subprocess.run(
             ["sh", str(SCRIPT), *options],
             env=environment, capture_output=True, text=True, check=True,
