@@ -546,7 +546,8 @@ def test_processes_that_work_at_once_share_the_cores(monkeypatch: pytest.MonkeyP
     """One alone may use all of them, and what the environment says is never changed."""
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     monkeypatch.setattr("os.cpu_count", lambda: 8)
-    job = Job(threads_of_r, threads_of_r, "threads", "Sys.getenv()")
+    # Fresh, as an idle process may have been started in another environment.
+    job = Job(threads_of_r, threads_of_r, "threads", "Sys.getenv()", None, True)
 
     def each() -> list[str]:
         return [x for _, x in run_each_isolated([1, 2], lambda _: job, timeout=None, n_jobs=2)]
