@@ -24,14 +24,16 @@ plan_model <- function(model, columns) {
     call[[name]] <- as.call(c(list(as.name(model$control_maker)), model$controls[[name]]))
   }
   bases <- intersect(c("ns", "bs"), formula_calls(formula))
-  structure(list(call = call, vectors = vectors, bases = bases), class = "model_plan")
+  # What its fits keep for later ones: the design that they share, once there is one.
+  kept <- new.env(parent = emptyenv())
+  structure(list(call = call, vectors = vectors, bases = bases, kept = kept), class = "model_plan")
 }
 
 # The plan for data sets that have columns in common: `frame` holds these, and `columns` names all.
 plan_with_frame <- function(plan, frame, columns) {
   plan$frame <- frame
   plan$columns <- columns
-  plan$kept <- new.env(parent = emptyenv()) # the design that the fits share, once there is one
+  plan$kept <- new.env(parent = emptyenv()) # not what fits to other frames keep
   plan
 }
 
@@ -122,7 +124,11 @@ fit_model <- function(plan, part) {
   call <- plan$call
   call$contrasts <- codings_of_levels(call$contrasts, data)
   call$formula <- structure(call$formula, class = "formula", .Environment = env)
-  fit <- if (!is.null(plan$kept)) fit_sharing(plan, call, data, names(part))
+  fit <- if (is.null(plan$frame)) {
+    fit_again(plan, call, data)
+  } else {
+    fit_sharing(plan, call, data, names(part))
+  }
   if (is.null(fit)) eval(as.call(call), env) else fit
 }
 
@@ -132,6 +138,24 @@ fit_sharing <- function(plan, call, data, differing) {
     plan$kept$design <- shared_design(call, data, differing)
   }
   if (!is.null(plan$kept$design)) fit_with_shared_design(plan$kept$design, call, data)
+}
+
+# The fit by the design of earlier fits of this model, each to a frame of its own, such as those of a
+# simulation study: the second one in a row with the same groups makes it. NULL if that can't be. A
+# large frame's design is not kept: there a fit takes long in any case, and the design much memory.
+fit_again <- function(plan, call, data) {
+  if (nrow(data) > 10000L) return(NULL)
+  groups <- intersect(names(data), grouping_variables(call$formula))
+  kept <- list(
+    groups = unclass(data)[groups], rows = attr(data, "row.names"), order = text_order(),
+    options = options()[c("contrasts", "lmerControl")]
+  )
+  if (!identical(plan$kept$of, kept)) {
+    rm(list = ls(plan$kept), envir = plan$kept)
+    plan$kept$of <- kept
+    return(NULL)
+  }
+  fit_sharing(plan, call, data, setdiff(names(data), groups))
 }
 
 # How lme4 orders the random effects of a crossed design in this process. Where lme4 and Matrix were

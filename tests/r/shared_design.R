@@ -27,10 +27,18 @@ outcome_parts <- function(outcome) {
   c(outcome[-2L], if (outcome[[1L]] == "ok") parts_of(outcome[[2L]]))
 }
 
+is_served <- function(design, set) {
+  !is.null(design) && {
+    frame <- filled_frame(design, set, globalenv())
+    !is.null(frame) && !is.null(filled_terms(design, frame))
+  }
+}
+
 # Fits `formula` to each data set, sharing the design and not, and names the parts in which the two
 # differ. The comparison comes after all fits, so that one that changed another's parts is found.
-# `shared` says for which of the data sets the design must serve.
-compare_lists <- function(formula, sets, shared = TRUE, ...) {
+# `shared` says for which of the data sets the design must serve, which all fits of a list have in
+# common, or those that are made one by one (`alone`).
+compare_lists <- function(formula, sets, shared = TRUE, alone = FALSE, ...) {
   model <- list(
     fitter = "lmer", control_maker = "lmerControl", formula = formula, allow = character(),
     names = list(), vectors = list(), ...
@@ -39,22 +47,22 @@ compare_lists <- function(formula, sets, shared = TRUE, ...) {
   same <- vapply(names(sets[[1L]]), function(name) {
     all(vapply(sets, function(set) identical(set[[name]], sets[[1L]][[name]]), NA))
   }, NA)
-  plan <- plan_model(model, names(sets[[1L]]))
-  sharing <- plan_with_frame(plan, sets[[1L]][same], names(sets[[1L]]))
+  new_plan <- function() plan_model(model, names(sets[[1L]]))
+  sharing <- new_plan()
+  if (!alone) sharing <- plan_with_frame(sharing, sets[[1L]][same], names(sets[[1L]]))
+  parts <- if (alone) sets else lapply(sets, function(set) unclass(set)[!same])
+  served <- logical()
   printed <- list()
   printed$ours <- utils::capture.output(
-    ours <- lapply(sets, function(set) run("fit_model", list(sharing, unclass(set)[!same])))
+    ours <- lapply(seq_along(sets), function(i) {
+      fit <- run("fit_model", list(sharing, parts[[i]]))
+      served[i] <<- is_served(sharing$kept$design, sets[[i]])
+      fit
+    })
   )
   printed$theirs <- utils::capture.output(
-    theirs <- lapply(sets, function(set) run("fit_model", list(plan, set)))
+    theirs <- lapply(sets, function(set) run("fit_model", list(new_plan(), set)))
   )
-  served <- vapply(sets, function(set) {
-    design <- sharing$kept$design
-    !is.null(design) && {
-      frame <- filled_frame(design, set, globalenv())
-      !is.null(frame) && !is.null(filled_terms(design, frame))
-    }
-  }, NA)
   base::stopifnot(
     identical(served, rep_len(shared, length(sets))), identical(printed$ours, printed$theirs)
   )
@@ -120,6 +128,13 @@ equal_lists("Reaction ~ Days + (Days | Subject)", data_sets(sleep, "Days"),
 equal_lists("Reaction ~ Days + (Days | Subject)", data_sets(sleep, "Days"),
   controls = list(control = list(calc.derivs = FALSE, check.scaleX = "stop")))
 equal_lists("Reaction ~ Days + I(2 * Days) + I(1e6 * Days) + (1 | Subject)", data_sets(sleep, "Days"))
+for (factor in c(1e-4, 1 / 950, 950, 1e4)) { # beside lme4's limits of scales: what is said, and isn't
+  scaled <- transform(sleep, Days = Days * factor / stats::sd(Days))
+  equal_lists("Reaction ~ Days + late + (1 | Subject)", data_sets(scaled, "Days"))
+  equal_lists("Reaction ~ Days + late + (1 | Subject)", data_sets(scaled, "Days"), shared = FALSE,
+    controls = list(control = list(check.scaleX = "warn+rescale")))
+}
+equal_lists("Reaction ~ 0 + I(5 + 0 * Days) + Days + (1 | Subject)", data_sets(sleep, "Days"))
 equal_lists("Reaction ~ Days + (Days | Subject)", data_sets(transform(sleep, Reaction = Days), "Days"))
 
 # Errors of later data sets are lmer()'s.
@@ -148,3 +163,49 @@ equal_lists("Reaction ~ half + (1 | Subject)", data_sets(sleep, "half"), shared 
 equal_lists("Reaction ~ Days + (1 | late)", data_sets(sleep, "late"), shared = FALSE)
 equal_lists("Reaction ~ Days + (1 | Subject)", data_sets(sleep, "Days"), shared = FALSE,
   controls = list(control = list(check.nlev.gtreq.5 = "warning", check.nobs.vs.rankZ = "stop")))
+
+# Fits of one model, each to a frame of its own: the second one with the same groups makes the design.
+again <- function(formula, sets, shared = seq_along(sets) > 1L, ...) {
+  equal_lists(formula, sets, shared, alone = TRUE, ...)
+}
+moved <- c("Reaction", "Days", "late", "odd", "half")
+again("Reaction ~ Days + (Days | Subject)", data_sets(sleep, moved))
+again("Reaction ~ Days + late * odd + (late | Subject) + (1 | late)",
+  data_sets(sleep, setdiff(moved, "late")))
+again("log(Reaction) ~ Days + (1 | Subject / half)", data_sets(sleep, c("Reaction", "Days")))
+again("Reaction ~ late + (1 | Subject)", data_sets(sleep, moved),
+  arguments = list(contrasts = list(late = "contr.sum")))
+again("Reaction ~ Days + (Days | Subject)", zero, shared = c(FALSE, TRUE, FALSE))
+again("Reaction ~ half + (1 | Subject)", data_sets(sleep, "half"), shared = FALSE)
+again("Reaction ~ Days + (1 | late)", data_sets(sleep, "late"), shared = FALSE)
+again("Reaction ~ Days + (1 | Subject)", data_sets(sleep, "Days"), shared = FALSE,
+  controls = list(control = list(check.nobs.vs.rankZ = "stop")))
+again("strength ~ 1 + (1 | batch / cask)", data_sets(lme4::Pastes, "strength"))
+
+# Other groups, rows or levels than those of the fit before: lmer() is called, and the next may share.
+sets <- data_sets(sleep, "Reaction", 8L)
+sets[[4L]] <- sets[[4L]][-1L, ]
+row.names(sets[[4L]]) <- NULL
+sets[[6L]]$Subject <- rev(sets[[6L]]$Subject)
+sets[[7L]]$Subject <- factor(sets[[7L]]$Subject, c(levels(sleep$Subject), "nobody"))
+sets[[8L]]$Subject[2L] <- NA
+again("Reaction ~ Days + (1 | Subject)", sets,
+  shared = c(FALSE, TRUE, TRUE, FALSE, FALSE, FALSE, FALSE, FALSE))
+again("Reaction ~ Days + (1 | Subject)", rep(sets[3:4], each = 2L), shared = c(FALSE, TRUE))
+again("Reaction ~ Days + (1 | Subject)", rep(sets[8L], 3L), shared = FALSE)
+
+# So do other contrasts, and another order of text.
+plan <- plan_model(list(fitter = "lmer", control_maker = "lmerControl", allow = character(),
+  names = list(), vectors = list(), formula = "Reaction ~ late + (late | Subject)",
+  arguments = list(REML = TRUE)), names(sleep))
+fit_of <- function() lme4::getME(fit_model(plan, sleep), "mmList")[[1L]]
+for (i in 1:3) base::stopifnot(all(fit_of() %in% 0:1))
+before <- options(contrasts = c("contr.sum", "contr.poly"))
+base::stopifnot(identical(sort(unique(as.vector(fit_of()))), c(-1, 1)), is.null(plan$kept$design))
+options(before)
+
+# A large frame's design is not kept.
+large <- data.frame(g = rep(seq_len(20L), 501L))
+large$y <- stats::rnorm(nrow(large)) + large$g / 10
+again("y ~ 1 + (1 | g)", data_sets(large, "y", 2L), shared = FALSE)
+again("y ~ 1 + (1 | g)", lapply(data_sets(large, "y", 2L), function(set) set[1:10000, ]))
