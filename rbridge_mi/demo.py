@@ -89,7 +89,7 @@ def _prepare() -> None:
     os.environ.setdefault("R_ENABLE_JIT", "0")
     # Room for the cells that lme4 fills: without, R collects garbage some twenty times while it
     # loads. Not for every process: R's heap would keep the 100 MB.
-    os.environ.setdefault("R_NSIZE", "5M")
+    os.environ.setdefault("R_NSIZE", "3500k")
     os.environ.setdefault("R_VSIZE", "256M")
     gc.disable()  # likewise Python's search for cycles, while the vignette runs
     rdoor.prepare("lme4", "Amelia")
