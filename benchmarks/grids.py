@@ -1,10 +1,12 @@
 """Grids of models and data sets of sleepstudy's size, against R's own time, and their memory.
 
-``python benchmarks/grids.py 1000`` measures 10^3 models x 10^2 data sets: half an hour of R.
+``python benchmarks/grids.py 1000 400`` measures 10^3 models x 10^2 data sets, killed after 400 s
+and resumed: some 13 minutes, and four of R, which fits every tenth model.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -145,5 +147,41 @@ def run(report: Report, rounds: int) -> None:
     memory(report)
 
 
+def killed_and_resumed(report: Report, n: int, kill_after: float, every: int = 10) -> None:
+    """Wall time of a grid that SIGKILL stops and the same call resumes; each fit is there once.
+
+    R fits every tenth model, and the time of all of them is taken for ten times that.
+    """
+    imputed, given = data(M), models(n)
+    with tempfile.TemporaryDirectory() as folder:
+        for i, frame in enumerate(imputed):
+            frame.to_csv(Path(folder) / f"{i:03}.csv", index=False)
+        formulas = [x.formula for x in given.values()][::every]
+        (Path(folder) / "formulas.txt").write_text("\n".join(formulas) + "\n")
+        path = Path(folder) / "grid"
+        here = str(Path(__file__).parent)
+        program = [sys.executable, "-c", MEMORY_PROGRAM, here, str(n), str(path)]
+        start = time.perf_counter()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # SIGKILL is what ends it then
+            subprocess.run(program, timeout=kill_after, capture_output=True, check=True)
+        before = rb.FitGrid.read(path).table("glance").shape[0]
+        subprocess.run(program, capture_output=True, check=True)
+        wall = time.perf_counter() - start
+        glance = rb.FitGrid.read(path).table("glance")
+        twice = int(glance.duplicated(["model", "imputation"]).sum())
+        done = subprocess.run(
+            [_RSCRIPT, str(Path(__file__).with_name("grids.R")), folder],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    r_wall = float(done.stdout.split()[-2]) * every
+    report.add(
+        f"{n} models x {M} data sets of sleepstudy's size, killed and resumed, n_jobs={WORKERS}",
+        "s", wall,
+        f"lapply(lmer) with the same tables, halved ({every} times that of every {every}th model)",
+        r_wall / WORKERS, at_most=LIMIT,
+        note=f"{before} fits there when killed, {len(glance)} at the end, {twice} twice",
+    )  # fmt: skip
+
+
 if __name__ == "__main__":
-    against_r(Report(), 1, int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    killed_and_resumed(Report(), int(sys.argv[1]), float(sys.argv[2]))
