@@ -75,6 +75,9 @@ def demo(m: int, seed: int, out: Path | None, *, compatible: bool = True) -> Non
         _show("Estimates: complete data, listwise, vignette's recipe, compatible", estimates)
         tables["estimates"] = estimates
     if out is not None:
+        tables["ranef"] = fits.pooled_by_default.ranef
+        tables["fixef_by_imputation"] = fits.fixef(by_imputation=True)
+        tables["varcorr_by_imputation"] = fits.varcorr(by_imputation=True)
         _write(out, tables)
         if compatible:
             _report(out, fitted, fit)
@@ -98,7 +101,7 @@ def _prepare() -> None:
 
 
 def _vignette(fit: MerMod, imp: ImputedData, fits: MerModList) -> dict[str, pd.DataFrame]:
-    """Print the vignette's tables, and return all that are to be written."""
+    """Print the vignette's tables, and return them."""
     from .pooled.listwise import compare_estimates
 
     pooled = fits.pooled_by_default
@@ -117,9 +120,6 @@ def _vignette(fit: MerMod, imp: ImputedData, fits: MerModList) -> dict[str, pd.D
         "fixed": pooled.fixed,
         "varcorr": pooled.varcorr,
         "model_info": model_info,
-        "ranef": pooled.ranef,
-        "fixef_by_imputation": fits.fixef(by_imputation=True),
-        "varcorr_by_imputation": fits.varcorr(by_imputation=True),
     }
 
 
