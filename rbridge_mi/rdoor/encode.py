@@ -27,7 +27,7 @@ import pandas as pd
 
 from ..base.labels import label
 from ..errors import EncodingError
-from .names import check_frame_names, utf8_of
+from .names import check_frame_names, check_text
 
 __all__ = ["to_r"]
 
@@ -275,8 +275,7 @@ def _text(column: pd.Series[Any], name: str) -> Any:
 def _factor(column: pd.Series[Any], name: str) -> Any:
     from rpy2 import rinterface
 
-    values: Any = column.array  # a Categorical: `column.cat` takes ten times as long to make
-    labels = [x if type(x) is str else label(x) for x in values.categories.tolist()]
+    labels = [label(x) for x in column.cat.categories.tolist()]
     if len(set(labels)) < len(labels):
         twice = sorted({x for x in labels if labels.count(x) > 1})
         raise EncodingError(
@@ -285,9 +284,9 @@ def _factor(column: pd.Series[Any], name: str) -> Any:
         )
     return _described(
         "factor",
-        _codes(values.codes),
+        _codes(column.cat.codes.to_numpy()),
         levels=_strings(labels, f"column {name!r}"),
-        ordered=rinterface.BoolSexpVector([bool(values.ordered)]),
+        ordered=rinterface.BoolSexpVector([bool(column.cat.ordered)]),
     )
 
 
@@ -315,8 +314,7 @@ def _datetime(column: pd.Series[Any], name: str) -> Any:
             f"column {name!r} holds times finer than the microseconds that R's double of seconds "
             "can tell apart: round it (`.dt.floor('us')`)."
         )
-    whole = ticks // per_second  # numpy's divmod takes several times as long
-    part = ticks - whole * per_second
+    whole, part = np.divmod(ticks, per_second)
     seconds = whole + part / per_second
     # R counts seconds in a double; what comes back must be the same microsecond.
     back = np.floor(seconds)
@@ -399,7 +397,7 @@ def _strings(values: list[Any], what: str = "text") -> Any:
             if value is None or value is pd.NA:
                 charsxp = rlib.R_NaString
             elif isinstance(value, str):
-                utf8 = utf8_of(value, what)
+                utf8 = check_text(value, what).encode("utf-8")
                 charsxp = rlib.Rf_mkCharLenCE(utf8, len(utf8), rlib.CE_UTF8)
             else:
                 raise EncodingError(f"{what}: {value!r} is not text.")

@@ -13,7 +13,7 @@ from ..errors import EncodingError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_frame_names", "check_text", "names_for_r", "text_fault", "utf8_of"]
+__all__ = ["check_frame_names", "check_text", "names_for_r", "text_fault"]
 
 
 def check_frame_names(frame: pd.DataFrame) -> None:
@@ -41,13 +41,6 @@ def check_text(text: str, what: str) -> str:
     if fault is not None:
         raise EncodingError(f"{what} holds {fault}: remove it.")
     return text
-
-
-def utf8_of(text: str, what: str) -> bytes:
-    """Return the bytes of a text as R holds them; refuse what `check_text` refuses."""
-    if text.isascii() and "\0" not in text:
-        return text.encode("ascii")
-    return check_text(text, what).encode("utf-8")
 
 
 def text_fault(text: str) -> str | None:
