@@ -146,13 +146,13 @@ fit_sharing <- function(plan, call, data, differing) {
 fit_again <- function(plan, call, data) {
   if (nrow(data) > 10000L) return(NULL)
   groups <- intersect(names(data), grouping_variables(call$formula))
-  kept <- list(
+  setting <- list(
     groups = unclass(data)[groups], rows = attr(data, "row.names"), order = text_order(),
     options = options()[c("contrasts", "lmerControl")]
   )
-  if (!identical(plan$kept$of, kept)) {
+  if (!identical(plan$kept$setting, setting)) {
     rm(list = ls(plan$kept), envir = plan$kept)
-    plan$kept$of <- kept
+    plan$kept$setting <- setting
     return(NULL)
   }
   fit_sharing(plan, call, data, setdiff(names(data), groups))

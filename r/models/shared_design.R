@@ -82,7 +82,10 @@ random_columns <- function(bars, frame, terms, differing) {
   all_values <- do.call(rbind, unname(values))
   used <- all_values != 0
   if (!identical(terms$Zt@x, as.vector(all_values[used]))) return(NULL)
-  list(formulas = formulas, values = values, imputed = which(imputed), used = used, all_used = all(used))
+  list(
+    formulas = formulas, values = values, imputed = which(imputed), used = used,
+    all_used = all(used)
+  )
 }
 
 # The fit to `data`, to which `call` and the design belong; NULL if this data set doesn't fit the design.
@@ -98,7 +101,7 @@ fit_with_shared_design <- function(design, call, data) {
   lme4 <- asNamespace("lme4")
   X <- stats::model.matrix(fixed, frame, call$contrasts)
   X <- lme4$chkRank.drop.cols(X, kind = kinds$check.rankX, tol = 1e-07)
-  X <- if (on_similar_scales(X)) {
+  X <- if (kinds$check.scaleX != "ignore" && on_similar_scales(X)) {
     structure(X, msgScaleX = character()) # what checkScaleX() gives if it has nothing to say
   } else {
     lme4$checkScaleX(X, kind = kinds$check.scaleX)
@@ -130,6 +133,7 @@ fit_with_shared_design <- function(design, call, data) {
 # those that hold other values than 0 and 1, and minds factors of 1000 between them or from 1. Here it is
 # asked of all columns but those of ones alone, and of factors of 900, which takes a tenth of the time.
 on_similar_scales <- function(X) {
+  if (ncol(X) == 0L) return(FALSE)
   deviations <- X - rep(colMeans(X), each = nrow(X))
   spreads <- sqrt(colSums(deviations^2) / (nrow(X) - 1))
   spreads <- spreads[!(spreads == 0 & X[1L, ] == 1)]

@@ -134,6 +134,8 @@ for (factor in c(1e-4, 1 / 950, 950, 1e4)) { # beside lme4's limits of scales: w
   equal_lists("Reaction ~ Days + late + (1 | Subject)", data_sets(scaled, "Days"), shared = FALSE,
     controls = list(control = list(check.scaleX = "warn+rescale")))
 }
+equal_lists("Reaction ~ Days + (1 | Subject)", data_sets(sleep, "Days"),
+  controls = list(control = list(check.scaleX = "ignore")))
 equal_lists("Reaction ~ 0 + I(5 + 0 * Days) + Days + (1 | Subject)", data_sets(sleep, "Days"))
 equal_lists("Reaction ~ Days + (Days | Subject)", data_sets(transform(sleep, Reaction = Days), "Days"))
 
