@@ -28,3 +28,6 @@ joined_frame <- function(base, others, names) {
   class(frame) <- "data.frame"
   frame
 }
+
+# The texts that were joined into `text` by `separator`.
+parted <- function(text, separator) strsplit(text, separator, fixed = TRUE)[[1L]]

@@ -28,6 +28,8 @@ def label(category: Any) -> str:
     >>> label(1.0), label(0.5), label("a")
     ('1', '0.5', 'a')
     """
+    if isinstance(category, str):
+        return str(category)
     if isinstance(category, float | np.floating) and float(category).is_integer():
         value = float(category)
         return str(int(value)) if abs(value) < 1e15 else repr(value)

@@ -81,7 +81,7 @@ class RObject:
 
     def __rsexp__(self) -> Any:
         if self._sexp is None:
-            self._sexp = session().functions["from_bytes"](_raw_vector(_unpacked(self._raw)))
+            self._sexp = session().function("from_bytes")(_raw_vector(_unpacked(self._raw)))
             self._raw = None
         return self._sexp
 

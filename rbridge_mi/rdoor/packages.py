@@ -45,7 +45,7 @@ def prepare(*packages: str) -> None:
     def load() -> None:
         with without_events():  # each event would wait for Python's lock, which imports hold
             for name in packages:
-                r.functions["has_package"](name)
+                r.function("has_package")(name)
 
     def wait() -> None:
         with contextlib.suppress(Exception):

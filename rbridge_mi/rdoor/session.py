@@ -68,7 +68,8 @@ class Session:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.functions: Any = None  # the R environment that holds r/*.R
+        self._environment: Any = None  # of R, with the functions of r/*.R
+        self._functions: dict[str, Any] = {}
         self._garbage: deque[Any] = deque()
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
         self._running: Future[Any] | None = None
@@ -92,6 +93,12 @@ class Session:
             with contextlib.suppress(RuntimeError):  # the main thread has ended already
                 register(self._end)
         atexit.register(self._stop, SystemExit)  # only daemons are left: they end unheard
+
+    def function(self, name: str) -> Any:
+        """Return an R function of r/*.R; on R's thread."""
+        if name not in self._functions:
+            self._functions[name] = self._environment[name]
+        return self._functions[name]
 
     def run(self, job: Callable[[], T]) -> T:
         """Run `job` on R's thread and wait. Ctrl-C stops R, leaves it usable, and is raised."""
@@ -214,7 +221,7 @@ class Session:
         library = str(functions["unloaded_library"]("lme4")[0])
         if library:
             load_steadily(library)
-        self.functions = functions
+        self._environment = functions
 
 
 def _init_r(environment: Mapping[str, str]) -> Any:

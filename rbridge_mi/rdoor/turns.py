@@ -91,9 +91,10 @@ def begin_turn(
             _argument(x, name) for x, name in zip([*args, *kwargs.values()], names, strict=True)
         ]
         arguments = rinterface.ListSexpVector(values)
-        arguments.names = rinterface.StrSexpVector(names)
+        if kwargs:
+            arguments.names = rinterface.StrSexpVector(names)
         with captured_console(on_output) as output, without_events():
-            result = r.functions["run"](function, arguments, plain)
+            result = r.function("run")(function, arguments, plain)
         return _outcome(result, wrap, decode, "".join(output))
 
     future = r.begin(job)
@@ -126,7 +127,7 @@ def begin_each_turn(
         carried = [_argument_or_error(x) for x in each]
         ready = [x for x in carried if not isinstance(x, EncodingError)]
         with captured_console(None) as output, without_events():
-            results = r.functions["run_each"](
+            results = r.function("run_each")(
                 function, shared.__rsexp__(), rinterface.ListSexpVector(ready), plain
             )
         outcomes = [_outcome(result, wrap, decode, "".join(output)) for result in results]

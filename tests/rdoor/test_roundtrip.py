@@ -105,6 +105,40 @@ def test_text_is_unchanged_and_na_is_not_text(dtype: Any) -> None:
     assert list(r_says(column, "base::typeof")) == ["character"]
 
 
+MANY = [f"school {i}" for i in range(30)]
+
+
+@pytest.mark.parametrize(
+    "added",
+    [[], ["last", ""], ["", "last"], ["a\x1fb"], ["\x1f", "x"], ["x", "\x1f"], [*TEXTS, "x"]],
+    ids=repr,
+)
+def test_many_texts_are_those_that_r_makes_one_by_one(added: list[str]) -> None:
+    """Many go as one joined text, which must not change an empty one or one with the separator."""
+    texts = [*MANY, *added]
+    levels = pd.Series(pd.Categorical(texts, categories=texts))
+    assert there_and_back(levels).cat.categories.tolist() == texts
+    assert there_and_back(pd.Series(texts)).tolist() == texts
+    # Texts of up to twenty go one by one; R's serialize() writes the mark of each one's encoding.
+    parts = [rdoor.call_object("base::identity", x) for x in texts]
+    singly = rdoor.call_object("base::c", *parts)
+    assert rdoor.call("base::identical", texts, singly).value[0]
+    assert rdoor.call_object("base::identity", texts).to_bytes() == singly.to_bytes()
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "\ud800"])
+def test_many_texts_of_which_r_cannot_hold_one(bad: str) -> None:
+    with pytest.raises(rb.EncodingError, match=r"column 'x' holds .*remove it"):
+        there_and_back(
+            pd.Series(pd.Categorical.from_codes([0], pd.Index([*MANY, bad], dtype=object)))
+        )
+
+
+def test_many_texts_and_a_missing_one() -> None:
+    given = [*MANY, None, "last"]
+    assert rdoor.call("base::identity", given).value.tolist() == given
+
+
 def test_missing_marks_of_object_columns() -> None:
     back = there_and_back(pd.Series(["a", None, np.nan, pd.NA, pd.NaT], dtype=object))
     assert back.isna().tolist() == [False, True, True, True, True]
@@ -139,6 +173,17 @@ def test_times_are_posixct_in_utc(unit: str, zone: str | None) -> None:
     assert list(r_says(column, "base::class")) == ["POSIXct", "POSIXt"]
     told = r_says(pd.Series(pd.to_datetime(["2020-02-29 12:34:56"])), "base::format")
     assert list(told) == ["2020-02-29 12:34:56"]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_whole_seconds_are_rs_bits(unit: str) -> None:
+    seconds = np.array([0, -1, 1582979696, -62135596800, 253402300799 if unit != "ns" else 1])
+    if unit == "ns":
+        seconds[3] = -(9 * 10**9)
+    column = pd.Series(seconds.astype("M8[s]").astype(f"M8[{unit}]"))
+    assert r_says(column, "base::as.numeric").tolist() == seconds.tolist()
+    with_a_part = pd.concat([column, pd.Series([np.datetime64("2020-01-01T00:00:00.5")])])
+    assert r_says(with_a_part, "base::as.numeric").tolist() == [*seconds, 1577836800.5]
 
 
 def test_microseconds_are_kept() -> None:
