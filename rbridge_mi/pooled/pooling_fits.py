@@ -144,17 +144,26 @@ def _pool_varcorr(fits: Sequence[MerMod]) -> pd.DataFrame:
 
 
 def _pool_ranef(fits: Sequence[MerMod], rule: PoolingRule) -> pd.DataFrame:
-    keys = ["grpvar", "term", "grp"]
-    tables = [fit.ranef().set_index(keys) for fit in fits]
-    index = tables[0].index
-    for table in tables[1:]:
-        index = index.append(table.index.difference(index, sort=False))
-    rows = [table.reindex(index) for table in tables]
-    condval = np.array([x["condval"].to_numpy() for x in rows])
-    condvar = np.array([x["condsd"].to_numpy() for x in rows]) ** 2
+    tables = _with_the_same_levels([fit.ranef() for fit in fits])
+    condval = np.array([x["condval"].to_numpy() for x in tables])
+    condvar = np.array([x["condsd"].to_numpy() for x in tables]) ** 2
     mean, total_sd = rule.random_effects(condval, condvar)
-    frame = index.to_frame(index=False).assign(condval=mean, condsd=total_sd)
-    return checked(frame, "ranef")
+    return checked(tables[0][_LEVEL].assign(condval=mean, condsd=total_sd), "ranef")
+
+
+_LEVEL = ["grpvar", "term", "grp"]
+
+
+def _with_the_same_levels(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Give each table a row for every level of any of them, with missing numbers if it had none."""
+    levels = tables[0][_LEVEL]
+    if all(x[_LEVEL].equals(levels) for x in tables[1:]):
+        return tables
+    indexed = [x.set_index(_LEVEL) for x in tables]
+    index = indexed[0].index
+    for x in indexed[1:]:
+        index = index.append(x.index.difference(index, sort=False))
+    return [x.reindex(index).reset_index() for x in indexed]
 
 
 def _sigma(fits: Sequence[MerMod]) -> float:
