@@ -12,8 +12,9 @@ import pytest
 from scipy import stats
 
 from rbridge_mi.sampling.draws import Streams
+from rbridge_mi.sampling.latent_moves import move_groups, scale_all
 from rbridge_mi.sampling.mixed_model import MixedModel, columns_within
-from rbridge_mi.sampling.nodes import ContinuousNode, PoissonNode
+from rbridge_mi.sampling.nodes import ContinuousNode, PoissonNode, ProbitNode
 from rbridge_mi.sampling.poisson_model import PoissonModel, Sums
 from rbridge_mi.sampling.scales import RateScale, Scale
 
@@ -158,6 +159,34 @@ def test_one_step_of_counts_alone(terms: str, what: str) -> None:
     node = OneStep("y", [model], NOTHING, model.y, RateScale())
     node.what = what
     assert worst(z_scores(Joint([node]), seed=1, rounds=300, starts=200)) == {}
+
+
+class LatentMove(ProbitNode):
+    """A binary response of which only latent normals are drawn, and then one move is made."""
+
+    move = ""
+
+    def step(self, streams: Streams, gain: float, *, fixed_only: bool = False) -> None:
+        """Move latent normals together with parameters."""
+        model = self.models[0]
+        model.eta = joint.eta_of(model)
+        self.refresh(streams)
+        for effects in model.effects if self.move == "groups" else ():
+            move_groups(model, effects, *self.intervals(0), streams)
+        if self.move == "scale":
+            scale_all(model, streams)
+
+
+@pytest.mark.parametrize("move", ["groups", "scale"])
+@pytest.mark.parametrize("terms", ["intercept", "slope", "independent", "nested"])
+def test_one_move_of_latent_normals_alone(terms: str, move: str) -> None:
+    """The other steps would hide a small fault of these too."""
+    x, rows = columns(np.random.default_rng(3), some=True)
+    blocks = [(g, [x[..., z] for z in blocks]) for g, blocks in TERMS[terms]]
+    model = mixed_model(x, blocks, rows=rows, free_variance=False)
+    node = LatentMove("y", [model], NOTHING, np.zeros((CHAINS, N), np.int64), (-1.0, 2.0), 0.4, 0.5)
+    node.move = move
+    assert worst(z_scores(Joint([node]), seed=1, rounds=400, starts=400)) == {}
 
 
 SCENES = {
