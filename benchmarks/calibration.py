@@ -16,8 +16,7 @@ between successive ones. Runs end at 400 iterations; the report says how many we
 
 Nothing is standardised, so that the sampler's priors are those of the simulation. Results are kept
 in a folder, one file for each model. The program can be stopped at any time, and goes on where it
-was; ``calibration-draws`` beside this file has those of studies that are under way. A draw is the
-same whatever ran before it.
+was. A draw is the same whatever ran before it.
 """
 
 from __future__ import annotations
