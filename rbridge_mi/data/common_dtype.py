@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..base.arrow import masked_integers
 from ..errors import ArgumentError
 
 __all__ = ["cast", "common_dtype", "described", "differs", "nullable", "same_dtype", "settable"]
@@ -240,7 +241,9 @@ def _from_arrow(column: pd.Series[Any], dtype: Any) -> pd.Series[Any]:
         return pd.Series(values.array, index=column.index, name=column.name)
     if pa.types.is_boolean(kind):
         return column.astype("boolean")
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+    if pa.types.is_integer(kind):
+        return masked_integers(column)
+    if pa.types.is_floating(kind):
         return column.astype(_masked(dtype.numpy_dtype))
     if pa.types.is_date(kind):
         return column.astype(object)

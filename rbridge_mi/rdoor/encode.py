@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..base.arrow import masked_integers
 from ..base.labels import label
 from ..errors import EncodingError
 from .names import check_frame_names, check_text, text_fault
@@ -392,7 +393,7 @@ def _arrow(column: pd.Series[Any], name: str) -> Any:
     if pa.types.is_boolean(kind):
         return _logical(column.astype("boolean"), name)
     if pa.types.is_integer(kind):
-        return _integer(column.astype("UInt64" if str(kind).startswith("u") else "Int64"), name)
+        return _integer(masked_integers(column), name)
     if pa.types.is_floating(kind):
         return _double(column.astype("Float64"), name)
     if pa.types.is_timestamp(kind):

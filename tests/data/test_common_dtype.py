@@ -84,6 +84,7 @@ MAKES: dict[str, Make] = {
     "Int64": integers("Int64", 2**53 + 1),
     "UInt16": integers("UInt16", 2**16 - 1),
     "int64[pyarrow]": arrow("number", pa.int64(), 0, 2**53, -1),
+    "long int64[pyarrow]": arrow("number", pa.int64(), 0, -(2**53) - 1),
     "float32": Make("number", "float32", (*FLOATS, float(np.float32(0.1)))),
     "float64": Make("number", "float64", (*FLOATS, 0.1, 1e300, 5e-324)),
     "Float64": Make("number", "Float64", (*FLOATS, 0.1)),

@@ -76,6 +76,15 @@ def test_integers_that_r_cannot_hold_are_refused(value: int) -> None:
         there_and_back(pd.Series([value, 1]))
 
 
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1])
+def test_arrows_integers_that_r_cannot_hold_are_refused_beside_holes(value: int) -> None:
+    import pyarrow as pa
+
+    column = pd.Series([0, value, None], dtype=pd.ArrowDtype(pa.int64()))
+    with pytest.raises(rb.EncodingError, match=rf"column 'x' holds {value}, beyond 2\*\*53"):
+        there_and_back(column)
+
+
 @pytest.mark.parametrize("value", [5, 2**40])
 def test_nullable_integers_keep_their_holes(value: int) -> None:
     back = there_and_back(pd.Series([value, None], dtype="Int64"))
