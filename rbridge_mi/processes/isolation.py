@@ -362,14 +362,19 @@ class _Pool:
         return worker
 
     def put_back(self, worker: _Worker, held: _Held, keep: bool = True) -> None:
-        """Keep a worker that is done for later calls, and end one that isn't done."""
+        """Keep a worker that is done for later calls, and end one that isn't done.
+
+        Of more idle workers than there are cores the one that has been idle longest ends.
+        """
         held.remove(worker)
+        surplus: _Worker | None = worker
         with self._lock:
             self.busy.discard(worker)
-            if keep and worker.usable and len(self._idle) < (os.cpu_count() or 1):
+            if keep and worker.usable:
                 self._idle.append(worker)
-                return
-        worker.close()
+                surplus = self._idle.pop(0) if len(self._idle) > (os.cpu_count() or 1) else None
+        if surplus is not None:
+            surplus.close()
 
     def close(self) -> None:
         if self._pid != os.getpid():

@@ -109,6 +109,12 @@ def test_a_fresh_process_does_one_thing_only() -> None:
     assert len({*kept, *fresh, *(x[1][3] for x in several)}) == 7
 
 
+def test_idle_processes_with_other_limits_make_room() -> None:
+    many = max(2, os.cpu_count() or 1)
+    run_all(Task(), range(1, many + 1), isolate=True, n_jobs=many)
+    assert len({run_one(Task(), isolate=True)[1][3] for _ in range(3)}) == 1
+
+
 def test_a_lost_one_says_which_it_was() -> None:
     results = dict(run_each_of(Task(deadly=(2,)), [1, 2, 3], isolate=True))
     lost = results[2]
