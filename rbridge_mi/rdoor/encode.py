@@ -403,9 +403,9 @@ def _arrow(column: pd.Series[Any], name: str) -> Any:
 
 
 def _strings(values: list[Any], what: str = "text") -> Any:
-    """Return R's text of these, as one joined text that R parts again where that can be done.
+    """Return R's text of these; many go as one joined text, which R parts again.
 
-    A call of R for each text takes ten times as long.
+    200 texts take a third of the time that a call of R for each of them takes.
     """
     from .session import session
 
@@ -423,7 +423,7 @@ def _strings(values: list[Any], what: str = "text") -> Any:
     return _each_string(values, what)
 
 
-_MANY = 20
+_MANY = 40  # fewer take no longer one by one
 _SEPARATOR = "\x1f"  # ASCII's separator of units
 _LONGEST = 2**28  # characters; the limit of R's text is 2**31 bytes
 
