@@ -157,8 +157,12 @@ def _exp(y: Doubles, x: Doubles, name: str) -> str | None:
 def _power(y: Doubles, x: Doubles, name: str) -> str | None:
     if x.min() <= 0 or y.min() <= 0:
         return None
-    exponent = _polynomial(np.log(y), {f"log({name})": np.log(x)})
-    return None if exponent is None else f"exp({exponent})"
+    coefficients = _coefficients(np.log(y), [np.log(x)])
+    if coefficients is None:
+        return None
+    constant, (power,) = coefficients
+    factor = f"{np.exp(constant):.10g} * " if constant else ""
+    return f"{factor}{name}^{power:.10g}"
 
 
 def _square(y: Doubles, x: Doubles, name: str) -> str | None:
@@ -167,11 +171,29 @@ def _square(y: Doubles, x: Doubles, name: str) -> str | None:
 
 
 def _polynomial(y: Doubles, terms: Mapping[str, Doubles], least_values: int = 3) -> str | None:
-    """Return a column as a sum of terms, in R's syntax; None where this isn't exact.
+    """Return a column as a sum of terms, in R's syntax; None where this isn't exact."""
+    coefficients = _coefficients(y, list(terms.values()), least_values)
+    if coefficients is None:
+        return None
+    constant, slopes = coefficients
+    text = f"{constant:.10g}" if constant else ""
+    for name, slope in zip(terms, slopes, strict=True):
+        if slope:
+            text += _term(float(slope), name)
+    if text.startswith(" - "):
+        return "-" + text.removeprefix(" - ")
+    return text.removeprefix(" + ")
 
-    A function of fewer than `least_values` values is one by chance.
+
+def _coefficients(
+    y: Doubles, terms: Sequence[Doubles], least_values: int = 3
+) -> tuple[float, Doubles] | None:
+    """Return the constant and the slopes of an exact linear function; None where it isn't exact.
+
+    Those that are nothing but rounding are 0. A function of fewer than `least_values` values is
+    one by chance.
     """
-    predictors = np.column_stack(list(terms.values()))
+    predictors = np.column_stack(terms)
     centre, spread = predictors.mean(axis=0), predictors.std(axis=0)
     if (spread == 0).any() or not np.isfinite(spread).all():
         return None
@@ -181,15 +203,11 @@ def _polynomial(y: Doubles, terms: Mapping[str, Doubles], least_values: int = 3)
         return None
     slopes = fit[1:] / spread
     constant = float(fit[0] - slopes @ centre)
-    # Below this, a coefficient is nothing but rounding.
     size = float(np.abs(slopes * centre).sum() + np.abs(fit).sum() + y.std())
-    text = "" if abs(constant) < _ROUNDING * size else f"{constant:.10g}"
-    for name, slope, width in zip(terms, slopes, spread, strict=True):
-        if abs(slope) * width >= _ROUNDING * float(y.std()):
-            text += _term(float(slope), name)
-    if text.startswith(" - "):
-        return "-" + text.removeprefix(" - ")
-    return text.removeprefix(" + ")
+    if abs(constant) < _ROUNDING * size:
+        constant = 0.0
+    slopes[np.abs(slopes) * spread < _ROUNDING * float(y.std())] = 0.0
+    return constant, slopes
 
 
 def _term(slope: float, name: str) -> str:

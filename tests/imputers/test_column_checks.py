@@ -237,11 +237,24 @@ def test_all_refusals_are_raised_at_once() -> None:
         (POSITIVE, np.log(POSITIVE), "log(x)"),
         (POSITIVE, 1 - 4 * np.log(POSITIVE), "1 - 4 * log(x)"),
         (X, np.exp(X), "exp(x)"),
-        (POSITIVE, np.sqrt(POSITIVE), "exp(0.5 * log(x))"),
+        (POSITIVE, np.sqrt(POSITIVE), "x^0.5"),
+        (POSITIVE, POSITIVE**2, "x^2"),
+        (POSITIVE, 3 / POSITIVE, "3 * x^-1"),
         (X, X**2, "x^2"),
         (X, (X - 1) ** 2, "1 - 2 * x + x^2"),
     ],
-    ids=["line", "negative", "log", "log line", "exp", "root", "square", "centred square"],
+    ids=[
+        "line",
+        "negative",
+        "log",
+        "log line",
+        "exp",
+        "root",
+        "power",
+        "inverse",
+        "square",
+        "centred square",
+    ],
 )
 def test_functions_of_one_column(of: Any, value: Any, expression: str, scale: float) -> None:
     (refusal,) = refused({"x": of, "x2": holed(value * scale)})
