@@ -205,7 +205,8 @@ def understand(
         level, reason = None, f"{reading.reason}."
         if reading.is_understood:
             level, why = _level(name, role, values, numbers, factors, levels, derived)
-            reason = f"{reading.reason}; {why}."
+            if role != "group":
+                reason = f"{reading.reason}; {why}."
             missing = int(np.isnan(values).sum())
         if level is not None:
             values, missing = _completed(values, numbers[level], fill=role != "derived")
@@ -317,9 +318,18 @@ def _level(
     if role == "response":
         return None, "it is the response, whose units are the rows"
     level = level_of(values, numbers, factors)
-    if level is None:
-        return None, "its observed values are not constant within the groups of any factor"
-    return level, f"its observed values are constant within each group of {level}"
+    if level is not None:
+        return level, f"it is constant within each group of {level}"
+    return None, _why_of_rows(values, numbers, factors)
+
+
+def _why_of_rows(values: Doubles, numbers: Mapping[str, Groups], factors: Sequence[str]) -> str:
+    """Say why a column is of no group's level."""
+    if len(np.unique(values[~np.isnan(values)])) < 2:
+        return "all its observed values are the same"
+    if any(not is_constant_within(values, numbers[x]) for x in factors):
+        return "it varies within groups"
+    return "no group has two observed values"
 
 
 def _with_transform(name: str, reading: Reading, transform: Transform) -> Reading:

@@ -95,7 +95,7 @@ class ImputationPlan:
         used["missing"] = [_percent(x) if x else "" for x in used["missing"]]
         used["level"] = used["level"].fillna("row")
         shown = used[["column", "role", "level", "type", "missing", "imputed_by"]].fillna("")
-        yield from shown.to_string(index=False, justify="left").splitlines()
+        yield from _left_aligned(shown)
         unused = [
             f"{x.column} ({_percent(x.missing)} missing)" if x.missing else str(x.column)
             for x in self.table.itertuples()
@@ -214,6 +214,14 @@ def _predictors(regression: Regression, read: ModelData) -> str:
     if column.role == "covariate":
         text += f"; and the analysis model of {read.response}"
     return text
+
+
+def _left_aligned(table: pd.DataFrame) -> Iterator[str]:
+    """Yield the lines of a table of texts."""
+    columns = [[str(name), *map(str, table[name])] for name in table]
+    widths = [max(map(len, column)) for column in columns]
+    for cells in zip(*columns, strict=True):
+        yield " ".join(map(str.ljust, cells, widths)).rstrip()
 
 
 def _percent(fraction: float) -> str:

@@ -66,7 +66,7 @@ def test_kind_and_values(values: Any, dtype: Any, kind: str, labels: Any, reason
     x = column(values, dtype)
     assert (x.kind, x.labels, x.level, x.missing, x.units) == (kind, labels, None, 1, N)
     assert reason in x.reason
-    assert x.reason.endswith("not constant within the groups of any factor.")
+    assert x.reason.endswith("; it varies within groups.")
     assert np.isnan(x.values[0])
     wanted = list(values)[1:]
     if labels is not None:
@@ -178,7 +178,7 @@ def test_levels_are_seen_in_the_data() -> None:
     assert (z.level, z.missing, z.units) == ("g:district", 1, 12)
     assert (w.level, w.missing, w.units) == ("district", 0, 3)
     assert (x.level, x.missing, x.units) == (None, 0, N)
-    assert "constant within each group of g:district" in z.reason
+    assert z.reason == "it holds numbers; it is constant within each group of g:district."
     # Holes of groups with a value are filled by it.
     assert z.values[0] == z.values[1]
     assert z.values[7] == z.values[5]
