@@ -21,6 +21,9 @@ BEGIN = """
     slow = rb.Lmer("mathach ~ ses + (1 + ses + female + minority | schid)")
     small = rb.Lmer("mathach ~ ses + (1 | schid)")
     endless = rb.AmeliaImputer(m=2, idvars=["schid", "meanses"], emburn=[10**9, 10**9])
+    forever = rb.CompatibleImputer(
+        "mathach ~ ses + (1 | schid)", m=2, rhat=1 + 1e-9, max_iter=10**7
+    )
     holes = rb.ampute(hsb, prop=0.05, columns=["ses", "size"], seed=1)
     handlers = [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)]
 """
@@ -53,14 +56,22 @@ def pressed(tmp_path: Path, text: str, wait: float) -> tuple[str, str, int, floa
         return out, err, process.returncode, time.monotonic() - begun
 
 
-@pytest.mark.parametrize("what", ["slow.fit(long)", "endless.impute(holes, seed=1)"])
-def test_r_stops_within_a_second_and_goes_on(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "what",
+    [
+        "slow.fit(long)",
+        "endless.impute(holes, seed=1)",
+        "forever.impute(holes, seed=1)",
+        "forever.impute(holes, seed=1, n_jobs=2)",
+    ],
+)
+def test_it_stops_within_a_second_and_goes_on(what: str, tmp_path: Path) -> None:
     text = BEGIN + f"""
     print("go", flush=True)
     try:
         {what}
     except KeyboardInterrupt:""" + AFTER  # fmt: skip
-    out, err, _, _ = pressed(tmp_path, text, 3.0 if "fit" in what else 1.5)
+    out, err, _, _ = pressed(tmp_path, text, 1.5 if "endless" in what else 3.0)
     assert out.startswith("well"), err
     assert float(out.split()[1]) < 1, out
 
