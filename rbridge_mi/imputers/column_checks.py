@@ -73,7 +73,8 @@ def refusals(
     ]
     refused = {x.column for x in of_columns}
     sound = [x for x in used if x.is_understood and x.name not in refused]
-    functions = dependencies(sound, numbers)
+    derived = [x for x in columns.values() if x.role == "derived" and x.is_understood]
+    functions = dependencies(sound, derived, numbers)
     dependent = [Refusal(x.column, _dependency(x, columns[x.column].role)) for x in functions]
     refused |= {x.column for x in functions}
     means = [

@@ -12,7 +12,7 @@ import pandas as pd
 from ..base.arguments import check_columns
 from ..errors import ArgumentError
 from .column_kinds import Kind, Reading, read, read_group
-from .derived_columns import check_derived
+from .derived_columns import origins
 from .transforms import IDENTITY, Doubles, Transform, transform_of
 
 __all__ = [
@@ -61,6 +61,8 @@ class Column:
         The scale that the column is imputed on, and the range of its values.
     reason : str
         Why the column has this kind and level.
+    origins : tuple of str
+        Of a derived column those that it follows from, none of which is derived.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Column:
     labels: tuple[Any, ...] | None
     transform: Transform
     reason: str
+    origins: tuple[str, ...] = ()
 
     @property
     def is_understood(self) -> bool:
@@ -146,7 +149,7 @@ def understand(
     bounds : mapping of str to tuple, optional
         The least and the greatest value of a column, None where there is no limit.
     derived : mapping of str to tuple or str, optional
-        How a column follows from others: ``("mean", column, group)``, or an R expression.
+        How a column follows from others, as `derived_columns.check_derived` has checked it.
 
     Returns
     -------
@@ -178,7 +181,6 @@ def understand(
         check_columns(names, data, argument)
     _check_choices("types", types, get_args(Kind))
     _check_choices("levels", levels, [*groups, None])
-    check_derived(derived, data, list(groups), response)
     numbers = {factor: numbered(codes) for factor, codes in groups.items()}
     factors = sorted(numbers, key=lambda x: int(numbers[x].max(initial=-1)))
     # Where several hold, the last does.
@@ -223,6 +225,7 @@ def understand(
             labels=reading.labels,
             transform=transform,
             reason=reason,
+            origins=tuple(origins(name, derived)) if name in derived else (),
         )
     return columns
 

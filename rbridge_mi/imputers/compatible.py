@@ -93,7 +93,8 @@ class CompatibleImputer(EngineParameters):
     derived : mapping of str to str or tuple, optional
         Columns that follow from others and are recomputed with each imputed value:
         ``{"ses_mean": ("mean", "ses", "schid")}`` for group means, or an R expression,
-        ``{"bmi": "weight / height^2"}``.
+        ``{"bmi": "weight / height^2"}``. An expression may name other derived columns:
+        ``{"ses_within": "ses - ses_mean"}``.
     rhat : float, above 1
         The chains have mixed when R-hat of every parameter is at most this.
     min_iter : int, at least 20
@@ -452,21 +453,22 @@ def _values_by_row(column: Column, run: Run, read: ModelData, m: int) -> Array:
 
 def _derived(read: ModelData, values: Mapping[str, Array], m: int) -> dict[str, Array]:
     """Compute derived columns from the completed ones, in the ordered rows: (m, rows)."""
-    derived = {}
+    shape = (m, len(read.order))
+    derived: dict[str, Array] = {}
+
+    def shown(name: str) -> Array:
+        if name in derived:
+            return derived[name]
+        if name in values:
+            return shown_values(read.columns[name], read.design, values[name])
+        return np.broadcast_to(read.values[name], shape)
+
     for name, (of, group) in read.means.items():
         codes = read.groups[group]
-        numbers = shown_values(read.columns[of], read.design, values[of])
         sizes = np.bincount(codes)
-        derived[name] = np.stack([(np.bincount(codes, x) / sizes)[codes] for x in numbers])
+        derived[name] = np.stack([(np.bincount(codes, x) / sizes)[codes] for x in shown(of)])
     for name, expression in read.expressions.items():
-        shape = (m, len(read.order))
-        columns = {
-            x: shown_values(read.columns[x], read.design, values[x])
-            if x in values
-            else np.broadcast_to(read.values[x], shape)
-            for x in expression.columns
-        }
-        derived[name] = evaluated(expression, columns)
+        derived[name] = evaluated(expression, {x: shown(x) for x in expression.columns})
     return derived
 
 

@@ -72,13 +72,17 @@ class GroupMean:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of squares of large values
-def dependencies(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> list[Dependency]:
+def dependencies(
+    columns: Sequence[Column], derived: Sequence[Column], numbers: Mapping[str, Groups]
+) -> list[Dependency]:
     """Find the columns that are exact functions of others, where one of them has holes.
 
     Parameters
     ----------
     columns : sequence of Column
         Those that are imputed, or that others are imputed from.
+    derived : sequence of Column
+        Those that are declared as derived; others may be linear functions of them.
     numbers : mapping of str to array of int
         The number of each row's group, by grouping factor.
 
@@ -96,7 +100,7 @@ def dependencies(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> li
         pair = _of_one(first, second, numbers)
         if pair is not None and pair.column not in pairs:
             pairs[pair.column] = pair
-    linear = _linear([x for x in columns if x.name not in pairs], numbers)
+    linear = _linear([x for x in columns if x.name not in pairs], derived, numbers)
     return [*pairs.values(), *linear]
 
 
@@ -237,33 +241,56 @@ def _residual(y: Doubles, design: Doubles) -> tuple[Doubles, float]:
     return coefficients, float(np.sqrt(np.mean((y - design @ coefficients) ** 2)))
 
 
-def _linear(columns: Sequence[Column], numbers: Mapping[str, Groups]) -> Iterator[Dependency]:
+def _linear(
+    columns: Sequence[Column], derived: Sequence[Column], numbers: Mapping[str, Groups]
+) -> Iterator[Dependency]:
     """Find the incomplete columns that are linear functions of several others."""
-    numeric = [
-        x
-        for x in columns
-        if x.kind in ("continuous", "binary", "count") and np.nanstd(_finite(x)) > 0
-    ]
+    numeric, recomputed = (
+        [
+            x
+            for x in some
+            if x.kind in ("continuous", "binary", "count") and np.nanstd(_finite(x)) > 0
+        ]
+        for some in (columns, derived)
+    )
     seen: set[frozenset[str]] = set()
     last_first = list(reversed(numeric))
     for target in sorted(last_first, key=_last_to_be_derived):
-        others = [x for x in numeric if x is not target]
-        if target.level is not None:
-            group = numbers[target.level]
-            others = [x for x in others if is_constant_within(x.values, group)]
-        if not target.missing or len(others) < 2 or _linear_fit(target, others, numbers) is None:
+        if not target.missing:
             continue
-        for other in tuple(others):  # those that the function doesn't need
-            fewer = [x for x in others if x is not other]
-            if fewer and _linear_fit(target, fewer, numbers) is not None:
-                others = fewer
-        members = frozenset([target.name, *(x.name for x in others)])
-        fit = _linear_fit(target, others, numbers)
-        if fit is None or len(others) < 2 or members in seen:
+        found = _of_several(target, numeric, numbers)
+        if found is None and recomputed:
+            found = _of_several(target, [*numeric, *recomputed], numbers)
+        if found is None:
             continue
-        seen.add(members)
-        expression, units = fit
-        yield Dependency(target.name, tuple(x.name for x in others), expression, units)
+        members = frozenset([target.name, *found.others])
+        if members not in seen:
+            seen.add(members)
+            yield found
+
+
+def _of_several(
+    target: Column, columns: Sequence[Column], numbers: Mapping[str, Groups]
+) -> Dependency | None:
+    """Find the fewest columns that one is a linear function of; None if it is of none, or of one.
+
+    Those that are derived from it are left out.
+    """
+    others = [x for x in columns if x is not target and target.name not in x.origins]
+    if target.level is not None:
+        group = numbers[target.level]
+        others = [x for x in others if is_constant_within(x.values, group)]
+    if len(others) < 2 or _linear_fit(target, others, numbers) is None:
+        return None
+    for other in tuple(others):  # those that the function doesn't need
+        fewer = [x for x in others if x is not other]
+        if fewer and _linear_fit(target, fewer, numbers) is not None:
+            others = fewer
+    fit = _linear_fit(target, others, numbers)
+    if fit is None or len(others) < 2:
+        return None
+    expression, units = fit
+    return Dependency(target.name, tuple(x.name for x in others), expression, units)
 
 
 def _linear_fit(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from graphlib import TopologicalSorter
 from typing import Any
 
 import pandas as pd
 
 from ..errors import ArgumentError
 
-__all__ = ["check_derived", "sources"]
+__all__ = ["check_derived", "in_order", "origins", "sources"]
 
 _CONSTANTS = {"TRUE", "FALSE", "NULL", "NA", "NaN", "Inf", "pi"}
 _TOKEN = re.compile(
@@ -51,6 +52,54 @@ def sources(formula: tuple[str, str, str] | str) -> list[str]:
         if x["quoted"] or (x["plain"] and not x["after"])
     ]
     return list(dict.fromkeys(x for x in names if x not in _CONSTANTS))
+
+
+def in_order(derived: Mapping[str, Any]) -> list[str]:
+    """Put derived columns in an order in which each comes after those that it follows from.
+
+    Parameters
+    ----------
+    derived : mapping of str to tuple or str
+        As `check_derived` takes it.
+
+    Returns
+    -------
+    list of str
+        The names.
+
+    Examples
+    --------
+    >>> in_order({"ses_c": "ses - ses_m", "ses_m": ("mean", "ses", "schid")})
+    ['ses_m', 'ses_c']
+    """
+    of = {name: [x for x in sources(derived[name]) if x in derived] for name in derived}
+    return list(TopologicalSorter(of).static_order())
+
+
+def origins(name: str, derived: Mapping[str, Any]) -> list[str]:
+    """Return the columns that a derived column follows from in the end: none of them is derived.
+
+    Parameters
+    ----------
+    name : str
+        The derived column.
+    derived : mapping of str to tuple or str
+        As `check_derived` takes it.
+
+    Returns
+    -------
+    list of str
+        Names in the order in which they first occur.
+
+    Examples
+    --------
+    >>> origins("ses_c", {"ses_c": "ses - ses_m", "ses_m": ("mean", "ses", "schid")})
+    ['ses']
+    """
+    names: dict[str, None] = {}
+    for source in sources(derived[name]):
+        names |= dict.fromkeys(origins(source, derived) if source in derived else [source])
+    return list(names)
 
 
 def check_derived(

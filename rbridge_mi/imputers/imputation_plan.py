@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,7 +162,8 @@ def imputation_plan(data: pd.DataFrame, model: Any, **arguments: Any) -> Imputat
     imputer = CompatibleImputer(model, 2, **arguments)
     read = read_model_data(data, imputer.model, imputer.family, imputer.options, 0)
     chosen = {x.column.name: x for x in regressions(read.columns, read.groups, read.response)}
-    rows = [_row(x, chosen.get(x.name), read, data) for x in read.columns.values()]
+    derived = imputer.options.derived
+    rows = [_row(x, chosen.get(x.name), read, data, derived) for x in read.columns.values()]
     names = (
         "column", "role", "level", "type", "missing", "imputed_by", "predictors", "reason",
     )  # fmt: skip
@@ -179,14 +180,23 @@ def imputation_plan(data: pd.DataFrame, model: Any, **arguments: Any) -> Imputat
 
 
 def _row(
-    column: Column, regression: Regression | None, read: ModelData, data: pd.DataFrame
+    column: Column,
+    regression: Regression | None,
+    read: ModelData,
+    data: pd.DataFrame,
+    derived: Mapping[str, Any],
 ) -> tuple[Any, ...]:
     missing = column.missing / max(column.units, 1)
     if column.role in ("unused", "group"):
         missing = float(data[column.name].isna().mean())
-    imputed_by, predictors = None, None
+    imputed_by, predictors, reason = None, None, column.reason
     if column.role == "derived":
+        formula = derived[column.name]
         imputed_by = "recomputed"
+        predictors = formula
+        if not isinstance(formula, str):
+            predictors = f"the mean of {formula[1]} in each group of {formula[2]}"
+        reason = "it is recomputed as `derived` has it."
     elif column.name == read.response and column.missing:
         imputed_by, predictors = "analysis model", "the analysis model"
     elif regression is not None and column.missing:
@@ -194,7 +204,6 @@ def _row(
         if column.kind == "continuous" and column.transform.name != "identity":
             imputed_by = f"normal of the {column.transform.name}"
         predictors = _predictors(regression, read)
-    reason = column.reason
     if column.name == read.response:
         reason = f"it is the response of a {read.family.name} model."
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from ..errors import ArgumentError, FormulaError
 from ..sampling.children import Columns
 from .column_checks import Refusal, notes, refusals
 from .columns import Column, group_columns, understand
-from .derived_columns import sources
+from .derived_columns import check_derived, in_order, origins
 from .imputation_problem import FUNCTIONS, Family
 from .model_design import DesignPart, Model, ModelDesign, compile_model
 from .row_order import by_first_row, order_of_rows
@@ -91,8 +91,8 @@ class ModelData:
         All columns of the frame.
     means : mapping of str to (str, str)
         Derived columns that are group means: the column, and the group.
-    expressions : mapping of str to DesignPart
-        Other derived columns.
+    expressions : mapping of str to Columns
+        Other derived columns, each a part with one column.
     offset, weights : array, shape (rows,), or None
     refused : tuple of Refusal
     notes : tuple of str
@@ -105,7 +105,7 @@ class ModelData:
     groups: Mapping[str, Array]
     columns: Mapping[str, Column]
     means: Mapping[str, tuple[str, str]]
-    expressions: Mapping[str, DesignPart]
+    expressions: Mapping[str, Columns]
     offset: Array | None
     weights: Array | None
     refused: tuple[Refusal, ...]
@@ -119,8 +119,7 @@ class ModelData:
 
     def with_derived(self, part: DesignPart) -> Columns:
         """Return a part of the design that computes derived columns by itself."""
-        used = {name: x for name, x in self.expressions.items() if name in part.columns}
-        return WithDerived(part, used) if used else part
+        return _with_derived(part, self.expressions)
 
 
 @dataclass(frozen=True)
@@ -130,12 +129,12 @@ class WithDerived:
     Parameters
     ----------
     part : DesignPart
-    expressions : mapping of str to DesignPart
+    expressions : mapping of str to Columns
         By derived column, a part with one column.
     """
 
     part: DesignPart
-    expressions: Mapping[str, DesignPart]
+    expressions: Mapping[str, Columns]
 
     @property
     def columns(self) -> frozenset[str]:
@@ -149,7 +148,12 @@ class WithDerived:
         return self.part.matrix({**values, **derived})
 
 
-def evaluated(expression: DesignPart, values: Mapping[str, Array]) -> Array:
+def _with_derived(part: DesignPart, expressions: Mapping[str, Columns]) -> Columns:
+    used = {name: x for name, x in expressions.items() if name in part.columns}
+    return WithDerived(part, used) if used else part
+
+
+def evaluated(expression: Columns, values: Mapping[str, Array]) -> Array:
     """Return a derived column for values of those that it follows from."""
     column: Array = expression.matrix({name: values[name] for name in expression.columns})[..., 0]
     return column
@@ -197,16 +201,14 @@ def read_model_data(
     if design.offset is not None:
         in_design |= design.offset.columns
     in_design |= {specification["names"].get("offset")} - {None}
-    known_by_derived = [
-        x for name in options.derived for x in sources(options.derived[name]) if name in in_design
-    ]
-    derived = set(options.derived)
+    check_derived(options.derived, data, list(groups), response)
+    known = in_design.union(
+        *(origins(name, options.derived) for name in options.derived if name in in_design)
+    )
     covariates = [
-        x
-        for x in data.columns
-        if (x in in_design or x in known_by_derived) and x != response and x not in derived
+        x for x in data.columns if x in known and x != response and x not in options.derived
     ]
-    _check_auxiliary(options.auxiliary, response, groups, data)
+    _check_roles(options, response, groups, data)
     natural = _KINDS[family.name]
     if response in options.levels or options.types.get(response, natural) != natural:
         raise ArgumentError(
@@ -241,21 +243,27 @@ def read_model_data(
         for name, text in options.derived.items()
         if isinstance(text, str)
     }
-    values = design.values(filled)
+    averaged = {of for of, _ in means.values()}
+    values = {**design.values(filled, averaged), **design.values(filled)}
     for one in designs.values():  # whose columns the formula need not name
         values = {**one.values(filled), **values}
         design = replace(design, levels={**one.levels, **design.levels})
+    expressions: dict[str, Columns] = {}
+    for name in in_order(options.derived):
+        if name in designs:
+            expressions[name] = _with_derived(designs[name].fixed, expressions)
     given = {*specification["names"], *specification["vectors"]}
     refused = [
         *refusals(data, columns, groups),
         *_refused_response(columns[response], design, family, options, "weights" in given),
-        *_refused_means(columns, options.derived),
-        *_refused_predictors(response, in_design, options.derived),
+        *_refused_means(columns, means),
+        *_refused_sources(columns, data),
+        *_refused_predictors(response, in_design, columns),
         *_refused_offset(design, columns),
         *_refused_factors(design, columns),
     ]
     of_formula = None if design.offset is None else evaluated(design.offset, values)
-    offset = _sum(_per_row(specification, "offset", data, refused, order), of_formula)
+    offset = _sum(_per_row(specification, "offset", data, columns, refused, order), of_formula)
     if offset is not None and family.name == "poisson":
         refused.extend(_refused_exposures(offset, data, order))
     return ModelData(
@@ -266,9 +274,9 @@ def read_model_data(
         groups=ordered_groups,
         columns={name: _reordered(x, order) for name, x in columns.items()},
         means=means,
-        expressions={name: x.fixed for name, x in designs.items()},
+        expressions=expressions,
         offset=offset,
-        weights=_per_row(specification, "weights", data, refused, order),
+        weights=_per_row(specification, "weights", data, columns, refused, order),
         refused=tuple(refused),
         notes=tuple(notes(data, columns, groups)),
     )
@@ -329,17 +337,23 @@ def _response_column(design: ModelDesign, family: Family) -> str:
     return column
 
 
-def _check_auxiliary(
-    auxiliary: Sequence[str], response: str, groups: Mapping[str, Array], data: pd.DataFrame
+def _check_roles(
+    options: Options, response: str, groups: Mapping[str, Array], data: pd.DataFrame
 ) -> None:
-    for factor in groups:
-        for name in auxiliary:
-            if name in group_columns(factor, data):
-                raise ArgumentError(
-                    f"auxiliary names {name!r}, a grouping factor of the model, by which all "
-                    "columns are imputed anyway: leave it out there."
-                )
-    if response in auxiliary:
+    in_groups = {x for factor in groups for x in group_columns(factor, data)}
+    for name in options.auxiliary:
+        if name in in_groups:
+            raise ArgumentError(
+                f"auxiliary names {name!r}, a grouping factor of the model, by which all "
+                "columns are imputed anyway: leave it out there."
+            )
+    for name in options.derived:
+        if name in in_groups:
+            raise ArgumentError(
+                f"derived names {name!r}, a grouping factor of the model, which must be given: "
+                "leave it out there."
+            )
+    if response in options.auxiliary:
         raise ArgumentError(
             f"auxiliary names {response!r}, the response of the model: leave it out there."
         )
@@ -455,43 +469,48 @@ def _are_counts(column: Any) -> bool:
     return bool(_is_count(values).all())
 
 
-def _refused_means(columns: Mapping[str, Column], derived: Mapping[str, Any]) -> list[Refusal]:
+def _refused_means(
+    columns: Mapping[str, Column], means: Mapping[str, tuple[str, str]]
+) -> list[Refusal]:
     refused = []
     seen: dict[str, str] = {}
-    for name, formula in derived.items():
-        if isinstance(formula, str):
-            inner = [x for x in sources(formula) if x in derived]
-            if inner:
-                text = (
-                    f"column {name!r} is derived from {inner[0]!r}, which is derived itself: "
-                    f"write it in terms of {', '.join(map(repr, sources(derived[inner[0]])))}."
-                )
-                refused.append(Refusal(name, text))
-            continue
-        of = columns[formula[1]]
+    for name, (other, group) in means.items():
+        of = columns[other]
         if of.labels is not None and isinstance(of.labels[0], str):
             why = "is no number"
         elif of.level is not None:
             why = f"has one value for each {of.level}, and its mean over rows is not recomputed"
         elif of.role in ("derived", "response"):
             why = f"is {'derived itself' if of.role == 'derived' else 'the response'}"
-        elif seen.get(formula[1], formula[2]) != formula[2]:
-            why = f"has a group mean over {seen[formula[1]]} too, and one at a time is recomputed"
+        elif seen.get(other, group) != group:
+            why = f"has a group mean over {seen[other]} too, and one at a time is recomputed"
         else:
-            seen[formula[1]] = formula[2]
+            seen[other] = group
             continue
-        text = f"column {name!r} is derived as the mean of {formula[1]!r}, which {why}."
+        text = f"column {name!r} is derived as the mean of {other!r}, which {why}."
         refused.append(Refusal(name, text))
     return refused
 
 
+def _refused_sources(columns: Mapping[str, Column], data: pd.DataFrame) -> list[Refusal]:
+    """Refuse derived columns that follow from holes which nothing fills."""
+    return [
+        Refusal(
+            column.name,
+            f"column {column.name!r} is derived from {origin!r}, whose holes stay, since neither "
+            f"the model nor `auxiliary` names it: give auxiliary=[{origin!r}].",
+        )
+        for column in columns.values()
+        for origin in column.origins
+        if columns[origin].role == "unused" and data[origin].isna().any()
+    ]
+
+
 def _refused_predictors(
-    response: str, in_design: frozenset[str], derived: Mapping[str, Any]
+    response: str, in_design: frozenset[str], columns: Mapping[str, Column]
 ) -> list[Refusal]:
     """Refuse the response among what it is predicted by."""
-    names = [x for x, formula in derived.items() if x in in_design and response in sources(formula)]
-    if response in in_design:
-        names.append(response)
+    names = [x for x in columns if x in in_design and response in (x, *columns[x].origins)]
     return [
         Refusal(
             name,
@@ -505,15 +524,31 @@ def _refused_predictors(
 def _refused_offset(design: ModelDesign, columns: Mapping[str, Column]) -> list[Refusal]:
     if design.offset is None:
         return []
-    return [
-        Refusal(
-            name,
-            f"column {name!r} is in offset(), and {columns[name].missing} of its values are "
-            "missing: an offset must be complete. Fill it, or take these rows out of the data.",
+    refused: list[Refusal] = []
+    for name in sorted(design.offset.columns):
+        column = columns[name]
+        changing = list(_refused_to_change(column, "offset()", columns))
+        refused += changing
+        if column.missing and not changing:
+            text = (
+                f"column {name!r} is in offset(), and {column.missing} of its values are "
+                "missing: an offset must be complete. Fill it, or take these rows out of the data."
+            )
+            refused.append(Refusal(name, text))
+    return refused
+
+
+def _refused_to_change(
+    column: Column, place: str, columns: Mapping[str, Column]
+) -> Iterator[Refusal]:
+    """Refuse a derived column where the model takes one value for all data sets."""
+    changing = [x for x in column.origins if columns[x].missing]
+    if changing:
+        yield Refusal(
+            column.name,
+            f"column {column.name!r} is in {place}, which must be complete, and is derived from "
+            f"{', '.join(map(repr, changing))}, which has holes: leave it out there.",
         )
-        for name in sorted(design.offset.columns)
-        if columns[name].missing
-    ]
 
 
 def _refused_exposures(offset: Array, data: pd.DataFrame, order: Array) -> list[Refusal]:
@@ -558,6 +593,7 @@ def _per_row(
     specification: Mapping[str, Any],
     argument: str,
     data: pd.DataFrame,
+    columns: Mapping[str, Column],
     refused: list[Refusal],
     order: Array,
 ) -> Array | None:
@@ -567,6 +603,8 @@ def _per_row(
     if given is None:
         return None
     check_columns([column] if column else [], data, argument)
+    if column:
+        refused.extend(_refused_to_change(columns[column], f"the argument {argument}", columns))
     values = pd.to_numeric(pd.Series(given)).to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = ~np.isfinite(values) | ((values <= 0) if argument == "weights" else False)
     if wrong.any():

@@ -11,7 +11,7 @@ import pytest
 
 import rbridge_mi as rb
 from rbridge_mi.imputers.columns import Column, understand
-from rbridge_mi.imputers.derived_columns import sources
+from rbridge_mi.imputers.derived_columns import check_derived, sources
 from rbridge_mi.imputers.restoring import restore
 from rbridge_mi.imputers.transforms import Transform, transform_of
 
@@ -379,4 +379,4 @@ def test_sources() -> None:
 )
 def test_derived_that_cannot_be(derived: Any, says: str) -> None:
     with pytest.raises(rb.ArgumentError, match=says):
-        column(NORMAL, derived=derived)
+        check_derived(derived, frame(x=NORMAL), ["g"], "y")

@@ -245,6 +245,42 @@ def test_derived_columns_are_recomputed() -> None:
         np.testing.assert_allclose(frame["m"], means, rtol=1e-12)
 
 
+def centred() -> pd.DataFrame:
+    """Data whose x is split in its group's mean, of what is observed, and the distance from it."""
+    return small().assign(
+        m=lambda d: d.groupby("g")["x"].transform("mean"),
+        c=lambda d: d["x"] - d["m"],
+        square=lambda d: d["c"] ** 2,
+    )
+
+
+CENTRED = {"c": "x - m", "m": ("mean", "x", "g"), "square": "c^2"}
+
+
+def test_derived_columns_may_follow_from_one_another() -> None:
+    imp = impute(centred(), "y ~ c + square + m + (1 + c | g)", derived=CENTRED)
+    for frame in imp:
+        means = frame.groupby("g")["x"].transform("mean")
+        np.testing.assert_allclose(frame["m"], means, rtol=1e-12)
+        np.testing.assert_allclose(frame["c"], frame["x"] - means, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(frame["square"], frame["c"] ** 2, rtol=1e-12)
+    # The formula may say the same: these are the same numbers.
+    formula = "y ~ I(x - m) + I((x - m)^2) + m + (1 + I(x - m) | g)"
+    said = impute(centred(), formula, derived={"m": CENTRED["m"]})
+    for one, two in zip(imp, said, strict=True):
+        np.testing.assert_array_equal(one[["x", "m"]], two[["x", "m"]])
+
+
+def test_derived_columns_that_no_model_has_are_recomputed_too() -> None:
+    data = centred().assign(total=lambda d: d["w"] + d["x"], wm=np.nan)
+    derived = {**CENTRED, "total": "w + x", "wm": ("mean", "w", "g")}
+    for frame in impute(data, "y ~ x + (1 | g)", derived=derived):
+        np.testing.assert_allclose(frame["total"], frame["w"] + frame["x"], rtol=1e-12)
+        means = frame.groupby("g")[["x", "w"]].transform("mean")
+        np.testing.assert_allclose(frame["m"], means["x"], rtol=1e-12)
+        np.testing.assert_allclose(frame["wm"], means["w"], rtol=1e-12)
+
+
 # -- against the complete data --------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -199,6 +200,86 @@ def test_what_follows_from_the_response_is_no_predictor() -> None:
     data = small().assign(twice=lambda d: 2 * d["y"])
     with pytest.raises(rb.ImputationError, match="column 'twice' is derived from the response"):
         impute(data, "y ~ x + twice + (1 | g)", derived={"twice": "2 * y"})
+    derived = {"twice": "2 * y", "four": "2 * twice"}
+    with pytest.raises(rb.ImputationError, match="column 'four' is derived from the response"):
+        impute(data.assign(four=0.0), "y ~ x + four + (1 | g)", derived=derived)
+
+
+def means(**columns: Any) -> pd.DataFrame:
+    data = small().assign(m=lambda d: d.groupby("g")["x"].transform("mean"), c=1.0)
+    return data.assign(**columns)
+
+
+MEAN = {"m": ("mean", "x", "g")}
+DERIVED: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "from holes that stay": (
+        SLOPE, {"c": "2 * u"}, r"'c' is derived from 'u', whose holes stay.*auxiliary=\['u'\]",
+    ),
+    "in two steps from holes that stay": (
+        SLOPE, {"c": "2 * m", "m": ("mean", "u", "g")}, "column 'c' is derived from 'u'",
+    ),
+    "an offset that changes": (
+        "y ~ x + offset(m) + (1 | g)", MEAN,
+        r"column 'm' is in offset\(\), which must be complete, and is derived from 'x'",
+    ),
+    "an argument offset that changes": (
+        rb.Lmer("y ~ x + (1 | g)", offset="m"), MEAN, "column 'm' is in the argument offset",
+    ),
+    "weights that change": (
+        rb.Lmer("y ~ x + (1 | g)", weights="c"), {"c": "exp(x)"},
+        "column 'c' is in the argument weights",
+    ),
+    "the mean of text": (
+        "y ~ m + (1 | g)", {"m": ("mean", "a", "g")}, "the mean of 'a', which is no number",
+    ),
+    "the mean of a group's column": (
+        "y ~ m + (1 | g)", {"m": ("mean", "z", "g")}, "mean of 'z', which has one value for each g",
+    ),
+    "the mean of the response": (
+        "y ~ x + (1 | g)", {"m": ("mean", "y", "g")}, "mean of 'y', which is the response",
+    ),
+    "the mean of a derived column": (
+        "y ~ m + (1 | g)", {"m": ("mean", "c", "g"), "c": "x^2"}, "'c', which is derived itself",
+    ),
+    "means in two factors": (
+        "y ~ m + c + (1 | g) + (1 | a)", {**MEAN, "c": ("mean", "x", "a")},
+        "which has a group mean over g too",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_derived_columns_are_refused_by_name(name: str) -> None:
+    model, derived, text = DERIVED[name]
+    with pytest.raises(rb.ImputationError, match=text):
+        impute(means(u=holed(small()["w"])), model, derived=derived)
+
+
+def test_a_function_of_a_derived_column_is_named() -> None:
+    """Centred within groups, beside the mean that is recomputed: it can't be left as it is."""
+    data = means(c=lambda d: d["x"] - d["m"])
+    with pytest.raises(rb.ImputationError, match=r"function of 'x', 'm' \(x - m\)") as error:
+        impute(data, "y ~ c + m + (1 | g)", derived=MEAN)
+    assert "declare derived={'c': \"x - m\"}" in str(error.value)
+    assert_sound(
+        data,
+        impute(data, "y ~ c + m + (1 | g)", derived={**MEAN, "c": "x - m"}),
+        ["x"],
+        derived=["m", "c"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("derived", "text"),
+    [
+        ({"c": "cbind(x, z)"}, "'c' 'cbind.*which has 2 columns: it must have one number"),
+        ({"c": "log(x"}, r"'c' 'log\(x': R: .*unexpected end of input"),
+        ({"g": "x"}, "derived names 'g', a grouping factor"),
+    ],
+)
+def test_derived_that_cannot_be(derived: dict[str, Any], text: str) -> None:
+    with pytest.raises(rb.ArgumentError, match=re.compile(text, re.DOTALL)):
+        impute(means(), SLOPE, derived=derived)
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
