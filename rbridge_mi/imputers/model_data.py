@@ -238,20 +238,7 @@ def read_model_data(
         derived=options.derived,
     )
     means = {k: (v[1], v[2]) for k, v in options.derived.items() if not isinstance(v, str)}
-    designs = {
-        name: _expression(text, name, design, model, filled)
-        for name, text in options.derived.items()
-        if isinstance(text, str)
-    }
-    averaged = {of for of, _ in means.values()}
-    values = {**design.values(filled, averaged), **design.values(filled)}
-    for one in designs.values():  # whose columns the formula need not name
-        values = {**one.values(filled), **values}
-        design = replace(design, levels={**one.levels, **design.levels})
-    expressions: dict[str, Columns] = {}
-    for name in in_order(options.derived):
-        if name in designs:
-            expressions[name] = _with_derived(designs[name].fixed, expressions)
+    design, values, expressions = _with_expressions(options.derived, design, model, filled)
     given = {*specification["names"], *specification["vectors"]}
     refused = [
         *refusals(data, columns, groups),
@@ -357,6 +344,28 @@ def _check_roles(
         raise ArgumentError(
             f"auxiliary names {response!r}, the response of the model: leave it out there."
         )
+
+
+def _with_expressions(
+    derived: Mapping[str, Any], design: ModelDesign, model: Model, filled: pd.DataFrame
+) -> tuple[ModelDesign, dict[str, Array], dict[str, Columns]]:
+    """Compile derived columns' expressions.
+
+    They come with the design that knows the levels of the factors in them, and with the values of
+    its columns and of all that derived columns follow from.
+    """
+    values = design.values(filled)
+    expressions: dict[str, Columns] = {}
+    for name in in_order(derived):
+        formula = derived[name]
+        if not isinstance(formula, str):
+            values = {**design.values(filled, [formula[1]]), **values}
+            continue
+        compiled = _expression(formula, name, design, model, filled)
+        expressions[name] = _with_derived(compiled.fixed, expressions)
+        values = {**compiled.values(filled), **values}
+        design = replace(design, levels={**compiled.levels, **design.levels})
+    return design, values, expressions
 
 
 def _expression(
