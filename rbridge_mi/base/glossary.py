@@ -38,8 +38,9 @@ GLOSSARY: dict[str, str] = {
     "level": "grouping factor whose groups have one value each; missing where rows have",
     "type": "kind of a column's values: continuous, binary, ordered, categories, count",
     "missing": "fraction of a column's units (rows, or groups) without a value",
-    "imputed_by": "the model that draws a column's missing values; missing where none are drawn",
-    "predictors": "what a column is imputed from",
+    "imputed_by": "the model that draws a column's missing values; derived columns are recomputed; "
+    "missing where nothing is done",
+    "predictors": "what a column is imputed or recomputed from",
     "reason": "why a column has this type and level",
     "term": "name of a coefficient, as R writes it",
     "other_term": "name of the second coefficient of a covariance; of a variance, the same one",
