@@ -258,15 +258,15 @@ def _linear(
     for target in sorted(last_first, key=_last_to_be_derived):
         if not target.missing:
             continue
-        found = _of_several(target, numeric, numbers)
-        if found is None and recomputed:
-            found = _of_several(target, [*numeric, *recomputed], numbers)
-        if found is None:
+        dependency = _of_several(target, numeric, numbers)
+        if dependency is None and recomputed:
+            dependency = _of_several(target, [*numeric, *recomputed], numbers)
+        if dependency is None:
             continue
-        members = frozenset([target.name, *found.others])
+        members = frozenset([target.name, *dependency.others])
         if members not in seen:
             seen.add(members)
-            yield found
+            yield dependency
 
 
 def _of_several(
