@@ -158,9 +158,10 @@ def column_list(value: Any, argument: str) -> list[str]:
         return []
     if isinstance(value, str):
         return [value]
-    if not isinstance(value, Iterable) or not all(isinstance(x, str) for x in value):
+    names = list(value) if isinstance(value, Iterable) else None
+    if names is None or not all(isinstance(x, str) for x in names):
         raise ArgumentError(f"{argument} must be a column name or a list of them, not {value!r}.")
-    return list(value)
+    return names
 
 
 def checked_argument(value: Any, check: Check, argument: str) -> Any:

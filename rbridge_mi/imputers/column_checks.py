@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ImputationError
-from .columns import Column, Groups, group_columns, is_constant_within, numbered
+from .columns import Column, Groups, is_constant_within, numbered
 from .dependencies import Dependency, GroupMean, dependencies, group_means, unit_rows
 from .transforms import Doubles
 
@@ -19,6 +19,7 @@ __all__ = ["Refusal", "check_columns_can_be_imputed", "notes", "refusals"]
 _MOST_CATEGORIES = 20
 _FEW_GROUPS = 20
 _SKEWED = 2.0
+_FEW_DIFFERING = 0.1  # of groups: they may be mistakes
 _SHOWN = 5
 
 
@@ -63,7 +64,7 @@ def refusals(
     check_columns_can_be_imputed : Raises them.
     """
     numbers = {factor: numbered(codes) for factor, codes in groups.items()}
-    factors = [Refusal(*x) for x in _of_factors(data, numbers)]
+    factors = [Refusal(*x) for x in _of_factors(data, columns, numbers)]
     used = _used(columns)
     of_columns = [
         Refusal(column.name, text)
@@ -125,6 +126,7 @@ def notes(
     used = [x for x in _used(columns) if x.is_understood]
     return [
         *_about_factors(numbers),
+        *(text for column in used for text in _taken_from_groups(column, data)),
         *(text for column in used if column.missing for text in _about(column, data, numbers)),
         *(_mean_as_given(x) for x in group_means(used, numbers) if not columns[x.column].missing),
     ]
@@ -134,11 +136,20 @@ def _used(columns: Mapping[str, Column]) -> list[Column]:
     return [x for x in columns.values() if x.role in ("response", "covariate", "auxiliary")]
 
 
-def _of_factors(data: pd.DataFrame, numbers: Mapping[str, Groups]) -> Iterator[tuple[str, str]]:
+def _of_factors(
+    data: pd.DataFrame, columns: Mapping[str, Column], numbers: Mapping[str, Groups]
+) -> Iterator[tuple[str, str]]:
     """Refuse holes in the columns of a grouping factor, and a factor with one group."""
-    parts = dict.fromkeys(x for factor in numbers for x in group_columns(factor, data))
-    for name in parts:
+    for name in (x.name for x in columns.values() if x.is_grouping):
         hole = data[name].isna().to_numpy()
+        if pd.api.types.is_float_dtype(data[name].dtype):
+            infinite = np.isinf(data[name].to_numpy(dtype=np.float64, na_value=np.nan))
+            if infinite.any():
+                yield (
+                    name,
+                    f"column {name!r} is a grouping factor and is infinite in "
+                    f"{_rows(data, infinite)}: give these rows a group, or leave them out.",
+                )
         if hole.any():
             yield (
                 name,
@@ -192,6 +203,11 @@ def _constant(column: Column, *_: Any) -> str | None:
             f"column {column.name!r}, the response, is {_shown(column, observed[0])} wherever it "
             "is observed: there is nothing that the model could tell."
         )
+    if column.role == "auxiliary" and not column.missing:
+        return (
+            f"column {column.name!r} is auxiliary and is {_shown(column, observed[0])} in all "
+            "rows: it tells nothing; leave it out."
+        )
     if not column.missing:
         return None
     return (
@@ -203,7 +219,21 @@ def _constant(column: Column, *_: Any) -> str | None:
 
 def _many_categories(column: Column, *_: Any) -> str | None:
     observed = len(np.unique(column.values[~np.isnan(column.values)]))
-    if column.kind != "categories" or not column.missing or observed <= _MOST_CATEGORIES:
+    if column.kind != "categories":
+        return None
+    if column.role == "auxiliary" and not column.missing:
+        each = "row" if column.level is None else f"group of {column.level!r}"
+        if observed == column.units:
+            return (
+                f"column {column.name!r} is auxiliary and has a category of its own in each "
+                f"{each}: as an identifier it tells nothing of others; leave it out."
+            )
+        if observed > _MOST_CATEGORIES:
+            return (
+                f"column {column.name!r} is auxiliary and has {observed} unordered categories: at "
+                f"most {_MOST_CATEGORIES} can be modelled; merge some, or leave it out."
+            )
+    if not column.missing or observed <= _MOST_CATEGORIES:
         return None
     return (
         f"column {column.name!r} has {observed} unordered categories and {_missing(column)} "
@@ -222,12 +252,15 @@ def _differs_within_groups(
     distinct = frame.groupby("group")["value"].nunique()
     first = int(distinct.index[distinct > 1][0])
     one, two = frame.loc[frame["group"] == first, "value"].unique()[:2]
+    shown = [_shown(column, one), _shown(column, two)]
+    if shown[0] == shown[1]:
+        shown = [repr(float(one)), repr(float(two))]
     others = int((distinct > 1).sum()) - 1
     more = f", and {others} more groups have several" if others else ""
     return (
         f"column {column.name!r} is to have one value in each group of {column.level!r}, but "
-        f"group {_group_name(data, column.level, group == first)} has {_shown(column, one)} and "
-        f"{_shown(column, two)}{more}: make them the same, or leave "
+        f"group {_group_name(data, column.level, group == first)} has {shown[0]} and "
+        f"{shown[1]}{more}: make them the same, or leave "
         f"levels={{{column.name!r}: {column.level!r}}} out."
     )
 
@@ -324,6 +357,15 @@ def _about_factors(numbers: Mapping[str, Groups]) -> Iterator[str]:
 def _about(column: Column, data: pd.DataFrame, numbers: Mapping[str, Groups]) -> Iterator[str]:
     """Tell what makes an incomplete column hard to impute."""
     observed = column.values[unit_rows([column], numbers)]
+    if column.level is None and column.role != "response":
+        for factor, group in numbers.items():
+            several, differing = _with_several_values(column, group)
+            if 0 < differing <= _FEW_DIFFERING * several:
+                yield (
+                    f"{column.name} is constant in all but {differing} of {several} groups of "
+                    f"{factor}: if it should be in all, correct these, or each row has a value of "
+                    "its own."
+                )
     if column.level is None and column.role == "covariate":
         for factor, group in numbers.items():
             n = int(group.max()) + 1
@@ -355,6 +397,26 @@ def _about(column: Column, data: pd.DataFrame, numbers: Mapping[str, Groups]) ->
                     f"{column.name} has one {where} with {_shown(column, code)} (row {row}): it "
                     "is hardly ever imputed; consider merging the category with another."
                 )
+
+
+def _with_several_values(column: Column, group: Groups) -> tuple[int, int]:
+    """Count the groups with several observed values, and those whose values differ."""
+    observed = ~np.isnan(column.values)
+    by_group = pd.Series(column.values[observed]).groupby(group[observed])
+    several = by_group.size() > 1
+    return int(several.sum()), int((several & (by_group.nunique() > 1)).sum())
+
+
+def _taken_from_groups(column: Column, data: pd.DataFrame) -> Iterator[str]:
+    """Tell of holes that are filled by the known value of their group."""
+    if column.level is None:
+        return
+    rows = int((data[column.name].isna().to_numpy() & ~np.isnan(column.values)).sum())
+    if rows:
+        yield (
+            f"{column.name} takes the value of its group of {column.level} in {rows} "
+            f"row{'s' * (rows > 1)}: levels={{{column.name!r}: None}} imputes each row."
+        )
 
 
 def _skewness(values: Doubles) -> float:
@@ -393,6 +455,7 @@ def _row(data: pd.DataFrame, i: int) -> str:
 
 def _group_name(data: pd.DataFrame, factor: str, rows: Any) -> str:
     """Return how the data name the group of these rows."""
-    names = group_columns(factor, data)
+    parts = [factor] if factor in data.columns else factor.split(":")
+    names = [x for x in parts if x in data.columns]
     first = int(np.flatnonzero(rows)[0])
     return repr(":".join(str(data[x].iloc[first]) for x in names)) if names else f"of row {first}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -20,7 +20,6 @@ __all__ = [
     "Groups",
     "Kind",
     "Role",
-    "group_columns",
     "is_constant_within",
     "level_of",
     "numbered",
@@ -29,6 +28,8 @@ __all__ = [
 
 #: The number of each row's group.
 Groups: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
+
+_CHANCE = 1e-3  # of a column of rows to be taken for one of groups
 
 Role = Literal["response", "covariate", "auxiliary", "group", "derived", "unused"]
 
@@ -63,6 +64,8 @@ class Column:
         Why the column has this kind and level.
     origins : tuple of str
         Of a derived column those that it follows from, none of which is derived.
+    is_grouping : bool
+        Whether a grouping factor is made of it; it may be a covariate, too.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Column:
     transform: Transform
     reason: str
     origins: tuple[str, ...] = ()
+    is_grouping: bool = False
 
     @property
     def is_understood(self) -> bool:
@@ -115,6 +119,7 @@ def understand(
     covariates: Sequence[str],
     auxiliary: Sequence[str] = (),
     groups: Mapping[str, Any],
+    group_columns: Collection[str] | None = None,
     types: Mapping[str, str] | None = None,
     levels: Mapping[str, str | None] | None = None,
     transforms: Mapping[str, str] | None = None,
@@ -124,8 +129,9 @@ def understand(
     """Tell of each column which role, kind and level it has, and turn its values into numbers.
 
     A column is of the level of a grouping factor if its observed values are constant within every
-    group, and at least one group has two of them; of several such factors the one with the fewest
-    groups is taken. Its kind follows from its dtype and its observed values: see `column_kinds`.
+    group, and enough groups have several that this is no chance; of several such factors the one
+    with the fewest groups is taken. Its kind follows from its dtype and its observed values: see
+    `column_kinds`.
 
     Parameters
     ----------
@@ -140,6 +146,8 @@ def understand(
     groups : mapping of str to array of int
         By the name of each grouping factor, such as "schid" or "class:schid", the group of each
         row.
+    group_columns : collection of str, optional
+        The columns that they are made of; by default those of their names.
     types : mapping of str to str, optional
         Kinds that are to be used in place of those that the values suggest.
     levels : mapping of str to str or None, optional
@@ -190,7 +198,7 @@ def understand(
         "derived": list(derived),
         "response": [response],
     }
-    in_groups = {x for factor in groups for x in group_columns(factor, data)}
+    in_groups = groups if group_columns is None else group_columns
     columns = {}
     for name in data.columns:
         role: Role = "group" if name in in_groups else "unused"
@@ -226,6 +234,7 @@ def understand(
             transform=transform,
             reason=reason,
             origins=tuple(origins(name, derived)) if name in derived else (),
+            is_grouping=name in in_groups,
         )
     return columns
 
@@ -233,12 +242,6 @@ def understand(
 def numbered(codes: Any) -> Groups:
     """Give each row the number of its group: from 0, without gaps."""
     return np.unique(np.asarray(codes), return_inverse=True)[1].astype(np.intp)
-
-
-def group_columns(factor: str, data: pd.DataFrame) -> list[str]:
-    """Return the columns of the data that a grouping factor such as "class:schid" is made of."""
-    names = [factor] if factor in data.columns else factor.split(":")
-    return [x for x in names if x in data.columns]
 
 
 def level_of(
@@ -250,15 +253,28 @@ def level_of(
 
     A column with one value in all rows is of the level of rows.
     """
-    observed = ~np.isnan(values)
-    if len(np.unique(values[observed])) < 2:
+    if len(np.unique(values[~np.isnan(values)])) < 2:
         return None
     for factor in factors:
-        group = numbers[factor][observed]
-        repeated = len(np.unique(group)) < len(group)
-        if repeated and is_constant_within(values, numbers[factor]):
+        if is_constant_within(values, numbers[factor]) and not _by_chance(values, numbers[factor]):
             return factor
     return None
+
+
+def _by_chance(values: Doubles, group: Groups) -> bool:
+    """Tell whether values that agree within groups might do so by chance.
+
+    If two groups have the same value with the probability p, and k values are observed beyond the
+    first of each group, rows that know nothing of groups agree with the probability p^k.
+    """
+    of_groups = _of_groups(values, group)
+    counts = np.unique(of_groups[~np.isnan(of_groups)], return_counts=True)[1]
+    n = int(counts.sum())
+    beyond = int((~np.isnan(values)).sum()) - n
+    if not beyond or n < 2:
+        return True
+    same = float((counts * (counts - 1)).sum()) / (n * (n - 1))
+    return same**beyond > _CHANCE
 
 
 def is_constant_within(values: Doubles, group: Groups) -> bool:
@@ -332,7 +348,7 @@ def _why_of_rows(values: Doubles, numbers: Mapping[str, Groups], factors: Sequen
         return "all its observed values are the same"
     if any(not is_constant_within(values, numbers[x]) for x in factors):
         return "it varies within groups"
-    return "no group has two observed values"
+    return "too few groups have two observed values to tell"
 
 
 def _with_transform(name: str, reading: Reading, transform: Transform) -> Reading:

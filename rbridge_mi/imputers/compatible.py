@@ -35,7 +35,14 @@ from .imputation_problem import (
     regressions,
     shown_values,
 )
-from .model_data import Formula, ModelData, Options, evaluated, read_model_data
+from .model_data import (
+    Formula,
+    ModelData,
+    Options,
+    evaluated,
+    nan_as_missing,
+    read_model_data,
+)
 from .model_design import Model
 from .restoring import restore
 
@@ -229,6 +236,15 @@ class CompatibleImputer(EngineParameters):
             )
         self.m = check_count(m, "m (the number of imputations)", 1)
         self.family = _family(self.model, family, link)
+        by_column = {
+            "types": types, "levels": levels, "transforms": transforms, "bounds": bounds,
+            "derived": derived,
+        }  # fmt: skip
+        for argument, given in by_column.items():
+            if given is not None and not isinstance(given, Mapping):
+                raise ArgumentError(
+                    f"{argument} must be a mapping by column, such as a dict, not {given!r}."
+                )
         self.options = Options(
             tuple(column_list(auxiliary, "auxiliary")),
             dict(types or {}),
@@ -283,7 +299,7 @@ class CompatibleImputer(EngineParameters):
         --------
         ImputedData : The completed data sets.
         """
-        check_frame_for_r(data)
+        data = nan_as_missing(check_frame_for_r(data))
         check_memory(self.m, 8 * int(data.isna().to_numpy().sum()) + _EACH, "imputations")
         seed = check_seed(seed)
         entropy = seed % 2**32  # numpy's seeds are not negative, R's may be
@@ -293,7 +309,7 @@ class CompatibleImputer(EngineParameters):
         run = self._run(read, entropy, n_jobs)
         notes = [*read.notes, *_unfilled(data, read)]
         if not run.imputed:
-            notes.append("no column of the model has a hole: the data sets are all the same.")
+            notes.append("nothing has to be drawn: the data sets are all the same.")
         if run.slow:
             notes.append(_not_converged(run.slow, self.rhat, run.trace.shape[1]))
         for text in notes:
@@ -431,6 +447,11 @@ def _cells(
         cells[name] = Cells(rows.astype(np.int32), tuple(restored.values), restored.dtype)
         if restored.note:
             changed.append(restored.note)
+        if column.role == "derived" and np.isnan(by_row[:, rows]).any():
+            changed.append(
+                f"{name} is computed, and missing where its expression has no value: give bounds "
+                "or transforms to the columns that it follows from."
+            )
     return cells, changed
 
 

@@ -49,9 +49,9 @@ def sources(formula: tuple[str, str, str] | str) -> list[str]:
     names = [
         x["quoted"] or x["plain"]
         for x in _TOKEN.finditer(formula)
-        if x["quoted"] or (x["plain"] and not x["after"])
+        if x["quoted"] or (x["plain"] and not x["after"] and x["plain"] not in _CONSTANTS)
     ]
-    return list(dict.fromkeys(x for x in names if x not in _CONSTANTS))
+    return list(dict.fromkeys(names))
 
 
 def in_order(derived: Mapping[str, Any]) -> list[str]:
@@ -139,6 +139,14 @@ def check_derived(
             raise ArgumentError(
                 f"derived gives {name!r} the mean in {formula[2]!r}, which is no grouping factor "
                 f"of the model; they are {', '.join(map(repr, factors))}."
+            )
+        plain = [] if is_mean else [x["plain"] for x in _TOKEN.finditer(formula)]
+        ambiguous = [x for x in plain if x in _CONSTANTS and x in data.columns]
+        if ambiguous:
+            raise ArgumentError(
+                f"derived gives {name!r} {formula!r}, and {ambiguous[0]} is a constant of R and a "
+                f"column of the data: write `{ambiguous[0]}` in backticks if you mean the column, "
+                "else rename it."
             )
         unknown = [x for x in sources(formula) if x not in data.columns]
         if unknown:

@@ -18,7 +18,7 @@ from .columns import Column
 from .compatible import CompatibleImputer
 from .compatible_arguments import ARGUMENTS
 from .imputation_problem import Regression, regressions
-from .model_data import ModelData, read_model_data
+from .model_data import ModelData, nan_as_missing, read_model_data
 from .two_stages import from_model
 
 __all__ = ["ImputationPlan", "imputation_plan"]
@@ -157,7 +157,7 @@ def imputation_plan(data: pd.DataFrame, model: Any, **arguments: Any) -> Imputat
     2    female  covariate      binary
     3       ses  covariate  continuous
     """
-    check_frame_for_r(data)
+    data = nan_as_missing(check_frame_for_r(data))
     check_known(arguments, [x.name for x in ARGUMENTS], "CompatibleImputer")
     imputer = CompatibleImputer(model, 2, **arguments)
     read = read_model_data(data, imputer.model, imputer.family, imputer.options, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -15,13 +15,13 @@ from ..data.common_dtype import settable
 from ..errors import ArgumentError, FormulaError
 from ..sampling.children import Columns
 from .column_checks import Refusal, notes, refusals
-from .columns import Column, group_columns, understand
+from .columns import Column, understand
 from .derived_columns import check_derived, in_order, origins
 from .imputation_problem import FUNCTIONS, Family
 from .model_design import DesignPart, Model, ModelDesign, compile_model
 from .row_order import by_first_row, order_of_rows
 
-__all__ = ["Formula", "ModelData", "Options", "WithDerived", "read_model_data"]
+__all__ = ["Formula", "ModelData", "Options", "WithDerived", "nan_as_missing", "read_model_data"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -159,6 +159,30 @@ def evaluated(expression: Columns, values: Mapping[str, Array]) -> Array:
     return column
 
 
+def nan_as_missing(data: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame in whose nullable columns NaN is missing, as it is in all others.
+
+    Parameters
+    ----------
+    data : DataFrame
+        It isn't changed.
+
+    Returns
+    -------
+    DataFrame
+        The same one where there is nothing to change.
+    """
+    changed = {}
+    for name in data.columns:
+        column = data[name]
+        if isinstance(column.dtype, np.dtype) or not pd.api.types.is_float_dtype(column.dtype):
+            continue
+        nan = np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        if (nan & column.notna().to_numpy()).any():
+            changed[name] = column.mask(nan)
+    return data.assign(**changed) if changed else data
+
+
 def read_model_data(
     data: pd.DataFrame, model: Model, family: Family, options: Options, seed: int
 ) -> ModelData:
@@ -208,7 +232,8 @@ def read_model_data(
     covariates = [
         x for x in data.columns if x in known and x != response and x not in options.derived
     ]
-    _check_roles(options, response, groups, data)
+    group_columns = {x for part in design.random for x in part.group_columns}
+    _check_roles(options, response, group_columns)
     natural = _KINDS[family.name]
     if response in options.levels or options.types.get(response, natural) != natural:
         raise ArgumentError(
@@ -231,6 +256,7 @@ def read_model_data(
         covariates=covariates,
         auxiliary=options.auxiliary,
         groups=groups,
+        group_columns=group_columns,
         types={**options.types, **of_response},
         levels=options.levels,
         transforms=options.transforms,
@@ -284,9 +310,7 @@ def _filled(data: pd.DataFrame, seed: int) -> pd.DataFrame:
     filled = data.copy(deep=False)
     for name in data.columns:
         column = data[name]
-        hole = column.isna().to_numpy()
-        if pd.api.types.is_float_dtype(column.dtype):
-            hole = hole | np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        hole = _holes(column)
         draws = random.random(int(hole.sum()))  # the same number whatever the values are
         observed = np.flatnonzero(~hole)
         if hole.any() and observed.size:
@@ -296,6 +320,14 @@ def _filled(data: pd.DataFrame, seed: int) -> pd.DataFrame:
         elif hole.any():
             filled[name] = _stand_in(column, draws)
     return filled
+
+
+def _holes(column: pd.Series[Any]) -> Array:
+    """Tell which cells of a column have no value, or an infinite one."""
+    hole: Array = column.isna().to_numpy()
+    if pd.api.types.is_float_dtype(column.dtype):
+        hole = hole | ~np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    return hole
 
 
 def _stand_in(column: Any, draws: Array) -> Any:
@@ -324,18 +356,26 @@ def _response_column(design: ModelDesign, family: Family) -> str:
     return column
 
 
-def _check_roles(
-    options: Options, response: str, groups: Mapping[str, Array], data: pd.DataFrame
-) -> None:
-    in_groups = {x for factor in groups for x in group_columns(factor, data)}
+def _check_roles(options: Options, response: str, group_columns: Collection[str]) -> None:
     for name in options.auxiliary:
-        if name in in_groups:
+        if name in options.derived:
+            raise ArgumentError(
+                f"auxiliary names {name!r}, which `derived` names too: a column is imputed or "
+                "computed; leave it out of one of them."
+            )
+        if name in group_columns:
             raise ArgumentError(
                 f"auxiliary names {name!r}, a grouping factor of the model, by which all "
                 "columns are imputed anyway: leave it out there."
             )
     for name in options.derived:
-        if name in in_groups:
+        for argument in ("types", "levels", "transforms", "bounds"):
+            if name in getattr(options, argument):
+                raise ArgumentError(
+                    f"{argument} names {name!r}, which `derived` names too: it is computed, not "
+                    f"drawn. Name the columns that it follows from in {argument}, or none."
+                )
+        if name in group_columns:
             raise ArgumentError(
                 f"derived names {name!r}, a grouping factor of the model, which must be given: "
                 "leave it out there."
@@ -485,7 +525,9 @@ def _refused_means(
     seen: dict[str, str] = {}
     for name, (other, group) in means.items():
         of = columns[other]
-        if of.labels is not None and isinstance(of.labels[0], str):
+        if of.labels is not None and not of.labels:
+            why = "has no value"
+        elif of.labels and isinstance(of.labels[0], str):
             why = "is no number"
         elif of.level is not None:
             why = f"has one value for each {of.level}, and its mean over rows is not recomputed"
@@ -502,8 +544,17 @@ def _refused_means(
 
 
 def _refused_sources(columns: Mapping[str, Column], data: pd.DataFrame) -> list[Refusal]:
-    """Refuse derived columns that follow from holes which nothing fills."""
-    return [
+    """Refuse derived columns that can't be computed: of text, or from holes which nothing fills."""
+    refused = [
+        Refusal(
+            column.name,
+            f"column {column.name!r} is derived and has the dtype {data[column.name].dtype}, and "
+            "what is computed are numbers: make it numbers or truth values.",
+        )
+        for column in columns.values()
+        if column.role == "derived" and not _takes_numbers(data[column.name])
+    ]
+    return refused + [
         Refusal(
             column.name,
             f"column {column.name!r} is derived from {origin!r}, whose holes stay, since neither "
@@ -511,8 +562,13 @@ def _refused_sources(columns: Mapping[str, Column], data: pd.DataFrame) -> list[
         )
         for column in columns.values()
         for origin in column.origins
-        if columns[origin].role == "unused" and data[origin].isna().any()
+        if columns[origin].role == "unused" and _holes(data[origin]).any()
     ]
+
+
+def _takes_numbers(column: pd.Series[Any]) -> bool:
+    dtype = settable(column).infer_objects().dtype
+    return bool(pd.api.types.is_numeric_dtype(dtype) or column.isna().all())
 
 
 def _refused_predictors(
@@ -536,9 +592,9 @@ def _refused_offset(design: ModelDesign, columns: Mapping[str, Column]) -> list[
     refused: list[Refusal] = []
     for name in sorted(design.offset.columns):
         column = columns[name]
-        changing = list(_refused_to_change(column, "offset()", columns))
-        refused += changing
-        if column.missing and not changing:
+        if column.role == "derived":
+            refused.append(_refused_to_follow(name, "offset()"))
+        elif column.missing:
             text = (
                 f"column {name!r} is in offset(), and {column.missing} of its values are "
                 "missing: an offset must be complete. Fill it, or take these rows out of the data."
@@ -547,17 +603,14 @@ def _refused_offset(design: ModelDesign, columns: Mapping[str, Column]) -> list[
     return refused
 
 
-def _refused_to_change(
-    column: Column, place: str, columns: Mapping[str, Column]
-) -> Iterator[Refusal]:
-    """Refuse a derived column where the model takes one value for all data sets."""
-    changing = [x for x in column.origins if columns[x].missing]
-    if changing:
-        yield Refusal(
-            column.name,
-            f"column {column.name!r} is in {place}, which must be complete, and is derived from "
-            f"{', '.join(map(repr, changing))}, which has holes: leave it out there.",
-        )
+def _refused_to_follow(name: str, place: str) -> Refusal:
+    """Refuse a derived column where the model takes the values that the data have."""
+    return Refusal(
+        name,
+        f"column {name!r} is in {place}, which is taken as the data have it, and `derived` would "
+        "change it: leave it out of `derived` if it follows from complete columns alone, else out "
+        "of the model.",
+    )
 
 
 def _refused_exposures(offset: Array, data: pd.DataFrame, order: Array) -> list[Refusal]:
@@ -612,9 +665,12 @@ def _per_row(
     if given is None:
         return None
     check_columns([column] if column else [], data, argument)
-    if column:
-        refused.extend(_refused_to_change(columns[column], f"the argument {argument}", columns))
-    values = pd.to_numeric(pd.Series(given)).to_numpy(dtype=np.float64, na_value=np.nan)
+    if column and columns[column].role == "derived":
+        refused.append(_refused_to_follow(column, f"the argument {argument}"))
+    numbers = settable(pd.Series(given)).infer_objects()
+    if not pd.api.types.is_numeric_dtype(numbers.dtype):
+        raise ArgumentError(f"{argument} must be numbers, and has the dtype {numbers.dtype}.")
+    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = ~np.isfinite(values) | ((values <= 0) if argument == "weights" else False)
     if wrong.any():
         rows = int(wrong.sum())

@@ -425,13 +425,13 @@ class Chains:
         for j, model in enumerate(node.models):
             of = variable.name if len(node.models) == 1 else f"{variable.name} {j}"
             for k, name in enumerate(names):
-                values[f"{of} ~ {name}"] = model.b[:, k]
+                values[_free(f"{of} ~ {name}", values)] = model.b[:, k]
             for effects in model.effects:
                 values[f"{of} ~ sd({effects.name})"] = np.sqrt(effects.psi[:, 0, 0])
             if model.free_variance:
-                values[f"{of} ~ sigma"] = np.sqrt(model.s2)
+                values[_free(f"{of} ~ sigma", values)] = np.sqrt(model.s2)
         for name, value in node.parameters().items():
-            values[f"{variable.name} ~ {name}"] = value
+            values[_free(f"{variable.name} ~ {name}", values)] = value
         return values
 
 
@@ -464,7 +464,9 @@ def analysis_parameters(problem: Problem, model: MixedModel) -> dict[str, Array]
         b[:, spec.intercept] -= (b * centre).sum(axis=1)
     if spec.constant is not None:
         b += response.scale.centre * spec.constant
-    values = {name: b[:, j] for j, name in enumerate(spec.names)}
+    values: dict[str, Array] = {}
+    for j, name in enumerate(spec.names):
+        values[_free(name, values)] = b[:, j]
     for k, effects in enumerate(model.effects):
         q = effects.design.p
         back = np.zeros((q, q))
@@ -477,7 +479,7 @@ def analysis_parameters(problem: Problem, model: MixedModel) -> dict[str, Array]
                     first = block.start + list(block.centre == 0).index(True)
                     others = at[at != first]
                     back[first, others] = -(block.centre / block.spread)[others - block.start]
-        psi = back @ effects.psi @ back.T * unit**2
+        psi = back @ effects.psi @ back.T * unit * unit
         sd = np.sqrt(np.einsum("cii->ci", psi))
         for i in range(q):
             values[f"sd({effects.name}: {names[i]})"] = sd[:, i]
@@ -488,8 +490,15 @@ def analysis_parameters(problem: Problem, model: MixedModel) -> dict[str, Array]
                     values[f"cor({effects.name}: {names[j]}, {names[i]})"] = correlation
     if model.free_variance:
         mean_weight = 1.0 if spec.weights is None else spec.weights.mean()
-        values["sigma"] = np.sqrt(model.s2 * mean_weight) * unit
+        values[_free("sigma", values)] = np.sqrt(model.s2 * mean_weight) * unit
     return values
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    """Return a name that no parameter has: a column may be called "sigma", too."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def ranks(codes: Array) -> Array:

@@ -204,7 +204,9 @@ def test_a_hole_in_a_column_of_a_nested_factor() -> None:
     classes = holed(np.arange(N) // 4, "Int64", np.arange(N) == 5)
     data = frame({"class": classes})
     groups = {"class:g": pd.factorize(classes)[0]}
-    columns = understand(data, response="y", covariates=[], groups=groups)
+    columns = understand(
+        data, response="y", covariates=[], groups=groups, group_columns=["class", "g"]
+    )
     (refusal,) = refusals(data, columns, groups)
     assert refusal.column == "class"
     assert "has 1 row (5) without a value" in refusal.text

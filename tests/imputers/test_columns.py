@@ -169,7 +169,10 @@ def leveled(**arguments: Any) -> dict[str, Column]:
     data = frame(z=z, w=w, x=rng.normal(size=N), district=district)
     factors = {"g:district": GROUPS * 7 + 3, "district": district}
     names = ["z", "w", "x"]
-    return understand(data, response="y", covariates=names, groups=factors, **arguments)
+    return understand(
+        data, response="y", covariates=names, groups=factors, group_columns=["g", "district"],
+        **arguments,
+    )  # fmt: skip
 
 
 def test_levels_are_seen_in_the_data() -> None:

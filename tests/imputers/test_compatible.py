@@ -217,7 +217,7 @@ def test_without_holes_all_data_sets_are_the_same() -> None:
     imp = impute(data, MODEL, iterations=2000)  # none of which is made
     assert all(frame.equals(data) for frame in imp)
     assert imp.trace.empty
-    assert "no column of the model has a hole: the data sets are all the same." in imp.notes
+    assert "nothing has to be drawn: the data sets are all the same." in imp.notes
 
 
 def test_holes_in_unused_columns_stay_and_are_told() -> None:

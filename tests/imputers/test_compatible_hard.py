@@ -220,10 +220,18 @@ DERIVED: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "an offset that changes": (
         "y ~ x + offset(m) + (1 | g)", MEAN,
-        r"column 'm' is in offset\(\), which must be complete, and is derived from 'x'",
+        r"column 'm' is in offset\(\), which is taken as the data have it, and `derived` would",
     ),
     "an argument offset that changes": (
         rb.Lmer("y ~ x + (1 | g)", offset="m"), MEAN, "column 'm' is in the argument offset",
+    ),
+    "an offset that complete columns would change": (
+        "y ~ x + offset(c) + (1 | g)", {"c": "2 * w"}, r"column 'c' is in offset\(\)",
+    ),
+    "text": (SLOPE, {"a": "2 * x"}, "column 'a' is derived and has the dtype str"),
+    "from what is infinite": (SLOPE, {"c": "2 * far"}, "'c' is derived from 'far', whose holes"),
+    "the mean of nothing": (
+        "y ~ x + (1 | g)", {"m": ("mean", "empty", "g")}, "mean of 'empty', which has no value",
     ),
     "weights that change": (
         rb.Lmer("y ~ x + (1 | g)", weights="c"), {"c": "exp(x)"},
@@ -252,7 +260,8 @@ DERIVED: dict[str, tuple[Any, dict[str, Any], str]] = {
 def test_derived_columns_are_refused_by_name(name: str) -> None:
     model, derived, text = DERIVED[name]
     with pytest.raises(rb.ImputationError, match=text):
-        impute(means(u=holed(small()["w"])), model, derived=derived)
+        data = means(u=holed(small()["w"]), far=np.r_[np.inf, np.arange(119)], empty=None)
+        impute(data, model, derived=derived)
 
 
 def test_a_function_of_a_derived_column_is_named() -> None:
@@ -275,11 +284,132 @@ def test_a_function_of_a_derived_column_is_named() -> None:
         ({"c": "cbind(x, z)"}, "'c' 'cbind.*which has 2 columns: it must have one number"),
         ({"c": "log(x"}, r"'c' 'log\(x': R: .*unexpected end of input"),
         ({"g": "x"}, "derived names 'g', a grouping factor"),
+        ({"c": "pi * w"}, "pi is a constant of R and a column of the data: write `pi`"),
     ],
 )
 def test_derived_that_cannot_be(derived: dict[str, Any], text: str) -> None:
     with pytest.raises(rb.ArgumentError, match=re.compile(text, re.DOTALL)):
-        impute(means(), SLOPE, derived=derived)
+        impute(means(pi=1.0), SLOPE, derived=derived)
+
+
+# -- what could be missed -------------------------------------------------------------------------
+
+
+def test_groups_are_the_columns_that_r_sees() -> None:
+    """However the formula writes them: a hole there is refused, and no role changes them."""
+    data = small().rename(columns={"g": "class id"})
+    data["g"] = small()["g"]
+    holes = data.assign(**{"class id": data["class id"].mask(data.index == 7)})
+    for formula in ("y ~ x + (1 | (`class id`))", "y ~ x + (1 | a/`class id`)"):
+        with pytest.raises(rb.ImputationError, match="'class id' is a grouping factor and has 1"):
+            impute(holes, formula)
+        for arguments in ({"auxiliary": "class id"}, {"derived": {"class id": "2 * x"}}):
+            with pytest.raises(rb.ArgumentError, match="names 'class id', a grouping factor"):
+                impute(data, formula, **arguments)
+    infinite = small().assign(g=np.where(np.arange(120) % 15 == 3, np.inf, np.arange(120) % 15))
+    with pytest.raises(rb.ImputationError, match="'g' is a grouping factor and is infinite in 8"):
+        impute(infinite, SLOPE)
+
+
+def test_nan_of_nullable_columns_is_missing() -> None:
+    pa = pytest.importorskip("pyarrow")
+    hole = holed(small()["w"]).to_numpy()
+    arrays = [
+        pd.arrays.FloatingArray(hole, np.zeros(120, bool)),
+        pd.arrays.ArrowExtensionArray(pa.array(hole)),
+    ]
+    for array in arrays:
+        data = small().assign(w=pd.Series(array))
+        for model, auxiliary in ((SLOPE, "w"), ("y ~ w + (1 | g)", ())):
+            for frame in impute(data, model, auxiliary=auxiliary):
+                assert np.isfinite(frame["w"].to_numpy(np.float64, na_value=np.nan)).all()
+                assert frame["w"].dtype == data["w"].dtype
+
+
+AUXILIARY = {
+    "one value": (["a"] * 120, "is auxiliary and is 'a' in all rows"),
+    "one number": ([1.5] * 120, "is auxiliary and is 1.5 in all rows"),
+    "identifiers": ([f"i{k}" for k in range(120)], "a category of its own in each row"),
+    "names of groups": ([f"n{k % 15}" for k in range(120)], "its own in each group of 'g'"),
+    "many categories": ([f"c{k % 59}" for k in range(120)], "has 59 unordered categories"),
+}
+
+
+@pytest.mark.parametrize("name", AUXILIARY)
+def test_auxiliary_columns_that_tell_nothing_are_refused(name: str) -> None:
+    values, text = AUXILIARY[name]
+    with pytest.raises(rb.ImputationError, match=f"column 'c' .*{text}"):
+        impute(small().assign(c=values), SLOPE, auxiliary="c")
+
+
+def test_values_that_agree_in_few_groups_are_of_rows() -> None:
+    """Half of the rows have a binary value; two groups have two, which are the same by chance."""
+    group = np.arange(120) % 60
+    wave = np.arange(120) // 60
+    random = np.random.default_rng(1)
+    binary = pd.Series(random.integers(0, 2, 120).astype(float))
+    seen = (wave == 0) | (group < 2)
+    binary[60:62] = binary[:2]
+    data = small().assign(g=group, b=binary.where(seen))
+    plan = rb.imputation_plan(data, "y ~ x + b + (1 | g)").table.set_index("column")
+    assert pd.isna(plan["level"]["b"])
+    assert plan["missing"]["b"] == 58 / 120
+
+
+def test_what_groups_give_and_what_differs_in_them_is_told() -> None:
+    data = small()
+    data.loc[3, "z"] = np.nan
+    imp = impute(data, SLOPE)
+    assert "z takes the value of its group of g in 1 row: levels={'z': None} imputes each row." in (
+        imp.notes
+    )
+    assert imp[0]["z"][3] == data["z"][3 + 15]
+    data.loc[5, "z"] += 1e-15
+    text = "z is constant in all but 1 of 15 groups of g: if it should be in all, correct these"
+    assert any(x.startswith(text) for x in impute(data, SLOPE).notes)
+    with pytest.raises(rb.ImputationError) as error:
+        impute(data, SLOPE, levels={"z": "g"})
+    one, two = sorted({repr(float(x)) for x in data["z"][[5, 20]]})
+    assert one in str(error.value)
+    assert two in str(error.value)
+
+
+def test_a_column_may_have_the_name_of_a_parameter() -> None:
+    data = small().rename(columns={"x": "sigma"})
+    imp = impute(data, "y ~ sigma + z + (1 | g)")
+    names = list(dict.fromkeys(imp.trace["parameter"]))
+    assert names[:5] == ["(Intercept)", "sigma", "z", "sd(g: (Intercept))", "sigma_"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"types": "x"}, "types must be a mapping by column"),
+        ({"derived": ["x"]}, "derived must be a mapping by column"),
+        ({"derived": {"w": "2 * x"}, "auxiliary": "w"}, "auxiliary names 'w', which `derived`"),
+        ({"derived": {"w": "2 * x"}, "bounds": {"w": (0, 1)}}, "bounds names 'w', which `derived`"),
+    ],
+)
+def test_arguments_that_contradict_are_refused(arguments: dict[str, Any], text: str) -> None:
+    with pytest.raises(rb.ArgumentError, match=text):
+        impute(small(), SLOPE, **arguments)
+
+
+def test_weights_of_text_are_refused() -> None:
+    for values in (["a"] * 120, pd.Categorical(["1"] * 120)):
+        with pytest.raises(rb.ArgumentError, match="weights must be numbers, and has the dtype"):
+            impute(small().assign(v=values), rb.Lmer(SLOPE, weights="v"))
+
+
+def test_auxiliary_may_be_any_iterable() -> None:
+    names: Any = (x for x in ["w"])
+    assert rb.CompatibleImputer(SLOPE, auxiliary=names).options.auxiliary == ("w",)
+
+
+def test_a_computed_column_without_a_value_is_told() -> None:
+    data = small().assign(e=lambda d: holed(d["w"].abs()), log=np.nan)
+    notes = impute(data, SLOPE, auxiliary="e", derived={"log": "log(e)"}).notes
+    assert any(x.startswith("log is computed, and missing where its expression") for x in notes)
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {

@@ -80,7 +80,10 @@ def test_the_reasons_for_the_level_of_rows() -> None:
     frame = small().assign(one=1.5, first=np.r_[np.arange(15) + 0.5, np.full(105, np.nan)])
     table = rb.imputation_plan(frame, "y ~ x + (1 | g)").table.set_index("column")
     assert table["reason"]["one"] == "it holds numbers; all its observed values are the same."
-    assert table["reason"]["first"] == "it holds numbers; no group has two observed values."
+    assert (
+        table["reason"]["first"]
+        == "it holds numbers; too few groups have two observed values to tell."
+    )
     assert table["level"][["one", "first"]].isna().all()
 
 
