@@ -6,9 +6,10 @@ that they don't depend on units.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TypeAlias
 
 import numpy as np
 
@@ -22,9 +23,15 @@ _MEAN = 1e-5  # 1 - r^2 of a column and the group means that it holds, which may
 _SHIFT = 0.05  # how far from the mean, in SDs, is still the mean
 _LEAST_MEANS = 5
 _LEAST_UNITS = 10  # fewer may agree by chance
+_LEAST_ROWS = 30  # as many for a product, which may be one of columns with two values
 _MOST_CODES = 20
+_MOST_FACTORS = 30  # columns among which products are looked for: of 30 there are 12,180
+_FIRST_ROWS = 60  # by which most products are ruled out
 _ROUNDING = 1e-9
 _CONSTANT = 1e-14  # the SD, relative to the mean, that rounding gives to a constant
+
+# Writes a constant, coefficients and names in R's syntax.
+_Write: TypeAlias = Callable[[float, Doubles, Sequence[str]], str]
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,8 @@ def dependencies(
     Returns
     -------
     list of Dependency
-        First of one other column, then of several by a linear function.
+        First of one other column, then of several: linear functions, products of powers of
+        positive columns, such as ``weight * height^-2``, and products of two columns.
     """
     pairs: dict[str, Dependency] = {}
     for one, two in combinations(columns, 2):
@@ -100,8 +108,11 @@ def dependencies(
         pair = _of_one(first, second, numbers)
         if pair is not None and pair.column not in pairs:
             pairs[pair.column] = pair
-    linear = _linear([x for x in columns if x.name not in pairs], derived, numbers)
-    return [*pairs.values(), *linear]
+    dependent = dict(pairs)
+    for search in (_linear, _power_products, _products):
+        left = [x for x in columns if x.name not in dependent]
+        dependent |= {x.column: x for x in search(left, derived, numbers)}
+    return list(dependent.values())
 
 
 def _last_to_be_derived(column: Column) -> tuple[bool, int, bool]:
@@ -162,11 +173,7 @@ def _power(y: Doubles, x: Doubles, name: str) -> str | None:
     if x.min() <= 0 or y.min() <= 0:
         return None
     coefficients = _coefficients(np.log(y), [np.log(x)])
-    if coefficients is None:
-        return None
-    constant, (power,) = coefficients
-    factor = f"{np.exp(constant):.10g} * " if constant else ""
-    return f"{factor}{name}^{power:.10g}"
+    return None if coefficients is None else _power_text(*coefficients, [name])
 
 
 def _square(y: Doubles, x: Doubles, name: str) -> str | None:
@@ -177,16 +184,27 @@ def _square(y: Doubles, x: Doubles, name: str) -> str | None:
 def _polynomial(y: Doubles, terms: Mapping[str, Doubles], least_values: int = 3) -> str | None:
     """Return a column as a sum of terms, in R's syntax; None where this isn't exact."""
     coefficients = _coefficients(y, list(terms.values()), least_values)
-    if coefficients is None:
-        return None
-    constant, slopes = coefficients
+    return None if coefficients is None else _sum_text(*coefficients, list(terms))
+
+
+def _sum_text(constant: float, slopes: Doubles, names: Sequence[str]) -> str:
+    """Write a linear function in R's syntax."""
     text = f"{constant:.10g}" if constant else ""
-    for name, slope in zip(terms, slopes, strict=True):
+    for name, slope in zip(names, slopes, strict=True):
         if slope:
             text += _term(float(slope), name)
     if text.startswith(" - "):
         return "-" + text.removeprefix(" - ")
     return text.removeprefix(" + ")
+
+
+def _power_text(constant: float, powers: Doubles, names: Sequence[str]) -> str:
+    """Write the exponential of a linear function of logarithms as a product of powers."""
+    factors = [f"{np.exp(constant):.10g}"] if constant else []
+    for name, power in zip(names, powers, strict=True):
+        if power:
+            factors.append(name if abs(power - 1) < _ROUNDING else f"{name}^{power:.10g}")
+    return " * ".join(factors)
 
 
 def _coefficients(
@@ -245,22 +263,87 @@ def _linear(
     columns: Sequence[Column], derived: Sequence[Column], numbers: Mapping[str, Groups]
 ) -> Iterator[Dependency]:
     """Find the incomplete columns that are linear functions of several others."""
-    numeric, recomputed = (
+    return _of_pools(_numeric(columns), _numeric(derived), numbers, _sum_text)
+
+
+def _power_products(
+    columns: Sequence[Column], derived: Sequence[Column], numbers: Mapping[str, Groups]
+) -> Iterator[Dependency]:
+    """Find the incomplete columns that are products of powers of several others, all positive."""
+    logs, derived_logs = (
         [
-            x
-            for x in some
-            if x.kind in ("continuous", "binary", "count") and np.nanstd(_finite(x)) > 0
+            replace(x, values=np.log(x.values))
+            for x in _numeric(some)
+            if x.labels is None and np.nanmin(x.values) > 0
         ]
         for some in (columns, derived)
     )
+    return _of_pools(logs, derived_logs, numbers, _power_text)
+
+
+def _products(
+    columns: Sequence[Column], derived: Sequence[Column], numbers: Mapping[str, Groups]
+) -> Iterator[Dependency]:
+    """Find the columns that are products of two others, which may have been centred before."""
+    del derived
+    numeric = [x for x in _numeric(columns) if x.labels is None or x.labels == (0, 1)]
+    if len(numeric) > _MOST_FACTORS:
+        return
+    last_first = list(reversed(numeric))
+    standard = {x.name: (x.values - np.nanmean(x.values)) / np.nanstd(x.values) for x in numeric}
+    taken: set[frozenset[str]] = set()
+    for target in sorted(last_first, key=_last_to_be_derived):
+        for one, two in combinations([x for x in numeric if x is not target], 2):
+            members = frozenset([target.name, one.name, two.name])
+            if members in taken or not (target.missing or one.missing or two.missing):
+                continue
+            y, a, b = (standard[x.name] for x in (target, one, two))
+            few = np.flatnonzero(np.isfinite(y + a + b))[:_FIRST_ROWS]
+            if len(few) < _LEAST_ROWS or not _is_product(y[few], a[few], b[few]):
+                continue
+            rows = unit_rows([target, one, two], numbers)
+            if len(rows) < _LEAST_ROWS:
+                continue
+            y, a, b = (x.values[rows] for x in (target, one, two))
+            names = [_r_name(one.name), _r_name(two.name)]
+            terms = {f"{names[0]} * {names[1]}": a * b, names[0]: a, names[1]: b}
+            expression = _polynomial(y, terms)
+            if expression is not None:
+                taken.add(members)
+                yield Dependency(target.name, (one.name, two.name), expression, len(rows))
+                break
+
+
+def _is_product(y: Doubles, a: Doubles, b: Doubles) -> bool:
+    """Tell whether y is a sum of multiples of a, b, their product and 1."""
+    spread = y.std()
+    if spread == 0:
+        return True  # these rows don't tell
+    return _residual(y / spread, np.column_stack([np.ones(len(y)), a, b, a * b]))[1] <= _EXACT
+
+
+def _numeric(columns: Sequence[Column]) -> list[Column]:
+    return [
+        x
+        for x in columns
+        if x.kind in ("continuous", "binary", "count") and np.nanstd(_finite(x)) > 0
+    ]
+
+
+def _of_pools(
+    numeric: Sequence[Column],
+    recomputed: Sequence[Column],
+    numbers: Mapping[str, Groups],
+    write: _Write,
+) -> Iterator[Dependency]:
     seen: set[frozenset[str]] = set()
     last_first = list(reversed(numeric))
     for target in sorted(last_first, key=_last_to_be_derived):
         if not target.missing:
             continue
-        dependency = _of_several(target, numeric, numbers)
+        dependency = _of_several(target, numeric, numbers, write)
         if dependency is None and recomputed:
-            dependency = _of_several(target, [*numeric, *recomputed], numbers)
+            dependency = _of_several(target, [*numeric, *recomputed], numbers, write)
         if dependency is None:
             continue
         members = frozenset([target.name, *dependency.others])
@@ -270,7 +353,7 @@ def _linear(
 
 
 def _of_several(
-    target: Column, columns: Sequence[Column], numbers: Mapping[str, Groups]
+    target: Column, columns: Sequence[Column], numbers: Mapping[str, Groups], write: _Write
 ) -> Dependency | None:
     """Find the fewest columns that one is a linear function of; None if it is of none, or of one.
 
@@ -280,13 +363,13 @@ def _of_several(
     if target.level is not None:
         group = numbers[target.level]
         others = [x for x in others if is_constant_within(x.values, group)]
-    if len(others) < 2 or _linear_fit(target, others, numbers) is None:
+    if len(others) < 2 or _linear_fit(target, others, numbers, write) is None:
         return None
     for other in tuple(others):  # those that the function doesn't need
         fewer = [x for x in others if x is not other]
-        if fewer and _linear_fit(target, fewer, numbers) is not None:
+        if fewer and _linear_fit(target, fewer, numbers, write) is not None:
             others = fewer
-    fit = _linear_fit(target, others, numbers)
+    fit = _linear_fit(target, others, numbers, write)
     if fit is None or len(others) < 2:
         return None
     expression, units = fit
@@ -294,14 +377,16 @@ def _of_several(
 
 
 def _linear_fit(
-    target: Column, others: Sequence[Column], numbers: Mapping[str, Groups]
+    target: Column, others: Sequence[Column], numbers: Mapping[str, Groups], write: _Write
 ) -> tuple[str, int] | None:
     rows = unit_rows([target, *others], numbers)
     if len(rows) < _LEAST_UNITS + len(others):
         return None
-    terms = {_r_name(x.name): x.values[rows] for x in others}
-    expression = _polynomial(target.values[rows], terms, least_values=2)
-    return None if expression is None else (expression, len(rows))
+    terms = [x.values[rows] for x in others]
+    coefficients = _coefficients(target.values[rows], terms, least_values=2)
+    if coefficients is None:
+        return None
+    return write(*coefficients, [_r_name(x.name) for x in others]), len(rows)
 
 
 def _finite(column: Column) -> Doubles:

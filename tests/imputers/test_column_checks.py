@@ -268,6 +268,36 @@ def test_functions_of_one_column(of: Any, value: Any, expression: str, scale: fl
         assert f"declare derived={{'x2': \"{expression}\"}}" in refusal.text
 
 
+W = np.random.default_rng(8).normal(size=N)
+FACTORS = {"x": X, "w": W, "b": BINARY, "p": POSITIVE, "h": np.exp(W / 4)}
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize(
+    ("value", "expression", "others"),
+    [
+        (X * W, "x * w", ["x", "w"]),
+        (X * BINARY, "x * b", ["x", "b"]),
+        ((X - 1) * (W - 2), "2 + x * w - 2 * x - w", ["x", "w"]),
+        (-3 * X * W, "-3 * x * w", ["x", "w"]),
+        (POSITIVE / FACTORS["h"] ** 2, "p * h^-2", ["p", "h"]),
+        (10 * POSITIVE * FACTORS["h"], "10 * p * h", ["p", "h"]),
+    ],
+    ids=["product", "with a binary", "centred", "negative", "ratio", "positive"],
+)
+def test_products_of_columns(value: Any, expression: str, others: list[str], scale: float) -> None:
+    columns = {name: FACTORS[name] for name in others}
+    (refusal,) = refused({**columns, "q": holed(value * scale)})
+    assert refusal.column == "q"
+    assert f"column 'q' is a function of {', '.join(map(repr, others))} (" in refusal.text
+    if scale == 1.0:
+        assert f"declare derived={{'q': \"{expression}\"}}" in refusal.text
+    # With an error in it, it is no function.
+    noisy = value * (1 + 1e-6 * RNG.normal(size=N)) * scale
+    assert refused({**columns, "q": holed(noisy)}) == []
+    assert refused({**columns, "q": holed(value * scale)}, derived={"q": expression}) == []
+
+
 def test_units_of_the_other_column_change_nothing() -> None:
     for scale in (1e-6, 1e6):
         for value in (3 + 2 * X, X**2):
