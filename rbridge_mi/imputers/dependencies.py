@@ -305,13 +305,14 @@ def _products(
             if len(rows) < _LEAST_ROWS:
                 continue
             y, a, b = (x.values[rows] for x in (target, one, two))
+            coefficients = _coefficients(y, [a * b, a, b])
+            if coefficients is None or not coefficients[1][0]:
+                continue
             names = [_r_name(one.name), _r_name(two.name)]
-            terms = {f"{names[0]} * {names[1]}": a * b, names[0]: a, names[1]: b}
-            expression = _polynomial(y, terms)
-            if expression is not None:
-                taken.add(members)
-                yield Dependency(target.name, (one.name, two.name), expression, len(rows))
-                break
+            expression = _sum_text(*coefficients, [" * ".join(names), *names])
+            taken.add(members)
+            yield Dependency(target.name, (one.name, two.name), expression, len(rows))
+            break
 
 
 def _is_product(y: Doubles, a: Doubles, b: Doubles) -> bool:
