@@ -77,13 +77,6 @@ def call_with_each(
     ArgumentError
         f, or an n_jobs, that can't be.
     """
-    if n_jobs is not None and (
-        isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or not n_jobs
-    ):
-        raise ArgumentError(
-            f"n_jobs must be a number of processes, -1 for all cores, or None for joblib's own "
-            f"setting, not {n_jobs!r}."
-        )
     numbers = range(1, len(store) + 1)
 
     def here(some: Sequence[int]) -> list[Later]:

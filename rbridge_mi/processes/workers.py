@@ -21,11 +21,12 @@ from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
+from numbers import Integral
 from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 
-from ..errors import RBridgeError, RWorkerLost
+from ..errors import ArgumentError, RBridgeError, RWorkerLost
 from .progress import progress_bar
 
 __all__ = [
@@ -314,6 +315,12 @@ def pickled(value: Any) -> bytes:
 
 
 def _one_process(n_jobs: int | None) -> bool:
+    is_whole = isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and not (is_whole and n_jobs):
+        raise ArgumentError(
+            f"n_jobs must be a number of processes, -1 for all cores, or None for joblib's own "
+            f"setting, not {n_jobs!r}."
+        )
     # Where joblib isn't loaded it can't have been set to more: its import (0.05 s) is spared.
     if n_jobs == 1 or (n_jobs is None and "joblib" not in sys.modules):
         return True

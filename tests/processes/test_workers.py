@@ -357,3 +357,14 @@ def test_rs_linear_algebra_shares_the_cores(monkeypatch: pytest.MonkeyPatch) -> 
 
 def threads_of_r() -> str:
     return str(rdoor.call("base::Sys.getenv", "OPENBLAS_NUM_THREADS").value[0])
+
+
+@pytest.mark.parametrize("n_jobs", [0, "2", 1.5, float("nan"), True])
+def test_a_number_of_processes_that_cannot_be(n_jobs: Any, imp: rb.ImputedData) -> None:
+    for ask in (
+        lambda: rb.Lmer(VIGNETTE).fit(imp, n_jobs=n_jobs),
+        lambda: imp.map(len, n_jobs=n_jobs),
+        lambda: rb.start_workers(n_jobs),
+    ):
+        with pytest.raises(rb.ArgumentError, match="n_jobs must be a number of processes"):
+            ask()
