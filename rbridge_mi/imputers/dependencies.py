@@ -337,6 +337,7 @@ def _of_pools(
     numbers: Mapping[str, Groups],
     write: _Write,
 ) -> Iterator[Dependency]:
+    """Find incomplete columns that are linear functions, and of recomputed ones if of no others."""
     seen: set[frozenset[str]] = set()
     last_first = list(reversed(numeric))
     for target in sorted(last_first, key=_last_to_be_derived):
