@@ -357,7 +357,7 @@ def _about_factors(numbers: Mapping[str, Groups]) -> Iterator[str]:
 def _about(column: Column, data: pd.DataFrame, numbers: Mapping[str, Groups]) -> Iterator[str]:
     """Tell what makes an incomplete column hard to impute."""
     observed = column.values[unit_rows([column], numbers)]
-    if column.level is None and column.role != "response":
+    if column.level is None and column.kind == "continuous" and column.role != "response":
         for factor, group in numbers.items():
             several, differing = _with_several_values(column, group)
             if 0 < differing <= _FEW_DIFFERING * several:

@@ -91,7 +91,8 @@ class CompatibleImputer(EngineParameters):
         "binary", "ordered", "categories" or "count".
     levels : mapping of str to str or None, optional
         By column, the grouping factor whose groups have one value each; None stands for rows. By
-        default a column is of the level of a group if it is constant in every group, as observed.
+        default a column is of the level of a group if it is constant in every group, as observed,
+        and in more of them than chance would make so.
     transforms : mapping of str to {"log", "logit"}, optional
         By column, the scale on which a continuous column is imputed: its imputed values are then
         above 0 (or above the lower bound), or between 0 and 1 (or between both bounds).

@@ -172,15 +172,16 @@ def nan_as_missing(data: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         The same one where there is nothing to change.
     """
-    changed = {}
+    changed = data
     for name in data.columns:
         column = data[name]
         if isinstance(column.dtype, np.dtype) or not pd.api.types.is_float_dtype(column.dtype):
             continue
         nan = np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
         if (nan & column.notna().to_numpy()).any():
+            changed = data.copy(deep=False) if changed is data else changed
             changed[name] = column.mask(nan)
-    return data.assign(**changed) if changed else data
+    return changed
 
 
 def read_model_data(

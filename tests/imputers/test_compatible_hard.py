@@ -324,6 +324,9 @@ def test_nan_of_nullable_columns_is_missing() -> None:
             for frame in impute(data, model, auxiliary=auxiliary):
                 assert np.isfinite(frame["w"].to_numpy(np.float64, na_value=np.nan)).all()
                 assert frame["w"].dtype == data["w"].dtype
+        # A column's name may be a number, which no formula has.
+        numbered = impute(data.rename(columns={"w": 3}), SLOPE)[0]
+        assert numbered[3].isna().sum() == np.isnan(hole).sum()
 
 
 AUXILIARY = {
@@ -372,6 +375,12 @@ def test_what_groups_give_and_what_differs_in_them_is_told() -> None:
     one, two = sorted({repr(float(x)) for x in data["z"][[5, 20]]})
     assert one in str(error.value)
     assert two in str(error.value)
+
+
+def test_a_rare_event_of_rows_is_no_mistake_in_groups() -> None:
+    rare = holed((np.random.default_rng(1).random(120) < 0.02).astype(float), 3)
+    imp = impute(small().assign(b=rare), "y ~ x + b + (1 | g)")
+    assert not any("constant" in x for x in imp.notes)
 
 
 def test_a_column_may_have_the_name_of_a_parameter() -> None:
